@@ -1,0 +1,128 @@
+"""What every command shares: the archive folder, verbosity, output and how errors end a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@dataclass
+class Settings:
+    """The options that stand before or after any command."""
+
+    archive: Path | None = None
+    verbosity: int = 0
+    debug: bool = False
+    progress: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Return the archive's folder: the option, the variable, or the platform's data folder."""
+        if self.archive is not None:
+            return self.archive
+        import platformdirs
+
+        return Path(platformdirs.user_data_path("canvas-archive", appauthor=False))
+
+    @property
+    def show_progress(self) -> bool:
+        """Tell whether a progress bar makes sense: asked for, and both streams are a terminal."""
+        return self.progress and self.verbosity >= 0 and sys.stderr.isatty() and sys.stdout.isatty()
+
+    def note(self, text: str, level: int = 0) -> None:
+        """Write a line to standard error unless ``-q``; ``level`` 1 needs ``-v``."""
+        if self.verbosity >= level:
+            click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """Write a warning to standard error, even with ``-q``."""
+        click.secho(f"Warning: {text}", err=True, fg="yellow" if sys.stderr.isatty() else None)
+
+
+def colours() -> bool:
+    """Tell whether standard output may be coloured (a terminal, and no ``NO_COLOR``)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a rich console for tables and progress on the wanted stream."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def print_json(document: object) -> None:
+    """Write one JSON document to standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    if value is None or (param.name != "archive" and not value):
+        return
+    settings = ctx.ensure_object(Settings)
+    if param.name == "archive":
+        from_environment = ctx.get_parameter_source("archive") is click.core.ParameterSource.ENVIRONMENT
+        if from_environment and settings.archive is not None:
+            return  # given before the command's name, which outranks the variable
+        settings.archive = Path(str(value)).expanduser()
+    elif param.name == "verbose":
+        settings.verbosity = int(str(value))
+    elif param.name == "quiet":
+        settings.verbosity = -1
+    elif param.name == "debug":
+        settings.debug = True
+    elif param.name == "no_progress":
+        settings.progress = False
+
+
+def common_options(function: F) -> F:
+    """Add the options every command takes: ``--archive``, ``-v``, ``-q``, ``--no-progress``, ``--debug``."""
+    options = (
+        click.option(
+            "--archive",
+            metavar="DIR",
+            expose_value=False,
+            callback=_store,
+            is_eager=True,
+            envvar="CANVAS_ARCHIVE",
+            help="The archive's folder. [env: CANVAS_ARCHIVE; default: your data folder]",
+        ),
+        click.option(
+            "-v", "--verbose", count=True, expose_value=False, callback=_store, help="Say more; repeatable."
+        ),
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_store, help="Say less."),
+        click.option(
+            "--no-progress", is_flag=True, expose_value=False, callback=_store, help="No progress bars."
+        ),
+        click.option(
+            "--debug", is_flag=True, expose_value=False, callback=_store, help="Show tracebacks of errors."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def fail(sentence: str) -> NoReturn:
+    """Stop with a usage error (exit 2)."""
+    from canvas_archive.errors import BadInput
+
+    raise BadInput(sentence)

@@ -1,0 +1,115 @@
+"""The root command, lazy loading of the others, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from canvas_archive import __version__
+from canvas_archive.cli.context import Settings, common_options
+from canvas_archive.cli.registry import COMMANDS, SECTIONS
+from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the registry's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; ``None`` when there is none by that name."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(f"canvas_archive.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section, from the registry alone."""
+        for section in SECTIONS:
+            rows = [(name, entry.summary) for name, entry in COMMANDS.items() if entry.section == section]
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, suggesting the nearest name for a misspelt one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "CANVAS_ARCHIVE",
+        "max_content_width": 100,
+    },
+    epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 credentials, 4 Canvas unreachable or refusing, "
+    "5 some items failed, 6 conflicts left, 7 archive locked, 8 verification failed, 9 a guard refused, "
+    "130 interrupted.",
+)
+@common_options
+@click.version_option(__version__, "-V", "--version", prog_name="canvas-archive")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Keep a complete, searchable, offline archive of a Canvas inbox."""
+    ctx.ensure_object(Settings)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors are printed as one or two sentences."""
+    settings = Settings()
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result: Any = cli.main(args=args, prog_name="canvas-archive", standalone_mode=False, obj=settings)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was done is kept.", err=True)
+        return EXIT_INTERRUPTED
+    except ArchiveError as error:
+        if settings.debug:
+            import traceback
+
+            traceback.print_exc()
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing left to say, and nothing to flush at exit.
+        sys.stdout = None
+        return 0
+    except Exception as error:
+        if settings.debug:
+            raise
+        click.echo(
+            f"Unexpected error: {type(error).__name__}: {error}\n"
+            "This is a defect; run again with --debug to see where it happened.",
+            err=True,
+        )
+        return EXIT_UNEXPECTED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
