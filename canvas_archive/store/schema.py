@@ -139,7 +139,14 @@ CREATE TABLE media_comments (
   display_name TEXT,
   content_type TEXT,
   url TEXT,
-  PRIMARY KEY (message_id, media_id)
+  state TEXT NOT NULL DEFAULT 'pending'
+    CHECK (state IN ('pending', 'stored', 'gone', 'refused', 'failed')),
+  sha256 TEXT CHECK (sha256 IS NULL OR length(sha256) = 64),
+  stored_size INTEGER,
+  fetched_at TEXT,
+  error TEXT,
+  PRIMARY KEY (message_id, media_id),
+  CHECK (state <> 'stored' OR (sha256 IS NOT NULL AND stored_size IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE edits (
