@@ -226,6 +226,18 @@ CREATE TABLE index_queue (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE evidence_chain (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at TEXT NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('sync_runs', 'edits', 'revisions')),
+  row_key INTEGER NOT NULL,
+  state TEXT,
+  content TEXT CHECK (content IS NULL OR json_valid(content)),
+  digest TEXT NOT NULL CHECK (length(digest) = 64),
+  previous TEXT NOT NULL,
+  chain TEXT NOT NULL UNIQUE CHECK (length(chain) = 64)
+) STRICT;
 """
 
 INDEXES = """
@@ -250,6 +262,7 @@ CREATE INDEX attachments_sha256 ON attachments (sha256);
 CREATE UNIQUE INDEX edits_pending ON edits (conversation_id, field) WHERE state = 'pending';
 CREATE INDEX edits_conversation ON edits (conversation_id);
 CREATE INDEX revisions_row ON revisions ("table", id);
+CREATE INDEX evidence_chain_row ON evidence_chain (source, row_key, seq);
 """
 
 VIEWS = """
@@ -322,6 +335,10 @@ CREATE TRIGGER revisions_fixed BEFORE UPDATE ON revisions
 BEGIN SELECT RAISE(ABORT, 'revisions is append-only'); END;
 CREATE TRIGGER edits_kept BEFORE DELETE ON edits
 BEGIN SELECT RAISE(ABORT, 'the edit journal is kept: discard an edit by setting the column back'); END;
+CREATE TRIGGER evidence_chain_kept BEFORE DELETE ON evidence_chain
+BEGIN SELECT RAISE(ABORT, 'evidence_chain is append-only'); END;
+CREATE TRIGGER evidence_chain_fixed BEFORE UPDATE ON evidence_chain
+BEGIN SELECT RAISE(ABORT, 'evidence_chain is append-only'); END;
 
 CREATE TRIGGER index_message_new AFTER INSERT ON messages
 WHEN NEW.conversation_id IS NOT NULL

@@ -1,0 +1,237 @@
+"""Tamper-evidence: a hash chain over what an archive says happened to it.
+
+``evidence_chain`` holds one record per finished sync run, per revision, and per state an edit was seen
+in. Each record carries the digest of its row and the hash of the record before it, so a row changed,
+removed or slipped in later is found, and the first bad one can be named. The table is append-only by
+trigger. Whoever can rewrite the whole file can rewrite the whole chain: what anchors it is its head,
+written into ``custody.json`` of every bag that left the house.
+
+SQLite has no SHA-256 in triggers, so ``extend_chain`` runs at the end of every sync and push. What happens
+between two runs (an edit made, changed and taken back) is journalled by the tables themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from canvas_archive.clock import SYSTEM, Clock, iso
+
+GENESIS = "0" * 64
+"""What the first record names as the one before it."""
+
+_NEXT_STATES = {
+    "pending": frozenset({"pending", "pushed", "conflict", "discarded", "gone", "reverted"}),
+    "pushed": frozenset({"conflict", "gone", "reverted"}),
+    "conflict": frozenset({"pending", "pushed", "discarded", "gone", "reverted"}),
+    "reverted": frozenset({"pending", "pushed", "conflict", "discarded", "gone"}),
+}
+_EDIT_IDENTITY = ("id", "conversation_id", "field", "base_value")
+_EDIT_OUTCOME = ("state", "settled_at", "detail")
+
+_NEW_RUNS = """
+SELECT * FROM sync_runs r WHERE finished_at IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM evidence_chain WHERE source = 'sync_runs' AND row_key = r.id)
+ORDER BY id
+"""
+_NEW_REVISIONS = """
+SELECT * FROM revisions
+WHERE revision > coalesce((SELECT max(row_key) FROM evidence_chain WHERE source = 'revisions'), 0)
+ORDER BY revision
+"""
+_MOVED_EDITS = """
+SELECT e.*, l.digest AS chained_digest FROM edits e
+LEFT JOIN evidence_chain l ON l.seq =
+  (SELECT max(seq) FROM evidence_chain WHERE source = 'edits' AND row_key = e.id)
+WHERE l.seq IS NULL OR l.state IS NOT e.state OR e.state = 'pending'
+ORDER BY e.id
+"""
+_APPEND = """
+INSERT INTO evidence_chain (seq, at, source, row_key, state, content, digest, previous, chain)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """The last record: its number (0 when there is none) and its hash."""
+
+    seq: int
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault:
+    """One thing that does not fit: the table and row it is about, and a sentence."""
+
+    source: str
+    row_key: int
+    sentence: str
+
+
+def chain_head(db: sqlite3.Connection) -> ChainHead:
+    """Return the last record of the chain."""
+    row = db.execute("SELECT seq, chain FROM evidence_chain ORDER BY seq DESC LIMIT 1").fetchone()
+    return ChainHead(row[0], row[1]) if row else ChainHead(0, GENESIS)
+
+
+def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
+    """Append a record for everything that is new since the last call; return how many.
+
+    The caller holds the transaction, on a connection that may write.
+    """
+    reader = db.cursor()
+    reader.row_factory = _as_dict
+    head = chain_head(db)
+    at = iso(clock.now())
+    count = 0
+    for source, key, state, row in _news(reader):
+        content = canonical(row)
+        digest = _sha256(content)
+        seq = head.seq + 1
+        chain = _link(head.chain, seq, at, source, key, digest)
+        kept = None if source == "revisions" else content
+        db.execute(_APPEND, (seq, at, source, key, state, kept, digest, head.chain, chain))
+        head = ChainHead(seq, chain)
+        count += 1
+    return count
+
+
+def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
+    # Read whole before anything is appended: a statement must not see its own insertions. Revisions can
+    # be many after a long run, so they come last and in order of their key, which appending cannot move.
+    for row in reader.execute(_NEW_RUNS).fetchall():
+        yield "sync_runs", row["id"], row["status"], row
+    for row in reader.execute(_MOVED_EDITS).fetchall():
+        before = row.pop("chained_digest")
+        if _sha256(canonical(row)) != before:
+            yield "edits", row["id"], row["state"], row
+    # The bound in the query is computed once, at its first step.
+    for row in reader.execute(_NEW_REVISIONS).fetchall():
+        yield "revisions", row["revision"], None, row
+
+
+def check_chain(db: sqlite3.Connection, *, expected_head: str | None = None) -> list[ChainFault]:
+    """Recompute the whole chain against the tables; return what does not fit, the first bad row first.
+
+    ``expected_head`` is a head noted earlier (in a bag's ``custody.json``): it must still be in the chain.
+    """
+    faults = list(_broken_links(db, expected_head))
+    faults += _changed_rows(db)
+    faults += _missing_rows(db)
+    return faults
+
+
+def _broken_links(db: sqlite3.Connection, expected_head: str | None) -> Iterator[ChainFault]:
+    previous, number = GENESIS, 0
+    seen_expected = expected_head is None or expected_head == GENESIS
+    last_edit: dict[int, dict[str, object]] = {}
+    for row in db.execute(
+        "SELECT seq, at, source, row_key, state, content, digest, previous, chain FROM evidence_chain ORDER BY seq"
+    ):
+        seq, at, source, key, state, content, digest, named, chain = tuple(row)
+        number += 1
+        if seq != number:
+            yield ChainFault(source, key, f"record {number} of the chain is missing (the next is {seq})")
+            number = seq
+        elif named != previous:
+            yield ChainFault(source, key, f"record {seq} does not follow the one before it")
+        if _link(named, seq, at, source, key, digest) != chain:
+            yield ChainFault(source, key, f"record {seq} of the chain was altered")
+        if content is not None and _sha256(content) != digest:
+            yield ChainFault(source, key, f"record {seq} does not match its own digest")
+        if source == "edits" and content is not None:
+            now: dict[str, object] = json.loads(content)
+            if now.get("state") != state:
+                yield ChainFault(source, key, f"record {seq} does not match its own state")
+            sentence = _edit_moved_wrongly(last_edit.get(key), now)
+            if sentence:
+                yield ChainFault(source, key, f"{sentence} (record {seq})")
+            last_edit[key] = now
+        seen_expected = seen_expected or chain == expected_head
+        previous = chain
+    if not seen_expected:
+        yield ChainFault("evidence_chain", number, "the head noted earlier is not in this chain")
+
+
+def _edit_moved_wrongly(before: dict[str, object] | None, now: dict[str, object]) -> str | None:
+    """Say why an edit cannot have gone from one recorded state to the next; ``None`` when it can. Pure."""
+    if before is None:
+        return None
+    if any(before.get(name) != now.get(name) for name in _EDIT_IDENTITY):
+        return "the edit became another one"
+    if before["state"] == "pending":
+        return None
+    if now["state"] not in _NEXT_STATES.get(str(before["state"]), frozenset()):
+        return f"the edit went from {before['state']} to {now['state']}, which does not happen"
+    unchanging = [name for name in now if name not in _EDIT_OUTCOME]
+    if any(before.get(name) != now.get(name) for name in unchanging):
+        return "the settled edit was changed"
+    return None
+
+
+def _changed_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
+    reader = db.cursor()
+    reader.row_factory = _as_dict
+    for source, key_column in (("sync_runs", "id"), ("revisions", "revision")):
+        for row in reader.execute(
+            f"SELECT t.*, c.digest AS chained_digest FROM {source} t JOIN evidence_chain c "  # noqa: S608 (constants)
+            f"ON c.source = '{source}' AND c.row_key = t.{key_column} ORDER BY t.{key_column}"
+        ):
+            digest = row.pop("chained_digest")
+            if _sha256(canonical(row)) != digest:
+                yield ChainFault(source, row[key_column], "the row was changed after it was recorded")
+    for row in reader.execute(
+        "SELECT e.*, c.content AS chained FROM edits e JOIN evidence_chain c ON c.seq = "
+        "(SELECT max(seq) FROM evidence_chain WHERE source = 'edits' AND row_key = e.id) ORDER BY e.id"
+    ):
+        recorded: dict[str, object] = json.loads(row.pop("chained"))
+        if row == recorded:
+            continue
+        # A row may have moved on lawfully since the chain was last extended.
+        same_state = row["state"] == recorded["state"] != "pending"
+        sentence = "the settled edit was changed" if same_state else _edit_moved_wrongly(recorded, row)
+        if sentence:
+            yield ChainFault("edits", int(str(row["id"])), sentence)
+
+
+def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
+    for source, key in (("sync_runs", "id"), ("edits", "id"), ("revisions", "revision")):
+        for (gone,) in map(
+            tuple,
+            db.execute(
+                f"SELECT DISTINCT row_key FROM evidence_chain c WHERE source = '{source}' AND NOT EXISTS "  # noqa: S608 (constants)
+                f"(SELECT 1 FROM {source} t WHERE t.{key} = c.row_key) ORDER BY row_key"
+            ),
+        ):
+            yield ChainFault(source, gone, "the row was recorded and is gone")
+    # Revisions are numbered without gaps, so an old number without a record was slipped in.
+    for (added,) in map(
+        tuple,
+        db.execute(
+            "SELECT revision FROM revisions r WHERE revision < "
+            "(SELECT max(row_key) FROM evidence_chain WHERE source = 'revisions') AND NOT EXISTS "
+            "(SELECT 1 FROM evidence_chain WHERE source = 'revisions' AND row_key = r.revision) ORDER BY revision"
+        ),
+    ):
+        yield ChainFault("revisions", added, "the row was added among recorded ones")
+
+
+def canonical(row: dict[str, object]) -> str:
+    """Write a row as JSON in the one form that is hashed."""
+    return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _as_dict(cursor: sqlite3.Cursor, row: tuple[object, ...]) -> dict[str, object]:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _link(previous: str, seq: int, at: str, source: str, key: int, digest: str) -> str:
+    return _sha256("\n".join((previous, str(seq), at, source, str(key), digest)))
