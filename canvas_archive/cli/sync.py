@@ -1,0 +1,124 @@
+"""``canvas-archive sync``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+
+if TYPE_CHECKING:
+    from canvas_archive.sync.listing import Mode
+    from canvas_archive.sync.service import SyncOptions, SyncResult
+
+
+@click.command()
+@common_options
+@click.option("--full", is_flag=True, help="Compare every conversation, not only the tops of the lists.")
+@click.option("--quick", is_flag=True, help="Only what six requests tell, even when a full sweep is due.")
+@click.option("--push", is_flag=True, help="Send pending edits afterwards.")
+@click.option("--attachments/--no-attachments", default=None, help="Download attachments. [default: yes]")
+@click.option("--index/--no-index", default=True, help="Update the search index. [default: yes]")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; write nothing at all.")
+@click.option("--watch", metavar="MINUTES", type=click.FloatRange(min=0.01), help="Repeat until stopped.")
+@click.option("--jobs", type=click.IntRange(1, 32), help="Conversations fetched at a time at most. [default: 8]")
+@click.option(
+    "--patience",
+    metavar="MINUTES",
+    type=click.FloatRange(min=0),
+    help="How long to wait for a throttling or failing Canvas. [default: 10]",
+)
+@click.option("--max-attachment-size", metavar="MB", type=click.FloatRange(min=0), help="Refuse larger files.")
+@click.option("--refetch", is_flag=True, help="Fetch every conversation again, changed or not.")
+@click.option("--allow-mass-removal", is_flag=True, help="Accept that most of the mailbox is gone from Canvas.")
+@json_option
+@pass_settings
+def sync(
+    settings: Settings,
+    full: bool,
+    quick: bool,
+    push: bool,
+    attachments: bool | None,
+    index: bool,
+    dry_run: bool,
+    watch: float | None,
+    jobs: int | None,
+    patience: float | None,
+    max_attachment_size: float | None,
+    refetch: bool,
+    allow_mass_removal: bool,
+    as_json: bool,
+) -> None:
+    """Pull what changed on Canvas into the archive, then its attachments, then index them.
+
+    Nothing on Canvas changes, not even a read mark. Without --full or --quick, a full sweep is made when
+    the last one is more than a day old.
+    """
+    from canvas_archive.sync.service import SyncOptions
+
+    if full and quick:
+        fail("--full and --quick exclude each other.")
+    if refetch and quick:
+        fail("--refetch needs a full sweep: leave out --quick.")
+    if dry_run and (push or watch):
+        fail("--dry-run goes with neither --push nor --watch.")
+    mode: Mode | None = "full" if full or refetch else "quick" if quick else None
+    options = SyncOptions(
+        mode=mode,
+        dry_run=dry_run,
+        attachments=attachments,
+        index=index,
+        push=push,
+        jobs=jobs,
+        patience_minutes=patience,
+        max_attachment_bytes=int(max_attachment_size * 1_000_000) if max_attachment_size else None,
+        refetch=refetch,
+        allow_mass_removal=allow_mass_removal,
+    )
+    if watch is None:
+        _once(settings, options, as_json)
+        return
+    while True:
+        _watched(settings, options, as_json)
+        settings.note(f"Next sync in {watch:g} minutes. Ctrl-C stops.", level=1)
+        time.sleep(watch * 60)
+
+
+def _run(settings: Settings, options: SyncOptions) -> SyncResult:
+    from canvas_archive.cli.progress import sync_progress
+    from canvas_archive.sync import service
+
+    with sync_progress(settings) as progress:
+        return service.sync(settings.folder, options, progress)
+
+
+def _show(settings: Settings, result: SyncResult, as_json: bool) -> None:
+    if as_json:
+        print_json(result.report.to_json())
+        return
+    for line in result.report.actions:
+        click.echo(line)
+    for note in result.notes:
+        settings.note(note)
+    for problem in result.report.problems[:10]:
+        settings.warn(f"{problem.kind} {problem.id}: {problem.error}")
+    settings.note(result.report.summary())
+
+
+def _once(settings: Settings, options: SyncOptions, as_json: bool) -> None:
+    result = _run(settings, options)
+    _show(settings, result, as_json)
+    if result.error is not None:
+        raise result.error
+
+
+def _watched(settings: Settings, options: SyncOptions, as_json: bool) -> None:
+    """Run once; trouble that may pass is told and survived, trouble that needs a person ends the watch."""
+    from canvas_archive.errors import ArchiveLocked, CanvasProblem, ConflictsLeft, ItemsFailed
+
+    try:
+        _once(settings, options, as_json)
+    except (CanvasProblem, ItemsFailed, ConflictsLeft, ArchiveLocked) as error:
+        settings.warn(str(error))

@@ -1,0 +1,127 @@
+"""Where the access token comes from, and where it is kept: never in the archive, never in argv.
+
+The order is: the environment, the archive's ``token_command``, the system keyring.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from urllib.parse import urlsplit
+
+from canvas_archive.errors import CredentialProblem, TokenMissing
+
+TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
+URL_VARIABLE = "CANVAS_API_URL"
+SERVICE = "canvas-archive"
+COMMAND_SECONDS = 60.0
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _account(base_url: str, user_id: int | None) -> str:
+    return f"{_origin(base_url)}#{user_id}" if user_id is not None else _origin(base_url)
+
+
+def token_from_environment(base_url: str) -> str | None:
+    """Return ``CANVAS_API_TOKEN``, unless ``CANVAS_API_URL`` says that it belongs to another host."""
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    url = os.environ.get(URL_VARIABLE, "").strip()
+    if not token or (url and _origin(url) != _origin(base_url)):
+        return None
+    return token
+
+
+def token_from_command(command: str) -> str:
+    """Run the configured command and return the first line it prints.
+
+    The command is split like a shell would, but no shell runs it; its environment carries no token.
+    Raises CredentialProblem when it fails, prints nothing or takes longer than a minute.
+    """
+    surroundings = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    try:
+        done = subprocess.run(
+            shlex.split(command),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise CredentialProblem(
+            f"token_command could not be run ({type(error).__name__}). Check it in the archive's config.toml."
+        ) from None
+    token = done.stdout.partition("\n")[0].strip()
+    if done.returncode != 0 or not token:
+        raise CredentialProblem(
+            f"token_command ended with status {done.returncode} and "
+            f"{'no output' if not token else 'a failure'}. Run it by hand to see why."
+        )
+    return token
+
+
+def _keyring_accounts(base_url: str, user_id: int | None) -> list[str]:
+    exact = [_account(base_url, user_id)] if user_id is not None else []
+    return [*exact, _account(base_url, None)]
+
+
+def token_from_keyring(base_url: str, user_id: int | None = None) -> str | None:
+    """Return the token stored in the system keyring for that account, or ``None``."""
+    import keyring
+    import keyring.errors
+
+    try:
+        for account in _keyring_accounts(base_url, user_id):
+            token = keyring.get_password(SERVICE, account)
+            if token:
+                return token
+    except keyring.errors.KeyringError:
+        return None
+    return None
+
+
+def store_token(base_url: str, token: str, user_id: int | None = None) -> bool:
+    """Put the token into the system keyring; tell whether there was one to take it."""
+    import keyring
+    import keyring.errors
+
+    backend = keyring.get_keyring()
+    if backend.priority <= 0 or type(backend).__module__ in ("keyring.backends.null", "keyring.backends.fail"):
+        return False
+    try:
+        keyring.set_password(SERVICE, _account(base_url, user_id), token)
+    except keyring.errors.KeyringError:
+        return False
+    return True
+
+
+def find_token(base_url: str, *, token_command: str | None = None, user_id: int | None = None) -> str:
+    """Return the token for that Canvas. Raises TokenMissing, naming the ways to give one."""
+    token = (
+        token_from_environment(base_url)
+        or (token_from_command(token_command) if token_command else None)
+        or token_from_keyring(base_url, user_id)
+    )
+    if not token:
+        raise TokenMissing(
+            f"There is no access token for {_origin(base_url)}. Set {TOKEN_VARIABLE}, put a token_command into "
+            "the archive's config.toml, or run 'canvas-archive init' in a terminal to store one in the keyring."
+        )
+    return token
+
+
+def token_source(base_url: str, *, token_command: str | None = None, user_id: int | None = None) -> str | None:
+    """Say where a token would come from (for status and doctor) without running any command."""
+    if token_from_environment(base_url):
+        return f"the variable {TOKEN_VARIABLE}"
+    if token_command:
+        return "token_command"
+    if token_from_keyring(base_url, user_id):
+        return "the system keyring"
+    return None

@@ -1,0 +1,119 @@
+"""Reading the lists: pages arrive one by one, and what they mean together is known at the end.
+
+Runs in one worker thread, so that fetching can begin with the first page. Pages and their ids are handed
+over on the results queue; the decisions are made by ``plan.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from canvas_archive.sync.plan import Fetch, Membership, judge_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from canvas_archive.canvas import CanvasClient, ConversationPage
+    from canvas_archive.canvas.client import Scope
+    from canvas_archive.store.summaries import StoredSummary
+
+Mode: TypeAlias = Literal["full", "quick"]
+
+PAGE = 100
+QUICK_SCOPES: tuple[tuple[Scope, int], ...] = (
+    ("inbox", PAGE),
+    ("unread", 1),
+    ("archived", 1),
+    ("sent", PAGE),
+    ("starred", 1),
+)
+FULL_SCOPES: tuple[tuple[Scope, int], ...] = (
+    ("inbox", PAGE),
+    ("archived", PAGE),
+    ("sent", PAGE),
+    ("starred", PAGE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of one scope."""
+
+    scope: Scope
+    number: int
+    content: ConversationPage
+
+
+@dataclass(slots=True)
+class Listed:
+    """What the lists have told so far: ids by scope, rows seen by scope, and how deep each was read."""
+
+    mode: Mode
+    ids: dict[Scope, tuple[int, ...]] = field(default_factory=dict)
+    seen: dict[Scope, set[int]] = field(default_factory=dict)
+    pages: dict[Scope, int] = field(default_factory=dict)
+    failed: dict[Scope, str] = field(default_factory=dict)
+
+    def add(self, page: Page) -> None:
+        """Take in one page."""
+        seen = self.seen.setdefault(page.scope, set())
+        seen.update(row.id for row in page.content.conversations)
+        seen.update(bad.id for bad in page.content.malformed if bad.id is not None)
+        self.pages[page.scope] = self.pages.get(page.scope, 0) + 1
+        if page.content.all_ids is not None:
+            self.ids[page.scope] = page.content.all_ids
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every list of the mode was read, so that absence means something."""
+        wanted = QUICK_SCOPES if self.mode == "quick" else FULL_SCOPES
+        return not self.failed and all(scope in self.ids for scope, _ in wanted)
+
+    def membership(self) -> Membership:
+        """Return the id lists; a full sweep does not ask for ``unread``, its rows tell."""
+        return Membership(
+            inbox=self.ids.get("inbox", ()),
+            unread=self.ids.get("unread", ()),
+            archived=self.ids.get("archived", ()),
+            sent=self.ids.get("sent", ()),
+            starred=self.ids.get("starred", ()),
+        )
+
+    def recheck_scopes(self) -> list[Scope]:
+        """Name the scopes whose ids are to be read once more, because rows may have slipped."""
+        if self.mode == "full":
+            return [scope for scope, _ in FULL_SCOPES]
+        return [scope for scope, count in self.pages.items() if count > 1]
+
+
+def pages_of(
+    client: CanvasClient,
+    scope: Scope,
+    per_page: int,
+    *,
+    enough: Callable[[ConversationPage], bool],
+) -> Iterator[Page]:
+    """Yield the pages of one scope, the id list with the first, until ``enough`` says stop.
+
+    :calls: GET /api/v1/conversations
+    """
+    for number, content in enumerate(client.conversations(scope, per_page=per_page, with_all_ids=True), 1):
+        yield Page(scope, number, content)
+        if enough(content):
+            return
+
+
+def holds_nothing_new(content: ConversationPage, known: Mapping[int, StoredSummary]) -> bool:
+    """Tell whether no row of a page calls for a fetch: where a quick sync stops paging."""
+    if content.malformed:
+        return False
+    return not any(isinstance(judge_row(row, known.get(row.id)), Fetch) for row in content.conversations)
+
+
+def read_ids(client: CanvasClient, scope: Scope) -> ConversationPage:
+    """Read a scope's id list once more, with the top of its rows.
+
+    :calls: GET /api/v1/conversations
+    """
+    return next(client.conversations(scope, per_page=PAGE, with_all_ids=True))

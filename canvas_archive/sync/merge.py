@@ -1,0 +1,100 @@
+"""The three-way decision for one local edit: a pure function, and the table the README publishes.
+
+``base`` is what Canvas had when the edit was made, ``value`` is what the person wants, ``remote`` is what
+Canvas has now (just read). Fields are decided one by one: a star never conflicts with an archive wish.
+Values are text, as the journal keeps them: ``0``/``1``, or ``read``/``unread``/``archived``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Policy: TypeAlias = Literal["local", "remote", "ask"]
+Field: TypeAlias = Literal["starred", "workflow_state", "subscribed"]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEdit:
+    """A journalled wish that Canvas does not know of yet."""
+
+    id: int
+    conversation_id: int
+    field: Field
+    base: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Tell Canvas; ``detail`` is journalled with the settled edit when the wish overrode something."""
+
+    edit: PendingEdit
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadySo:
+    """Canvas has what the person wants: settled without a request."""
+
+    edit: PendingEdit
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Canvas's value is taken and the edit marked ``conflict``; ``detail`` says why."""
+
+    edit: PendingEdit
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person has to decide; the edit stays pending."""
+
+    edit: PendingEdit
+    remote: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGone:
+    """The conversation is no longer on Canvas: the edit is marked ``gone``."""
+
+    edit: PendingEdit
+
+
+Decision: TypeAlias = "Send | AlreadySo | Yield | Ask | TargetGone"
+
+
+def decide(edit: PendingEdit, remote: str | None, *, new_message: bool, policy: Policy) -> Decision:
+    """Decide one edit. ``remote`` is ``None`` when Canvas answers 404 for the conversation.
+
+    ``new_message`` tells whether somebody wrote since the person last saw the conversation: that beats a
+    wish to archive it, under every policy, because archiving would hide what was never read.
+    """
+    if remote is None:
+        return TargetGone(edit)
+    if remote == edit.value:
+        return AlreadySo(edit)
+    if edit.field == "workflow_state" and edit.value == "archived" and new_message:
+        return Yield(edit, "a new message arrived: the conversation stays in the inbox")
+    if remote == edit.base:
+        return Send(edit)
+    if policy == "local":
+        return Send(edit, f"conflict: Canvas had {remote}; the local wish won")
+    if policy == "remote":
+        return Yield(edit, f"conflict: Canvas had {remote}, and it was kept")
+    return Ask(edit, remote)
+
+
+CONFLICT_TABLE = """\
+| you, since the last sync | Canvas, since the last sync | what `push` does |
+|---|---|---|
+| unchanged | changed | takes Canvas's value (any `sync` does) |
+| changed | unchanged | sends yours, reads it back |
+| changed | changed to the same | nothing to send; the edit is settled |
+| changed | changed to something else | conflict: sends yours and journals it; `--on-conflict remote` takes Canvas's, `--on-conflict ask` asks (without a terminal: leaves it pending, exit 6) |
+| want it archived | a new message arrived | the message wins: back to the inbox, edit marked `conflict` |
+| changed | gone (404) | edit marked `gone`, conversation marked removed |
+| archived and pushed | Canvas reverts it to unread within the hour, with no new message | pushed once more; if it reverts again, edit marked `reverted` |
+"""  # noqa: E501 (a table row is one line)

@@ -1,0 +1,164 @@
+"""What a sync decides, as pure functions over what Canvas listed and what the archive holds.
+
+Nothing here reads a network, a database or a clock. The runner in ``pull.py`` performs the actions;
+``--dry-run`` prints the same ones.
+
+Canvas has no change feed. What can be known cheaply:
+
+* the id lists of the five scopes tell which conversations exist, and by membership whether each is
+  unread, read, archived, starred (``membership``);
+* a list row carries a fingerprint of the content: when it equals the stored one, nothing that ``show``
+  would tell has changed (``judge_row``);
+* an id in no list is only a suspicion: ``show`` answering 404 confirms that it is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from canvas_archive.store.summaries import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from canvas_archive.model import Conversation
+    from canvas_archive.store.summaries import StoredSummary
+
+Reason: TypeAlias = Literal["retry", "new", "changed", "reappeared", "slipped", "asked", "unfinished"]
+
+LISTED_SCOPES = ("inbox", "archived", "sent", "starred")
+"""Their union is everything a person can see; ``unread`` lies within ``inbox``."""
+
+GUARD_MINIMUM = 5
+"""A mailbox that loses fewer conversations than this is never held up by the mass-removal guard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask ``show`` for a conversation and store the answer."""
+
+    conversation_id: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFlags:
+    """Store what Canvas now says of the flags; ``None`` leaves one as it is."""
+
+    conversation_id: int
+    starred: bool | None = None
+    workflow_state: str | None = None
+    subscribed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmRemoval:
+    """No list names this conversation any more: ask ``show``; only a 404 marks it removed."""
+
+    conversation_id: int
+
+
+Action: TypeAlias = "Fetch | UpdateFlags | ConfirmRemoval"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The ids each scope listed, in the order the lists were asked for."""
+
+    inbox: Collection[int]
+    unread: Collection[int]
+    archived: Collection[int]
+    sent: Collection[int]
+    starred: Collection[int]
+
+    def everything(self) -> set[int]:
+        """Return every id that any list named."""
+        return {*self.inbox, *self.unread, *self.archived, *self.sent, *self.starred}
+
+
+def judge_row(row: Conversation, known: StoredSummary | None) -> Action | None:
+    """Decide what a list row calls for: a fetch, new flags, or nothing."""
+    if known is None:
+        return Fetch(row.id, "new")
+    if known.removed:
+        return Fetch(row.id, "reappeared")
+    if not known.fetched:
+        return Fetch(row.id, "unfinished")
+    if known.fingerprint != fingerprint(row):
+        return Fetch(row.id, "changed")
+    flags = UpdateFlags(
+        row.id,
+        starred=row.starred if row.starred != known.remote_starred else None,
+        workflow_state=row.workflow_state if row.workflow_state != known.remote_workflow_state else None,
+        subscribed=row.subscribed if row.subscribed != known.remote_subscribed else None,
+    )
+    return None if flags == UpdateFlags(row.id) else flags
+
+
+def flags_from_membership(
+    known: Mapping[int, StoredSummary], members: Membership, *, skip: Collection[int] = ()
+) -> Iterator[UpdateFlags]:
+    """Derive starred and read/unread/archived for every known conversation from the id lists alone.
+
+    A conversation that is only in ``sent`` (or only ``starred``) may have any state: its state is left
+    alone until a row or a show tells it. Where two lists disagree, because something moved between two
+    requests, the list that was asked for later is right: archived over unread over inbox.
+    """
+    inbox, unread = frozenset(members.inbox), frozenset(members.unread)
+    archived, starred = frozenset(members.archived), frozenset(members.starred)
+    sent = frozenset(members.sent)
+    for id_, summary in known.items():
+        if summary.removed or id_ in skip:
+            continue
+        state: str | None = None
+        if id_ in archived:
+            state = "archived"
+        elif id_ in unread:
+            state = "unread"
+        elif id_ in inbox:
+            state = "read"
+        elif id_ not in sent and id_ not in starred:
+            continue  # in no list at all: a matter for ConfirmRemoval
+        star = id_ in starred
+        flags = UpdateFlags(
+            id_,
+            starred=star if star != summary.remote_starred else None,
+            workflow_state=state if state is not None and state != summary.remote_workflow_state else None,
+        )
+        if flags != UpdateFlags(id_):
+            yield flags
+
+
+def fetches_from_ids(listed: Collection[int], known: Mapping[int, StoredSummary]) -> Iterator[Fetch]:
+    """Name the ids that the lists know and the archive does not (or thinks removed, or never finished)."""
+    for id_ in sorted(listed):
+        summary = known.get(id_)
+        if summary is None:
+            yield Fetch(id_, "new")
+        elif summary.removed:
+            yield Fetch(id_, "reappeared")
+        elif not summary.fetched:
+            yield Fetch(id_, "unfinished")
+
+
+def slipped(order: Sequence[int], depth: int | None, seen: Collection[int]) -> list[int]:
+    """Name the ids among the first ``depth`` of a list read last whose rows no page had shown.
+
+    Rows move while a list is being paged: one archived above pulls the next page's first row onto a page
+    already read. ``depth`` ``None`` means the whole list was paged.
+    """
+    window = order if depth is None else order[:depth]
+    return [id_ for id_ in window if id_ not in seen]
+
+
+def removal_candidates(known: Mapping[int, StoredSummary], listed: Collection[int]) -> list[int]:
+    """Name the conversations the archive thinks present and no list named."""
+    return sorted(
+        id_ for id_, summary in known.items() if not summary.removed and summary.fetched and id_ not in listed
+    )
+
+
+def is_mass_removal(candidates: int, present: int) -> bool:
+    """Tell whether that many missing out of ``present`` stored conversations calls for a person."""
+    return candidates >= GUARD_MINIMUM and candidates * 2 > present

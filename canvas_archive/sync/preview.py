@@ -1,0 +1,82 @@
+"""``sync --dry-run``: the same lists, the same decisions, nothing written and nothing fetched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canvas_archive.store import runs
+from canvas_archive.store.summaries import stored_summaries
+from canvas_archive.sync import listing, plan
+from canvas_archive.sync.listing import Listed
+from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
+from canvas_archive.sync.pull import check_account
+from canvas_archive.sync.report import Report
+
+if TYPE_CHECKING:
+    from canvas_archive.canvas import CanvasClient, ConversationPage
+    from canvas_archive.store import Archive
+    from canvas_archive.sync.listing import Mode
+
+
+def describe(action: plan.Action) -> str:
+    """Return one line for a person."""
+    if isinstance(action, Fetch):
+        return f"fetch {action.conversation_id} ({action.reason})"
+    if isinstance(action, ConfirmRemoval):
+        return f"ask whether {action.conversation_id} is gone"
+    said = [
+        f"{name} = {value}"
+        for name, value in (
+            ("starred", action.starred),
+            ("workflow_state", action.workflow_state),
+            ("subscribed", action.subscribed),
+        )
+        if value is not None
+    ]
+    return f"note on {action.conversation_id}: {', '.join(said)}"
+
+
+def preview(archive: Archive, client: CanvasClient, mode: Mode) -> Report:
+    """List what Canvas has and return what a sync would do, as ``report.actions``.
+
+    :calls: GET /api/v1/conversations
+    """
+    check_account(archive, client)
+    known = stored_summaries(archive.db)
+    listed = Listed(mode)
+    report = Report(mode, dry_run=True, total=len(known))
+    actions: dict[int, plan.Action] = {}
+    for problem in runs.open_problems(archive.db, "conversation"):
+        actions[int(problem.item_id)] = Fetch(int(problem.item_id), "retry")
+    for scope, per_page in listing.QUICK_SCOPES if mode == "quick" else listing.FULL_SCOPES:
+
+        def enough(content: ConversationPage, per_page: int = per_page) -> bool:
+            return mode == "quick" and (per_page == 1 or listing.holds_nothing_new(content, known))
+
+        for page in listing.pages_of(client, scope, per_page, enough=enough):
+            listed.add(page)
+            for row in page.content.conversations:
+                action = plan.judge_row(row, known.get(row.id))
+                if action is not None:
+                    actions.setdefault(row.id, action)
+    members = listed.membership()
+    everything = members.everything()
+    for fetch in plan.fetches_from_ids(everything, known):
+        actions.setdefault(fetch.conversation_id, fetch)
+    if mode == "quick":
+        for flags in plan.flags_from_membership(known, members, skip=actions):
+            actions[flags.conversation_id] = flags
+    for id_ in plan.removal_candidates(known, everything):
+        actions.setdefault(id_, ConfirmRemoval(id_))
+    for action in actions.values():
+        if isinstance(action, UpdateFlags):
+            report.flags += 1
+        elif isinstance(action, ConfirmRemoval):
+            report.removed += 1
+        elif action.conversation_id in known:
+            report.changed += 1
+        else:
+            report.new += 1
+    report.actions = [describe(action) for action in actions.values()]
+    report.complete = True
+    return report

@@ -1,0 +1,441 @@
+"""Pulling a mailbox: one thread decides and writes, others list, show and download.
+
+Each conversation is one transaction. A killed run loses at most the conversation in flight; the next run
+sees from the stored fingerprints what is finished and does not ask for it again.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from canvas_archive.errors import (
+    ApiError,
+    ArchiveError,
+    BadRequest,
+    CanvasProblem,
+    MalformedAnswer,
+    MassRemoval,
+    NotFound,
+    NotPermitted,
+    ServerFailure,
+    WrongAccount,
+)
+from canvas_archive.model import Conversation
+from canvas_archive.store import Ingest, runs, transaction
+from canvas_archive.store.summaries import stored_summaries
+from canvas_archive.sync import listing, plan
+from canvas_archive.sync.attachments import FileResult, FileTask, Files
+from canvas_archive.sync.listing import Listed, Mode, Page
+from canvas_archive.sync.plan import ConfirmRemoval, Fetch, Reason, UpdateFlags
+from canvas_archive.sync.report import Problem, Report
+from canvas_archive.sync.workers import Crew, Outcome, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from canvas_archive.canvas import CanvasClient, ConversationPage
+    from canvas_archive.canvas.client import Scope
+    from canvas_archive.clock import Clock
+    from canvas_archive.store import Archive
+    from canvas_archive.sync.progress import Progress
+
+GHOST = "ghost"
+"""Ledger kind of ids that a list names and ``show`` does not know: not problems, and not asked for again
+by quick syncs."""
+
+BROKEN_IN_A_ROW = 8
+"""So many items failing one after another is no longer about the items: Canvas is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListJob:
+    """List one scope."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckJob:
+    """Read one scope's ids again."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ShowJob:
+    """Fetch one conversation."""
+
+    conversation_id: int
+    reason: Reason | Literal["missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """Download one file."""
+
+    task: FileTask
+
+
+Job: TypeAlias = "ListJob | RecheckJob | ShowJob | FileJob | Page"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to pull. ``jobs`` is the number of conversations fetched at a time at most."""
+
+    mode: Mode
+    jobs: int = 8
+    attachments: bool = True
+    max_attachment_bytes: int | None = None
+    refetch: bool = False
+    allow_mass_removal: bool = False
+
+
+def check_account(archive: Archive, client: CanvasClient) -> None:
+    """Raise WrongAccount unless the token answers for the archive's own person.
+
+    :calls: GET /api/v1/users/self
+    """
+    user = client.current_user()
+    account = archive.account
+    owner = account.as_user_id or account.user_id
+    if user.id != owner:
+        raise WrongAccount(
+            f"This archive belongs to {account.name or 'user'} (user {owner}), but the token answers for "
+            f"{user.name} (user {user.id}). Use the right token, or another --archive folder."
+        )
+
+
+class Pull:
+    """One pull. ``run`` may be called once."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        client: CanvasClient,
+        options: Options,
+        progress: Progress,
+        clock: Clock,
+        stop: threading.Event,
+        run_id: int,
+    ) -> None:
+        self._archive = archive
+        self._client = client
+        self._options = options
+        self._progress = progress
+        self._clock = clock
+        self._stop = stop
+        self._db = archive.db
+        self._ingest = Ingest(archive.db, clock, run_id)
+        self._results: queue.SimpleQueue[Outcome[Job]] = queue.SimpleQueue()
+        self._lister: Crew[Job] = Crew(1, "list", self._results)
+        self._shows: Crew[Job] = Crew(options.jobs, "show", self._results)
+        self._downloads: Crew[Job] = Crew(max(1, min(3, options.jobs)), "file", self._results)
+        self._files = Files(archive, client, options.max_attachment_bytes)
+        self._listed = Listed(options.mode)
+        self._wanted: set[int] = set()
+        self._open = 0
+        self._open_lists = 0
+        self._flagged: set[int] = set()
+        self._shown = 0
+        self._show_total = 0
+        self._file_total = 0
+        self._broken_in_a_row = 0
+        self.report = Report(options.mode)
+
+    # -- the run ---------------------------------------------------------------------------------
+
+    def run(self) -> Report:
+        """Pull everything that changed and return the counts.
+
+        Raises CredentialProblem or CanvasProblem when Canvas is out of reach (what was done stays),
+        MassRemoval when the guard held the removals back.
+        """
+        check_account(self._archive, self._client)
+        self._known = stored_summaries(self._db)
+        self._ghosts = {int(p.item_id) for p in runs.open_problems(self._db, GHOST)}
+        try:
+            self._retry_problems()
+            self._progress.phase("Listing")
+            self._submit_lists()
+            self._drain(lists_only=True)
+            if self._listed.complete:
+                self._after_listing()
+            self._progress.phase("Fetching")
+            self._recheck()
+            self._drain(lists_only=True)
+            guarded = self._confirm_removals()
+            self._drain()
+        finally:
+            self._stop.set()
+            for crew in (self._lister, self._shows, self._downloads):
+                crew.stop()
+        self.report.flags = len(self._flagged - self._wanted)
+        self.report.complete = self._listed.complete and not guarded
+        if guarded:
+            raise MassRemoval(guarded)
+        return self.report
+
+    def _retry_problems(self) -> None:
+        for problem in runs.open_problems(self._db, "conversation"):
+            self._fetch(int(problem.item_id), "retry")
+        if self._options.attachments:
+            self._enqueue_files(self._files.unfinished(retry_refused=self._options.mode == "full"))
+
+    def _submit_lists(self) -> None:
+        for scope, per_page in (
+            listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES
+        ):
+            self._submit(self._lister, ListJob(scope), partial(self._list, scope, per_page))
+
+    def _list(self, scope: Scope, per_page: int) -> int:
+        """Run in the lister's thread: hand over page after page."""
+        pages = 0
+
+        def enough(content: ConversationPage) -> bool:
+            if self._stop.is_set():
+                raise Stopped
+            if self._options.mode == "full":
+                return False
+            return per_page == 1 or listing.holds_nothing_new(content, self._known)
+
+        for page in listing.pages_of(self._client, scope, per_page, enough=enough):
+            self._results.put(Outcome(page, None, None))
+            pages += 1
+        return pages
+
+    def _after_listing(self) -> None:
+        """Act on what only all lists together tell."""
+        members = self._listed.membership()
+        self._perform(
+            action
+            for action in plan.fetches_from_ids(members.everything(), self._known)
+            if action.conversation_id not in self._ghosts or self._options.mode == "full"
+        )
+        if self._options.mode == "quick":
+            self._perform(plan.flags_from_membership(self._known, members, skip=self._wanted))
+        if self._options.refetch:
+            self._perform(
+                Fetch(id_, "asked") for id_, summary in self._known.items() if not summary.removed
+            )
+
+    def _recheck(self) -> None:
+        if self._listed.failed:
+            return
+        for scope in self._listed.recheck_scopes():
+            self._submit(self._lister, RecheckJob(scope), partial(listing.read_ids, self._client, scope))
+
+    def _confirm_removals(self) -> str | None:
+        """Ask ``show`` for what no list names; return the guard's sentence when there is too much of it."""
+        if not self._listed.complete:
+            return None
+        listed = self._listed.membership().everything()
+        missing = [
+            id_ for id_ in plan.removal_candidates(self._known, listed) if id_ not in self._wanted
+        ]
+        present = sum(1 for summary in self._known.values() if not summary.removed)
+        if plan.is_mass_removal(len(missing), present) and not self._options.allow_mass_removal:
+            return (
+                f"Canvas no longer lists {len(missing):,} of the {present:,} conversations in this archive. "
+                "Nothing was marked as removed. If that is right, run sync again with --allow-mass-removal."
+            )
+        self._perform(ConfirmRemoval(id_) for id_ in missing)
+        return None
+
+    # -- actions ---------------------------------------------------------------------------------
+
+    def _perform(self, actions: Iterable[plan.Action]) -> None:
+        flags: list[UpdateFlags] = []
+        for action in actions:
+            if isinstance(action, Fetch):
+                self._fetch(action.conversation_id, action.reason)
+            elif isinstance(action, ConfirmRemoval):
+                self._fetch(action.conversation_id, "missing")
+            else:
+                flags.append(action)
+        if flags:
+            with transaction(self._db):
+                for flag in flags:
+                    self._ingest.save_flags(
+                        flag.conversation_id,
+                        starred=flag.starred,
+                        workflow_state=flag.workflow_state,
+                        subscribed=flag.subscribed,
+                    )
+            self._flagged.update(flag.conversation_id for flag in flags)
+
+    def _fetch(self, conversation_id: int, reason: Reason | Literal["missing"]) -> None:
+        if conversation_id in self._wanted:
+            return
+        self._wanted.add(conversation_id)
+        self._show_total += 1
+        self._submit(
+            self._shows,
+            ShowJob(conversation_id, reason),
+            partial(self._client.conversation, conversation_id, auto_mark_as_read=False),
+        )
+
+    def _enqueue_files(self, tasks: Iterable[FileTask]) -> None:
+        for task in tasks:
+            self._file_total += 1
+            self._submit(self._downloads, FileJob(task), partial(self._files.fetch, task))
+
+    def _submit(self, crew: Crew[Job], job: Job, call: partial[object]) -> None:
+        self._open += 1
+        self._open_lists += isinstance(job, (ListJob, RecheckJob))
+        crew.submit(job, call)
+
+    # -- outcomes --------------------------------------------------------------------------------
+
+    def _drain(self, *, lists_only: bool = False) -> None:
+        """Handle outcomes until no list, or nothing at all, is open any more."""
+        while (self._open_lists if lists_only else self._open) > 0:
+            try:
+                outcome = self._results.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            if isinstance(outcome.job, Page):
+                self._take_page(outcome.job)
+                continue
+            self._open -= 1
+            self._open_lists -= isinstance(outcome.job, (ListJob, RecheckJob))
+            if isinstance(outcome.error, Stopped):
+                continue
+            if outcome.error is not None and not isinstance(outcome.error, ArchiveError):
+                raise outcome.error
+            self._take(outcome.job, outcome.value, outcome.error)
+
+    def _take(self, job: Job, value: object, error: ArchiveError | None) -> None:
+        if isinstance(job, ShowJob):
+            self._take_shown(job, value, error)
+        elif isinstance(job, FileJob):
+            self._take_file(job.task, value, error)
+        elif isinstance(job, ListJob):
+            self._take_listed(job.scope, error)
+        elif isinstance(job, RecheckJob):
+            self._take_recheck(job.scope, value, error)
+
+    def _take_page(self, page: Page) -> None:
+        self._listed.add(page)
+        self._judge_rows(page.content)
+
+    def _judge_rows(self, content: ConversationPage) -> None:
+        settled = []
+        for row in content.conversations:
+            if row.id in self._wanted:
+                continue
+            action = plan.judge_row(row, self._known.get(row.id))
+            if isinstance(action, Fetch):
+                self._fetch(row.id, action.reason)
+            else:
+                settled.append(row)
+        with transaction(self._db):
+            for row in settled:
+                if self._ingest.save_summary(row).changed:
+                    self._flagged.add(row.id)
+        for bad in content.malformed:
+            if bad.id is not None:
+                self._fetch(bad.id, "slipped")
+            else:
+                self._problem("list", f"row of {len(content.conversations)}", bad.sentence)
+        self._progress.conversations(self._shown, self._show_total)
+
+    def _take_listed(self, scope: Scope, error: ArchiveError | None) -> None:
+        if error is None:
+            return
+        if isinstance(error, (MalformedAnswer, BadRequest, NotPermitted, NotFound)):
+            self._listed.failed[scope] = str(error)
+            self._problem("list", scope, str(error))
+            return
+        raise error
+
+    def _take_recheck(self, scope: Scope, value: object, error: ArchiveError | None) -> None:
+        if error is not None:
+            self._take_listed(scope, error)
+            return
+        content: ConversationPage = value  # type: ignore[assignment]
+        order = content.all_ids or ()
+        pages = self._listed.pages.get(scope, 1)
+        depth = None if self._options.mode == "full" else pages * listing.PAGE
+        seen = self._listed.seen.get(scope, set())
+        for id_ in plan.slipped(order, depth, seen):
+            if id_ not in self._ghosts:
+                self._fetch(id_, "slipped")
+        self._listed.ids[scope] = order
+        self._judge_rows(content)
+
+    def _take_shown(self, job: ShowJob, value: object, error: ArchiveError | None) -> None:
+        id_ = job.conversation_id
+        self._shown += 1
+        if error is None and isinstance(value, Conversation):
+            self._broken_in_a_row = 0
+            self._store(value)
+        elif isinstance(error, NotFound):
+            self._broken_in_a_row = 0
+            self._gone(id_)
+        elif isinstance(error, (MalformedAnswer, BadRequest, NotPermitted, ServerFailure)):
+            self._problem("conversation", str(id_), str(error))
+            if isinstance(error, ServerFailure):
+                self._broken_in_a_row += 1
+                if self._broken_in_a_row >= BROKEN_IN_A_ROW:
+                    raise error
+        elif error is not None:
+            raise error
+        self._progress.conversations(self._shown, self._show_total)
+
+    def _store(self, conversation: Conversation) -> None:
+        with transaction(self._db):
+            saved = self._ingest.save_conversation(conversation)
+            runs.clear_problem(self._db, "conversation", str(conversation.id))
+            runs.clear_problem(self._db, GHOST, str(conversation.id))
+        if saved.new:
+            self.report.new += 1
+        elif saved.changed:
+            self.report.changed += 1
+        self.report.new_messages += saved.new_messages
+        if self._options.attachments and (saved.new_attachment_ids or saved.new_messages):
+            self._enqueue_files(self._files.of_conversation(conversation.id, saved.new_attachment_ids))
+
+    def _gone(self, conversation_id: int) -> None:
+        summary = self._known.get(conversation_id)
+        with transaction(self._db):
+            runs.clear_problem(self._db, "conversation", str(conversation_id))
+            if summary is None:
+                runs.record_problem(
+                    self._db, GHOST, str(conversation_id), "listed, but not found", self._clock
+                )
+            elif not summary.removed:
+                self._ingest.mark_removed(conversation_id)
+                self.report.removed += 1
+
+    def _take_file(self, task: FileTask, value: object, error: ArchiveError | None) -> None:
+        if error is not None and not isinstance(error, (ApiError, MalformedAnswer)):
+            if isinstance(error, CanvasProblem):
+                self._settle_file(task, FileResult("failed", error=str(error)))
+                return
+            raise error
+        result = value if isinstance(value, FileResult) else FileResult("failed", error=str(error))
+        self._settle_file(task, result)
+
+    def _settle_file(self, task: FileTask, result: FileResult) -> None:
+        with transaction(self._db):
+            self._files.record(task, result, self._ingest)
+            if result.state == "failed":
+                runs.record_problem(self._db, task.kind, task.key, result.error or "failed", self._clock)
+            else:
+                runs.clear_problem(self._db, task.kind, task.key)
+        if result.state == "stored":
+            self.report.stored += 1
+        elif result.state == "failed":
+            self.report.failed += 1
+            self.report.problems.append(Problem(task.kind, task.key, result.error or "failed"))
+        self._progress.files(self.report.stored + self.report.failed, self._file_total)
+
+    def _problem(self, kind: str, item_id: str, sentence: str) -> None:
+        with transaction(self._db):
+            runs.record_problem(self._db, kind, item_id, sentence, self._clock)
+        self.report.problems.append(Problem(kind, item_id, sentence))

@@ -1,0 +1,106 @@
+"""What a sync tells of itself: counted while it runs, printed and recorded at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canvas_archive.model import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One item that failed: it stays in the ledger and is tried first next time."""
+
+    kind: str
+    id: str
+    error: str
+
+
+@dataclass(slots=True)
+class Report:
+    """The counts of one run. ``seconds`` is wall time; ``bytes`` is what came over the network."""
+
+    mode: str
+    dry_run: bool = False
+    complete: bool = False
+    requests: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    new: int = 0
+    changed: int = 0
+    removed: int = 0
+    flags: int = 0
+    total: int = 0
+    new_messages: int = 0
+    stored: int = 0
+    failed: int = 0
+    pending: int = 0
+    edits_pending: int = 0
+    edits_pushed: int = 0
+    edits_conflicts: int = 0
+    reverted: int = 0
+    indexed: int = 0
+    actions: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def to_json(self) -> JsonObject:
+        """Return the document that ``sync --json`` prints."""
+        document: JsonObject = {
+            "mode": self.mode,
+            "complete": self.complete,
+            "requests": self.requests,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            "conversations": {
+                "new": self.new,
+                "changed": self.changed,
+                "flags": self.flags,
+                "removed": self.removed,
+                "total": self.total,
+            },
+            "messages": {"new": self.new_messages},
+            "attachments": {"stored": self.stored, "failed": self.failed, "pending": self.pending},
+            "edits": {
+                "pending": self.edits_pending,
+                "pushed": self.edits_pushed,
+                "conflicts": self.edits_conflicts,
+                "reverted": self.reverted,
+            },
+            "index": {"added": self.indexed},
+            "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
+        }
+        if self.dry_run:
+            document["dry_run"] = True
+            document["actions"] = list(self.actions)
+        return document
+
+    def counts(self) -> JsonObject:
+        """Return what ``sync_runs.counts`` records: all but the volatile parts."""
+        document = self.to_json()
+        for key in ("mode", "requests", "bytes", "seconds", "problems", "complete"):
+            del document[key]
+        document["problems"] = len(self.problems)
+        return document
+
+    def summary(self) -> str:
+        """Return the last line a person reads."""
+        verb = "would change" if self.dry_run else "changed"
+        parts = [
+            f"{self.new:,} new",
+            f"{self.changed:,} {verb}",
+            *([f"{self.flags:,} with new flags"] if self.flags else []),
+            *([f"{self.removed:,} gone from Canvas"] if self.removed else []),
+        ]
+        line = f"{self.total:,} conversations: {', '.join(parts)}; {self.new_messages:,} new messages"
+        if self.stored or self.failed or self.pending:
+            line += f"; attachments: {self.stored:,} stored"
+            line += f", {self.failed:,} failed" if self.failed else ""
+            line += f", {self.pending:,} pending" if self.pending else ""
+        if self.edits_pushed or self.edits_pending or self.edits_conflicts:
+            line += (
+                f"; edits: {self.edits_pushed:,} pushed, {self.edits_pending:,} pending, "
+                f"{self.edits_conflicts:,} conflicts"
+            )
+        return f"{line} ({self.mode}, {self.requests:,} requests, {self.seconds:.1f} s)."

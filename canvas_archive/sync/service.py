@@ -1,0 +1,290 @@
+"""A whole sync as one call: open, check, pull, push, index, record. For the command line and the web."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from canvas_archive.canvas import CanvasClient, Token
+from canvas_archive.clock import SYSTEM
+from canvas_archive.credentials import find_token, token_source
+from canvas_archive.errors import ArchiveError, ItemsFailed
+from canvas_archive.store import Archive, runs
+from canvas_archive.store.connection import refresh_statistics
+from canvas_archive.sync.progress import Progress, Silent
+from canvas_archive.sync.pull import Options, Pull
+from canvas_archive.sync.report import Report
+from canvas_archive.sync.workers import StoppableClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from canvas_archive.canvas import Wait
+    from canvas_archive.clock import Clock
+    from canvas_archive.sync.listing import Mode
+
+FULL_SWEEP_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What a caller may ask of a sync; ``None`` leaves it to the archive's configuration."""
+
+    mode: Mode | None = None
+    dry_run: bool = False
+    attachments: bool | None = None
+    index: bool = True
+    push: bool = False
+    jobs: int | None = None
+    patience_minutes: float | None = None
+    max_attachment_bytes: int | None = None
+    refetch: bool = False
+    allow_mass_removal: bool = False
+
+
+@dataclass(slots=True)
+class SyncResult:
+    """The counts of a run and what ended it, if anything did: the caller prints both."""
+
+    report: Report
+    error: ArchiveError | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def open_client(
+    archive: Archive,
+    *,
+    progress: Progress | None = None,
+    clock: Clock = SYSTEM,
+    stop: threading.Event | None = None,
+    jobs: int | None = None,
+    patience_minutes: float | None = None,
+) -> CanvasClient:
+    """Return a client for the archive's own Canvas and person, with the token found for it.
+
+    Raises TokenMissing or CredentialProblem.
+    """
+    config = archive.config
+    account = archive.account
+    secret = find_token(
+        account.base_url, token_command=config.token_command, user_id=account.user_id
+    )
+    show = progress or Silent()
+
+    def on_wait(wait: Wait) -> None:
+        show.waiting(wait.seconds, wait.reason)
+
+    minutes = config.patience_minutes if patience_minutes is None else patience_minutes
+    return CanvasClient(
+        account.base_url,
+        Token(secret),
+        as_user_id=account.as_user_id,
+        patience=minutes * 60.0,
+        concurrency=jobs or config.jobs,
+        clock=StoppableClock(clock, stop or threading.Event(), real_waits=clock is SYSTEM),
+        on_wait=on_wait,
+    )
+
+
+def due_mode(archive: Archive, clock: Clock = SYSTEM) -> Mode:
+    """Return ``full`` when no full sweep was completed within the last day, else ``quick``."""
+    last = runs.last_complete_full(archive.db)
+    return "quick" if last is not None and clock.now() - last < FULL_SWEEP_AFTER else "full"
+
+
+def sync(
+    folder: Path,
+    options: SyncOptions | None = None,
+    progress: Progress | None = None,
+    clock: Clock = SYSTEM,
+) -> SyncResult:
+    """Bring the archive up to date.
+
+    What ends a run early (Canvas out of reach, the guard) is in ``SyncResult.error``, with the counts of
+    what was done; an archive that cannot be opened or a missing token raises before anything happens.
+    """
+    options = options or SyncOptions()
+    progress = progress or Silent()
+    if options.dry_run:
+        return _dry_run(folder, options, progress, clock)
+    with Archive.open(folder, write=True, clock=clock) as archive:
+        stop = threading.Event()
+        with open_client(
+            archive,
+            progress=progress,
+            clock=clock,
+            stop=stop,
+            jobs=options.jobs,
+            patience_minutes=options.patience_minutes,
+        ) as client:
+            return _sync(archive, client, options, progress, clock, stop)
+
+
+def _dry_run(folder: Path, options: SyncOptions, progress: Progress, clock: Clock) -> SyncResult:
+    from canvas_archive.sync.preview import preview
+
+    with Archive.open(folder, clock=clock) as archive:
+        with open_client(
+            archive, progress=progress, clock=clock, patience_minutes=options.patience_minutes
+        ) as client:
+            started = clock.monotonic()
+            report = preview(archive, client, options.mode or due_mode(archive, clock))
+            report.requests, report.bytes = client.stats.requests, client.stats.bytes
+            report.seconds = clock.monotonic() - started
+            return SyncResult(report)
+
+
+def _sync(
+    archive: Archive,
+    client: CanvasClient,
+    options: SyncOptions,
+    progress: Progress,
+    clock: Clock,
+    stop: threading.Event,
+) -> SyncResult:
+    db, config = archive.db, archive.config
+    mode = options.mode or due_mode(archive, clock)
+    started = clock.monotonic()
+    run_id = runs.start_run(db, mode, clock)
+    pull = Pull(
+        archive,
+        client,
+        Options(
+            mode=mode,
+            jobs=options.jobs or config.jobs,
+            attachments=config.attachments if options.attachments is None else options.attachments,
+            max_attachment_bytes=options.max_attachment_bytes or config.max_attachment_bytes,
+            refetch=options.refetch,
+            allow_mass_removal=options.allow_mass_removal,
+        ),
+        progress,
+        clock,
+        stop,
+        run_id,
+    )
+    report = pull.report
+    error: ArchiveError | None = None
+    status = "failed"
+    try:
+        try:
+            pull.run()
+        except ArchiveError as caught:
+            error = caught
+        if options.index:
+            progress.phase("Indexing")
+            report.indexed = _index(archive)
+        refresh_statistics(db)
+        if error is None and report.problems:
+            error = ItemsFailed(
+                f"{len(report.problems)} items failed; they are recorded and tried first next time. "
+                "'canvas-archive status' lists them."
+            )
+            status = "partial"
+        elif error is None:
+            status = "ok"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        report.requests, report.bytes = client.stats.requests, client.stats.bytes
+        report.seconds = clock.monotonic() - started
+        with contextlib.suppress(KeyboardInterrupt):
+            _finish(archive, run_id, status, report, error, clock)
+    return SyncResult(report, error)
+
+
+def _index(archive: Archive) -> int:
+    from canvas_archive.search import update_index
+
+    return update_index(archive.db, archive.search_dir).added
+
+
+def _finish(
+    archive: Archive, run_id: int, status: str, report: Report, error: ArchiveError | None, clock: Clock
+) -> None:
+    db = archive.db
+    counts = db.execute(
+        "SELECT (SELECT count(*) FROM conversations),"
+        " (SELECT count(*) FROM attachments WHERE state IN ('pending', 'failed')),"
+        " (SELECT count(*) FROM edits WHERE state = 'pending')"
+    ).fetchone()
+    report.total, report.pending, report.edits_pending = counts
+    runs.finish_run(
+        db,
+        run_id,
+        status=status,
+        complete=report.complete,
+        requests=report.requests,
+        bytes_=report.bytes,
+        counts=report.counts(),
+        error=str(error) if error else None,
+        clock=clock,
+    )
+
+
+def token_available(folder: Path) -> bool:
+    """Tell whether a token could be had for this archive (without running any command)."""
+    with Archive.open(folder) as archive:
+        return (
+            token_source(
+                archive.account.base_url,
+                token_command=archive.config.token_command,
+                user_id=archive.account.user_id,
+            )
+            is not None
+        )
+
+
+class _Lines:
+    """Progress as lines of text, for the web page that streams them."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._last = 0
+
+    def phase(self, text: str) -> None:
+        self.lines.append(f"{text}…")
+
+    def conversations(self, done: int, total: int) -> None:
+        if total and (done == total or done - self._last >= 25):
+            self._last = done
+            self.lines.append(f"{done:,} of {total:,} conversations")
+
+    def files(self, done: int, total: int) -> None:
+        pass
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        self.lines.append(f"Waiting {seconds:.0f} s: {reason}")
+
+
+def sync_now(folder: Path) -> Iterator[str]:
+    """Sync and yield a line of text whenever there is something to tell; the last one sums up."""
+    show = _Lines()
+    result: list[str] = []
+
+    def work() -> None:
+        try:
+            outcome = sync(folder, progress=show)
+            result.append(outcome.report.summary())
+            if outcome.error is not None:
+                result.append(f"Error: {outcome.error}")
+        except ArchiveError as error:
+            result.append(f"Error: {error}")
+
+    yield from _streamed(work, show, result)
+
+
+def _streamed(work: object, show: _Lines, result: list[str]) -> Iterator[str]:
+    thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+    thread.start()
+    told = 0
+    while thread.is_alive() or told < len(show.lines):
+        thread.join(0.2)
+        while told < len(show.lines):
+            yield show.lines[told]
+            told += 1
+    yield from result
