@@ -1,0 +1,144 @@
+"""Attachment bytes on the disk: ``files/ab/ab12...``, named by their SHA-256 and by nothing else.
+
+A download is written to ``files/.incoming/<attachment id>.part`` and hashed on the way; an interrupted
+one stays there and goes on from its size. ``commit`` gives it its name in one step, after the bytes
+reached the disk. Names that people gave to files never become paths.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canvas_archive.errors import BadInput
+from canvas_archive.store.folder import sync_folder
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+INCOMING = ".incoming"
+_HASH = re.compile(r"[0-9a-f]{64}\Z")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """Where bytes were stored. ``size`` in bytes; ``known`` when the same bytes were there before."""
+
+    sha256: str
+    size: int
+    path: Path
+    known: bool
+
+
+def blob_path(files_dir: Path, digest: str) -> Path:
+    """Return the path of stored bytes. Raises BadInput for anything but 64 lowercase hex digits."""
+    if not _HASH.match(digest):
+        raise BadInput(f"{digest!r} is not a SHA-256 in hexadecimal.")
+    return files_dir / digest[:2] / digest
+
+
+def stored_blobs(files_dir: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every stored blob as (its name, its path), in order; other files are not looked at."""
+    if files_dir.is_dir():
+        for folder in sorted(files_dir.iterdir()):
+            if folder.is_dir() and len(folder.name) == 2:
+                yield from ((path.name, path) for path in sorted(folder.iterdir()) if _HASH.match(path.name))
+
+
+class BlobWriter:
+    """A sink for one attachment's bytes; a context manager.
+
+    ``size`` is what is there already, also from an earlier try: ask for the rest from that offset, or
+    ``restart`` when the server gives everything again. Leaving the block without ``commit`` or
+    ``discard`` keeps what arrived for the next try.
+    """
+
+    def __init__(self, files_dir: Path, attachment_id: int) -> None:
+        self._files_dir = files_dir
+        folder = files_dir / INCOMING
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = folder / f"{int(attachment_id)}.part"
+        self._hash = sha256()
+        self.size = 0
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._file = os.fdopen(os.open(self.path, flags, 0o600), "r+b")
+        while chunk := self._file.read(_CHUNK):
+            self._hash.update(chunk)
+            self.size += len(chunk)
+
+    def write(self, data: bytes) -> int:
+        """Append bytes; return how many."""
+        self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        """Return the offset of the next byte."""
+        return self.size
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        self._file.flush()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to the start (which means beginning anew, see ``restart``) or stay at the end."""
+        target = offset + (0 if whence == os.SEEK_SET else self.size)
+        if target == 0:
+            self.restart()
+        elif target != self.size:
+            raise ValueError("bytes are only ever appended")
+        return self.size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Drop everything (0), or nothing (the present size)."""
+        return self.seek(self.size if size is None else size)
+
+    def restart(self) -> None:
+        """Throw away what is there and begin at offset 0."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._hash = sha256()
+        self.size = 0
+
+    def commit(self) -> StoredBlob:
+        """Bring the bytes to the disk and give them their name; the same bytes are stored once."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        digest = self._hash.hexdigest()
+        target = blob_path(self._files_dir, digest)
+        if target.is_file() and target.stat().st_size == self.size:
+            self.path.unlink()
+            return StoredBlob(digest, self.size, target, known=True)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        self.path.chmod(0o600)
+        self.path.replace(target)
+        sync_folder(target.parent)
+        return StoredBlob(digest, self.size, target, known=False)
+
+    def discard(self) -> None:
+        """Drop everything that arrived."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop here and keep what arrived for the next try."""
+        self._file.close()
+
+    def __enter__(self) -> BlobWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

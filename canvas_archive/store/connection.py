@@ -1,0 +1,137 @@
+"""SQLite connections to ``archive.db``: how they are opened, and how a transaction is held.
+
+Readers (the command line, Datasette, exports) use ``connect_readonly``: they are never blocked by the
+one writer, because the database is in WAL mode. The writer uses ``connect_writable`` and names its
+transactions itself: nothing is ever begun or committed behind its back.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from canvas_archive.errors import ArchiveError, ForeignFolder
+
+APPLICATION_ID = 0x43764172
+"""``PRAGMA application_id`` of an archive ("CvAr"), by which it is told from any other database."""
+
+BUSY_MILLISECONDS = 30_000
+OLDEST_SQLITE = (3, 37, 0)
+
+
+class TransactionError(ArchiveError):
+    """A transaction was begun inside another one: a defect of the caller."""
+
+
+def require_sqlite() -> None:
+    """Refuse a Python whose SQLite is too old for STRICT tables. Raises ArchiveError."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(str(part) for part in OLDEST_SQLITE[:2])
+        raise ArchiveError(
+            f"This Python comes with SQLite {sqlite3.sqlite_version}; an archive needs {needed} or newer. "
+            "Use a newer Python."
+        )
+
+
+def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
+    """Open an archive's database for reading; rows are ``sqlite3.Row``, every write is an error.
+
+    A database on a medium that cannot be written (where SQLite can make no shared-memory file) is opened
+    as immutable, provided that no write-ahead log waits beside it.
+
+    Raises ForeignFolder when the file is not a SQLite database, ArchiveError when it cannot be opened.
+    """
+    path = Path(db_path)
+    try:
+        return _reader(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        wal = path.with_name(path.name + "-wal")
+        if path.is_file() and not wal.exists() and not os.access(path.parent, os.W_OK):
+            return _reader(path, "mode=ro&immutable=1")
+        raise ArchiveError(f"{path} cannot be opened: {error}.") from error
+
+
+def _reader(path: Path, parameters: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{parameters}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        db.execute("PRAGMA query_only = ON")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise ForeignFolder(f"{path} is not a SQLite database ({error}).") from error
+    return db
+
+
+def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
+    """Open an existing database for writing: WAL, foreign keys on, no implicit transactions.
+
+    ``synchronous`` is ``NORMAL`` (a power cut may lose the last commits, never the consistency) or ``FULL``.
+    Raises ForeignFolder when the file is not a SQLite database.
+    """
+    require_sqlite()
+    path = Path(db_path)
+    try:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.OperationalError as error:
+        raise ArchiveError(f"{path} cannot be opened for writing: {error}.") from error
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL" if synchronous == "FULL" else "PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA cache_size = -32000")
+        db.execute("PRAGMA temp_store = MEMORY")
+        # A log that once grew large is cut back at the next checkpoint instead of staying on the disk.
+        db.execute("PRAGMA journal_size_limit = 67108864")
+    except sqlite3.OperationalError as error:
+        db.close()
+        raise ArchiveError(f"{path} cannot be opened for writing: {error}.") from error
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise ForeignFolder(f"{path} is not a SQLite database ({error}).") from error
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Hold one write transaction: committed at the end of the block, rolled back when it raises.
+
+    Raises TransactionError when one is open already: what looks like a commit must be one.
+    """
+    if db.in_transaction:
+        raise TransactionError("A transaction is open already; this is a defect of the program.")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+    except BaseException:
+        # Some errors (disk full, RAISE(ROLLBACK)) have already ended the transaction.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    else:
+        try:
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def refresh_statistics(db: sqlite3.Connection) -> None:
+    """Let SQLite look at what it has, so that query plans fit. Cheap when little has changed."""
+    first = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone() is None
+    db.execute("PRAGMA analysis_limit = 1000")
+    db.execute("ANALYZE" if first else "PRAGMA optimize")

@@ -1,0 +1,306 @@
+"""The archive's folder: how it is made, recognised, opened and guarded.
+
+    archive.db      SQLite, the source of truth
+    config.toml     host, user, options
+    lock            held by the one writer
+    files/ search/  attachment bytes; the search index
+
+A folder becomes an archive in one step, when its database gets its name: before that, a crash leaves
+nothing that any command takes for an archive, and ``create`` may simply be run again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canvas_archive.clock import SYSTEM, Clock, iso
+from canvas_archive.errors import (
+    ArchiveError,
+    ArchiveLocked,
+    BadInput,
+    ForeignFolder,
+    GuardRefused,
+    NoArchive,
+)
+from canvas_archive.store import migrations
+from canvas_archive.store.config import CONFIG_NAME, Config, read_config, write_config
+from canvas_archive.store.connection import (
+    APPLICATION_ID,
+    connect_readonly,
+    connect_writable,
+    require_sqlite,
+    transaction,
+)
+from canvas_archive.store.lock import LOCK_NAME, WriterLock
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+DB_NAME = "archive.db"
+FILES_NAME = "files"
+SEARCH_NAME = "search"
+UNFINISHED_NAME = "archive.db.unfinished"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose mailbox an archive holds; ``user_id`` is the token's owner."""
+
+    base_url: str
+    user_id: int
+    name: str | None
+    as_user_id: int | None
+    created_at: str
+
+    @property
+    def owner_id(self) -> int:
+        """Return the person whose mailbox it is: the custodian when masquerading, else the token's owner."""
+        return self.as_user_id or self.user_id
+
+
+class Archive:
+    """An open archive; made by ``create`` or ``open``, closed by ``close`` or as a context manager.
+
+    ``db`` has ``sqlite3.Row`` rows; it is read-only unless the archive was opened for writing.
+    """
+
+    def __init__(
+        self, folder: Path, db: sqlite3.Connection, config: Config, account: Account, resources: ExitStack
+    ) -> None:
+        self.folder = folder
+        self.db = db
+        self.db_path = folder / DB_NAME
+        self.files_dir = folder / FILES_NAME
+        self.search_dir = folder / SEARCH_NAME
+        self.config = config
+        self.account = account
+        self._resources = resources
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        *,
+        base_url: str,
+        user_id: int,
+        name: str | None,
+        as_user_id: int | None = None,
+        clock: Clock = SYSTEM,
+    ) -> Archive:
+        """Make a new archive in an empty or missing folder, and return it open for writing.
+
+        Raises BadInput when ``folder`` is a file, GuardRefused when it is an archive already,
+        ForeignFolder when it holds anything else.
+        """
+        require_sqlite()
+        path = _absolute(folder)
+        _refuse_occupied(path)
+        _private_folder(path)
+        with ExitStack() as resources:
+            resources.enter_context(WriterLock(path, clock=clock))
+            _refuse_occupied(path)  # again, now that nobody else can be creating one
+            _private_folder(path / FILES_NAME)
+            _private_folder(path / SEARCH_NAME)
+            config = Config(base_url=base_url, as_user_id=as_user_id)
+            write_config(path / CONFIG_NAME, config)
+            account = Account(base_url, user_id, name, as_user_id, iso(clock.now()))
+            _build_database(path, account)
+            return cls._connected(path, config, resources)
+
+    @classmethod
+    def open(cls, folder: Path | str, *, write: bool = False, clock: Clock = SYSTEM) -> Archive:
+        """Open an existing archive; ``write`` takes the writer's lock.
+
+        An archive of an older version is upgraded first, after its database was copied.
+
+        Raises NoArchive, BadInput (a file), ForeignFolder, NewerArchive, ArchiveLocked.
+        """
+        require_sqlite()
+        path = _absolute(folder)
+        _refuse_missing(path)
+        with ExitStack() as resources:
+            if write:
+                _refuse_untrusted(path)
+                resources.enter_context(WriterLock(path, clock=clock))
+            if _is_outdated(path):
+                _upgrade(path, locked=write, clock=clock)
+            config = read_config(path / CONFIG_NAME)
+            return cls._connected(path, config, resources, write=write)
+
+    @classmethod
+    def _connected(cls, path: Path, config: Config, resources: ExitStack, *, write: bool = True) -> Archive:
+        db_path = path / DB_NAME
+        db = resources.enter_context(
+            closing(connect_writable(db_path) if write else connect_readonly(db_path))
+        )
+        return cls(path, db, config, _read_account(db, path), resources.pop_all())
+
+    def close(self) -> None:
+        """Close the database and give the lock back."""
+        self._resources.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def is_archive(folder: Path | str) -> bool:
+    """Tell whether a folder holds a finished archive's database, without opening it."""
+    return (_absolute(folder) / DB_NAME).is_file()
+
+
+def _absolute(folder: Path | str) -> Path:
+    return Path(folder).expanduser().absolute()
+
+
+def _private_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise BadInput(
+            f"The folder {path} cannot be made private to you: {error.strerror or error}."
+        ) from error
+
+
+def _refuse_occupied(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is a file; an archive is a folder. Name another one.")
+    if not path.exists():
+        return
+    if (path / DB_NAME).exists():
+        with closing(connect_readonly(path / DB_NAME)) as db:
+            account = _read_account(db, path)
+        owner = account.name or f"user {account.owner_id}"
+        raise GuardRefused(
+            f"{path} is already an archive of {owner} at {account.base_url}. Use it, or name another folder."
+        )
+    if not _is_leftover(path):
+        raise ForeignFolder(f"{path} is not empty and not an archive. Name an empty or a new folder.")
+
+
+def _is_leftover(path: Path) -> bool:
+    """Tell whether a folder is empty but for what an interrupted ``create`` leaves behind."""
+    names = {entry.name for entry in path.iterdir()}
+    ours = {LOCK_NAME, CONFIG_NAME, f".{CONFIG_NAME}.new", FILES_NAME, SEARCH_NAME}
+    ours |= {UNFINISHED_NAME + suffix for suffix in ("", "-journal", "-wal", "-shm")}
+    if not names:
+        return True
+    if not names <= ours or LOCK_NAME not in names:
+        return False
+    if any((path / name).is_dir() and any((path / name).iterdir()) for name in (FILES_NAME, SEARCH_NAME)):
+        return False
+    if CONFIG_NAME in names:
+        try:
+            read_config(path / CONFIG_NAME)
+        except BadInput:
+            return False
+    return True
+
+
+def _build_database(path: Path, account: Account) -> None:
+    """Make the database under another name and rename it when everything in it is on the disk."""
+    unfinished = path / UNFINISHED_NAME
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            unfinished.with_name(unfinished.name + suffix).unlink()
+    # SQLite gives its -wal and -shm files the mode of the database.
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    migrations.apply_pending(unfinished)
+    with closing(connect_writable(unfinished, synchronous="FULL")) as db:
+        with transaction(db):
+            db.execute(
+                "INSERT INTO account (id, base_url, user_id, name, as_user_id, created_at) "
+                "VALUES (1, ?, ?, ?, ?, ?)",
+                (account.base_url, account.user_id, account.name, account.as_user_id, account.created_at),
+            )
+        # Without this the rows could sit in a -wal file that does not follow the rename.
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    unfinished.replace(path / DB_NAME)
+    sync_folder(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Write a folder's entries to the disk, where the system can do that (not on Windows)."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError:  # some network file systems refuse; the rename itself has happened
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _refuse_missing(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is a file; an archive is a folder.")
+    if not (path / DB_NAME).exists():
+        raise NoArchive(
+            f"There is no archive in {path}. Make one with `canvas-archive init URL`, or name another folder."
+        )
+
+
+def _refuse_untrusted(path: Path) -> None:
+    """Refuse to write through a link or into somebody else's folder."""
+    if (path / DB_NAME).is_symlink():
+        raise ForeignFolder(
+            f"{path / DB_NAME} is a symbolic link: it can be read, but is not written through."
+        )
+    if os.name == "posix":
+        me, owner = os.geteuid(), path.stat().st_uid
+        if me not in (0, owner):
+            raise ForeignFolder(
+                f"{path} belongs to another user of this machine: it can be read, but is not written to."
+            )
+
+
+def _is_outdated(path: Path) -> bool:
+    with closing(connect_readonly(path / DB_NAME)) as db:
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise ForeignFolder(f"{path / DB_NAME} is a database, but not one of canvas-archive.")
+        migrations.refuse_newer(db, path)
+        return migrations.schema_version(db) < migrations.known_version()
+
+
+def _upgrade(path: Path, *, locked: bool, clock: Clock) -> None:
+    with ExitStack() as stack:
+        if not locked:
+            _refuse_untrusted(path)
+            try:
+                stack.enter_context(WriterLock(path, clock=clock))
+            except ArchiveLocked as error:
+                raise ArchiveLocked(
+                    f"The archive must be upgraded before it can be read, but: {error}"
+                ) from error
+            if not _is_outdated(path):
+                return  # somebody else did it in between
+        migrations.copy_before_migration(path / DB_NAME)
+        try:
+            migrations.apply_pending(path / DB_NAME)
+        except sqlite3.Error as error:
+            raise ArchiveError(
+                f"Upgrading the archive in {path} failed ({error}). It is as it was; a copy lies beside it."
+            ) from error
+
+
+def _read_account(db: sqlite3.Connection, path: Path) -> Account:
+    try:
+        row = db.execute("SELECT base_url, user_id, name, as_user_id, created_at FROM account").fetchone()
+    except sqlite3.OperationalError:
+        row = None
+    if row is None:
+        raise ForeignFolder(f"{path / DB_NAME} is a database, but not an archive of canvas-archive.")
+    return Account(*row)

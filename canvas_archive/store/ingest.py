@@ -1,0 +1,311 @@
+"""Writing what Canvas answered into the archive, so that nothing known before is lost.
+
+The caller holds the transaction and may put several conversations into one. What an answer replaces
+goes to ``revisions`` (the rules stand in ``revisions.py``); what it lacks is marked, never deleted.
+Flags meet pending edits in ``flags.py``; the syncer's writes never make an edit, because the triggers
+see a column that equals its ``remote_`` twin.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from canvas_archive.clock import Clock, iso
+from canvas_archive.errors import MalformedAnswer
+from canvas_archive.model import Conversation, Course, Participant
+from canvas_archive.store import ingest_messages, ingest_people
+from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
+from canvas_archive.store.revisions import RevisionLog, changed_columns
+from canvas_archive.store.rows import CONTENT_COLUMNS, clean, content_row, to_json, walk_messages
+
+_FLAG_COLUMNS = (*FIELDS, *(f"remote_{field}" for field in FIELDS))
+_STORED_COLUMNS = (*_FLAG_COLUMNS, "removed_at", *CONTENT_COLUMNS)
+_STORED = f"SELECT {', '.join(_STORED_COLUMNS)} FROM conversations WHERE id = ?"  # noqa: S608 (constants)
+_INSERT_COLUMNS = ("id", *_FLAG_COLUMNS, *CONTENT_COLUMNS, "first_seen_at", "fetched_at")
+_INSERT = (
+    f"INSERT INTO conversations ({', '.join(_INSERT_COLUMNS)}) "  # noqa: S608 (constants)
+    f"VALUES ({', '.join('?' * len(_INSERT_COLUMNS))})"
+)
+_PENDING = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"
+_FULFIL = """
+UPDATE edits SET state = 'pushed', settled_at = ?, detail = 'already so on Canvas'
+WHERE conversation_id = ? AND field = ? AND state = 'pending'
+"""
+_FETCHED = "UPDATE conversations SET fetched_at = ? WHERE id = ?"
+_PARTICIPANTS = "SELECT user_id, position FROM conversation_participants WHERE conversation_id = ?"
+_SET_PARTICIPANT = """
+INSERT INTO conversation_participants (conversation_id, user_id, position) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET position = excluded.position
+"""
+_DROP_PARTICIPANT = "DELETE FROM conversation_participants WHERE conversation_id = ? AND user_id = ?"
+_ROLES = "SELECT context_code, roles FROM conversation_contexts WHERE conversation_id = ?"
+_SET_ROLES = """
+INSERT INTO conversation_contexts (conversation_id, context_code, roles) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET roles = excluded.roles
+"""
+_UNREMOVED = """
+SELECT id FROM messages
+WHERE conversation_id = ? AND removed_at IS NULL AND id IN (SELECT value FROM json_each(?))
+"""
+_ATTACHMENT_STATE = """
+UPDATE attachments SET state = ?2, sha256 = coalesce(?3, sha256), stored_size = coalesce(?4, stored_size),
+  error = ?5, url = coalesce(?6, url), fetched_at = CASE WHEN ?2 = 'stored' THEN ?7 ELSE fetched_at END
+WHERE id = ?1
+"""
+# What tells a list row from the stored row, without what may differ from one kind of answer to the next.
+_COMPARED = tuple(
+    CONTENT_COLUMNS.index(column)
+    for column in CONTENT_COLUMNS
+    if column not in {"context_name", "private", "avatar_url", "extra"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What saving one answer did. ``changed`` is true for new things and for whatever made a revision."""
+
+    new: bool
+    changed: bool
+    new_messages: int = 0
+    new_attachment_ids: tuple[int, ...] = ()
+
+
+class Ingest:
+    """Writes answers into an archive; one for each sync run (``run_id`` marks its revisions)."""
+
+    def __init__(self, db: sqlite3.Connection, clock: Clock, run_id: int | None = None) -> None:
+        self._clock = clock
+        self._cursor = db.cursor()
+        self._cursor.row_factory = None  # plain tuples: faster, and comparable
+        self._log = RevisionLog(self._cursor, run_id)
+        self._named: set[int] = set()
+
+    def save_conversation(self, conv: Conversation, *, complete: bool = True) -> Saved:
+        """Write one conversation.
+
+        An answer with messages is taken as the whole thread, as ``GET /conversations/:id`` gives it:
+        stored messages that it lacks are marked removed. With ``complete=False`` (the answer to sending
+        a message holds only that one) its messages are added, and the rest waits for the next sync.
+        An answer without messages is a list row: see ``save_summary``.
+
+        Raises MalformedAnswer when Canvas names a state that does not exist.
+        """
+        return self._recorded(conv, whole=complete and conv.messages is not None)
+
+    def save_summary(self, conv: Conversation) -> Saved:
+        """Write a list row: the flags, and that the conversation is there.
+
+        When the row's content equals the stored one, new names of people and of the context are taken over.
+        When it differs nothing else is written: the stored fingerprint stays the old one until the messages
+        are fetched, so that an interruption cannot hide them. An unknown conversation is inserted with
+        ``fetched_at`` NULL, which says the same.
+        """
+        return self._recorded(conv, whole=False)
+
+    def save_flags(
+        self,
+        conversation_id: int,
+        *,
+        starred: bool | None = None,
+        workflow_state: str | None = None,
+        subscribed: bool | None = None,
+    ) -> bool:
+        """Write flags learned by other means (membership in a scope); tell whether Canvas's side changed."""
+        stored = self._stored(conversation_id)
+        if stored is None:
+            return False
+        answer: dict[str, object] = {
+            field: int(value) if isinstance(value, bool) else value
+            for field, value in zip(FIELDS, (starred, workflow_state, subscribed), strict=True)
+            if value is not None
+        }
+        try:
+            changed = self._write_flags(conversation_id, stored, answer, iso(self._clock.now()), {})
+            self._log.write()
+        except BaseException:
+            self._log.forget()
+            raise
+        return changed
+
+    def mark_removed(self, conversation_id: int) -> bool:
+        """Note that a conversation is gone from Canvas; tell whether that is news. Nothing is deleted."""
+        stored = self._stored(conversation_id)
+        if stored is None or stored["removed_at"] is not None:
+            return False
+        now = iso(self._clock.now())
+        self._write_columns(conversation_id, {"removed_at": now}, {"removed_at": None}, now)
+        self._log.write()
+        return True
+
+    def mark_messages_removed(self, conversation_id: int, message_ids: Iterable[int]) -> int:
+        """Note that single messages are gone from Canvas; return for how many that is news."""
+        wanted = to_json(list(message_ids))
+        present = [row[0] for row in self._cursor.execute(_UNREMOVED, (conversation_id, wanted))]
+        ingest_messages.mark_removed(self._cursor, self._log, present, iso(self._clock.now()))
+        self._log.write()
+        return len(present)
+
+    def save_courses(self, courses: Iterable[Course]) -> int:
+        """Take over the course list; return how many contexts are new or changed.
+
+        :calls: the result of GET /api/v1/courses
+        """
+        touched = ingest_people.save_courses(self._cursor, self._log, courses, iso(self._clock.now()))
+        self._log.write()
+        return touched
+
+    def save_attachment_state(
+        self,
+        attachment_id: int,
+        state: str,
+        *,
+        sha256: str | None = None,
+        stored_size: int | None = None,
+        error: str | None = None,
+        url: str | None = None,
+    ) -> None:
+        """Note what became of downloading an attachment; what is ``None`` keeps its value, but ``error``."""
+        values = (attachment_id, state, sha256, stored_size, clean(error), clean(url), iso(self._clock.now()))
+        self._cursor.execute(_ATTACHMENT_STATE, values)
+
+    def _recorded(self, conv: Conversation, *, whole: bool) -> Saved:
+        if conv.workflow_state not in STATES:
+            raise MalformedAnswer(f"Conversation {conv.id} is in an unknown state: {conv.workflow_state!r}.")
+        try:
+            saved = self._save(conv, iso(self._clock.now()), whole=whole)
+            self._log.write()
+        except BaseException:
+            self._log.forget()
+            raise
+        return saved
+
+    def _save(self, conv: Conversation, now: str, *, whole: bool) -> Saved:
+        messages = conv.messages or ()
+        stored = self._stored(conv.id)
+        content = content_row(conv)
+        equal = stored is not None and _same_content(stored, content)
+        if whole or equal or stored is None or messages:
+            self._write_people(conv, now, whole=whole)
+        if stored is None:
+            flags = (int(conv.starred), conv.workflow_state, int(conv.subscribed)) * 2
+            self._cursor.execute(_INSERT, (conv.id, *flags, *content, now, now if whole else None))
+            changed = True
+        else:
+            columns: dict[str, object] = {}
+            if stored["removed_at"] is not None:
+                columns["removed_at"] = None
+            if whole:
+                columns.update(zip(CONTENT_COLUMNS, content, strict=True))
+            elif equal and conv.context_name is not None:
+                columns["context_name"] = clean(conv.context_name)
+            changed = self._write_flags(conv.id, stored, _flags_of(conv), now, columns)
+            if whole:
+                self._cursor.execute(_FETCHED, (now, conv.id))
+        if whole or stored is None:
+            changed |= self._write_participants(conv, now, known=stored is not None)
+            self._write_roles(conv, known=stored is not None)
+        if conv.messages is None:
+            return Saved(stored is None, changed)
+        written = ingest_messages.save_messages(
+            self._cursor, self._log, conv.id, conv.messages, now, whole=whole
+        )
+        attachments = tuple(written.new_attachment_ids)
+        return Saved(stored is None, changed or written.changed, written.new_messages, attachments)
+
+    def _stored(self, conversation_id: int) -> dict[str, object] | None:
+        row = self._cursor.execute(_STORED, (conversation_id,)).fetchone()
+        return None if row is None else dict(zip(_STORED_COLUMNS, row, strict=True))
+
+    def _write_people(self, conv: Conversation, now: str, *, whole: bool) -> None:
+        people: dict[int, Participant | None] = dict.fromkeys(conv.audience)
+        for message in walk_messages(conv.messages or ()):
+            people[message.author_id] = None
+            people.update(dict.fromkeys(message.participating_user_ids))
+        people.update((person.id, person) for person in conv.participants)
+        # Canvas caches the people of a conversation, so list rows may disagree about a renamed person: the
+        # first row of a run is believed, and every whole answer.
+        settled = set() if whole else self._named & people.keys()
+        ingest_people.save_users(self._cursor, self._log, people, now, settled=settled)
+        self._named.update(person.id for person in conv.participants)
+        contexts: dict[str, str | None] = dict.fromkeys(clean(code) or "" for code in conv.audience_contexts)
+        if conv.context_code:
+            contexts[clean(conv.context_code) or ""] = conv.context_name
+        ingest_people.save_contexts(self._cursor, self._log, contexts, now, rename=whole)
+
+    def _write_flags(
+        self,
+        conversation_id: int,
+        stored: Mapping[str, object],
+        answer: Mapping[str, object],
+        now: str,
+        columns: Mapping[str, object],
+    ) -> bool:
+        """Write flags and other columns in one UPDATE; tell whether anything worth a revision changed."""
+        pending = dict(self._cursor.execute(_PENDING, (conversation_id,)).fetchall())
+        update: FlagUpdate = merge_flags(stored, answer, pending)
+        differing = {column: value for column, value in columns.items() if stored[column] != value}
+        before, _ = changed_columns(stored, {k: v for k, v in differing.items() if k != "avatar_url"})
+        before.update(update.remote_before)
+        self._write_columns(conversation_id, {**differing, **update.columns}, before, now)
+        for field in update.fulfilled:
+            self._cursor.execute(_FULFIL, (now, conversation_id, field))
+        return bool(before)
+
+    def _write_columns(
+        self, conversation_id: int, columns: Mapping[str, object], before: Mapping[str, object], now: str
+    ) -> None:
+        if columns:
+            assignments = ", ".join(f"{column} = ?" for column in columns)
+            self._cursor.execute(
+                f"UPDATE conversations SET {assignments} WHERE id = ?",  # noqa: S608 (column names are ours)
+                (*columns.values(), conversation_id),
+            )
+        if before:
+            after = {column: columns[column] for column in before}
+            self._log.add("conversations", conversation_id, now, before, after)
+
+    def _write_participants(self, conv: Conversation, now: str, *, known: bool) -> bool:
+        wanted = {person.id: position for position, person in enumerate(conv.participants)}
+        if not wanted:
+            return False  # an answer that names nobody says nothing about who takes part
+        have = dict(self._cursor.execute(_PARTICIPANTS, (conv.id,)).fetchall()) if known else {}
+        if have == wanted:
+            return False
+        gone = have.keys() - wanted.keys()
+        for user_id in sorted(gone):
+            row_id = f"{conv.id}/{user_id}"
+            self._log.add("conversation_participants", row_id, now, {"position": have[user_id]}, {})
+            self._cursor.execute(_DROP_PARTICIPANT, (conv.id, user_id))
+        moved = [(conv.id, user_id, at) for user_id, at in wanted.items() if have.get(user_id) != at]
+        self._cursor.executemany(_SET_PARTICIPANT, moved)
+        return bool(gone or wanted.keys() - have.keys())
+
+    def _write_roles(self, conv: Conversation, *, known: bool) -> None:
+        if not conv.audience_contexts:
+            return
+        have = dict(self._cursor.execute(_ROLES, (conv.id,)).fetchall()) if known else {}
+        for code, roles in conv.audience_contexts.items():
+            key, text = clean(code) or "", to_json(roles)
+            if have.get(key) != text:
+                self._cursor.execute(_SET_ROLES, (conv.id, key, text))
+
+
+def _flags_of(conv: Conversation) -> dict[str, object]:
+    return {
+        "starred": int(conv.starred),
+        "workflow_state": conv.workflow_state,
+        "subscribed": int(conv.subscribed),
+    }
+
+
+def _same_content(stored: Mapping[str, object], content: tuple[object, ...]) -> bool:
+    def same(column: str, value: object) -> bool:
+        # The order of the audience follows who wrote last.
+        return stored[column] == value or (
+            column == "audience" and sorted(json.loads(str(stored[column]))) == sorted(json.loads(str(value)))
+        )
+
+    return all(same(CONTENT_COLUMNS[index], content[index]) for index in _COMPARED)

@@ -1,0 +1,105 @@
+"""From the plain values of ``model`` to what SQLite is given: text, JSON, and the order of messages. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from canvas_archive.model import Conversation, Message
+
+LARGEST_ID = 2**63 - 1
+_CONTEXT = re.compile(r"([a-z][a-z_]*)_([0-9]{1,19})\Z")
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def clean(text: str | None) -> str | None:
+    """Return text that SQLite can hold: half of a surrogate pair becomes U+FFFD, all else stays."""
+    if text is None or text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def to_json(value: object) -> str:
+    """Write JSON the one way the archive does: keys sorted, no blanks, numbers that JSON knows."""
+    if not value:
+        return (
+            "{}" if isinstance(value, dict) else "[]" if isinstance(value, (list, tuple)) else _encode(value)
+        )
+    try:
+        text = _encode(value)
+    except ValueError:  # NaN or an infinity, which Python's parser accepts and SQLite's does not
+        text = _encode(_finite(value))
+    return clean(text) or ""
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def context_parts(code: str) -> tuple[str, int | None]:
+    """Take a context code apart: ``course_12`` -> ``("course", 12)``; anything else is of kind ``other``."""
+    match = _CONTEXT.match(code)
+    if match is None or int(match[2]) > LARGEST_ID:
+        return "other", None
+    return match[1], int(match[2])
+
+
+def walk_messages(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield messages, then all they forward to any depth; what has no id yet (id 0: queued) is left out.
+
+    The messages of the thread itself come first, so that they outrank a forwarded copy of the same id.
+    """
+    level: Sequence[Message] = messages
+    while level:
+        yield from (message for message in level if message.id > 0)
+        level = [inner for message in level for inner in message.forwarded_messages]
+
+
+CONTENT_COLUMNS = (
+    "subject",
+    "context_code",
+    "context_name",
+    "private",
+    "message_count",
+    "last_message",
+    "last_message_at",
+    "last_authored_message",
+    "last_authored_message_at",
+    "properties",
+    "audience",
+    "avatar_url",
+    "extra",
+)
+"""The columns of ``conversations`` that are Canvas's answer and no flag, in the order of ``content_row``."""
+
+
+def content_row(conv: Conversation) -> tuple[object, ...]:
+    """Return the values of ``CONTENT_COLUMNS`` for one answer."""
+    return (
+        clean(conv.subject),
+        clean(conv.context_code),
+        clean(conv.context_name),
+        int(conv.private),
+        conv.message_count,
+        clean(conv.last_message),
+        conv.last_message_at,
+        clean(conv.last_authored_message),
+        conv.last_authored_message_at,
+        to_json(conv.properties),
+        to_json(conv.audience),
+        conv.avatar_url,
+        to_json(conv.extra),
+    )
