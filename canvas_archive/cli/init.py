@@ -16,8 +16,12 @@ HOW_TO_MAKE_A_TOKEN = "In Canvas: Account → Settings → New Access Token. Cop
 @click.command()
 @common_options
 @click.argument("url", required=False)
-@click.option("--as-user", metavar="ID", type=int, help="Archive this person's inbox (needs an admin's token).")
-@click.option("--token-command", metavar="COMMAND", help="A command that prints the token, e.g. 'pass canvas'.")
+@click.option(
+    "--as-user", metavar="ID", type=int, help="Archive this person's inbox (needs an admin's token)."
+)
+@click.option(
+    "--token-command", metavar="COMMAND", help="A command that prints the token, e.g. 'pass canvas'."
+)
 @json_option
 @pass_settings
 def init(
@@ -61,9 +65,7 @@ def init(
         folder = archive.folder
     kept = asked and store_token(base_url, secret, owner.id)
     if as_json:
-        print_json(
-            {"archive": str(folder), "base_url": base_url, "user_id": person.id, "name": person.name}
-        )
+        print_json({"archive": str(folder), "base_url": base_url, "user_id": person.id, "name": person.name})
     else:
         click.echo(f"Created an archive for {person.name} (user {person.id}) at {base_url} in {folder}")
     if asked and not kept:

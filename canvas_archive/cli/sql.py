@@ -7,13 +7,22 @@ import sys
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, console, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    console,
+    json_option,
+    pass_settings,
+    print_json,
+)
 
 
 @click.command()
 @common_options
 @click.argument("query")
-@click.option("-p", "--param", "params", type=(str, str), multiple=True, help="A named parameter and its value.")
+@click.option(
+    "-p", "--param", "params", type=(str, str), multiple=True, help="A named parameter and its value."
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds.")
 @json_option

@@ -23,16 +23,22 @@ if TYPE_CHECKING:
 @click.option("--index/--no-index", default=True, help="Update the search index. [default: yes]")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; write nothing at all.")
 @click.option("--watch", metavar="MINUTES", type=click.FloatRange(min=0.01), help="Repeat until stopped.")
-@click.option("--jobs", type=click.IntRange(1, 32), help="Conversations fetched at a time at most. [default: 8]")
+@click.option(
+    "--jobs", type=click.IntRange(1, 32), help="Conversations fetched at a time at most. [default: 8]"
+)
 @click.option(
     "--patience",
     metavar="MINUTES",
     type=click.FloatRange(min=0),
     help="How long to wait for a throttling or failing Canvas. [default: 10]",
 )
-@click.option("--max-attachment-size", metavar="MB", type=click.FloatRange(min=0), help="Refuse larger files.")
+@click.option(
+    "--max-attachment-size", metavar="MB", type=click.FloatRange(min=0), help="Refuse larger files."
+)
 @click.option("--refetch", is_flag=True, help="Fetch every conversation again, changed or not.")
-@click.option("--allow-mass-removal", is_flag=True, help="Accept that most of the mailbox is gone from Canvas.")
+@click.option(
+    "--allow-mass-removal", is_flag=True, help="Accept that most of the mailbox is gone from Canvas."
+)
 @json_option
 @pass_settings
 def sync(

@@ -89,9 +89,9 @@ def judge_row(row: Conversation, known: StoredSummary | None) -> Action | None:
         return Fetch(row.id, "changed")
     flags = UpdateFlags(
         row.id,
-        starred=row.starred if row.starred != known.remote_starred else None,
-        workflow_state=row.workflow_state if row.workflow_state != known.remote_workflow_state else None,
-        subscribed=row.subscribed if row.subscribed != known.remote_subscribed else None,
+        starred=row.starred if row.starred != known.starred else None,
+        workflow_state=row.workflow_state if row.workflow_state != known.workflow_state else None,
+        subscribed=row.subscribed if row.subscribed != known.subscribed else None,
     )
     return None if flags == UpdateFlags(row.id) else flags
 
@@ -123,8 +123,8 @@ def flags_from_membership(
         star = id_ in starred
         flags = UpdateFlags(
             id_,
-            starred=star if star != summary.remote_starred else None,
-            workflow_state=state if state is not None and state != summary.remote_workflow_state else None,
+            starred=star if star != summary.starred else None,
+            workflow_state=state if state is not None and state != summary.workflow_state else None,
         )
         if flags != UpdateFlags(id_):
             yield flags

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from canvas_archive.clock import iso
 from canvas_archive.errors import (
     ApiError,
     ArchiveError,
@@ -187,9 +188,7 @@ class Pull:
             self._enqueue_files(self._files.unfinished(retry_refused=self._options.mode == "full"))
 
     def _submit_lists(self) -> None:
-        for scope, per_page in (
-            listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES
-        ):
+        for scope, per_page in listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES:
             self._submit(self._lister, ListJob(scope), partial(self._list, scope, per_page))
 
     def _list(self, scope: Scope, per_page: int) -> int:
@@ -219,9 +218,7 @@ class Pull:
         if self._options.mode == "quick":
             self._perform(plan.flags_from_membership(self._known, members, skip=self._wanted))
         if self._options.refetch:
-            self._perform(
-                Fetch(id_, "asked") for id_, summary in self._known.items() if not summary.removed
-            )
+            self._perform(Fetch(id_, "asked") for id_, summary in self._known.items() if not summary.removed)
 
     def _recheck(self) -> None:
         if self._listed.failed:
@@ -234,9 +231,7 @@ class Pull:
         if not self._listed.complete:
             return None
         listed = self._listed.membership().everything()
-        missing = [
-            id_ for id_ in plan.removal_candidates(self._known, listed) if id_ not in self._wanted
-        ]
+        missing = [id_ for id_ in plan.removal_candidates(self._known, listed) if id_ not in self._wanted]
         present = sum(1 for summary in self._known.values() if not summary.removed)
         if plan.is_mass_removal(len(missing), present) and not self._options.allow_mass_removal:
             return (
@@ -423,7 +418,7 @@ class Pull:
 
     def _settle_file(self, task: FileTask, result: FileResult) -> None:
         with transaction(self._db):
-            self._files.record(task, result, self._ingest)
+            self._files.record(task, result, self._ingest, iso(self._clock.now()))
             if result.state == "failed":
                 runs.record_problem(self._db, task.kind, task.key, result.error or "failed", self._clock)
             else:

@@ -237,9 +237,7 @@ class Push:
 
     # -- settling --------------------------------------------------------------------------------
 
-    def _settle_unsent(
-        self, decisions: Iterable[Decision], rows: Mapping[int, Conversation | None]
-    ) -> None:
+    def _settle_unsent(self, decisions: Iterable[Decision], rows: Mapping[int, Conversation | None]) -> None:
         for decision in decisions:
             edit = decision.edit
             row = rows.get(edit.conversation_id)
@@ -359,4 +357,3 @@ def refuse_without_archive_state(archive: Archive) -> None:
     """Raise GuardRefused when no pull was ever completed: an empty base decides nothing."""
     if not archive.db.execute("SELECT EXISTS (SELECT 1 FROM sync_runs WHERE complete = 1)").fetchone()[0]:
         raise GuardRefused("Nothing is pushed before the first complete sync. Run canvas-archive sync first.")
-

@@ -70,9 +70,7 @@ def open_client(
     """
     config = archive.config
     account = archive.account
-    secret = find_token(
-        account.base_url, token_command=config.token_command, user_id=account.user_id
-    )
+    secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
     show = progress or Silent()
 
     def on_wait(wait: Wait) -> None:
@@ -216,12 +214,12 @@ def _finish(
     runs.finish_run(
         db,
         run_id,
-        status=status,
-        complete=report.complete,
-        requests=report.requests,
-        bytes_=report.bytes,
-        counts=report.counts(),
-        error=str(error) if error else None,
+        status,
+        report.complete,
+        report.requests,
+        report.bytes,
+        report.counts(),
+        str(error) if error else None,
         clock=clock,
     )
 
