@@ -94,6 +94,8 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA cache_size = -32000")
         db.execute("PRAGMA temp_store = MEMORY")
+        # Checkpoints of 16 MB instead of 4: a first sync rewrites the same pages less often.
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
         # A log that once grew large is cut back at the next checkpoint instead of staying on the disk.
         db.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.OperationalError as error:

@@ -99,11 +99,11 @@ class Archive:
         """
         require_sqlite()
         path = _absolute(folder)
-        _refuse_occupied(path)
+        require_free_folder(path)
         _private_folder(path)
         with ExitStack() as resources:
             resources.enter_context(WriterLock(path, clock=clock))
-            _refuse_occupied(path)  # again, now that nobody else can be creating one
+            require_free_folder(path)  # again, now that nobody else can be creating one
             _private_folder(path / FILES_NAME)
             _private_folder(path / SEARCH_NAME)
             config = Config(base_url=base_url, as_user_id=as_user_id)
@@ -175,7 +175,13 @@ def _private_folder(path: Path) -> None:
         ) from error
 
 
-def _refuse_occupied(path: Path) -> None:
+def require_free_folder(folder: Path | str) -> None:
+    """Make sure that an archive can be created in a folder; ``create`` itself checks it again.
+
+    Raises BadInput when it is a file, GuardRefused when it is an archive, ForeignFolder when it holds
+    anything else.
+    """
+    path = _absolute(folder)
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is a file; an archive is a folder. Name another one.")
     if not path.exists():

@@ -19,7 +19,7 @@ from canvas_archive.model import Conversation, Course, Participant
 from canvas_archive.store import ingest_messages, ingest_people
 from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
 from canvas_archive.store.revisions import RevisionLog, changed_columns
-from canvas_archive.store.rows import CONTENT_COLUMNS, clean, content_row, to_json, walk_messages
+from canvas_archive.store.rows import CONTENT_COLUMNS, clean, content_row, ids_json, to_json, walk_messages
 
 _FLAG_COLUMNS = (*FIELDS, *(f"remote_{field}" for field in FIELDS))
 _STORED_COLUMNS = (*_FLAG_COLUMNS, "removed_at", *CONTENT_COLUMNS)
@@ -142,7 +142,7 @@ class Ingest:
 
     def mark_messages_removed(self, conversation_id: int, message_ids: Iterable[int]) -> int:
         """Note that single messages are gone from Canvas; return for how many that is news."""
-        wanted = to_json(list(message_ids))
+        wanted = ids_json(message_ids)
         present = [row[0] for row in self._cursor.execute(_UNREMOVED, (conversation_id, wanted))]
         ingest_messages.mark_removed(self._cursor, self._log, present, iso(self._clock.now()))
         self._log.write()

@@ -12,14 +12,11 @@ from dataclasses import dataclass, field
 
 from canvas_archive.model import Attachment, Message
 from canvas_archive.store.revisions import RevisionLog, changed_columns
-from canvas_archive.store.rows import clean, to_json, walk_messages
+from canvas_archive.store.rows import clean, ids_json, to_json, walk_messages
 
 _STORED = """
 SELECT id, conversation_id, author_id, created_at, body, generated, extra, removed_at FROM messages
-WHERE id IN (SELECT value FROM json_each(?1))
-UNION
-SELECT id, conversation_id, author_id, created_at, body, generated, extra, removed_at FROM messages
-WHERE conversation_id = ?2
+WHERE id IN (SELECT value FROM json_each(?)) OR conversation_id = ?
 """
 _INSERT = """
 INSERT INTO messages (id, conversation_id, author_id, created_at, body, generated, extra, first_seen_at)
@@ -108,7 +105,7 @@ def save_messages(
     for message in walk_messages(messages):
         unique.setdefault(message.id, message)
     thread = {message.id for message in messages if message.id > 0}
-    stored = {row[0]: row[1:] for row in cursor.execute(_STORED, (to_json(list(unique)), conversation_id))}
+    stored = {row[0]: row[1:] for row in cursor.execute(_STORED, (ids_json(unique), conversation_id))}
     written = Written()
     _write_messages(cursor, log, written, conversation_id, unique, thread, stored, now)
     if whole:
@@ -119,7 +116,7 @@ def save_messages(
         ]
         mark_removed(cursor, log, gone, now)
         written.changed |= bool(gone)
-    known = to_json([message_id for message_id in unique if message_id in stored])
+    known = ids_json(message_id for message_id in unique if message_id in stored)
     _write_recipients(cursor, written, unique, stored, known, thread)
     _write_forwarded(cursor, written, unique, known)
     _write_attachments(cursor, log, written, unique, known, now)
@@ -224,7 +221,7 @@ def _write_forwarded(
         if inner.id > 0
     }
     if rows:
-        have = {row[:2]: row[2] for row in cursor.execute(_FORWARDED, (known,))}
+        have = _positions(cursor, _FORWARDED, known)
         differing = [(*key, position) for key, position in rows.items() if have.get(key) != position]
         cursor.executemany(_SET_FORWARDED, differing)
         written.changed |= any(key not in have for key in rows)
@@ -241,7 +238,7 @@ def _write_attachments(
     files = {file.id: file for message in unique.values() for file in message.attachments}
     if not files:
         return
-    stored = {row[0]: row[1:] for row in cursor.execute(_ATTACHMENTS, (to_json(list(files)),))}
+    stored = {row[0]: row[1:] for row in cursor.execute(_ATTACHMENTS, (ids_json(files),))}
     for file_id, file in files.items():
         fresh = attachment_row(file)
         old = stored.get(file_id)
@@ -265,9 +262,13 @@ def _write_attachments(
         for message_id, message in unique.items()
         for position, file in enumerate(message.attachments)
     }
-    have = {row[:2]: row[2] for row in cursor.execute(_LINKS, (known,))}
+    have = _positions(cursor, _LINKS, known)
     cursor.executemany(_SET_LINK, [(*key, at) for key, at in links.items() if have.get(key) != at])
     written.changed |= any(key not in have for key in links)
+
+
+def _positions(cursor: sqlite3.Cursor, query: str, known: str) -> dict[tuple[int, int], int]:
+    return {} if known == "[]" else {row[:2]: row[2] for row in cursor.execute(query, (known,))}
 
 
 def attachment_row(file: Attachment) -> tuple[object, ...]:

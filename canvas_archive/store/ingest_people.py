@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from canvas_archive.model import Course, Participant
 from canvas_archive.store.revisions import RevisionLog, changed_columns
-from canvas_archive.store.rows import clean, context_parts, to_json
+from canvas_archive.store.rows import clean, context_parts, ids_json, to_json
 
 _USERS = """
 SELECT id, name, full_name, pronouns, avatar_url, extra FROM users
@@ -46,7 +46,7 @@ def save_users(
     """
     if not people:
         return
-    stored = {row[0]: row[1:] for row in cursor.execute(_USERS, (to_json(list(people)),))}
+    stored = {row[0]: row[1:] for row in cursor.execute(_USERS, (ids_json(people),))}
     new: list[tuple[object, ...]] = []
     for user_id, person in people.items():
         known = stored.get(user_id)

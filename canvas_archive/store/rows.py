@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from canvas_archive.model import Conversation, Message
@@ -37,6 +37,11 @@ def to_json(value: object) -> str:
     except ValueError:  # NaN or an infinity, which Python's parser accepts and SQLite's does not
         text = _encode(_finite(value))
     return clean(text) or ""
+
+
+def ids_json(ids: Iterable[int]) -> str:
+    """Write ids as a JSON list, for ``json_each`` and for columns; much faster than the encoder."""
+    return f"[{','.join(map(str, ids))}]"
 
 
 def _finite(value: Any) -> Any:
@@ -99,7 +104,7 @@ def content_row(conv: Conversation) -> tuple[object, ...]:
         clean(conv.last_authored_message),
         conv.last_authored_message_at,
         to_json(conv.properties),
-        to_json(conv.audience),
+        ids_json(conv.audience),
         conv.avatar_url,
         to_json(conv.extra),
     )

@@ -45,13 +45,13 @@ def finish_run(
     status: str,
     complete: bool,
     requests: int,
-    bytes: int,
+    bytes_: int,
     counts: Mapping[str, object],
     error: str | None,
     *,
     clock: Clock = SYSTEM,
 ) -> None:
-    """End a run. ``complete`` tells whether every list was read to its end; ``bytes`` counts the answers'."""
+    """End a run; ``complete``: every list was read to its end; ``bytes_``: the size of the answers."""
     db.execute(
         "UPDATE sync_runs SET status = ?, complete = ?, requests = ?, bytes = ?, counts = ?, error = ?, "
         "finished_at = ? WHERE id = ?",
@@ -59,7 +59,7 @@ def finish_run(
             status,
             int(complete),
             requests,
-            bytes,
+            bytes_,
             to_json(dict(counts)),
             clean(error),
             iso(clock.now()),

@@ -1,0 +1,359 @@
+"""Queries of the reading commands: folders, threads and counts. All work on a read-only connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from canvas_archive.errors import BadInput
+from canvas_archive.store.rows import ids_json
+from canvas_archive.store.sql_access import SqlResult, run_sql
+
+__all__ = [
+    "FOLDERS",
+    "ArchiveCounts",
+    "ConversationLine",
+    "FolderPage",
+    "Person",
+    "SqlResult",
+    "StoredAttachment",
+    "StoredMedia",
+    "Thread",
+    "ThreadMessage",
+    "archive_counts",
+    "list_conversations",
+    "read_thread",
+    "run_sql",
+]
+
+DEEPEST_FORWARD = 100
+
+_INBOX = "last_message_at IS NOT NULL AND removed_at IS NULL"
+_FOLDERS = {
+    # name: (the column it is sorted by, the condition)
+    "inbox": ("last_message_at", f"workflow_state IN ('read', 'unread') AND {_INBOX}"),
+    "unread": ("last_message_at", f"workflow_state = 'unread' AND {_INBOX}"),
+    "starred": ("latest_at", "starred = 1 AND removed_at IS NULL"),
+    "archived": ("last_message_at", f"workflow_state = 'archived' AND {_INBOX}"),
+    "sent": ("last_authored_message_at", "last_authored_message_at IS NOT NULL AND removed_at IS NULL"),
+    "removed": ("removed_at", "removed_at IS NOT NULL"),
+}
+FOLDERS = tuple(_FOLDERS)
+
+_LINES = {
+    name: f"""
+    WITH page AS (
+      SELECT id, {column} AS sorted_at FROM conversations
+      WHERE {condition} AND (?1 IS NULL OR ({column}, id) < (?1, ?2))
+      ORDER BY {column} DESC, id DESC LIMIT ?3
+    )
+    SELECT t.id, t.subject, t.people, t.context_code, t.context_name, t.workflow_state, t.starred,
+      t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
+      nullif(t.latest_at, ''), t.removed_at,
+      EXISTS (SELECT 1 FROM edits WHERE conversation_id = t.id AND state = 'pending'),
+      page.sorted_at
+    FROM page JOIN threads t ON t.id = page.id JOIN conversations c ON c.id = page.id
+    ORDER BY page.sorted_at DESC, page.id DESC
+    """  # noqa: S608 (constants)
+    for name, (column, condition) in _FOLDERS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationLine:
+    """A conversation as one line of a folder; ``people`` are the others' names, joined by commas."""
+
+    id: int
+    subject: str | None
+    people: str | None
+    context_code: str | None
+    context_name: str | None
+    workflow_state: str
+    starred: bool
+    subscribed: bool
+    private: bool
+    message_count: int
+    preview: str | None
+    latest_at: str | None
+    removed_at: str | None
+    edited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPage:
+    """Some lines of a folder, newest first; ``next`` is the ``before`` of the page after it, if any."""
+
+    lines: tuple[ConversationLine, ...]
+    next: tuple[str, int] | None
+
+
+def list_conversations(
+    db: sqlite3.Connection, folder: str, limit: int = 50, before: tuple[str, int] | None = None
+) -> FolderPage:
+    """Return one page of a folder, newest first; ``before`` is the ``next`` of the page before it.
+
+    Raises BadInput for an unknown folder or a limit below 1.
+    """
+    if folder not in _LINES:
+        raise BadInput(f"There is no folder {folder!r}; there are {', '.join(FOLDERS)}.")
+    if limit < 1:
+        raise BadInput("The number of conversations to list must be at least 1.")
+    time, row_id = before or (None, None)
+    rows = db.execute(_LINES[folder], (time, row_id, limit + 1)).fetchall()
+    lines = tuple(ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13))) for row in rows[:limit])
+    following = (rows[limit - 1][14], rows[limit - 1][0]) if len(rows) > limit else None
+    return FolderPage(lines, following)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone in a thread; ``name`` is made from the id when Canvas never told one."""
+
+    id: int
+    name: str
+    full_name: str | None
+    pronouns: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttachment:
+    """A file of a message, and what became of downloading it; sizes in bytes."""
+
+    id: int
+    name: str
+    content_type: str | None
+    size: int | None
+    state: str
+    sha256: str | None
+    stored_size: int | None
+    error: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMedia:
+    """A recording made with a message, and what became of downloading it."""
+
+    media_id: str
+    media_type: str | None
+    name: str | None
+    content_type: str | None
+    url: str | None
+    state: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMessage:
+    """One message of a thread; ``forwarded`` are the messages it carries, newest first."""
+
+    id: int
+    author: Person
+    created_at: str
+    body: str
+    generated: bool
+    removed_at: str | None
+    recipients: tuple[Person, ...] = ()
+    attachments: tuple[StoredAttachment, ...] = ()
+    media: tuple[StoredMedia, ...] = ()
+    forwarded: tuple[ThreadMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A whole conversation; ``messages`` oldest first; ``edits`` maps fields to the value wished for."""
+
+    id: int
+    subject: str | None
+    context_code: str | None
+    context_name: str | None
+    workflow_state: str
+    starred: bool
+    subscribed: bool
+    private: bool
+    message_count: int
+    removed_at: str | None
+    fetched_at: str | None
+    participants: tuple[Person, ...]
+    messages: tuple[ThreadMessage, ...]
+    edits: Mapping[str, str] = field(default_factory=dict)
+
+
+_THREAD = """
+SELECT c.id, c.subject, c.context_code, coalesce(x.name, c.context_name), c.workflow_state, c.starred,
+  c.subscribed, c.private, c.message_count, c.removed_at, c.fetched_at
+FROM conversations c LEFT JOIN contexts x ON x.code = c.context_code WHERE c.id = ?
+"""
+_PEOPLE = """
+SELECT id, name, full_name, pronouns FROM users WHERE id IN (SELECT value FROM json_each(?))
+"""
+_PARTICIPANTS = "SELECT user_id FROM conversation_participants WHERE conversation_id = ? ORDER BY position"
+_MESSAGES = """
+WITH RECURSIVE shown (id) AS (
+  SELECT id FROM messages WHERE conversation_id = ?
+  UNION
+  SELECT f.forwarded_message_id FROM shown JOIN forwarded_messages f ON f.message_id = shown.id
+)
+SELECT m.id, m.conversation_id, m.author_id, m.created_at, m.body, m.generated, m.removed_at
+FROM shown JOIN messages m ON m.id = shown.id
+ORDER BY m.created_at, m.id
+"""
+_RECIPIENTS = """
+SELECT message_id, user_id FROM message_recipients WHERE message_id IN (SELECT value FROM json_each(?))
+ORDER BY message_id, user_id
+"""
+_FORWARDED = """
+SELECT message_id, forwarded_message_id FROM forwarded_messages
+WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, position
+"""
+_ATTACHMENTS = """
+SELECT l.message_id, a.id, coalesce(a.display_name, a.filename, 'file ' || a.id), a.content_type, a.size,
+  a.state, a.sha256, a.stored_size, a.error, a.url
+FROM message_attachments l JOIN attachments a ON a.id = l.attachment_id
+WHERE l.message_id IN (SELECT value FROM json_each(?)) ORDER BY l.message_id, l.position
+"""
+_MEDIA = """
+SELECT message_id, media_id, media_type, display_name, content_type, url, state, sha256
+FROM media_comments
+WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, media_id
+"""
+_EDITS = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"
+
+
+def read_thread(db: sqlite3.Connection, conversation_id: int) -> Thread:
+    """Return a conversation with its messages, people, files, recordings and forwarded messages.
+
+    A message that (through broken data) forwards itself is cut off where it would repeat, and forwarding
+    is followed to ``DEEPEST_FORWARD`` levels.
+
+    Raises BadInput when the archive has no such conversation.
+    """
+    cursor = db.cursor()
+    cursor.row_factory = None
+    head = cursor.execute(_THREAD, (conversation_id,)).fetchone()
+    if head is None:
+        raise BadInput(f"There is no conversation {conversation_id} in this archive.")
+    rows = {row[0]: row for row in cursor.execute(_MESSAGES, (conversation_id,))}
+    ids = ids_json(rows)
+    recipients = _grouped(cursor.execute(_RECIPIENTS, (ids,)))
+    forwarded = _grouped(cursor.execute(_FORWARDED, (ids,)))
+    attachments = _grouped(cursor.execute(_ATTACHMENTS, (ids,)))
+    media = _grouped(cursor.execute(_MEDIA, (ids,)))
+    participants = [row[0] for row in cursor.execute(_PARTICIPANTS, (conversation_id,))]
+    wanted = {*participants, *(row[2] for row in rows.values())}
+    wanted.update(row[0] for group in recipients.values() for row in group)
+    people = {
+        row[0]: Person(row[0], row[1] or f"User {row[0]}", row[2], row[3])
+        for row in cursor.execute(_PEOPLE, (ids_json(wanted),))
+    }
+
+    def build(message_id: int, above: frozenset[int]) -> ThreadMessage:
+        _, _, author_id, created_at, body, generated, removed_at = rows[message_id]
+        inside = above | {message_id}
+        inner = forwarded.get(message_id, ()) if len(inside) < DEEPEST_FORWARD else ()
+        return ThreadMessage(
+            message_id,
+            people[author_id],
+            created_at,
+            body,
+            bool(generated),
+            removed_at,
+            tuple(people[row[0]] for row in recipients.get(message_id, ())),
+            tuple(StoredAttachment(*row) for row in attachments.get(message_id, ())),
+            tuple(StoredMedia(*row) for row in media.get(message_id, ())),
+            tuple(build(row[0], inside) for row in inner if row[0] not in inside),
+        )
+
+    shown = [message_id for message_id, row in rows.items() if row[1] == conversation_id]
+    values: list[Any] = _with_truth(head, (5, 6, 7))
+    values += [
+        tuple(people[user_id] for user_id in participants),
+        tuple(build(message_id, frozenset()) for message_id in shown),
+        dict(cursor.execute(_EDITS, (conversation_id,)).fetchall()),
+    ]
+    return Thread(*values)
+
+
+def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:
+    """Return a row with SQLite's 0 and 1 at these positions as False and True."""
+    values = list(row)
+    for position in positions:
+        values[position] = bool(values[position])
+    return values
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
+    groups: dict[int, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(row[0], []).append(row[1:])
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveCounts:
+    """How much an archive holds; ``messages`` are in threads, ``forwarded_only`` known as copies alone."""
+
+    conversations: int
+    removed_conversations: int
+    unread: int
+    unfetched: int
+    messages: int
+    removed_messages: int
+    forwarded_only: int
+    people: int
+    contexts: int
+    attachments: Mapping[str, int]
+    media: Mapping[str, int]
+    pending_edits: int
+    problems: int
+    revisions: int
+
+
+_COUNTS = """
+SELECT
+  (SELECT count(*) FROM conversations),
+  (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL),
+  (SELECT count(*) FROM conversations WHERE workflow_state = 'unread' AND removed_at IS NULL),
+  (SELECT count(*) FROM conversations WHERE fetched_at IS NULL),
+  (SELECT count(*) FROM messages),
+  (SELECT count(*) FROM messages WHERE removed_at IS NOT NULL),
+  (SELECT count(*) FROM messages WHERE conversation_id IS NULL),
+  (SELECT count(*) FROM users),
+  (SELECT count(*) FROM contexts),
+  (SELECT count(*) FROM attachments),
+  (SELECT count(*) FROM edits WHERE state = 'pending'),
+  (SELECT count(*) FROM problems),
+  (SELECT count(*) FROM revisions)
+"""
+_UNSTORED = "SELECT state, count(*) FROM attachments WHERE state <> 'stored' GROUP BY state"
+_MEDIA_STATES = "SELECT state, count(*) FROM media_comments GROUP BY state"
+
+
+def archive_counts(db: sqlite3.Connection) -> ArchiveCounts:
+    """Return how much there is of everything; answered from indexes alone."""
+    cursor = db.cursor()
+    cursor.row_factory = None
+    row = cursor.execute(_COUNTS).fetchone()
+    attachments = dict(cursor.execute(_UNSTORED).fetchall())
+    stored = row[9] - sum(attachments.values())
+    if stored:
+        attachments["stored"] = stored
+    media = dict(cursor.execute(_MEDIA_STATES).fetchall())
+    return ArchiveCounts(
+        conversations=row[0],
+        removed_conversations=row[1],
+        unread=row[2],
+        unfetched=row[3],
+        messages=row[4] - row[6],
+        removed_messages=row[5],
+        forwarded_only=row[6],
+        people=row[7],
+        contexts=row[8],
+        attachments=attachments,
+        media=media,
+        pending_edits=row[10],
+        problems=row[11],
+        revisions=row[12],
+    )
