@@ -1,1 +1,34 @@
-"""."""
+"""The web pages: a Datasette plugin that makes an archive readable as mail.
+
+It is a package on purpose: for a plain module, where Datasette finds templates depends on the Python
+version. Datasette loads it in every process of its environment, so all hooks stand aside unless an
+archive is attached (``gate.archives``). Each hook lives with what it is about; they are gathered here.
+"""
+
+from __future__ import annotations
+
+from canvas_archive.web.gate import permission_allowed
+from canvas_archive.web.guard import asgi_wrapper
+from canvas_archive.web.login import actor_from_request, forbidden, skip_csrf
+from canvas_archive.web.routes import register_routes
+from canvas_archive.web.tables import (
+    extra_css_urls,
+    get_metadata,
+    menu_links,
+    render_cell,
+    table_actions,
+)
+
+__all__ = [
+    "actor_from_request",
+    "asgi_wrapper",
+    "extra_css_urls",
+    "forbidden",
+    "get_metadata",
+    "menu_links",
+    "permission_allowed",
+    "register_routes",
+    "render_cell",
+    "skip_csrf",
+    "table_actions",
+]

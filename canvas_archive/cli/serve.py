@@ -1,0 +1,57 @@
+"""``serve``: browse the archive in a web browser."""
+
+from __future__ import annotations
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, pass_settings
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    default=8001,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 for any free one.",
+)
+@click.option(
+    "--open/--no-open", "open_browser", default=None, help="Open a browser. Default: on a terminal."
+)
+@click.option("--no-login", is_flag=True, help="Let everyone on this machine in, without the one-use link.")
+@common_options
+@pass_settings
+def serve(settings: Settings, host: str, port: int, open_browser: bool | None, no_login: bool) -> None:
+    """Browse the archive in a web browser: mail pages, search, tables and SQL.
+
+    Prints the address to open as the first line. Unless --no-login, it holds a secret that signs in
+    once, in the browser that opens it first. Ctrl-C ends the server.
+    """
+    import sys
+
+    from canvas_archive.web.server import is_loopback, serve_archive
+
+    if not is_loopback(host):
+        settings.warn(
+            f"everyone who can reach {host} sees the sign-in page, and the traffic is not encrypted. "
+            "Use this only in a network you trust, or behind a proxy with https."
+        )
+
+    def ready(url: str) -> None:
+        click.echo(url)
+        sys.stdout.flush()
+        settings.note(
+            "Press Ctrl-C to stop."
+            if no_login
+            else "The link works once, in the browser that opens it first. Press Ctrl-C to stop."
+        )
+
+    serve_archive(
+        settings.folder,
+        host=host,
+        port=port,
+        login=not no_login,
+        open_browser=sys.stdout.isatty() if open_browser is None else open_browser,
+        ready=ready,
+    )

@@ -1,0 +1,104 @@
+"""Attachment bytes: found by their hash inside the archive's own folder, sent as a download and nothing else.
+
+Whatever a file claims to be, a browser must never show it as a page of this server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from datasette import NotFound
+
+from canvas_archive.web import queries
+from canvas_archive.web.render import file_name
+from canvas_archive.web.visit import Visit, view
+
+CHUNK = 256 * 1024
+POLICY = "default-src 'none'; sandbox"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNSAFE_ASCII = re.compile(r"[^A-Za-z0-9 ._()+-]")
+
+
+def disposition(name: str) -> str:
+    """Return a ``Content-Disposition`` that survives quotes, line breaks and any script (RFC 6266)."""
+    name = file_name(name).replace("/", "_").replace("\\", "_")[:200]
+    plain = _UNSAFE_ASCII.sub("_", name.encode("ascii", "replace").decode()).strip(" .") or "file"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def blob(files: Path, sha256: str | None) -> Path:
+    """Return the path of the bytes with that hash.
+
+    Raises NotFound when the hash is none, leads outside of the folder, or the file is not there.
+    """
+    if sha256 is None or not _SHA256.fullmatch(sha256):
+        raise NotFound("The bytes of this file were not fetched from Canvas.")
+    root = files.resolve()
+    path = (root / sha256[:2] / sha256).resolve()
+    if not path.is_relative_to(root) or not path.is_file():
+        raise NotFound("The bytes of this file are missing from the archive's folder. Run canvas-archive verify.")
+    return path
+
+
+class Download:
+    """A response that streams a file in pieces, whatever its size."""
+
+    def __init__(self, path: Path, name: str, *, head: bool = False) -> None:
+        self.path = path
+        self.name = name
+        self.head = head
+
+    async def asgi_send(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Send headers, then the bytes."""
+        loop = asyncio.get_running_loop()
+        stream: BinaryIO = await loop.run_in_executor(None, self.path.open, "rb")
+        try:
+            headers = {
+                "content-type": "application/octet-stream",
+                "content-length": str(self.path.stat().st_size),
+                "content-disposition": disposition(self.name),
+                "x-content-type-options": "nosniff",
+                "content-security-policy": POLICY,
+                "cache-control": "private, no-store",
+            }
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+                }
+            )
+            while not self.head:
+                piece = await loop.run_in_executor(None, stream.read, CHUNK)
+                if not piece:
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            stream.close()
+
+
+async def _download(visit: Visit, statement: str, values: dict[str, Any]) -> Any:
+    row = await visit.read(lambda connection: connection.execute(statement, values).fetchone())
+    if row is None:
+        raise NotFound("There is no such file in this archive.")
+    path = blob(visit.archive.files, row["sha256"] if row["state"] == "stored" else None)
+    return Download(path, row["name"], head=visit.request.method == "HEAD")
+
+
+@view(table="attachments")
+async def attachment(visit: Visit) -> Any:
+    """``/mail/files/ID[/NAME]``: the name in the address is for people, the id decides."""
+    return await _download(visit, queries.ATTACHMENT, {"id": int(visit.request.url_vars["id"])})
+
+
+@view(table="media_comments")
+async def recording(visit: Visit) -> Any:
+    """``/mail/media/MESSAGE/ID``: an audio or video comment."""
+    values = {"message": int(visit.request.url_vars["message"]), "media": visit.request.url_vars["media"]}
+    return await _download(visit, queries.RECORDING, values)

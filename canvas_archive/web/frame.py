@@ -1,0 +1,115 @@
+"""What stands around every page: folders with their counts, courses by term, what waits, who owns it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from canvas_archive.web import queries
+from canvas_archive.web.dates import Dates
+
+SIDE_COURSES = 14
+OTHER = "Other courses"
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course or group as pages name it: the short label, and the full name where it says more."""
+
+    code: str
+    kind: str
+    label: str
+    name: str
+    term: str
+    latest_at: str
+
+    @property
+    def full(self) -> str:
+        """Return label and name together, once each."""
+        return self.label if self.name in ("", self.label) else f"{self.label} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A heading of the side column and the courses under it."""
+
+    title: str
+    courses: tuple[Course, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLink:
+    """A folder in the side column; ``count`` is shown where it tells something to do."""
+
+    key: str
+    title: str
+    count: int
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Everything the side column shows, and what pages need to know of the mailbox."""
+
+    owner_id: int
+    owner_name: str
+    base_url: str
+    created_at: str
+    counts: dict[str, int]
+    courses: dict[str, Course]
+    terms: tuple[Term, ...]
+    more_courses: bool
+    sync_status: str
+    synced_at: str | None
+
+    @property
+    def folders(self) -> tuple[FolderLink, ...]:
+        """Return the folders in their order."""
+        return tuple(
+            FolderLink(key, folder.title, self.counts[key], key in ("unread", "starred", "gone"))
+            for key, folder in queries.FOLDERS.items()
+        )
+
+    def course(self, code: str | None, fallback: str | None = None) -> Course | None:
+        """Return the course of that code, made of the conversation's own words when it is not known."""
+        if not code:
+            return None
+        return self.courses.get(code) or course_of(code, code.partition("_")[0], fallback, None, None, None)
+
+
+def course_of(
+    code: str, kind: str, name: str | None, course_code: str | None, term: str | None, latest_at: str | None
+) -> Course:
+    """Name a course: its code where it has one, else its name."""
+    return Course(code, kind, course_code or name or code, name or "", term or "", latest_at or "")
+
+
+def by_term(courses: list[Course], other: str = OTHER) -> tuple[Term, ...]:
+    """Group courses under their terms; the term and the course with the newest message come first."""
+    groups: dict[str, list[Course]] = {}
+    for course in sorted(courses, key=lambda course: (course.latest_at, course.label), reverse=True):
+        groups.setdefault(course.term, []).append(course)
+    titles = [term for term in groups if term] + ([""] if "" in groups else [])
+    return tuple(Term(title or other, tuple(groups[title])) for title in titles)
+
+
+def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
+    """Read the frame of every page."""
+    account = connection.execute(queries.ACCOUNT).fetchone()
+    counts = dict(connection.execute(queries.COUNTS).fetchone())
+    courses = {row["code"]: course_of(*tuple(row)) for row in connection.execute(queries.CONTEXTS)}
+    shown = [course for course in courses.values() if course.kind == "course" and course.latest_at]
+    newest = sorted(shown, key=lambda course: course.latest_at, reverse=True)[:SIDE_COURSES]
+    sync = connection.execute(queries.LAST_SYNC).fetchone()
+    return Frame(
+        owner_id=account["owner_id"],
+        owner_name=account["owner_name"] or "You",
+        base_url=account["base_url"],
+        created_at=account["created_at"],
+        counts=counts,
+        courses=courses,
+        terms=by_term(newest),
+        more_courses=len(courses) > len(newest),
+        sync_status=sync["status"] if sync else "",
+        synced_at=(sync["finished_at"] or sync["started_at"]) if sync else None,
+    )

@@ -1,0 +1,133 @@
+"""Which databases are archives of ours, and who may see or change them.
+
+The plugin is loaded by every Datasette of its environment. It acts only where ``archives()`` finds
+one; everything else in this package asks here first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from datasette import NotFound, hookimpl
+
+PLUGIN = "canvas-archive"
+EDIT = "canvas-archive-edit"
+"""The permission to star, archive, mark, discard and save searches."""
+
+OWNER: dict[str, str] = {"id": "owner"}
+"""The actor who signed in with the link that ``canvas-archive serve`` printed."""
+
+EDITORS = frozenset({"owner", "root"})
+"""``root`` is who opened plain Datasette's ``--root`` link; on 0.65 that actor is nothing more."""
+
+OUR_TABLES = frozenset(
+    {"account", "users", "contexts", "conversations", "conversation_participants", "messages", "edits"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A database that is an archive, as Datasette names it, and the folder around it."""
+
+    name: str
+    database: Any
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Return the path of ``archive.db``."""
+        return Path(self.database.path)
+
+    @property
+    def files(self) -> Path:
+        """Return the folder of the attachment bytes."""
+        return self.folder / "files"
+
+    @property
+    def search(self) -> Path:
+        """Return the folder of the search index."""
+        return self.folder / "search"
+
+    @property
+    def writable(self) -> bool:
+        """Tell whether Datasette opened the database as one that can change."""
+        return bool(self.database.is_mutable)
+
+
+_judged: weakref.WeakKeyDictionary[Any, dict[int, bool]] = weakref.WeakKeyDictionary()
+
+
+def _is_archive(path: str, *, mutable: bool) -> bool:
+    """Look into a database file without Datasette's threads: hooks need the answer before start-up."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?{'mode=ro' if mutable else 'immutable=1'}", uri=True
+        )
+    except sqlite3.Error:
+        return False
+    try:
+        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.close()
+    return found >= OUR_TABLES
+
+
+def archives(datasette: Any) -> tuple[Archive, ...]:
+    """Return the attached archives in Datasette's order; each database file is looked into once."""
+    judged = _judged.setdefault(datasette, {})
+    found = []
+    for name, database in datasette.databases.items():
+        if database.path is None or database.is_memory:
+            continue
+        known = judged.get(id(database))
+        if known is None:
+            known = judged[id(database)] = _is_archive(database.path, mutable=database.is_mutable)
+        if known:
+            found.append(Archive(name, database, Path(database.path).absolute().parent))
+    return tuple(found)
+
+
+def is_archive(datasette: Any, database: str | None) -> bool:
+    """Tell whether the database of that name is an archive."""
+    return any(archive.name == database for archive in archives(datasette))
+
+
+async def gate(datasette: Any, request: Any, table: str = "conversations") -> Archive:
+    """Return the archive the mail pages show, or stop the request.
+
+    Routes of plugins bypass Datasette's permissions, so every view begins here.
+    Raises NotFound without an archive, Forbidden when the actor may not view ``table``.
+    """
+    found = archives(datasette)
+    if not found:
+        raise NotFound("No archive is attached")
+    archive = found[0]
+    await datasette.ensure_permissions(
+        request.actor,
+        [("view-table", (archive.name, table)), ("view-database", archive.name), "view-instance"],
+    )
+    return archive
+
+
+async def may_edit(datasette: Any, request: Any, archive: Archive) -> bool:
+    """Tell whether the actor may change the archive, and whether it can be changed at all."""
+    if not archive.writable:
+        return False
+    return bool(
+        await datasette.permission_allowed(request.actor, EDIT, resource=archive.name, default=False)
+    )
+
+
+@hookimpl
+def permission_allowed(actor: dict[str, Any] | None, action: str) -> bool | None:
+    """Decide our own action alone: on 0.65 the last answer wins, so a ``True`` would open view-* too."""
+    if action != EDIT:
+        return None
+    return bool(actor and actor.get("id") in EDITORS)

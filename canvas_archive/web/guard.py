@@ -1,0 +1,108 @@
+"""The outer wall: which requests reach Datasette at all, and which headers every answer carries.
+
+Datasette checks neither ``Host`` nor ``Origin``: a page whose name resolves to 127.0.0.1 could read
+the whole inbox, and another port of 127.0.0.1 is the same *site*, so its forms carry our cookies.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from datasette import hookimpl
+
+from canvas_archive.web.gate import archives
+from canvas_archive.web.login import configured_hosts, door_of
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+TABLES_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+)
+"""Datasette's own pages use inline script and style; they still reach no other host."""
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+
+def refusal(
+    method: str, headers: dict[bytes, str], *, host_known: bool, mail: bool
+) -> tuple[int, str] | None:
+    """Decide on a request from its head alone: ``None`` lets it in, else a status and a sentence."""
+    if not host_known:
+        return 421, "This server does not answer under that host name."
+    if method in SAFE_METHODS:
+        return None
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    if site is not None:
+        if site == "same-origin":
+            return None
+    elif origin is not None:
+        parts = urlsplit(origin)
+        if parts.scheme in ("http", "https") and parts.netloc == headers.get(b"host"):
+            return None
+    elif not mail and b"cookie" not in headers:
+        return None  # a script that brings its own credentials; a browser always sends one of the two
+    return 403, "A request from another site was refused."
+
+
+def _wrap(datasette: Any, app: App) -> App:
+    @functools.wraps(app)
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not archives(datasette):
+            await app(scope, receive, send)
+            return
+        headers = {key.lower(): value.decode("latin-1") for key, value in scope.get("headers") or []}
+        path = "/" + scope["path"].removeprefix(datasette.setting("base_url")).lstrip("/")
+        mail = path == "/mail" or path.startswith("/mail/")
+        known = door_of(datasette).knows_host(headers.get(b"host", ""), configured_hosts(datasette))
+        policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                present = list(message.get("headers") or [])
+                names = {key.lower() for key, _ in present}
+                present += [pair for pair in (policy, *HEADERS) if pair[0] not in names]
+                if b"cache-control" not in names:
+                    present.append((b"cache-control", b"private, no-store"))
+                message = {**message, "headers": present}
+            await send(message)
+
+        refused = refusal(scope["method"], headers, host_known=known, mail=mail)
+        if refused is None:
+            await app(scope, receive, send_with_headers)
+            return
+        status, sentence = refused
+        start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+        }
+        await send_with_headers(start)
+        await send({"type": "http.response.body", "body": f"{sentence}\n".encode()})
+
+    return guarded
+
+
+@hookimpl(trylast=True)
+def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
+    """Wrap Datasette in the guard. It stands aside for as long as no archive is attached."""
+    return functools.partial(_wrap, datasette)

@@ -1,0 +1,209 @@
+"""The door: a one-use link from the terminal, then a cookie of our own.
+
+Datasette's own sign-in cookie is not HttpOnly, never expires, and is overwritten by any other
+Datasette on 127.0.0.1, because cookies ignore ports. Sessions here live in memory: they die with the
+process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+from datasette import Response, hookimpl
+
+from canvas_archive.clock import SYSTEM, Clock
+from canvas_archive.web.gate import OWNER, PLUGIN, archives
+from canvas_archive.web.render import render
+
+SESSION_SECONDS = 24 * 3600.0
+"""A session ends a day after it was last used."""
+
+COOKIE_SECONDS = 30 * 24 * 3600
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+IP_LITERAL = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$")
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+@dataclass
+class Door:
+    """Who gets in, and under which host names, for one Datasette.
+
+    ``locked``: sign-in is needed. ``open_to_all``: whoever reaches the loopback address is the owner.
+    Neither: plain Datasette, whose own actors and ``allow`` blocks decide.
+    """
+
+    locked: bool = False
+    open_to_all: bool = False
+    cookie: str = "canvas_archive"
+    hosts: frozenset[str] = LOOPBACK
+    any_address: bool = False
+    clock: Clock = SYSTEM
+    form_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    _links: list[bytes] = field(default_factory=list, repr=False)
+    _sessions: dict[bytes, float] = field(default_factory=dict, repr=False)
+
+    def new_link(self) -> str:
+        """Return a secret that signs in once."""
+        secret = secrets.token_urlsafe(32)
+        self._links.append(_digest(secret))
+        return secret
+
+    def redeem(self, secret: str) -> str | None:
+        """Trade a link's secret for a new session; ``None`` for a wrong or used one."""
+        offered = _digest(secret)
+        matching = [known for known in self._links if hmac.compare_digest(known, offered)]
+        if not matching:
+            return None
+        self._links.remove(matching[0])
+        session = secrets.token_urlsafe(32)
+        self._sessions[_digest(session)] = self.clock.monotonic() + SESSION_SECONDS
+        return session
+
+    def admits(self, session: str) -> bool:
+        """Tell whether the cookie's value is a live session, and renew it if so."""
+        now = self.clock.monotonic()
+        self._sessions = {key: end for key, end in self._sessions.items() if end > now}
+        key = _digest(session)
+        if key not in self._sessions:
+            return False
+        self._sessions[key] = now + SESSION_SECONDS
+        return True
+
+    def leave(self, session: str) -> None:
+        """End a session."""
+        self._sessions.pop(_digest(session), None)
+
+    def knows_host(self, host: str, more: frozenset[str] = frozenset()) -> bool:
+        """Tell whether a ``Host`` header names this server.
+
+        A name that an attacker's DNS points at this machine is not among them. A plain address
+        cannot be rebound, so any is fine once the server listens beyond the loopback.
+        """
+        bare = host.strip().lower()
+        if not bare.endswith("]") and bare.count(":") == 1:
+            bare = bare.rpartition(":")[0]
+        elif bare.startswith("[") and "]:" in bare:
+            bare = bare.rpartition(":")[0]
+        name = bare[1:-1] if bare.startswith("[") and bare.endswith("]") else bare
+        if name in self.hosts or name in more:
+            return True
+        return self.any_address and IP_LITERAL.match(bare) is not None
+
+
+_doors: weakref.WeakKeyDictionary[Any, Door] = weakref.WeakKeyDictionary()
+
+
+def door_of(datasette: Any) -> Door:
+    """Return the door of this Datasette; one that was not fitted by ``serve`` leaves all to Datasette."""
+    return _doors.setdefault(datasette, Door())
+
+
+def fit_door(datasette: Any, door: Door) -> None:
+    """Give this Datasette its door, before its first request."""
+    _doors[datasette] = door
+
+
+def configured_hosts(datasette: Any) -> frozenset[str]:
+    """Return the host names allowed by the plugin's configuration (``allowed_hosts``)."""
+    hosts = (datasette.plugin_config(PLUGIN) or {}).get("allowed_hosts") or []
+    return frozenset(str(host).lower() for host in hosts)
+
+
+@hookimpl
+def actor_from_request(datasette: Any, request: Any) -> dict[str, str] | None:
+    """Recognise the owner by our cookie, or by the loopback address when sign-in was switched off."""
+    if not archives(datasette):
+        return None
+    door = door_of(datasette)
+    if door.open_to_all:
+        return dict(OWNER)
+    if door.locked and door.admits(request.cookies.get(door.cookie, "")):
+        return dict(OWNER)
+    return None
+
+
+def form_token(datasette: Any, request: Any) -> str:
+    """Return the secret every form carries: it cannot be read from another origin, nor guessed.
+
+    asgi-csrf's cookie has one name for all ports of a host; ours needs none.
+    """
+    door = door_of(datasette)
+    who = f"{(request.actor or {}).get('id')}\n{request.cookies.get(door.cookie, '')}"
+    return hmac.new(door.form_secret, who.encode(), hashlib.sha256).hexdigest()
+
+
+def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
+    """Tell whether a form came from a page that this server gave to this visitor."""
+    return hmac.compare_digest(form_token(datasette, request).encode(), offered.encode())
+
+
+@hookimpl
+def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
+    """Take the mail pages out of asgi-csrf: they have the guard, a Strict cookie and their own token."""
+    if not archives(datasette):
+        return False
+    path = scope["path"].removeprefix(datasette.setting("base_url").rstrip("/"))
+    return bool(path.startswith("/mail/"))
+
+
+def locked_page(datasette: Any, *, status: int, used: bool = False) -> Any:
+    """Return the page for those who are not signed in."""
+    body = render(datasette, "mail/locked.html", used=used, locked=door_of(datasette).locked)
+    return Response.html(body, status=status, headers={"Cache-Control": "private, no-store"})
+
+
+@hookimpl(tryfirst=True)
+def forbidden(datasette: Any, request: Any) -> Any:
+    """Answer a refusal calmly, and only where there is an archive to protect."""
+    if not archives(datasette) or request.path.endswith(".json"):
+        return None
+    return locked_page(datasette, status=403)
+
+
+async def login(request: Any, datasette: Any) -> Any:
+    """``GET /mail/login?token=``: redeem the one-use link and set the cookie.
+
+    The answer is a page that moves on by itself: a redirect after a link from another site would
+    arrive without a Strict cookie.
+    """
+    door = door_of(datasette)
+    if request.method != "GET":
+        return Response.text("Open the link in a browser.", status=405, headers={"Allow": "GET"})
+    home = datasette.urls.path("/mail")
+    moved = {"Refresh": f"0; url={home}", "Cache-Control": "no-store"}
+    if not door.locked or (request.actor or {}).get("id") == OWNER["id"]:
+        return Response.html(render(datasette, "mail/welcome.html"), headers=moved)
+    session = door.redeem(request.args.get("token") or "")
+    if session is None:
+        return locked_page(datasette, status=403, used=bool(request.args.get("token")))
+    response = Response.html(render(datasette, "mail/welcome.html"), headers=moved)
+    response.set_cookie(
+        door.cookie,
+        session,
+        max_age=COOKIE_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.scheme == "https",
+        path=datasette.setting("base_url"),
+    )
+    return response
+
+
+async def logout(request: Any, datasette: Any) -> Any:
+    """``POST /mail/logout``: end this session."""
+    door = door_of(datasette)
+    if request.method != "POST":
+        return Response.text("POST only.", status=405, headers={"Allow": "POST"})
+    door.leave(request.cookies.get(door.cookie, ""))
+    response = Response.redirect(datasette.urls.path("/mail"), status=303)
+    response.set_cookie(door.cookie, "", max_age=0, httponly=True, samesite="strict")
+    return response

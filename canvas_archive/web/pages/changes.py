@@ -1,0 +1,92 @@
+"""``POST /mail/edit`` and ``POST /mail/undo``: the buttons of lists and conversations.
+
+One form holds a whole list: its check boxes are named ``id``, its buttons ``do``. A button of a single
+row says ``star:17``, so that it means that row whatever is ticked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from datasette import Response
+
+from canvas_archive.errors import BadInput
+from canvas_archive.web import writing
+from canvas_archive.web.undo import remember, take
+from canvas_archive.web.visit import Visit, form_of, in_thread, view
+
+_NEXT = re.compile(r"/mail(?:/[\w~/.:-]*)?(?:\?[\w~/?=&%.:+-]*)?")
+_DO = re.compile(r"(?P<verb>[a-z]+)(?::(?P<id>[0-9]{1,18}))?")
+
+
+def safe_next(target: str) -> str:
+    """Return where to go after a form: a mail page of this server, without the last notice."""
+    if not _NEXT.fullmatch(target) or "//" in target:
+        return "/mail"
+    kept = re.sub(r"([?&])done=[^&]*&?", r"\1", target)
+    return kept.rstrip("?&")
+
+
+def wanted(do: str, ticked: list[str]) -> tuple[str, list[int]]:
+    """Read what a form asks for: the verb, and the conversations in their order.
+
+    Raises BadInput for an unknown verb, no conversation at all, or too many.
+    """
+    match = _DO.fullmatch(do)
+    if match is None or match["verb"] not in writing.VERBS:
+        raise BadInput("That button is not known. Reload the page and try again.")
+    texts = [match["id"]] if match["id"] else ticked
+    ids = list(dict.fromkeys(int(text) for text in texts if re.fullmatch(r"[0-9]{1,18}", text)))
+    if not ids:
+        raise BadInput("Tick at least one conversation first.")
+    if len(ids) > writing.AT_ONCE:
+        raise BadInput(f"At most {writing.AT_ONCE} conversations can be changed at once.")
+    return match["verb"], ids
+
+
+def go_on(visit: Visit, key: str, message: str, *, can_undo: bool, changed: list[int]) -> Any:
+    """Answer a form: JSON for the page's script, else back to the page the form was on."""
+    if visit.wants_json:
+        return Response.json(
+            {"ok": True, "message": message, "undo": key if can_undo else None, "changed": changed},
+            headers={"Cache-Control": "no-store"},
+        )
+    target = safe_next(form_of(visit).one("next"))
+    return Response.redirect(
+        visit.path(f"{target}{'&' if '?' in target else '?'}done={key}"), status=303
+    )
+
+
+@view(method="POST")
+async def edit(visit: Visit) -> Any:
+    """Star, archive or mark what the form names."""
+    form = form_of(visit)
+    verb, ids = wanted(form.one("do"), form.all("id"))
+    changes = await in_thread(lambda: writing.apply(visit.archive.path, verb, ids))
+    message = writing.sentence(verb, changes)
+    notice = remember(visit.datasette, message, changes)
+    return go_on(
+        visit,
+        notice.key,
+        message,
+        can_undo=notice.can_undo,
+        changed=[change.conversation_id for change in changes],
+    )
+
+
+@view(method="POST")
+async def undo(visit: Visit) -> Any:
+    """Take back what the notice of that key tells of."""
+    notice = take(visit.datasette, form_of(visit).one("undo"))
+    if notice is None:
+        raise BadInput("That was already undone, or is too long ago. The Changes page can still discard it.")
+    done = await in_thread(lambda: writing.revert(visit.archive.path, notice.changes))
+    message = "Undone." if done else "Nothing to undo: it has changed again since."
+    return go_on(
+        visit,
+        remember(visit.datasette, message).key,
+        message,
+        can_undo=False,
+        changed=[change.conversation_id for change in notice.changes],
+    )

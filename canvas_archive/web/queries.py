@@ -1,0 +1,276 @@
+"""The SQL of the mail pages. Everything a visitor chose is a bound parameter.
+
+Lists are paged by key, never by OFFSET: page 500 costs what page 1 costs. Counts come from covering
+indexes, minus the few rows that are gone from Canvas. ``+column`` keeps the planner from an index
+that would need a sort.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACCOUNT = """
+SELECT a.base_url, a.name, coalesce(a.as_user_id, a.user_id) AS owner_id, a.created_at,
+       coalesce(u.name, a.name) AS owner_name
+FROM account a LEFT JOIN users u ON u.id = coalesce(a.as_user_id, a.user_id)
+"""
+
+CONTEXTS = """
+SELECT code, kind, name, course_code, term,
+       (SELECT max(c.latest_at) FROM conversations c WHERE c.context_code = x.code) AS latest_at
+FROM contexts x
+"""
+
+COUNTS = """
+SELECT
+  (SELECT count(*) FROM conversations WHERE workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL)
+  - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL
+       AND workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL) AS inbox,
+  (SELECT count(*) FROM conversations WHERE workflow_state = 'unread' AND last_message_at IS NOT NULL)
+  - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL
+       AND workflow_state = 'unread' AND last_message_at IS NOT NULL) AS unread,
+  (SELECT count(*) FROM conversations WHERE workflow_state = 'archived' AND last_message_at IS NOT NULL)
+  - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL
+       AND workflow_state = 'archived' AND last_message_at IS NOT NULL) AS archived,
+  (SELECT count(*) FROM conversations WHERE starred = 1)
+  - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL AND starred = 1) AS starred,
+  (SELECT count(*) FROM conversations WHERE last_authored_message_at IS NOT NULL)
+  - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL
+       AND last_authored_message_at IS NOT NULL) AS sent,
+  (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone,
+  (SELECT count(*) FROM edits WHERE state = 'pending') AS pending,
+  (SELECT count(*) FROM problems) AS problems
+"""
+
+LAST_SYNC = "SELECT started_at, finished_at, status, error FROM sync_runs ORDER BY id DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A list of conversations: which ones, by which time, and what its emptiness means."""
+
+    title: str
+    where: str
+    order: str
+    empty: str
+
+
+FOLDERS: dict[str, Folder] = {
+    "inbox": Folder(
+        "Inbox",
+        "+c.workflow_state IN ('read', 'unread') AND c.last_message_at IS NOT NULL AND c.removed_at IS NULL",
+        "last_message_at",
+        "Your inbox is empty.",
+    ),
+    "unread": Folder(
+        "Unread",
+        "c.workflow_state = 'unread' AND c.last_message_at IS NOT NULL AND +c.removed_at IS NULL",
+        "last_message_at",
+        "Everything is read.",
+    ),
+    "starred": Folder(
+        "Starred",
+        "c.starred = 1 AND +c.removed_at IS NULL",
+        "latest_at",
+        "Nothing is starred. The star at the end of a row keeps a conversation here.",
+    ),
+    "archived": Folder(
+        "Archived",
+        "c.workflow_state = 'archived' AND c.last_message_at IS NOT NULL AND +c.removed_at IS NULL",
+        "last_message_at",
+        "Nothing is archived.",
+    ),
+    "sent": Folder(
+        "Sent",
+        "c.last_authored_message_at IS NOT NULL AND +c.removed_at IS NULL",
+        "last_authored_message_at",
+        "You have not written any of these conversations.",
+    ),
+    "gone": Folder(
+        "Gone from Canvas",
+        "c.removed_at IS NOT NULL",
+        "latest_at",
+        "Nothing has disappeared from Canvas. What does will be kept here.",
+    ),
+}
+
+_ROW = """c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.context_code,
+       c.context_name, c.removed_at, c.last_message, c.last_authored_message"""
+
+
+def listing(where: str, order: str, *, source: str = "conversations c", newer: bool = False) -> str:
+    """Compose one page of a list from the constants of this module.
+
+    ``:at, :id`` is the key the page starts after (``:id`` NULL: from the top); ``:limit`` rows.
+    """
+    sign, direction = (">", "ASC") if newer else ("<", "DESC")
+    at = order if "." in order else f"c.{order}"
+    return (
+        f"SELECT {_ROW}, {at} AS at FROM {source} "  # noqa: S608 (constants above)
+        f"WHERE {where} AND (:id IS NULL OR ({at}, c.id) {sign} (:at, :id)) "
+        f"ORDER BY {at} {direction}, c.id {direction} LIMIT :limit"
+    )
+
+
+IN_COURSE = "c.context_code = :code"
+WITH_PERSON = "p.user_id = :person AND c.id = p.conversation_id"
+WITH_PERSON_SOURCE = "conversation_participants p CROSS JOIN conversations c"
+WITH_BUSY_PERSON = (
+    "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id AND p.user_id = :person)"
+)
+"""For someone in thousands of conversations: walk them by date instead of sorting them all."""
+
+MONTH_SOURCE = """(SELECT conversation_id, max(created_at) AS at FROM messages
+  WHERE created_at >= :start AND created_at < :end AND conversation_id IS NOT NULL
+  GROUP BY conversation_id) h CROSS JOIN conversations c"""
+MONTH_WHERE = "c.id = h.conversation_id"
+
+COUNT_COURSE = "SELECT count(*) FROM conversations c WHERE c.context_code = :code"
+COUNT_PERSON = "SELECT count(*) FROM conversation_participants WHERE user_id = :person"
+
+PEOPLE_OF = """
+SELECT p.conversation_id, u.id, coalesce(u.name, 'User ' || u.id) AS name
+FROM conversation_participants p JOIN users u ON u.id = p.user_id
+WHERE p.conversation_id IN (SELECT value FROM json_each(:ids))
+ORDER BY p.conversation_id, p.position
+"""
+
+PERSON = "SELECT id, coalesce(name, 'User ' || id) AS name, full_name, pronouns FROM users WHERE id = :person"
+PERSON_WROTE = "SELECT count(*) AS n, min(created_at) AS first, max(created_at) AS last FROM messages WHERE author_id = :person"
+
+MONTHS_FROM_PERSON = """
+SELECT value AS month, (SELECT count(*) FROM messages
+  WHERE author_id = :person AND created_at >= json_extract(m.value, '$[0]') AND created_at < json_extract(m.value, '$[1]')) AS n
+FROM json_each(:months) m
+"""
+TO_PERSON = """
+SELECT m.created_at FROM conversation_participants p
+JOIN messages m ON m.conversation_id = p.conversation_id
+WHERE p.user_id = :person AND m.author_id = :owner
+"""
+SENT_TIMES = "SELECT created_at FROM messages WHERE author_id = :person"
+
+SPAN = "SELECT min(created_at) AS first, max(created_at) AS last FROM messages"
+MONTHS_ALL = """
+SELECT
+  (SELECT count(*) FROM messages WHERE created_at >= json_extract(m.value, '$[0]') AND created_at < json_extract(m.value, '$[1]')) AS n,
+  (SELECT count(*) FROM messages WHERE author_id = :owner AND created_at >= json_extract(m.value, '$[0]')
+     AND created_at < json_extract(m.value, '$[1]')) AS sent
+FROM json_each(:months) m ORDER BY m.key
+"""
+COURSE_TIMES = """
+SELECT m.created_at, m.author_id = :owner AS mine
+FROM conversations c JOIN messages m ON m.conversation_id = c.id WHERE c.context_code = :code
+"""
+
+TOP_PEOPLE = """
+SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, t.n
+FROM (SELECT author_id, count(*) AS n FROM messages WHERE author_id <> :owner GROUP BY author_id
+      ORDER BY n DESC LIMIT :limit) t JOIN users u ON u.id = t.author_id ORDER BY t.n DESC, u.id
+"""
+TOP_COURSES = """
+SELECT x.code, x.kind, x.name, x.course_code, x.term, t.n
+FROM (SELECT context_code, count(*) AS n FROM conversations WHERE context_code IS NOT NULL
+      GROUP BY context_code ORDER BY n DESC LIMIT :limit) t JOIN contexts x ON x.code = t.context_code
+ORDER BY t.n DESC, x.code
+"""
+COURSES = """
+SELECT x.code, x.kind, x.name, x.course_code, x.term,
+  (SELECT count(*) FROM conversations c WHERE c.context_code = x.code) AS conversations,
+  (SELECT count(*) FROM conversations c WHERE c.context_code = x.code AND c.workflow_state = 'unread'
+     AND c.removed_at IS NULL) AS unread,
+  (SELECT max(c.latest_at) FROM conversations c WHERE c.context_code = x.code) AS latest_at
+FROM contexts x
+"""
+PEOPLE = """
+SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, u.full_name, u.pronouns, coalesce(t.n, 0) AS n, t.last
+FROM users u LEFT JOIN (SELECT author_id, count(*) AS n, max(created_at) AS last FROM messages GROUP BY author_id) t
+  ON t.author_id = u.id
+WHERE u.id <> :owner
+  AND (:like IS NULL OR u.name LIKE :like ESCAPE '\\' OR u.full_name LIKE :like ESCAPE '\\')
+  AND (:id IS NULL OR (coalesce(t.n, 0), -u.id) < (:n, -:id))
+ORDER BY coalesce(t.n, 0) DESC, u.id LIMIT :limit
+"""
+
+CONVERSATION = "SELECT * FROM conversations WHERE id = :id"
+MESSAGES = """
+SELECT m.id, m.author_id, m.created_at, m.body, m.generated, m.removed_at, m.first_seen_at,
+       coalesce(u.name, 'User ' || u.id) AS name, u.pronouns
+FROM messages m JOIN users u ON u.id = m.author_id
+WHERE m.conversation_id = :id ORDER BY m.created_at, m.id
+"""
+FORWARDED = """
+WITH RECURSIVE tree(parent, child, position, depth) AS (
+  SELECT f.message_id, f.forwarded_message_id, f.position, 1
+  FROM forwarded_messages f JOIN messages m ON m.id = f.message_id WHERE m.conversation_id = :id
+  UNION
+  SELECT f.message_id, f.forwarded_message_id, f.position, tree.depth + 1
+  FROM tree JOIN forwarded_messages f ON f.message_id = tree.child WHERE tree.depth < 20
+)
+SELECT DISTINCT tree.parent, m.id, m.author_id, m.created_at, m.body, m.generated, m.removed_at, m.first_seen_at,
+       coalesce(u.name, 'User ' || u.id) AS name, u.pronouns, m.conversation_id
+FROM tree JOIN messages m ON m.id = tree.child JOIN users u ON u.id = m.author_id
+ORDER BY tree.parent, tree.position, m.id
+"""
+ATTACHMENTS_OF = """
+SELECT x.message_id, a.id, a.display_name, a.filename, a.content_type, a.size, a.stored_size, a.state, a.error,
+       a.sha256, a.fetched_at
+FROM message_attachments x JOIN attachments a ON a.id = x.attachment_id
+WHERE x.message_id IN (SELECT value FROM json_each(:ids)) ORDER BY x.message_id, x.position
+"""
+MEDIA_OF = """
+SELECT * FROM media_comments WHERE message_id IN (SELECT value FROM json_each(:ids)) ORDER BY message_id, media_id
+"""
+RECIPIENTS_OF = """
+SELECT r.message_id, u.id, coalesce(u.name, 'User ' || u.id) AS name
+FROM message_recipients r JOIN users u ON u.id = r.user_id
+WHERE r.message_id IN (SELECT value FROM json_each(:ids)) ORDER BY r.message_id, u.name
+"""
+PARTICIPANTS = """
+SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, u.full_name, u.pronouns
+FROM conversation_participants p JOIN users u ON u.id = p.user_id
+WHERE p.conversation_id = :id ORDER BY p.position
+"""
+EDITS_OF = """
+SELECT id, field, base_value, value, made_at, origin, state, settled_at, detail FROM edits
+WHERE conversation_id = :id AND (state IN ('pending', 'conflict', 'reverted')) ORDER BY id DESC LIMIT 20
+"""
+REVISIONS_OF = """
+SELECT count(*) FROM revisions WHERE "table" = 'conversations' AND id = CAST(:id AS TEXT)
+"""
+
+PENDING_EDITS = """
+SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
+       e.settled_at, e.detail
+FROM edits e JOIN conversations c ON c.id = e.conversation_id WHERE e.state = 'pending'
+ORDER BY e.made_at DESC, e.id DESC LIMIT :limit
+"""
+SETTLED_EDITS = """
+SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
+       e.settled_at, e.detail
+FROM edits e JOIN conversations c ON c.id = e.conversation_id
+WHERE e.state <> 'pending' AND (:conflicts = 0 OR e.state IN ('conflict', 'reverted', 'gone'))
+ORDER BY e.id DESC LIMIT :limit
+"""
+
+TOTALS = """
+SELECT (SELECT count(*) FROM conversations) AS conversations, (SELECT count(*) FROM messages) AS messages,
+       (SELECT count(*) FROM users) AS people, (SELECT count(*) FROM attachments) AS attachments,
+       (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone
+"""
+ATTACHMENT_STATES = """
+SELECT state, count(*) AS n, coalesce(sum(coalesce(stored_size, size)), 0) AS bytes FROM attachments
+GROUP BY state ORDER BY n DESC
+"""
+SYNC_RUNS = "SELECT * FROM sync_runs ORDER BY id DESC LIMIT :limit"
+PROBLEMS = "SELECT kind, item_id, error, attempts, first_at, last_at FROM problems ORDER BY last_at DESC LIMIT :limit"
+SAVED_SEARCHES = "SELECT name, query FROM saved_searches ORDER BY name"
+
+ATTACHMENT = """
+SELECT coalesce(display_name, filename) AS name, state, sha256 FROM attachments WHERE id = :id
+"""
+RECORDING = """
+SELECT coalesce(display_name, media_id) || CASE media_type WHEN 'video' THEN '.mp4' ELSE '.m4a' END AS name,
+       state, sha256
+FROM media_comments WHERE message_id = :message AND media_id = :media
+"""

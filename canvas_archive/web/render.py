@@ -1,0 +1,194 @@
+"""How things look as text: names, initials, colours, sizes, links in bodies; and the templates.
+
+The templates are rendered by an environment of their own: synchronous, so that a page is made in the
+database's thread in one go. Datasette's asynchronous environment takes several times as long for a list.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import unicodedata
+import weakref
+import zlib
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+HERE = Path(__file__).resolve().parent
+STATIC = HERE / "static"
+MARKER = "mail/base.html"
+HUES = 7
+
+_BIDI = "\u202a-\u202e\u2066-\u2069\u200e\u200f"
+_LINK = re.compile(
+    rf"(?P<url>https?://[^\s<>\"'`{_BIDI}]{{1,2000}})"
+    r"|(?<![\w.+-])(?P<mail>[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})"
+)
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|nbsp|#39|#x27);")
+_TITLE = re.compile(r"^(?:dr|prof|mr|mrs|ms|mx)\.?\s+", re.IGNORECASE)
+
+
+def _trim_url(url: str) -> str:
+    """Leave the punctuation of the sentence out of the address."""
+    while url and url[-1] in ".,;:!?*_~'\")]}>":
+        if url[-1] == ")" and url.count("(") >= url.count(")"):
+            break
+        url = url[:-1]
+    return url
+
+
+def linkify(text: str) -> Markup:
+    """Escape ``text`` and make http(s) and mail addresses in it clickable; nothing else ever is."""
+    out: list[str] = []
+    position = 0
+    for match in _LINK.finditer(text):
+        if match["url"]:
+            target = shown = _trim_url(match["url"])
+            if shown.endswith("//"):
+                continue
+            rel = ' rel="noopener noreferrer nofollow" target="_blank"'
+        else:
+            shown, rel = match["mail"], ""
+            target = f"mailto:{quote(shown, safe='@+')}"
+        out.append(str(escape(text[position : match.start()])))
+        out.append(f'<a href="{escape(target)}"{rel}>{escape(shown)}</a>')
+        position = match.start() + len(shown)
+    out.append(str(escape(text[position:])))
+    return Markup("".join(out))  # noqa: S704 (every piece above is escaped)
+
+
+def body(text: str) -> Markup:
+    """Return a message's text as paragraphs, with quoted lines (``> …``) set apart.
+
+    Newer Canvas servers store ``&`` and ``<`` as entities, older ones as typed: both read the same here.
+    """
+    text = _ENTITY.sub(lambda match: unescape(match[0]), text)
+    blocks: list[tuple[bool, list[str]]] = []
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        quoted = line.startswith(">")
+        if not line.strip():
+            blocks.append((False, []))
+            continue
+        if not blocks or blocks[-1][0] != quoted or not blocks[-1][1]:
+            blocks.append((quoted, []))
+        blocks[-1][1].append(line.lstrip("> ") if quoted else line.rstrip())
+    out = []
+    for quoted, lines in blocks:
+        if not lines:
+            continue
+        paragraph = f'<p dir="auto">{linkify(chr(10).join(lines))}</p>'
+        out.append(f"<blockquote>{paragraph}</blockquote>" if quoted else paragraph)
+    return Markup("".join(out))  # noqa: S704 (linkify escapes)
+
+
+def initials(name: str | None) -> str:
+    """Return one or two letters for an avatar: two where the script has capitals, else one."""
+    words = [word for word in re.split(r"\s+", _TITLE.sub("", (name or "").strip())) if word[:1].isalnum()]
+    if not words:
+        return "?"
+    first = words[0][0]
+    if len(words) == 1 or first.upper() == first.lower():
+        return first.upper()[:1]
+    return (first + words[-1][0]).upper()[:2]
+
+
+def hue(key: object) -> int:
+    """Return which of the seven dulled colours belongs to a person or course."""
+    return zlib.crc32(str(key).encode()) % HUES
+
+
+def filesize(size: int | None) -> str:
+    """Return bytes as people read them: ``931 kB``, ``3.7 MB``; empty when unknown."""
+    if size is None:
+        return ""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 999.5 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit in ("B", "kB") else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def number(value: int) -> str:
+    """Return a count with thousands separated."""
+    return f"{value:,}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return ``1 message`` or ``2,000 messages``."""
+    return f"{count:,} {one if count == 1 else (many or one + 's')}"
+
+
+def file_name(name: str | None) -> str:
+    """Return a file's name for showing: without the marks that turn ``exe.pdf`` around."""
+    clean = "".join(
+        "\ufffd" if unicodedata.category(letter) in ("Cc", "Cf") else letter for letter in name or ""
+    )
+    return clean or "unnamed file"
+
+
+def extension(name: str | None) -> str:
+    """Return the short label of a file's kind, from its name."""
+    tail = file_name(name).rpartition(".")[2] if "." in (name or "") else ""
+    return tail[:4].lower() if tail.isalnum() else "file"
+
+
+def folder_of_templates() -> Path:
+    """Return where the templates are: inside an installed package, beside it in a source tree."""
+    for folder in (HERE / "templates", HERE.parent.parent / "templates"):
+        if (folder / MARKER).is_file():
+            return folder
+    raise FileNotFoundError(f"{MARKER} is missing from this installation")
+
+
+@functools.cache
+def asset(name: str) -> str:
+    """Return the address of a static file, with a hash so that it may be cached for ever."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+    return f"/mail/static/{name}?v={digest}"
+
+
+_environments: weakref.WeakKeyDictionary[Any, Environment] = weakref.WeakKeyDictionary()
+
+
+def _environment(datasette: Any) -> Environment:
+    environment = _environments.get(datasette)
+    if environment is None:
+        folders = [datasette.template_dir] if datasette.template_dir else []
+        environment = Environment(
+            loader=FileSystemLoader([*folders, str(folder_of_templates())]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        path = datasette.urls.path
+        environment.globals.update(
+            path=path,
+            asset=lambda name: path(asset(name)),
+            plural=plural,
+        )
+        environment.filters.update(
+            body=body,
+            linkify=linkify,
+            initials=initials,
+            hue=hue,
+            filesize=filesize,
+            number=number,
+            file_name=file_name,
+            extension=extension,
+        )
+        _environments[datasette] = environment
+    return environment
+
+
+def render(datasette: Any, template: str, **context: Any) -> str:
+    """Render one of our templates; a template of the same name in ``--template-dir`` replaces it."""
+    return _environment(datasette).get_template(template).render(**context)

@@ -1,0 +1,41 @@
+"""Where the pages live: everything under ``/mail``, and the front page of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from datasette import Response, hookimpl
+
+from canvas_archive.web import assets, files, login
+from canvas_archive.web.gate import archives
+from canvas_archive.web.pages import changes, folders, thread
+
+ID = r"(?P<id>[0-9]{1,18})"
+
+
+async def home(datasette: Any) -> Any:
+    """``/``: mail comes first. Datasette's own index is one click further, under its databases."""
+    return Response.redirect(datasette.urls.path("/mail"))
+
+
+@hookimpl
+def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
+    """Return the mail pages: none where no archive is attached."""
+    found = archives(datasette)
+    if not found:
+        return []
+    # Datasette marks its own static views so that a cookie does not switch off their caching.
+    assets.static._datasette_static = True  # type: ignore[attr-defined]
+    pages: list[tuple[str, Callable[..., Any]]] = [
+        (r"^/mail/static/(?P<name>[\w.-]+)$", assets.static),
+        (r"^/mail/login$", login.login),
+        (r"^/mail/logout$", login.logout),
+        (rf"^/mail/c/{ID}$", thread.conversation),
+        (r"^/mail/edit$", changes.edit),
+        (r"^/mail/undo$", changes.undo),
+        (rf"^/mail/files/{ID}(?:/[^/]*)?$", files.attachment),
+        (r"^/mail/media/(?P<message>[0-9]{1,18})/(?P<media>[^/]{1,200})$", files.recording),
+        (r"^/mail(?:/(?P<folder>[a-z]+))?$", folders.folder),
+    ]
+    return ([(r"^/$", home)] if len(found) == 1 else []) + pages

@@ -1,0 +1,156 @@
+"""A list of conversations: one page of it, with the keys of the pages around it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from canvas_archive.web import queries
+from canvas_archive.web.dates import Dates
+from canvas_archive.web.frame import Course, Frame
+
+PAGE = 40
+SHOWN_NAMES = 3
+PREVIEW = 110
+_KEY = re.compile(r"(?P<at>[0-9TZ:.+-]{0,40})~(?P<id>[0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone, as pages name them."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A conversation in a list."""
+
+    id: int
+    subject: str
+    preview: str
+    people: tuple[Person, ...]
+    more_people: int
+    count: int
+    at: str
+    unread: bool
+    starred: bool
+    archived: bool
+    files: bool
+    gone: bool
+    course: Course | None
+
+    @property
+    def names(self) -> str:
+        """Return the names of the first few people."""
+        return ", ".join(person.name for person in self.people)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A dated heading and the rows under it."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list; ``older`` and ``newer`` are the keys of its neighbours."""
+
+    groups: tuple[Group, ...]
+    older: str | None
+    newer: str | None
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether there is nothing on it."""
+        return not self.groups
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which conversations, by which time: constants of ``queries`` and the values they need."""
+
+    where: str
+    order: str
+    values: dict[str, Any]
+    tables: str = "conversations c"
+    mine: bool = False  # show what the owner wrote last, not what came last
+
+
+def key_of(text: str) -> tuple[str, int] | None:
+    """Read a page's key (``time~id``); ``None`` for anything else."""
+    match = _KEY.fullmatch(text)
+    return (match["at"], int(match["id"])) if match else None
+
+
+def read_page(
+    connection: sqlite3.Connection,
+    frame: Frame,
+    dates: Dates,
+    source: Source,
+    *,
+    before: str = "",
+    after: str = "",
+    limit: int = PAGE,
+) -> Page:
+    """Read the page older than key ``before``, newer than key ``after``, or the newest one."""
+    newer = not before and bool(after)
+    key = key_of(after if newer else before)
+    statement = queries.listing(source.where, source.order, source=source.tables, newer=newer and bool(key))
+    at, row_id = key if key else (None, None)
+    found = connection.execute(
+        statement, {**source.values, "at": at, "id": row_id, "limit": limit + 1}
+    ).fetchall()
+    more = len(found) > limit
+    found = found[:limit]
+    if newer and key:
+        found.reverse()
+    people = _people(connection, [row["id"] for row in found], frame)
+    rows = [_row(row, people.get(row["id"], []), frame, mine=source.mine) for row in found]
+    groups: list[Group] = []
+    for row in rows:
+        title = dates.group(row.at)
+        if groups and groups[-1].title == title:
+            groups[-1] = Group(title, (*groups[-1].rows, row))
+        else:
+            groups.append(Group(title, (row,)))
+    older_exists, newer_exists = (True, more) if newer and key else (more, key is not None)
+    return Page(
+        tuple(groups),
+        f"{rows[-1].at}~{rows[-1].id}" if rows and older_exists else None,
+        f"{rows[0].at}~{rows[0].id}" if rows and newer_exists else None,
+    )
+
+
+def _people(connection: sqlite3.Connection, ids: list[int], frame: Frame) -> dict[int, list[Person]]:
+    found: dict[int, list[Person]] = {}
+    for row in connection.execute(queries.PEOPLE_OF, {"ids": json.dumps(ids)}):
+        if row["id"] != frame.owner_id:
+            found.setdefault(row["conversation_id"], []).append(Person(row["id"], row["name"]))
+    return found
+
+
+def _row(row: sqlite3.Row, people: list[Person], frame: Frame, *, mine: bool) -> Row:
+    last, authored = row["last_message"], row["last_authored_message"]
+    preview = (authored or last) if mine else (last or authored)
+    return Row(
+        id=row["id"],
+        subject=row["subject"] or "",
+        preview=" ".join((preview or "")[:PREVIEW].split()),
+        people=tuple(people[:SHOWN_NAMES]) or (Person(frame.owner_id, frame.owner_name),),
+        more_people=max(0, len(people) - SHOWN_NAMES),
+        count=row["message_count"],
+        at=row["at"] or "",
+        unread=row["workflow_state"] == "unread",
+        starred=bool(row["starred"]),
+        archived=row["workflow_state"] == "archived",
+        files='"attachments"' in row["properties"],
+        gone=row["removed_at"] is not None,
+        course=frame.course(row["context_code"], row["context_name"]),
+    )

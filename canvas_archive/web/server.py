@@ -1,0 +1,202 @@
+"""Serving an archive: Datasette in this process, behind our door, until Ctrl-C.
+
+Used by ``canvas-archive serve`` and ``canvas-archive demo``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from canvas_archive.errors import BadInput, GuardRefused
+from canvas_archive.store import Archive
+
+SETTINGS: dict[str, Any] = {
+    "sql_time_limit_ms": 3000,
+    "facet_time_limit_ms": 500,
+    "suggest_facets": False,
+    "default_page_size": 50,
+    "truncate_cells_html": 400,
+    "allow_download": False,
+}
+"""Measured on a mailbox of 100,000 messages: everything answers within these."""
+
+RESERVED = "mail"
+"""A database of this name would lie under the addresses of the mail pages."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a server bound to ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _known_names(host: str, configured: list[str]) -> frozenset[str]:
+    from canvas_archive.web.login import LOOPBACK
+
+    names = set(LOOPBACK) | {name.lower() for name in configured}
+    if not is_loopback(host):
+        machine = socket.gethostname().lower()
+        names |= {host.lower(), machine, f"{machine}.local"}
+    return frozenset(name for name in names if name not in ("0.0.0.0", "::", ""))  # noqa: S104 (compared, not bound)
+
+
+def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
+    """Return a Datasette of the archive in ``folder``, with its door fitted.
+
+    ``port`` is part of the cookie's name: cookies ignore ports, and two archives may be open at once.
+    Raises NoArchive, ForeignFolder or NewerArchive when the folder cannot be served.
+    """
+    with Archive.open(folder) as archive:
+        path, configured = archive.db_path, list(archive.config.allowed_hosts)
+    from datasette.app import Datasette
+    from datasette.plugins import pm
+
+    import canvas_archive.web as plugin
+    from canvas_archive.web.gate import OWNER
+    from canvas_archive.web.login import Door, fit_door
+
+    if plugin not in pm.get_plugins():
+        pm.register(plugin, "canvas_archive.web")  # run from a source tree, without its entry point
+    datasette = Datasette(
+        [str(path)],
+        metadata={"allow": OWNER, "allow_sql": OWNER},
+        settings=dict(SETTINGS),
+        secret=None,
+    )
+    fit_door(
+        datasette,
+        Door(
+            locked=login,
+            open_to_all=not login,
+            cookie=f"canvas_archive_{port}",
+            hosts=_known_names(host, configured),
+            any_address=not is_loopback(host),
+        ),
+    )
+    return datasette
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise BadInput(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. "
+            "Choose another --port, or 0 for any free one."
+        ) from None
+    return listener
+
+
+def _shown_host(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that was bound but does not run yet; ``url`` is where a browser begins."""
+
+    server: uvicorn.Server
+    listener: socket.socket
+    datasette: Any
+    url: str
+
+
+def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True) -> Served:
+    """Bind the port and build the server.
+
+    Raises GuardRefused for a server without sign-in beyond the loopback, BadInput for a port in use.
+    """
+    if not login and not is_loopback(host):
+        raise GuardRefused(
+            f"Without sign-in everybody who reaches {host} could read this archive. "
+            "Leave out --no-login, or --host."
+        )
+    listener = _bind(host, port)
+    try:
+        bound = listener.getsockname()[1]
+        datasette = build(folder, host=host, port=bound, login=login)
+    except BaseException:
+        listener.close()
+        raise
+    from canvas_archive.web.login import door_of
+
+    base = f"http://{_shown_host(host)}:{bound}"
+    url = f"{base}/mail/login?token={door_of(datasette).new_link()}" if login else f"{base}/mail"
+    config = uvicorn.Config(
+        datasette.app(),
+        log_level="warning",  # the access log would print the login link
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=30,
+    )
+    return Served(uvicorn.Server(config), listener, datasette, url)
+
+
+@contextlib.contextmanager
+def _closing(served: Served) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        served.listener.close()
+        for database in served.datasette.databases.values():
+            database.close()
+        if served.datasette.executor is not None:
+            served.datasette.executor.shutdown(wait=False)
+
+
+def serve_archive(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    login: bool = True,
+    open_browser: bool = False,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the archive until interrupted; ``ready`` is called with the address to open first.
+
+    Raises KeyboardInterrupt when Ctrl-C or a termination signal ended it.
+    """
+    served = prepare(folder, host=host, port=port, login=login)
+
+    async def run() -> None:
+        # One event loop for start-up and serving: Datasette's locks belong to the loop they were made in.
+        await served.datasette.invoke_startup()
+        task = asyncio.ensure_future(served.server.serve(sockets=[served.listener]))
+        while not served.server.started and not task.done():
+            await asyncio.sleep(0.01)
+        if served.server.started:
+            if ready is not None:
+                ready(served.url)
+            if open_browser and urlsplit(served.url).hostname:
+                await asyncio.get_running_loop().run_in_executor(None, webbrowser.open, served.url)
+        await task
+
+    with _closing(served):
+        asyncio.run(run())

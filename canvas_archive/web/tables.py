@@ -1,0 +1,142 @@
+"""Datasette's own pages of an archive: descriptions, queries, labels, and links back to the mail pages.
+
+``metadata.yml`` is keyed by the file stem ``archive``; the hook re-keys it, so that a database of any
+name has its descriptions and queries, with or without ``-m metadata.yml``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from datasette import hookimpl
+from datasette.utils import parse_metadata
+from markupsafe import Markup
+
+from canvas_archive.web.gate import archives, is_archive
+from canvas_archive.web.render import HERE, asset, body, filesize
+
+KEYED_AS = "archive"
+CELL = 300
+_CONVERSATION_KEYS = {("conversations", "id"), ("threads", "id"), ("inbox", "id"), ("sent", "id")}
+_CONVERSATION_LINKS = {"messages", "edits", "pending_edits", "conversation_participants", "conversation_contexts"}
+
+
+def metadata_path() -> Path:
+    """Return where ``metadata.yml`` is: inside an installed package, beside it in a source tree."""
+    for folder in (HERE, HERE.parent.parent):
+        if (folder / "metadata.yml").is_file():
+            return folder / "metadata.yml"
+    raise FileNotFoundError("metadata.yml is missing from this installation")
+
+
+@functools.cache
+def _metadata() -> tuple[str, frozenset[str]]:
+    """Return the metadata as JSON (the cheapest deep copy) and every key that means something in it."""
+    parsed = parse_metadata(metadata_path().read_text(encoding="utf-8"))
+    known: set[str] = set(parsed)
+    for database in parsed["databases"].values():
+        known |= set(database)
+        for table in database["tables"].values():
+            known |= set(table)
+    return json.dumps(parsed), frozenset(known)
+
+
+@hookimpl
+def get_metadata(datasette: Any, key: str | None) -> dict[str, Any]:
+    """Describe every attached archive under its own name. Local ``-m`` metadata outranks this.
+
+    Datasette merges into what it is given, and asks dozens of times per page: a fresh copy each time,
+    and nothing at all for keys that are not in it.
+    """
+    found = archives(datasette)
+    text, known = _metadata()
+    if not found or (key is not None and key not in known):
+        return {}
+    parsed: dict[str, Any] = json.loads(text)
+    described = parsed["databases"].pop(KEYED_AS)
+    parsed["databases"] = {archive.name: described for archive in found}
+    if len(found) > 1:  # one object each: what is merged into one must not show in the other
+        parsed["databases"] = {archive.name: json.loads(text)["databases"][KEYED_AS] for archive in found}
+    if len(found) < sum(1 for name in datasette.databases if not name.startswith("_")):
+        parsed.pop("title", None)
+        parsed.pop("description", None)
+    return parsed
+
+
+@hookimpl
+def menu_links(datasette: Any) -> list[dict[str, str]] | None:
+    """Lead from any page of Datasette's to the mail."""
+    if not archives(datasette):
+        return None
+    path = datasette.urls.path
+    return [
+        {"href": path("/mail"), "label": "Mail"},
+        {"href": path("/mail/search"), "label": "Search mail"},
+        {"href": path("/mail/status"), "label": "Sync and status"},
+    ]
+
+
+@hookimpl
+def table_actions(datasette: Any, database: str, table: str) -> list[dict[str, str]] | None:
+    """Offer to read a table of mail as mail."""
+    if not is_archive(datasette, database) or table not in ("conversations", "messages", "threads", "inbox", "sent"):
+        return None
+    tail = "/mail/sent" if table == "sent" else "/mail"
+    return [{"href": datasette.urls.path(tail), "label": "Read as mail"}]
+
+
+@hookimpl
+def extra_css_urls(datasette: Any, view_name: str | None) -> list[str]:
+    """Give Datasette's pages the paper and type of the mail pages."""
+    return [asset("tables.css")] if archives(datasette) else []
+
+
+def _link(datasette: Any, tail: str, label: object) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(datasette.urls.path(tail), label)
+
+
+def _value(row: Any, column: str) -> Any:
+    try:
+        return row[column]
+    except (KeyError, IndexError):
+        return None
+
+
+@hookimpl
+def render_cell(
+    row: Any, value: Any, column: str, table: str | None, database: str | None, datasette: Any
+) -> Markup | str | None:
+    """Make cells lead to the mail pages; everything stays escaped."""
+    if not is_archive(datasette, database) or isinstance(value, (bytes, dict)):
+        return None
+    if column == "subject":
+        ident = _value(row, "conversation_id") or _value(row, "id")
+        if isinstance(ident, int) and (table in ("conversations", "threads", "inbox", "sent") or table != "messages"):
+            return _link(datasette, f"/mail/c/{ident}", value or "(no subject)")
+        return None
+    if column == "conversation_id" and isinstance(value, int) and table in (None, "pending_edits"):
+        return _link(datasette, f"/mail/c/{value}", value)
+    if column == "message_id" and table is None and isinstance(value, int):
+        conversation = _value(row, "conversation_id")
+        return _link(datasette, f"/mail/c/{conversation}#m{value}", value) if conversation else None
+    if column in ("person", "author") and table is None:
+        ident = _value(row, f"{column}_id")
+        return _link(datasette, f"/mail/people/{ident}", value) if isinstance(ident, int) else None
+    if column == "body" and isinstance(value, str):
+        return body(value if len(value) <= CELL else value[: CELL - 1] + "…")
+    if column in ("size", "stored_size", "bytes") and isinstance(value, int):
+        return Markup('<span title="{}">{}</span>').format(f"{value:,} bytes", filesize(value))
+    if column == "starred" and value in (0, 1):
+        return Markup('<span title="{}">{}</span>').format(
+            "starred" if value else "not starred", "★" if value else "☆"
+        )
+    if column == "name" and table == "users" and isinstance(_value(row, "id"), int):
+        return _link(datasette, f"/mail/people/{row['id']}", value or "")
+    if column == "name" and table == "contexts":
+        return _link(datasette, f"/mail/courses/{row['code']}", value or row["code"])
+    if column == "display_name" and table == "attachments" and _value(row, "state") == "stored":
+        return _link(datasette, f"/mail/files/{row['id']}", value or "file")
+    return None
