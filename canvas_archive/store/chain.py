@@ -130,7 +130,8 @@ def _broken_links(db: sqlite3.Connection, expected_head: str | None) -> Iterator
     seen_expected = expected_head is None or expected_head == GENESIS
     last_edit: dict[int, dict[str, object]] = {}
     for row in db.execute(
-        "SELECT seq, at, source, row_key, state, content, digest, previous, chain FROM evidence_chain ORDER BY seq"
+        "SELECT seq, at, source, row_key, state, content, digest, previous, chain "
+        "FROM evidence_chain ORDER BY seq"
     ):
         seq, at, source, key, state, content, digest, named, chain = tuple(row)
         number += 1
@@ -214,7 +215,8 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
         db.execute(
             "SELECT revision FROM revisions r WHERE revision < "
             "(SELECT max(row_key) FROM evidence_chain WHERE source = 'revisions') AND NOT EXISTS "
-            "(SELECT 1 FROM evidence_chain WHERE source = 'revisions' AND row_key = r.revision) ORDER BY revision"
+            "(SELECT 1 FROM evidence_chain WHERE source = 'revisions' AND row_key = r.revision) "
+            "ORDER BY revision"
         ),
     ):
         yield ChainFault("revisions", added, "the row was added among recorded ones")

@@ -1,0 +1,208 @@
+"""``canvas-archive export``."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from canvas_archive.export.run import ExportReport, Progress
+
+FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
+FOLDERS = ("inbox", "unread", "starred", "archived", "sent", "removed")
+
+
+@click.command()
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "-f",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help=f"{', '.join(FORMATS)}; repeatable. [default: by the name of DEST]",
+)
+@click.option("--query", metavar="QUERY", help="Only messages that this search finds.")
+@click.option("--after", metavar="DATE", help="Only messages from this date on (UTC; 2025, 2025-03, …).")
+@click.option("--before", metavar="DATE", help="Only messages earlier than this date.")
+@click.option(
+    "--with",
+    "people",
+    metavar="PERSON",
+    multiple=True,
+    help="Only conversations with this person; repeatable.",
+)
+@click.option("--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable.")
+@click.option("--ids", metavar="ID,…", multiple=True, help="Only these conversations.")
+@click.option("--folder", "folders", metavar="FOLDER", multiple=True, help=f"Only {', '.join(FOLDERS)}.")
+@click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen.")
+@click.option(
+    "--with-attachments/--without-attachments",
+    default=None,
+    help="Include the bytes of attachments. [default: yes, unless --redact]",
+)
+@click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv.")
+@click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms.")
+@click.option(
+    "--redact-key",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --redact: write who is behind which pseudonym to this file.",
+)
+@click.option(
+    "--slice",
+    "slices",
+    type=click.Choice(["conversation", "day"]),
+    default="conversation",
+    help="One RSMF file per conversation, or per conversation and day.",
+)
+@click.option("--excel", is_flag=True, help="Begin CSV with a byte order mark, as Excel wants it.")
+@click.option("--force", is_flag=True, help="Replace an earlier export.")
+@json_option
+@common_options
+@pass_settings
+def export(
+    settings: Settings,
+    dest: Path,
+    formats: tuple[str, ...],
+    query: str | None,
+    after: str | None,
+    before: str | None,
+    people: tuple[str, ...],
+    courses: tuple[str, ...],
+    ids: tuple[str, ...],
+    folders: tuple[str, ...],
+    whole_threads: bool,
+    with_attachments: bool | None,
+    bag: bool,
+    redact: bool,
+    redact_key: Path | None,
+    slices: str,
+    excel: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write messages to files that other programs read.
+
+    DEST is a new folder, or one file such as inbox.mbox. The same archive and options give the same bytes.
+    """
+    from canvas_archive.errors import BadInput
+    from canvas_archive.export.context import Options
+    from canvas_archive.export.run import Request
+    from canvas_archive.export.run import export as write
+    from canvas_archive.export.selection import Selection, parse_moment
+    from canvas_archive.store import Archive
+
+    if redact_key is not None and not redact:
+        raise BadInput("--redact-key goes with --redact.")
+    selection = Selection(
+        query=query,
+        after=parse_moment(after, "--after") if after else None,
+        before=parse_moment(before, "--before") if before else None,
+        people=people,
+        courses=courses,
+        ids=_numbers(ids),
+        folders=tuple(name for text in folders for name in text.split(",")),
+        whole_threads=whole_threads,
+    )
+    with Archive.open(settings.folder) as archive:
+        request = Request(
+            archive_folder=archive.folder,
+            db_path=archive.db_path,
+            files_dir=archive.files_dir,
+            dest=dest.expanduser(),
+            formats=formats,
+            selection=selection,
+            options=Options(
+                attachments=with_attachments if with_attachments is not None else not redact,
+                slice_by_day=slices == "day",
+                byte_order_mark=excel,
+                redacted=redact,
+            ),
+            bag=bag,
+            redact_key=redact_key,
+            force=force,
+            find_messages=_finder(archive.db_path, archive.search_dir),
+        )
+        with _progress(settings) as progress:
+            report = write(request, progress)
+    _tell(settings, report, as_json)
+
+
+def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
+    from canvas_archive.errors import BadInput
+
+    words = [word for text in texts for word in text.replace(",", " ").split()]
+    if not all(word.isdecimal() for word in words):
+        raise BadInput("--ids takes numbers, such as --ids 12,15.")
+    return tuple(int(word) for word in words)
+
+
+def _finder(db_path: Path, search_dir: Path) -> Callable[[str], list[int]]:
+    def find(query: str) -> list[int]:
+        from canvas_archive.search import select_messages
+
+        found: list[int] = select_messages(db_path, search_dir, query)
+        return found
+
+    return find
+
+
+def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
+    from canvas_archive.errors import ItemsFailed
+
+    counts = report.counts
+    if as_json:
+        print_json({"dest": str(report.dest), "formats": list(report.formats), **counts.to_json()})
+    else:
+        settings.note(
+            f"{counts.messages:,} messages in {counts.conversations:,} conversations "
+            f"written to {report.dest} ({', '.join(report.formats)})."
+        )
+        if counts.unavailable:
+            settings.note(
+                f"{counts.unavailable:,} of {counts.attachments:,} attachments are not in the archive; "
+                "the export says which."
+            )
+    if counts.lost:
+        raise ItemsFailed(
+            f"The export is written, but {counts.lost:,} stored attachments are missing on the disk. "
+            "Run `canvas-archive verify`, then sync again or restore a backup."
+        )
+
+
+@contextlib.contextmanager
+def _progress(settings: Settings) -> Iterator[Progress]:
+    from canvas_archive.export.run import Progress
+
+    if not settings.show_progress:
+        yield Progress()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from canvas_archive.cli.context import console
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+
+        class Shown(Progress):
+            """One bar that counts messages."""
+
+            def begin(self, messages: int) -> None:
+                self._task = bars.add_task("Messages", total=messages)
+
+            def advance(self, messages: int) -> None:
+                bars.advance(self._task, messages)
+
+            def finishing(self) -> None:
+                bars.update(self._task, description="Completing")
+
+        yield Shown()

@@ -1,0 +1,60 @@
+"""The formats by name, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from canvas_archive.errors import BadInput
+from canvas_archive.export.context import ExportContext, Writer
+
+
+class Format(NamedTuple):
+    """Where a format's writer lives, what it is called in an export, and how it treats attachments."""
+
+    target: str  # "module:class" in this package
+    name: str  # the file or folder below the export's root
+    single: bool  # one file, which can also stand alone
+    refers: bool  # points to attachments as files of their own instead of carrying them
+
+    def open(self, path: Path, context: ExportContext) -> Writer:
+        """Import the writer and start it on ``path``."""
+        module, _, attribute = self.target.partition(":")
+        make: Callable[[Path, ExportContext], Writer]
+        make = getattr(importlib.import_module(f"canvas_archive.export.{module}"), attribute)
+        return make(path, context)
+
+
+FORMATS: dict[str, Format] = {
+    "jsonl": Format("jsonl:JsonlWriter", "conversations.jsonl", True, True),
+    "csv": Format("spreadsheet:CsvWriter", "messages.csv", True, True),
+    "mbox": Format("mail:MboxWriter", "messages.mbox", True, False),
+    "eml": Format("mail:EmlWriter", "eml", False, False),
+    "html": Format("site:SiteWriter", "html", False, True),
+    "rsmf": Format("rsmf:RsmfWriter", "rsmf", False, False),
+    "parquet": Format("parquet:ParquetWriter", "parquet", False, True),
+}
+
+
+def format_for(path: Path) -> str | None:
+    """Return the format that a file name such as ``inbox.mbox`` asks for; ``None`` for any other name."""
+    name = path.suffix.lower().lstrip(".")
+    return name if name in FORMATS and FORMATS[name].single else None
+
+
+def check_formats(names: tuple[str, ...], dest: Path) -> tuple[str, ...]:
+    """Return the formats to write to ``dest``, each once, in a fixed order.
+
+    Raises BadInput when there is none or an unknown one.
+    """
+    if not names:
+        implied = format_for(dest)
+        if implied is None:
+            raise BadInput(f"Say what to write with --format: {', '.join(FORMATS)}.")
+        return (implied,)
+    for name in names:
+        if name not in FORMATS:
+            raise BadInput(f"There is no format {name!r}; there are {', '.join(FORMATS)}.")
+    return tuple(name for name in FORMATS if name in names)

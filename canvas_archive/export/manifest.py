@@ -1,0 +1,121 @@
+"""Lists of files with their hashes, as ``sha256sum`` and BagIt write them, and checking against them.
+
+One line per file: the hash, two spaces, the path with ``/``. ``sha256sum -c`` reads such a list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+MANIFEST = "manifest-sha256.txt"
+_CHUNK = 1 << 20
+_AT_ONCE = 4
+
+
+def walk(folder: Path, prefix: str = "") -> Iterator[str]:
+    """Yield the paths of all files below ``folder``, with ``/``, in one order everywhere."""
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}"
+
+
+def hash_file(path: Path, algorithms: tuple[str, ...] = ("sha256",)) -> tuple[str, ...]:
+    """Return the file's hashes by the given algorithms, read once."""
+    digests = [hashlib.new(name) for name in algorithms]
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            for digest in digests:
+                digest.update(chunk)
+    return tuple(digest.hexdigest() for digest in digests)
+
+
+def hash_files(
+    folder: Path, paths: Iterable[str], algorithms: tuple[str, ...] = ("sha256",)
+) -> Iterator[tuple[str, tuple[str, ...] | OSError]]:
+    """Yield each path with its hashes, in the given order, a few at a time in parallel.
+
+    A file that cannot be read yields its error instead. Memory does not grow with the number of files.
+    """
+
+    def one(path: str) -> tuple[str, ...] | OSError:
+        try:
+            return hash_file(folder / path, algorithms)
+        except OSError as error:
+            return error
+
+    waiting: deque[tuple[str, Future[tuple[str, ...] | OSError]]] = deque()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for path in paths:
+            waiting.append((path, pool.submit(one, path)))
+            if len(waiting) >= 16 * _AT_ONCE:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+
+def write_manifests(
+    folder: Path,
+    paths: Iterable[str],
+    targets: dict[str, Path],
+    *,
+    below: Path | None = None,
+    progress: Callable[[], None] | None = None,
+) -> tuple[int, int]:
+    """Hash files below ``folder`` and write one list per algorithm; return how many bytes and files.
+
+    ``targets`` maps an algorithm to its list. Paths are written relative to ``below``, by default ``folder``.
+    """
+    lead = "" if below is None else folder.relative_to(below).as_posix() + "/"
+    size = count = 0
+    lists = [target.open("w", encoding="utf-8", newline="\n") for target in targets.values()]
+    try:
+        for path, hashes in hash_files(folder, paths, tuple(targets)):
+            if isinstance(hashes, OSError):
+                raise hashes
+            for file, value in zip(lists, hashes, strict=True):
+                file.write(f"{value}  {lead}{path}\n")
+            size += (folder / path).stat().st_size
+            count += 1
+            if progress:
+                progress()
+    finally:
+        for file in lists:
+            file.close()
+    return size, count
+
+
+def read_manifest(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield hash and path of every line. Raises ValueError for a line that is none or leads elsewhere."""
+    with path.open("r", encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            value, separator, name = line.rstrip("\r\n").partition("  ")
+            parts = name.split("/")
+            if not separator or not value or not name or ".." in parts or name.startswith("/"):
+                raise ValueError(f"line {number} of {path.name} is not a hash and a path")
+            yield value.lower(), name
+
+
+def compare(folder: Path, listed: Iterable[tuple[str, str]], present: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for every file that is missing, was changed, or is not in the list (SHA-256)."""
+    expected = {name: value for value, name in listed}
+    for name in present:
+        if name not in expected:
+            yield f"{name}: not in the manifest"
+    for name, hashes in hash_files(folder, expected):
+        if isinstance(hashes, FileNotFoundError):
+            yield f"{name}: missing"
+        elif isinstance(hashes, OSError):
+            yield f"{name}: cannot be read ({hashes.strerror})"
+        elif hashes[0] != expected[name]:
+            yield f"{name}: changed (its SHA-256 is not the recorded one)"

@@ -1,0 +1,242 @@
+"""What to export: the filters a person gives, resolved to conversations and messages of one snapshot.
+
+Filters of different kinds narrow each other; several values of one kind widen it (``--course 1
+--course 2`` is either). ``--query``, ``--after`` and ``--before`` choose messages, the others choose
+conversations; ``whole_threads`` takes the whole conversation of every message chosen.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from canvas_archive.clock import iso, parse_iso
+from canvas_archive.errors import BadInput
+from canvas_archive.model import JsonObject
+
+FOLDERS = {
+    "inbox": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state <> 'archived'",
+    "unread": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state = 'unread'",
+    "archived": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state = 'archived'",
+    "sent": "c.removed_at IS NULL AND c.last_authored_message_at IS NOT NULL",
+    "starred": "c.removed_at IS NULL AND c.starred = 1",
+    "removed": "c.removed_at IS NOT NULL",
+}
+"""The condition on ``conversations c`` of each folder."""
+
+_PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The filters of one export. Times are ISO text: from ``after`` on, and earlier than ``before``."""
+
+    query: str | None = None
+    after: str | None = None
+    before: str | None = None
+    people: tuple[str, ...] = ()
+    courses: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    folders: tuple[str, ...] = ()
+    whole_threads: bool = False
+
+    def to_json(self) -> JsonObject:
+        """Return the filters that are set, as they are recorded with an export."""
+        fields: JsonObject = {
+            "query": self.query,
+            "after": self.after,
+            "before": self.before,
+            "with": list(self.people),
+            "course": list(self.courses),
+            "ids": list(self.ids),
+            "folder": list(self.folders),
+            "whole_threads": self.whole_threads,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    def __str__(self) -> str:
+        """Return the filters as one line of text; "everything" when none is set."""
+        parts = [f"{name}={value}" for name, value in self.to_json().items()]
+        return "; ".join(parts) or "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A resolved selection: how much there is, and the condition on ``messages m`` with its parameters."""
+
+    conversations: int
+    messages: int
+    condition: str
+    parameters: tuple[str, ...]
+    whole: bool  # every stored message of every chosen conversation
+
+
+def parse_moment(text: str, option: str) -> str:
+    """Read ``2025``, ``2025-03``, ``2025-03-09`` (the start of it, UTC) or an ISO time into ISO UTC text.
+
+    Raises BadInput naming the option.
+    """
+    match = _PARTIAL_DATE.match(text.strip())
+    try:
+        if match:
+            year, month, day = (int(part) if part else 1 for part in match.groups())
+            return iso(datetime(year, month, day, tzinfo=timezone.utc))
+        return iso(parse_iso(text.strip()))
+    except ValueError:
+        raise BadInput(
+            f"{option} must be a date such as 2025, 2025-03, 2025-03-09 or 2025-03-09T14:00:00Z, "
+            f"not {text!r}."
+        ) from None
+
+
+def resolve(
+    db: sqlite3.Connection, selection: Selection, find_messages: Callable[[str], Iterable[int]] | None = None
+) -> Scope:
+    """Write the chosen conversations into the temporary table ``chosen`` of this connection.
+
+    ``find_messages`` answers a search query with message ids. Raises BadInput for a filter that names
+    nothing the archive knows.
+    """
+    # Only temporary tables are written; the file itself is open for reading alone.
+    db.execute("PRAGMA query_only = OFF")
+    try:
+        db.execute("DROP TABLE IF EXISTS temp.chosen")
+        db.execute("DROP TABLE IF EXISTS temp.found")
+        db.execute("CREATE TEMP TABLE chosen (conversation_id INTEGER PRIMARY KEY, wanted INTEGER NOT NULL)")
+        return _fill(db, selection, find_messages)
+    finally:
+        db.execute("PRAGMA query_only = ON")
+
+
+def _fill(
+    db: sqlite3.Connection, selection: Selection, find_messages: Callable[[str], Iterable[int]] | None
+) -> Scope:
+    on_messages, message_parameters = _message_conditions(db, selection, find_messages)
+    on_conversations, conversation_parameters = _conversation_conditions(db, selection)
+    where = " AND ".join(f"({condition})" for condition in on_conversations) or "1"
+    condition = " AND ".join(f"({condition})" for condition in on_messages) or "1"
+    # With a filter on messages, a conversation without any such message is not chosen.
+    join = "JOIN" if on_messages else "LEFT JOIN"
+    db.execute(
+        "INSERT INTO chosen SELECT c.id, count(m.id) FROM conversations c "  # noqa: S608 (constants; values are bound)
+        f"{join} messages m ON m.conversation_id = c.id AND {condition} WHERE {where} GROUP BY c.id",
+        (*message_parameters, *conversation_parameters),
+    )
+    if selection.whole_threads and on_messages:
+        db.execute(
+            "UPDATE chosen SET wanted = "
+            "(SELECT count(*) FROM messages m WHERE m.conversation_id = chosen.conversation_id)"
+        )
+    whole = selection.whole_threads or not on_messages
+    row = db.execute("SELECT count(*), coalesce(sum(wanted), 0) FROM chosen").fetchone()
+    return Scope(row[0], row[1], "1" if whole else condition, () if whole else message_parameters, whole)
+
+
+def _message_conditions(
+    db: sqlite3.Connection, selection: Selection, find_messages: Callable[[str], Iterable[int]] | None
+) -> tuple[list[str], tuple[str, ...]]:
+    conditions: list[str] = []
+    parameters: list[str] = []
+    if selection.query is not None:
+        if find_messages is None:
+            raise BadInput("This export cannot search; leave --query out.")
+        db.execute("CREATE TEMP TABLE found (id INTEGER PRIMARY KEY)")
+        db.executemany(
+            "INSERT OR IGNORE INTO found VALUES (?)", ((number,) for number in find_messages(selection.query))
+        )
+        conditions.append("m.id IN (SELECT id FROM found)")
+    if selection.after is not None:
+        conditions.append("m.created_at >= ?")
+        parameters.append(selection.after)
+    if selection.before is not None:
+        conditions.append("m.created_at < ?")
+        parameters.append(selection.before)
+    return conditions, tuple(parameters)
+
+
+def _conversation_conditions(
+    db: sqlite3.Connection, selection: Selection
+) -> tuple[list[str], tuple[str | int, ...]]:
+    conditions: list[str] = []
+    parameters: list[str | int] = []
+    if selection.ids:
+        _require_known(db, selection.ids)
+        conditions.append(f"c.id IN ({_marks(selection.ids)})")
+        parameters += selection.ids
+    if selection.folders:
+        unknown = [name for name in selection.folders if name not in FOLDERS]
+        if unknown:
+            raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
+        conditions.append(" OR ".join(f"({FOLDERS[name]})" for name in selection.folders))
+    if selection.people:
+        people = [number for text in selection.people for number in _people(db, text)]
+        conditions.append(
+            "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id "  # noqa: S608 (placeholders)
+            f"AND p.user_id IN ({_marks(people)})) OR EXISTS (SELECT 1 FROM messages a "
+            f"WHERE a.conversation_id = c.id AND a.author_id IN ({_marks(people)}))"
+        )
+        parameters += [*people, *people]
+    if selection.courses:
+        codes = [code for text in selection.courses for code in _context_codes(db, text)]
+        conditions.append(
+            f"c.context_code IN ({_marks(codes)}) OR EXISTS (SELECT 1 FROM conversation_contexts x "  # noqa: S608 (placeholders)
+            f"WHERE x.conversation_id = c.id AND x.context_code IN ({_marks(codes)}))"
+        )
+        parameters += [*codes, *codes]
+    return conditions, tuple(parameters)
+
+
+def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
+    known = {row[0] for row in db.execute(f"SELECT id FROM conversations WHERE id IN ({_marks(ids)})", ids)}  # noqa: S608 (placeholders)
+    missing = [str(number) for number in ids if number not in known]
+    if missing:
+        raise BadInput(f"The archive has no conversation {', '.join(missing)}.")
+
+
+def _people(db: sqlite3.Connection, text: str) -> list[int]:
+    wanted = text.strip().casefold()
+    if wanted.isdecimal():
+        found = [row[0] for row in db.execute("SELECT id FROM users WHERE id = ?", (int(wanted),))]
+    else:
+        # Compared here: SQLite folds the case of ASCII letters alone.
+        found = [
+            row[0]
+            for row in db.execute("SELECT id, name, full_name FROM users ORDER BY id")
+            if wanted and any(wanted in (name or "").casefold() for name in tuple(row)[1:])
+        ]
+    if not found:
+        raise BadInput(
+            f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
+        )
+    return found
+
+
+def _context_codes(db: sqlite3.Connection, text: str) -> list[str]:
+    wanted = text.strip().casefold()
+    rows = [
+        tuple(row)
+        for row in db.execute(
+            "SELECT code, name, course_code FROM contexts "
+            "UNION SELECT context_code, context_name, NULL FROM conversations "
+            "WHERE context_code IS NOT NULL ORDER BY 1"
+        )
+    ]
+    exact = {code for code, _, course in rows if wanted in (code.casefold(), (course or "").casefold())}
+    if wanted.isdecimal():
+        exact |= {code for code, _, _ in rows if code == f"course_{int(wanted)}"}
+    found = exact or {
+        code for code, *names in rows if wanted and any(wanted in (name or "").casefold() for name in names)
+    }
+    if not found:
+        raise BadInput(
+            f"The archive knows no course {text!r} "
+            "(--course takes a code such as course_12, an id or a part of a name)."
+        )
+    return sorted(found)
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ",".join("?" for _ in values)

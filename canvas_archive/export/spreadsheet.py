@@ -1,0 +1,120 @@
+"""CSV: one row per message, for spreadsheets and data tools (RFC 4180, UTF-8).
+
+Text that a spreadsheet would take for a formula gets an apostrophe before it; control characters become
+their visible pictures (U+2400 and following), because spreadsheets and CSV readers trip over them.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from canvas_archive.export.context import ExportContext
+from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
+
+COLUMNS = (
+    "message_id",
+    "conversation_id",
+    "created_at",
+    "author_id",
+    "author",
+    "recipient_ids",
+    "recipients",
+    "subject",
+    "context_code",
+    "context_name",
+    "folders",
+    "workflow_state",
+    "starred",
+    "generated",
+    "removed_at",
+    "body",
+    "attachments",
+    "attachment_paths",
+    "attachments_missing",
+    "forwarded",
+)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|", "%")
+
+
+class CsvWriter:
+    """Writes ``messages.csv``."""
+
+    def __init__(self, target: Path, context: ExportContext) -> None:
+        self._context = context
+        encoding = "utf-8-sig" if context.options.byte_order_mark else "utf-8"
+        self._file = target.open("w", encoding=encoding, newline="", buffering=1 << 20)
+        self._rows = csv.writer(self._file, lineterminator="\r\n")
+        self._rows.writerow(COLUMNS)
+
+    def add(self, thread: ThreadRecord) -> None:
+        """Write a row for each message."""
+        self._rows.writerows(self._row(thread, message) for message in thread.messages)
+
+    def finish(self) -> None:
+        """Close the file: a table has no footer."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _row(self, thread: ThreadRecord, message: MessageRecord) -> tuple[str | int, ...]:
+        present = [file for file in message.files if self._context.blobs.path(file) is not None]
+        paths = [path for path in map(self._context.copy_path, message.files) if path]
+        return (
+            message.id,
+            thread.id,
+            message.created_at,
+            message.author.id,
+            cell(message.author.full_name),
+            ";".join(str(person.id) for person in message.recipients),
+            cell(_names(message.recipients)),
+            cell(thread.subject),
+            thread.context_code or "",
+            cell(thread.context_name),
+            " ".join(thread.folders),
+            thread.workflow_state,
+            int(thread.starred),
+            int(message.generated),
+            message.removed_at or thread.removed_at or "",
+            cell(message.body),
+            cell("; ".join(file.name for file in message.files)),
+            cell("; ".join(paths)),
+            cell("; ".join(_missing(file) for file in message.files if file not in present)),
+            cell("\n".join(_quoted(inner) for inner in message.forwarded)),
+        )
+
+
+def cell(text: str | None) -> str:
+    """Return text that a spreadsheet shows as it is. Pure.
+
+    Leading blanks count too: some spreadsheets trim before they look for a formula.
+    """
+    if not text:
+        return ""
+    text = _SURROGATE.sub("\ufffd", _CONTROL.sub(_picture, text))
+    return "'" + text if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return "\u2421" if code == 0x7F else chr(0x2400 + code)
+
+
+def _names(people: Iterable[Person]) -> str:
+    return "; ".join(person.full_name for person in people)
+
+
+def _missing(file: StoredFile) -> str:
+    return f"{file.name} ({file.state})"
+
+
+def _quoted(message: MessageRecord) -> str:
+    inner = "".join("\n" + _quoted(deeper) for deeper in message.forwarded)
+    return f"[{message.created_at} {message.author.full_name}] {message.body}{inner}"

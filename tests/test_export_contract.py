@@ -1,0 +1,273 @@
+"""The contract every export format keeps, checked by reading the outputs with other programs."""
+
+from __future__ import annotations
+
+import csv
+import email
+import email.policy
+import json
+import mailbox
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from canvas_archive.errors import BadInput, ForeignFolder, VerificationFailed
+from canvas_archive.export.context import Options
+from canvas_archive.export.formats import FORMATS
+from canvas_archive.export.records import ThreadRecord
+from canvas_archive.export.run import ExportReport, Progress, Request, export
+from canvas_archive.export.selection import Selection
+from tests.export_support import NASTY_BODY, SMALL_CONVERSATIONS, SMALL_MESSAGES, small_archive, tree
+
+Found = dict[int, str]
+"""Message ids with their bodies, as a foreign program reads them."""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_archive(tmp_path_factory.mktemp("export") / "archive")
+
+
+def run(archive: Path, dest: Path, *formats: str, **more: object) -> ExportReport:
+    progress = more.pop("progress", None)
+    assert progress is None or isinstance(progress, Progress)
+    request = Request(archive, archive / "archive.db", archive / "files", dest, formats, **more)  # type: ignore[arg-type]
+    return export(request, progress)
+
+
+# --- how each format is read by a program that is not ours
+
+
+def read_jsonl(root: Path) -> Iterator[tuple[int, str]]:
+    for line in (root / "conversations.jsonl").read_text("utf-8").split("\n")[:-2]:
+        yield from ((message["id"], message["body"]) for message in json.loads(line)["messages"])
+
+
+def read_csv(root: Path) -> Iterator[tuple[int, str]]:
+    with (root / "messages.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield int(row["message_id"]), row["body"].removeprefix("'")
+
+
+def body_of(message: EmailMessage) -> str:
+    part = message.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n").removesuffix("\n")
+
+
+def read_mbox(root: Path) -> Iterator[tuple[int, str]]:
+    with open(root / "messages.mbox", "rb") as file:
+        assert not any(line.startswith((b">From ", b"\r")) for line in file)
+    box = mailbox.mbox(root / "messages.mbox", create=False)
+    try:
+        for raw in box:
+            message = email.message_from_bytes(raw.as_bytes(), policy=email.policy.default)
+            assert isinstance(message, EmailMessage)
+            yield int(message["X-Canvas-Message-Id"]), body_of(message)
+    finally:
+        box.close()
+
+
+def read_eml(root: Path) -> Iterator[tuple[int, str]]:
+    for path in (root / "eml").rglob("*.eml"):
+        message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        assert not message.defects
+        yield int(message["X-Canvas-Message-Id"]), body_of(message)
+
+
+READERS: dict[str, Callable[[Path], Iterator[tuple[int, str]]]] = {
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "mbox": read_mbox,
+    "eml": read_eml,
+}
+TESTED = tuple(READERS)
+
+
+def test_every_format_is_under_the_contract() -> None:
+    assert set(READERS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_each_message_is_there_once(archive: Path, tmp_path: Path, name: str) -> None:
+    report = run(archive, tmp_path / "out", name)
+    found = [number for number, _ in READERS[name](tmp_path / "out")]
+    assert sorted(found) == sorted(SMALL_MESSAGES)
+    assert (report.counts.messages, report.counts.conversations) == (8, len(SMALL_CONVERSATIONS))
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_hostile_and_foreign_text_survives(archive: Path, tmp_path: Path, name: str) -> None:
+    run(archive, tmp_path / "out", name)
+    bodies = dict(READERS[name](tmp_path / "out"))
+    assert bodies[1002] == "Vielen Dank für die Auskunft!"
+    assert "</textarea></script><img src=x onerror=" in bodies[1020]
+    assert bodies[1030] == "=SUM(A1)\n" + "x" * 3000
+    nasty = bodies[1010]
+    for piece in ("From me to you", ">From quoted", "é 😀 e\u0301 مرحبا"):
+        assert piece in nasty
+    if name in ("jsonl",):
+        assert nasty == NASTY_BODY
+    if name in ("mbox", "eml"):
+        assert nasty == NASTY_BODY.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_the_same_archive_gives_the_same_bytes(archive: Path, tmp_path: Path, name: str) -> None:
+    run(archive, tmp_path / "one", name)
+    run(archive, tmp_path / "two", name)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_an_existing_destination_is_refused_and_replaced_with_force(
+    archive: Path, tmp_path: Path, name: str
+) -> None:
+    run(archive, tmp_path / "out", name, selection=Selection(ids=(100,)))
+    before = tree(tmp_path / "out")
+    with pytest.raises(BadInput, match="--force"):
+        run(archive, tmp_path / "out", name)
+    assert tree(tmp_path / "out") == before
+    run(archive, tmp_path / "out", name, force=True)
+    assert len(list(READERS[name](tmp_path / "out"))) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+class Interrupted(Progress):
+    """Stops an export in its middle, as Ctrl-C does."""
+
+    def advance(self, messages: int) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_an_interrupted_export_leaves_nothing(archive: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(archive, tmp_path / "out", name, progress=Interrupted())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_an_interrupted_replacement_keeps_what_was_there(archive: Path, tmp_path: Path, name: str) -> None:
+    run(archive, tmp_path / "out", name)
+    before = tree(tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        run(archive, tmp_path / "out", name, force=True, progress=Interrupted())
+    assert tree(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_file_names_are_harmless(archive: Path, tmp_path: Path, name: str) -> None:
+    run(archive, tmp_path / "out", name)
+    for path in (tmp_path / "out").rglob("*"):
+        assert not set(path.name) & set('\\:*?"<>|\r\n\u202e')
+        assert path.name.partition(".")[0].upper() not in ("CON", "NUL", "AUX")
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_an_empty_selection_is_a_valid_export(archive: Path, tmp_path: Path, name: str) -> None:
+    report = run(archive, tmp_path / "out", name, selection=Selection(after="2030-01-01T00:00:00Z"))
+    assert report.counts.messages == 0
+    assert list(READERS[name](tmp_path / "out")) == []
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_an_altered_attachment_stops_the_export(archive: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(archive, copy)
+    blob = max((copy / "files").glob("*/*"), key=lambda path: path.stat().st_size)
+    data = bytearray(blob.read_bytes())
+    data[7] ^= 1
+    blob.write_bytes(data)
+    with pytest.raises(VerificationFailed, match="SHA-256"):
+        run(copy, tmp_path / "out", name)
+    assert not (tmp_path / "out").exists()
+    # Without attachments their state does not matter.
+    run(copy, tmp_path / "out", name, options=Options(attachments=False))
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_a_lost_attachment_is_counted(archive: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(archive, copy)
+    max((copy / "files").glob("*/*"), key=lambda path: path.stat().st_size).unlink()
+    assert run(copy, tmp_path / "out", name).counts.lost == 1
+
+
+def test_force_replaces_no_foreign_folder(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ForeignFolder):
+        run(archive, tmp_path / "out", "jsonl", force=True)
+    assert tree(tmp_path / "out") == {"thesis.tex": b"years of work"}
+
+
+def test_an_empty_folder_may_be_the_destination(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    run(archive, tmp_path / "out", "jsonl")
+    assert (tmp_path / "out" / "conversations.jsonl").is_file()
+
+
+def test_nothing_is_written_into_the_archive(archive: Path) -> None:
+    with pytest.raises(BadInput, match="inside the archive"):
+        run(archive, archive / "export", "jsonl")
+
+
+def test_a_missing_parent_folder_is_named(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="does not exist"):
+        run(archive, tmp_path / "no" / "out", "jsonl")
+
+
+def test_a_format_that_is_missing_or_unknown_is_named(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--format"):
+        run(archive, tmp_path / "out")
+    with pytest.raises(BadInput, match="'pst'"):
+        run(archive, tmp_path / "out", "pst")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.single])
+def test_one_file_is_the_same_as_in_a_folder(archive: Path, tmp_path: Path, name: str) -> None:
+    run(archive, tmp_path / f"box.{name}", options=Options(attachments=False))
+    run(archive, tmp_path / "out", name, options=Options(attachments=False))
+    assert (tmp_path / f"box.{name}").read_bytes() == (tmp_path / "out" / FORMATS[name].name).read_bytes()
+    assert os.stat(tmp_path / f"box.{name}").st_mode & 0o777 == 0o600
+
+
+def test_several_formats_in_one_run_equal_single_runs(archive: Path, tmp_path: Path) -> None:
+    report = run(archive, tmp_path / "all", *TESTED)
+    assert report.formats == tuple(name for name in FORMATS if name in TESTED)
+    for name in TESTED:
+        run(archive, tmp_path / name, name)
+        written = FORMATS[name].name
+        assert tree(tmp_path / "all" / written) == tree(tmp_path / name / written)
+
+
+def test_a_sync_meanwhile_changes_nothing_in_the_export(archive: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(archive, copy)
+
+    class Meddling(Progress):
+        def begin(self, messages: int) -> None:
+            import sqlite3
+
+            db = sqlite3.connect(copy / "archive.db")
+            db.execute("UPDATE messages SET body = 'changed' WHERE id = 1000")
+            db.commit()
+            db.close()
+
+    run(copy, tmp_path / "out", "jsonl", progress=Meddling())
+    assert dict(read_jsonl(tmp_path / "out"))[1000] == "When is it due?"
+
+
+def test_the_order_is_by_conversation_and_time(archive: Path) -> None:
+    from canvas_archive.export.reader import Snapshot
+
+    with Snapshot(archive / "archive.db") as snapshot:
+        threads: list[ThreadRecord] = list(snapshot.threads(snapshot.choose(Selection())))
+    assert [thread.id for thread in threads] == list(SMALL_CONVERSATIONS)
+    assert [message.id for message in threads[0].messages] == [1000, 1003, 1001, 1002]
