@@ -1,0 +1,5 @@
+"""The sample's very long message."""
+
+from __future__ import annotations
+
+LONG_NOTES = """Jules, get well first. Notes follow."""
