@@ -1,0 +1,67 @@
+"""The open connections, so that a fault can break one in a way no well-behaved server would."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_transports: dict[tuple[Any, ...], asyncio.Transport] = {}
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not typed for us
+    """A connection of the sandbox that can be found by its two addresses."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Broken answers are this server's purpose; its complaints about them are nobody's concern.
+        self.logger = logging.getLogger("canvas_archive.sandbox.http")
+        self.logger.propagate = False
+        if not self.logger.handlers:
+            self.logger.addHandler(logging.NullHandler())
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Note the connection."""
+        super().connection_made(transport)
+        _transports[_key(self.client, self.server)] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        _transports.pop(_key(self.client, self.server), None)
+        super().connection_lost(exc)
+
+
+def _key(client: Any, server: Any) -> tuple[Any, ...]:
+    return (tuple(client or ()), tuple(server or ()))
+
+
+async def cut(scope: Scope, receive: Receive, kind: str, response: Response | None = None) -> None:
+    """Break the connection of a request.
+
+    ``reset`` closes it within the headers, ``abort`` resets it before any byte, ``truncate`` closes it in the
+    middle of the body, ``hang`` waits until the client has gone.
+    """
+    transport = _transports[_key(scope["client"], scope["server"])]
+    if kind == "reset":
+        transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: applica")
+        transport.close()
+    elif kind == "abort":
+        raw: socket.socket = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
+    elif kind == "truncate" and response is not None:
+        body = bytes(response.body)
+        lines = [f"HTTP/1.1 {response.status_code} OK", f"Content-Length: {len(body) + 1}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "content-length"]
+        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        transport.write(head + body[: len(body) // 2])
+        transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        continue
