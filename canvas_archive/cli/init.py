@@ -70,8 +70,8 @@ def init(
         click.echo(f"Created an archive for {person.name} (user {person.id}) at {base_url} in {folder}")
     if asked and not kept:
         settings.warn(
-            f"There is no system keyring to keep the token in. Set {TOKEN_VARIABLE} when you run sync, or put "
-            "a token_command into config.toml."
+            f"There is no system keyring to keep the token in. Set {TOKEN_VARIABLE} when you run sync, "
+            "or put a token_command into config.toml."
         )
     settings.note("Next: canvas-archive sync")
 

@@ -33,8 +33,8 @@ def age(text: str | None, now: datetime | None = None) -> str:
     seconds = ((now or datetime.now(timezone.utc)) - parse_iso(text)).total_seconds()
     if seconds < 90:
         return "just now"
-    for limit, unit, name in ((5400, 60, "minute"), (129_600, 3600, "hour"), (float("inf"), 86_400, "day")):
-        if seconds < limit:
-            count = round(seconds / unit)
-            return f"{count} {name}{'' if count == 1 else 's'} ago"
-    raise AssertionError  # pragma: no cover (the last limit is infinite)
+    unit, name = (
+        (60, "minute") if seconds < 5400 else (3600, "hour") if seconds < 129_600 else (86_400, "day")
+    )
+    count = round(seconds / unit)
+    return f"{count:,} {name}{'' if count == 1 else 's'} ago"

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 State: TypeAlias = Literal["stored", "gone", "refused", "failed"]
 
 _UNFINISHED = """
-SELECT id, url, content_type, size FROM attachments WHERE state IN ('pending', 'failed') OR (? AND state = 'refused')
+SELECT id, url, content_type, size FROM attachments
+WHERE state IN ('pending', 'failed') OR (? AND state = 'refused')
 ORDER BY state = 'pending', id
 """
 _UNFINISHED_MEDIA = """
@@ -59,7 +60,7 @@ class FileTask:
 
     @property
     def part_number(self) -> int:
-        """Return the number an unfinished download is kept under: the attachment's id, or a stable stand-in."""
+        """Return the number an unfinished download is kept under: its id, or a stable stand-in."""
         if self.kind == "attachment":
             return int(self.key)
         return -int.from_bytes(hashlib.sha256(self.key.encode()).digest()[:7], "big")

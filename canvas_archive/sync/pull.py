@@ -29,7 +29,7 @@ from canvas_archive.model import Conversation
 from canvas_archive.store import Ingest, runs, transaction
 from canvas_archive.store.summaries import stored_summaries
 from canvas_archive.sync import listing, plan
-from canvas_archive.sync.attachments import FileResult, FileTask, Files
+from canvas_archive.sync.attachments import FileResult, Files, FileTask
 from canvas_archive.sync.listing import Listed, Mode, Page
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, Reason, UpdateFlags
 from canvas_archive.sync.report import Problem, Report

@@ -1,0 +1,157 @@
+"""``canvas-archive doctor``: everything that could make the next sync, search or page fail."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from canvas_archive.store import Archive
+
+State: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
+
+MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
+CLOCK_TOLERANCE = timedelta(minutes=2)
+LITTLE_DISK = 500_000_000
+PACKAGES = ("canvas-archive", "datasette", "httpx", "sqlite-utils", "whoosh3", "Whoosh-Reloaded")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``detail`` says what was found and, when it is not well, what to do."""
+
+    name: str
+    state: State
+    detail: str
+
+
+@click.command()
+@common_options
+@click.option("--offline", is_flag=True, help="Do not ask Canvas anything.")
+@json_option
+@pass_settings
+def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
+    """Check versions, disk, permissions, token, clock and the connection to Canvas.
+
+    Ends with 3 or 4 when the token or Canvas is the trouble, with 1 when something else failed.
+    """
+    from canvas_archive.errors import ArchiveError
+    from canvas_archive.store import Archive
+
+    findings = list(_machine(settings.folder))
+    trouble: ArchiveError | None = None
+    try:
+        with Archive.open(settings.folder) as archive:
+            findings += _archive(archive)
+            if offline:
+                findings.append(Finding("Canvas", "skipped", "not asked (--offline)"))
+            else:
+                trouble = _canvas(archive, findings)
+    except ArchiveError as error:
+        trouble = error
+        findings.append(Finding("archive", "failed", str(error)))
+    if as_json:
+        print_json({"ok": trouble is None, "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}")
+    if trouble is not None:
+        raise trouble
+
+
+def _machine(folder: Path) -> Iterator[Finding]:
+    import sqlite3
+
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("versions", "ok", f"Python {python}, SQLite {sqlite3.sqlite_version}, {', '.join(found)}")
+    place = next((p for p in (folder, *folder.parents) if p.exists()), Path.cwd())
+    free = shutil.disk_usage(place).free
+    yield Finding(
+        "disk",
+        "ok" if free > LITTLE_DISK else "warning",
+        f"{free / 1e9:,.1f} GB free at {place}"
+        + ("" if free > LITTLE_DISK else "; make room before you sync"),
+    )
+
+
+def _archive(archive: Archive) -> Iterator[Finding]:
+    from canvas_archive.cli.status import advice, read_status
+
+    told = read_status(archive)
+    yield Finding(
+        "archive",
+        "ok" if not told.problems else "warning",
+        f"{told.counts.conversations:,} conversations, {told.counts.messages:,} messages, "
+        f"{len(told.problems)} problems",
+    )
+    loose = _loose(archive) if sys.platform != "win32" else []
+    yield Finding(
+        "permissions",
+        "warning" if loose else "ok",
+        f"others may read {', '.join(loose)}: run chmod -R go= {archive.folder}"
+        if loose
+        else "private to you",
+    )
+    if archive.account.base_url.startswith("http://"):
+        yield Finding("address", "warning", f"{archive.account.base_url} is not encrypted")
+    for step in advice(told):
+        yield Finding("next", "warning", step)
+
+
+def _loose(archive: Archive) -> list[str]:
+    paths = [archive.folder, *sorted(path for path in archive.folder.iterdir() if not path.is_symlink())]
+    return [path.name for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+
+def _canvas(archive: Archive, findings: list[Finding]) -> Exception | None:
+    """Ask Canvas who we are; add what that tells and return the error that ends the command, if any.
+
+    :calls: GET /api/v1/users/self
+    """
+    from canvas_archive.credentials import token_source
+    from canvas_archive.errors import ArchiveError
+    from canvas_archive.sync.pull import check_account
+    from canvas_archive.sync.service import open_client
+
+    account, config = archive.account, archive.config
+    source = token_source(account.base_url, token_command=config.token_command, user_id=account.user_id)
+    try:
+        with open_client(archive, patience_minutes=0.5) as client:
+            findings.append(Finding("token", "ok", f"from {source}"))
+            check_account(archive, client)
+            findings.append(Finding("Canvas", "ok", f"{account.base_url} answers for {account.name}"))
+            findings.append(_clock(client.last_date))
+    except ArchiveError as error:
+        findings.append(Finding("token" if source is None else "Canvas", "failed", str(error)))
+        return error
+    return None
+
+
+def _clock(date: str | None) -> Finding:
+    if not date:
+        return Finding("clock", "skipped", "Canvas told no time")
+    difference = datetime.now(timezone.utc) - parsedate_to_datetime(date)
+    if abs(difference) <= CLOCK_TOLERANCE:
+        return Finding("clock", "ok", "agrees with Canvas")
+    minutes = abs(difference).total_seconds() / 60
+    way = "ahead of" if difference > timedelta() else "behind"
+    return Finding("clock", "warning", f"{minutes:.0f} minutes {way} Canvas; set this machine's clock")

@@ -1,0 +1,187 @@
+"""``canvas-archive status``: what the archive holds, how fresh it is, and what to do next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import age, printable
+from canvas_archive.clock import iso
+
+if TYPE_CHECKING:
+    from canvas_archive.store import Archive
+    from canvas_archive.store.reading import ArchiveCounts
+    from canvas_archive.store.runs import Problem
+
+GHOST = "ghost"
+
+
+@click.command()
+@common_options
+@json_option
+@pass_settings
+def status(settings: Settings, as_json: bool) -> None:
+    """Show what the archive holds, how fresh it is, what waits and what failed."""
+    from canvas_archive.store import Archive
+
+    with Archive.open(settings.folder) as archive:
+        told = read_status(archive)
+    if as_json:
+        print_json(told.to_json())
+        return
+    for line in _lines(told):
+        click.echo(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything ``status`` tells; ``to_json`` is its document."""
+
+    archive: str
+    base_url: str
+    user_id: int
+    as_user_id: int | None
+    name: str | None
+    counts: ArchiveCounts
+    first_message_at: str | None
+    last_message_at: str | None
+    attachment_bytes: int
+    outbox: int
+    last_sync: dict[str, Any] | None
+    last_full_sync: str | None
+    index_waiting: int
+    index_missing: bool
+    saved_searches: dict[str, str]
+    problems: list[Problem]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that ``status --json`` prints."""
+        counts = self.counts
+        return {
+            "archive": self.archive,
+            "account": {
+                "base_url": self.base_url,
+                "user_id": self.user_id,
+                "as_user_id": self.as_user_id,
+                "name": self.name,
+            },
+            "conversations": {
+                "total": counts.conversations,
+                "unread": counts.unread,
+                "removed": counts.removed_conversations,
+                "unfetched": counts.unfetched,
+            },
+            "messages": {
+                "total": counts.messages,
+                "removed": counts.removed_messages,
+                "first_at": self.first_message_at,
+                "last_at": self.last_message_at,
+            },
+            "people": counts.people,
+            "attachments": {**counts.attachments, "bytes": self.attachment_bytes},
+            "media": dict(counts.media),
+            "edits": {"pending": counts.pending_edits},
+            "outbox": self.outbox,
+            "last_sync": self.last_sync,
+            "last_full_sync": self.last_full_sync,
+            "index": {"waiting": self.index_waiting, "missing": self.index_missing},
+            "saved_searches": self.saved_searches,
+            "problems": [asdict(problem) for problem in self.problems],
+        }
+
+
+def read_status(archive: Archive) -> Status:
+    """Gather the status from the archive alone; nothing is asked of Canvas."""
+    from canvas_archive.store import runs
+    from canvas_archive.store.reading import archive_counts
+
+    db, account = archive.db, archive.account
+    last = db.execute("SELECT * FROM sync_runs ORDER BY id DESC LIMIT 1").fetchone()
+    full = runs.last_complete_full(db)
+    first_at, last_at = db.execute("SELECT min(created_at), max(created_at) FROM messages").fetchone()
+    return Status(
+        archive=str(archive.folder),
+        base_url=account.base_url,
+        user_id=account.user_id,
+        as_user_id=account.as_user_id,
+        name=account.name,
+        counts=archive_counts(db),
+        first_message_at=first_at,
+        last_message_at=last_at,
+        attachment_bytes=db.execute("SELECT coalesce(sum(stored_size), 0) FROM attachments").fetchone()[0],
+        outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
+        last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
+        last_full_sync=iso(full) if full else None,
+        index_waiting=db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0],
+        index_missing=not any(archive.search_dir.glob("*.toc")),
+        saved_searches=dict(db.execute("SELECT name, query FROM saved_searches ORDER BY name").fetchall()),
+        problems=[problem for problem in runs.open_problems(db) if problem.kind != GHOST],
+    )
+
+
+def advice(status: Status) -> list[str]:
+    """Say what to do next, the most urgent first; nothing when all is well."""
+    counts = status.counts
+    steps = []
+    if status.last_sync is None:
+        steps.append("Nothing was pulled yet: canvas-archive sync")
+    elif status.last_sync["status"] in ("failed", "interrupted"):
+        steps.append("The last sync did not finish; run canvas-archive sync again, it goes on where it was.")
+    elif status.last_full_sync is None or counts.unfetched:
+        steps.append("The archive is not complete yet: canvas-archive sync --full")
+    if status.problems:
+        steps.append(f"{len(status.problems)} items failed; canvas-archive sync tries them first.")
+    if counts.pending_edits or status.outbox:
+        steps.append(
+            "Edits wait to be sent: canvas-archive push -n shows them, canvas-archive push sends them."
+        )
+    if counts.messages and (status.index_missing or status.index_waiting):
+        steps.append("The search index is behind: canvas-archive index")
+    return steps
+
+
+def _lines(status: Status) -> list[str]:
+    counts = status.counts
+    custodian = f", collected by user {status.user_id}" if status.as_user_id else ""
+    lines = [
+        f"{printable(status.name or 'User')} (user {status.as_user_id or status.user_id}) "
+        f"at {status.base_url}{custodian}",
+        f"  in {status.archive}",
+        f"Conversations  {counts.conversations:,} ({counts.unread:,} unread, "
+        f"{counts.removed_conversations:,} gone from Canvas)",
+        f"Messages       {counts.messages:,}"
+        + (
+            f", {status.first_message_at[:10]} to {(status.last_message_at or '')[:10]}"
+            if status.first_message_at
+            else ""
+        ),
+        f"People         {counts.people:,}",
+    ]
+    if counts.attachments:
+        states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.attachments.items()))
+        lines.append(f"Attachments    {states} ({status.attachment_bytes / 1_000_000:,.1f} MB)")
+    if status.last_sync is not None:
+        last = status.last_sync
+        lines.append(
+            f"Last sync      {age(last['finished_at'] or last['started_at'])} "
+            f"({last['mode']}, {last['status']}, {last['requests']:,} requests); last full sweep {age(status.last_full_sync)}"
+        )
+        if last["error"]:
+            lines.append(f"               {printable(last['error'])}")
+    behind = "missing" if status.index_missing else f"{status.index_waiting:,} messages behind"
+    lines.append(
+        f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
+    )
+    if counts.pending_edits or status.outbox:
+        lines.append(f"Waiting        {counts.pending_edits:,} edits, {status.outbox:,} messages")
+    lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
+    for problem in status.problems[:10]:
+        lines.append(f"Problem        {problem.kind} {problem.item_id}: {printable(problem.error)}")
+    if len(status.problems) > 10:
+        lines.append(f"               and {len(status.problems) - 10:,} more (canvas-archive status --json)")
+    lines += [f"Next: {step}" for step in advice(status)]
+    return lines
