@@ -7,14 +7,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from canvas_archive.sandbox.addressing import parse_id
+from canvas_archive.sandbox.addressing import parse_id, user_uuid
 from canvas_archive.sandbox.answers import invalid, json_answer, not_found
 from canvas_archive.sandbox.auth import Caller
 from canvas_archive.sandbox.paging import Page, link_header, page_of
 from canvas_archive.sandbox.params import Pairs, Params
 from canvas_archive.sandbox.school import School
 from canvas_archive.sandbox.serialise import Detail, Serialiser
-from canvas_archive.sandbox.state import SCOPES, Row, State
+from canvas_archive.sandbox.state import SCOPES, Conversation, Row, State
 
 
 @dataclass(slots=True)
@@ -110,14 +110,16 @@ class Call:
         wanted = [str(one) for one in self.params.items("filter")]
         if not wanted:
             return True
-        codes = set(self.state.row_codes(conversation.rows[self.user_id]))
-        matches = [
-            int(one[5:]) in conversation.rows
-            if one.startswith("user_") and one[5:].isdigit()
-            else one in codes
-            for one in wanted
-        ]
+        matches = (self._matches(conversation, one) for one in wanted)
         return all(matches) if self.params.get("filter_mode") == "and" else any(matches)
+
+    def _matches(self, conversation: Conversation, wanted: str) -> bool:
+        kind, _, rest = wanted.partition("_")
+        if kind == "user" and rest.isdigit():
+            return int(rest) in conversation.rows
+        if wanted.startswith("uuid:"):
+            return any(wanted == f"uuid:{user_uuid(one)}" for one in conversation.rows)
+        return wanted in self.state.row_codes(conversation.rows[self.user_id])
 
     def visible(self, row: Row) -> bool:
         """Tell whether a row is in the wanted scope and passes its filters."""

@@ -30,6 +30,9 @@ class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not typed for
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Note the connection."""
         super().connection_made(transport)
+        # Head and body are written apart: without this the body waits for the client to confirm the head.
+        raw: socket.socket = transport.get_extra_info("socket")
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _transports[_key(self.client, self.server)] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import socket
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -22,8 +22,6 @@ from canvas_archive.sandbox.mailbox import Mailbox
 from canvas_archive.sandbox.requestlog import RequestLog
 from canvas_archive.sandbox.school import School
 from canvas_archive.sandbox.throttle import Throttle
-
-DEFAULT_NOW = datetime(2026, 3, 9, 14, 0, tzinfo=timezone.utc)
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not typed for us
@@ -86,9 +84,9 @@ class Sandbox:
         now: datetime | None = None,
     ) -> None:
         if mailbox is None:
-            from canvas_archive.sandbox.sample import sample_mailbox
+            from canvas_archive.sandbox.sample import NOW, sample_mailbox
 
-            mailbox = sample_mailbox(seed=seed, conversations=conversations, now=now or DEFAULT_NOW)
+            mailbox = sample_mailbox(seed=seed, conversations=conversations, now=now or NOW)
         self.school = School(mailbox)
         self.tokens = Tokens()
         self.token = self.tokens.issue(mailbox.owner_id, token or _secret(seed, "owner"))

@@ -55,6 +55,7 @@ class Conversation:
     has_attachments: bool = False
     has_media: bool = False
     foreign_account: bool = False
+    shared: list[str] | None = None  # what ``State.shared_codes`` found; forgotten when people join
 
 
 @dataclass(slots=True)
@@ -203,6 +204,7 @@ class State:
         row.has_attachments = conversation.has_attachments
         row.has_media = conversation.has_media
         conversation.rows[user_id] = row
+        conversation.shared = None
         self.rows.setdefault(user_id, {})[conversation.id] = row
         return row
 
@@ -257,6 +259,8 @@ class State:
         """Put a person into a course."""
         self.courses[course_id].enrollments[user_id] = kind
         self._enrolled.setdefault(user_id, {})[course_id] = kind
+        for conversation in self.conversations.values():
+            conversation.shared = None
 
     def context_codes(self, user_id: int) -> list[str]:
         """Return ``course_1``-style codes of everything a person belongs to."""
@@ -275,6 +279,11 @@ class State:
 
     def shared_codes(self, conversation: Conversation) -> list[str]:
         """Return the contexts a conversation is about: its own, else what most of its people share."""
+        if conversation.shared is None:
+            conversation.shared = self._shared_codes(conversation)
+        return conversation.shared
+
+    def _shared_codes(self, conversation: Conversation) -> list[str]:
         own = self.context(conversation.context_code)
         if own is not None and conversation.context_code is not None:
             extra = [f"course_{own.course_id}"] if isinstance(own, Group) else []

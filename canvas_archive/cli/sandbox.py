@@ -1,0 +1,111 @@
+"""``canvas-archive sandbox``: the local Canvas alone, until it is interrupted."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import threading
+from pathlib import Path
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port of the API; 0 takes a free one.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can reach it then."
+)
+@click.option("--seed", type=int, default=2026, show_default=True, help="Which sample mailbox to make.")
+@click.option(
+    "--conversations",
+    type=click.IntRange(min=0),
+    default=250,
+    show_default=True,
+    help="How many conversations the mailbox has.",
+)
+@click.option("--throttle", is_flag=True, help="Turn requests away as Canvas does when they come too fast.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="MS",
+    help="Milliseconds every answer takes longer.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the token into this file, readable by you alone.",
+)
+@common_options
+@pass_settings
+def sandbox(
+    settings: Settings,
+    port: int,
+    host: str,
+    seed: int,
+    conversations: int,
+    throttle: bool,
+    latency: float,
+    token_file: Path | None,
+) -> None:
+    """Run the local Canvas alone.
+
+    Prints one JSON line with url, token and user_id when it is ready, and runs until interrupted.
+    """
+    from canvas_archive.sandbox.server import Sandbox
+
+    if not _loopback(host):
+        settings.warn(
+            f"The sandbox listens on {host}: whoever can reach this machine can read and change its mailbox."
+        )
+    server = Sandbox(
+        seed=seed,
+        conversations=conversations,
+        host=host,
+        port=port,
+        throttle=throttle,
+        latency=latency / 1000,
+    )
+    try:
+        server.start()
+    except OSError as error:
+        fail(
+            f"The sandbox cannot listen on {host} port {port}: {error.strerror}. Choose another with --port."
+        )
+    try:
+        if token_file is not None:
+            _write_secret(token_file, server.token)
+        click.echo(json.dumps({"url": server.url, "token": server.token, "user_id": server.user_id}))
+        settings.note("The sandbox is ready. Stop it with Ctrl-C.")
+        threading.Event().wait()
+    finally:
+        server.close()
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Write a file nobody else can read, not even for a moment."""
+    try:
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        fail(f"The token cannot be written to {path}: {error.strerror}.")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(secret + "\n")
