@@ -1,1 +1,20 @@
-"""."""
+"""The Canvas REST API as typed methods: knows HTTP and Canvas's rules, and no database."""
+
+from canvas_archive.canvas.client import CanvasClient, Scope
+from canvas_archive.canvas.download import Download, FileHostUnreachable, FileTooLarge
+from canvas_archive.canvas.parse import ConversationPage, Malformed
+from canvas_archive.canvas.token import Token
+from canvas_archive.canvas.waiting import Stats, Wait
+
+__all__ = [
+    "CanvasClient",
+    "ConversationPage",
+    "Download",
+    "FileHostUnreachable",
+    "FileTooLarge",
+    "Malformed",
+    "Scope",
+    "Stats",
+    "Token",
+    "Wait",
+]

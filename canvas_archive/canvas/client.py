@@ -1,0 +1,111 @@
+"""``CanvasClient``: one person's Canvas, over HTTP."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import random
+from types import TracebackType
+
+import httpx
+
+from canvas_archive import __version__
+from canvas_archive.canvas.address import normalise_base_url, origin_of
+from canvas_archive.canvas.body import MOST_BODY_BYTES
+from canvas_archive.canvas.conversations_api import BATCH_EVENTS, BATCH_SIZE, SCOPES, ConversationsApi, Scope
+from canvas_archive.canvas.files_api import FilesApi
+from canvas_archive.canvas.limiter import Limiter
+from canvas_archive.canvas.people_api import PeopleApi
+from canvas_archive.canvas.token import Token
+from canvas_archive.canvas.transport import Transport
+from canvas_archive.canvas.waiting import OnWait, Stats, Waiter
+from canvas_archive.clock import SYSTEM, Clock
+
+__all__ = ["BATCH_EVENTS", "BATCH_SIZE", "SCOPES", "CanvasClient", "Scope"]
+
+_CONNECT_SECONDS = 20.0
+_SPARE_CONNECTIONS = 16  # for downloads, which do not hold a slot while their bytes arrive
+
+
+class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
+    """A client for one Canvas and one token; safe to use from several threads; a context manager.
+
+    ``base_url`` is what a person would type as the address. ``as_user_id`` makes every request on behalf of
+    that user. ``patience`` is for how many seconds a request may wait without anything going forward before
+    it counts as failed; ``timeout`` how many seconds the network may stay silent; ``concurrency`` how many
+    requests may be under way at most. ``on_wait`` is told of every pause (from whichever thread makes it).
+
+    Raises BadInput for an address that cannot be a Canvas's.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Token,
+        *,
+        as_user_id: int | None = None,
+        patience: float = 600.0,
+        timeout: float = 60.0,
+        concurrency: int = 8,
+        clock: Clock = SYSTEM,
+        transport: httpx.BaseTransport | None = None,
+        on_wait: OnWait | None = None,
+        rng: random.Random | None = None,
+        max_answer_bytes: int = MOST_BODY_BYTES,
+    ) -> None:
+        home = origin_of(httpx.URL(normalise_base_url(base_url)))
+        jitter = rng or random.Random()  # noqa: S311 (spreads waits, guards nothing)
+        stats = Stats()
+        waiter = Waiter(clock, on_wait, stats)
+        self._stats = stats
+        self._limiter = Limiter(concurrency, clock, waiter, jitter)
+        self._http = httpx.Client(
+            transport=transport,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            limits=httpx.Limits(
+                max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency
+            ),
+            headers={"User-Agent": f"canvas-archive/{__version__}"},
+            follow_redirects=False,
+            # Nothing is remembered between requests: the token alone says who asks.
+            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+            # A proxy would get what is meant for this machine, token included and unencrypted.
+            trust_env=not home.is_loopback,
+        )
+        self._transport = Transport(
+            self._http,
+            home,
+            token,
+            limiter=self._limiter,
+            waiter=waiter,
+            stats=stats,
+            clock=clock,
+            rng=jitter,
+            patience=patience,
+            as_user_id=as_user_id,
+            most_body_bytes=max_answer_bytes,
+        )
+
+    @property
+    def stats(self) -> Stats:
+        """What this client did so far: requests, bytes, retries, waits, waited seconds."""
+        return self._stats
+
+    @property
+    def limiter(self) -> Limiter:
+        """What decides how many requests may be under way (``allowed_in_flight``)."""
+        return self._limiter
+
+    def close(self) -> None:
+        """Close the connections. The client cannot be used afterwards."""
+        self._http.close()
+
+    def __enter__(self) -> CanvasClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<CanvasClient {self.base_url}>"

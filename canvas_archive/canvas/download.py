@@ -1,0 +1,261 @@
+"""Downloads: streamed into a sink, resumed where possible, with the token for Canvas's own host alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from canvas_archive.canvas.address import Origin, require_safe
+from canvas_archive.canvas.answers import Answer, error_of
+from canvas_archive.canvas.body import Truncated, encoding_of, unpacked
+from canvas_archive.canvas.transport import Again, Transport, logger
+from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, retry_after
+from canvas_archive.errors import ArchiveError, MalformedAnswer, Unreachable, UnsafeRedirect
+
+MOST_HOPS = 10
+STALL_SECONDS = 300.0
+STALL_BYTES = 64 * 1024
+"""A download that brings less than this in STALL_SECONDS counts as broken off."""
+
+_ERROR_PREFIX = 16 * 1024
+_CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Sink(Protocol):
+    """Where a download goes: a binary file, or anything that can begin again. Byte 0 of the file is at 0."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def truncate(self, size: int | None = None, /) -> int: ...
+
+
+class FileTooLarge(MalformedAnswer):
+    """A file is larger than the caller's limit. ``size`` is what the server announced, if it did."""
+
+    def __init__(self, sentence: str, size: int | None) -> None:
+        super().__init__(sentence)
+        self.size = size
+
+
+class FileHostUnreachable(Unreachable):
+    """The host that keeps a file cannot be reached; Canvas itself may well be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """How a download ended. It is complete as far as the server said how long it is.
+
+    ``status`` is 200, or 206 after a continuation; ``content_type`` what the server calls it (a login page is
+    ``text/html``: the caller decides); ``written`` the bytes this call added to the sink; ``total`` the size
+    of the whole file in bytes, if told; ``resumed``: the bytes before ``offset`` were kept. Otherwise the
+    sink was emptied first.
+    """
+
+    status: int
+    content_type: str | None
+    written: int
+    total: int | None
+    resumed: bool
+
+
+class _NoRanges(Exception):
+    """The server's answer to a Range request cannot be used."""
+
+
+class Downloader:
+    """One download, from its first request to its last byte."""
+
+    def __init__(
+        self, transport: Transport, url: httpx.URL, sink: Sink, *, offset: int, max_bytes: int | None
+    ) -> None:
+        self._transport = transport
+        self._url = url
+        self._sink = sink
+        self._offset = offset
+        self._max_bytes = max_bytes
+        self._held = offset
+        self._resumed = offset > 0
+        self._ranges = True
+        self._etag: str | None = None
+        self._origin: Origin = transport.home
+
+    def run(self) -> Download:
+        """Fetch the file; go on where a connection broke. See ``CanvasClient.download``."""
+        effort = self._transport.effort()
+        while True:
+            held = self._held
+            try:
+                return self._attempt()
+            except _NoRanges:
+                self._ranges = False
+            except Again as trouble:
+                if self._held - held >= STALL_BYTES:
+                    effort.progressed()
+                trouble.error = self._named(trouble.error)
+                trouble.most_tries = trouble.most_tries or BROKEN_REQUEST_TRIES
+                self._transport.before_retry("The download", trouble, effort, idempotent=True)
+            except Unreachable as error:
+                raise self._named(error) from None
+
+    def _named(self, error: ArchiveError) -> ArchiveError:
+        if isinstance(error, Unreachable) and self._origin != self._transport.home:
+            return FileHostUnreachable(str(error))
+        return error
+
+    def _attempt(self) -> Download:
+        """Follow the redirects to the bytes and take them."""
+        home = self._transport.home
+        url, left_home = self._url, False
+        for hop in range(MOST_HOPS + 1):
+            self._origin = require_safe(
+                url, home, "The address of a file" if hop == 0 else "A redirect to a file"
+            )
+            # Once elsewhere, never again with the token: no foreign host may choose what Canvas is asked.
+            left_home = left_home or self._origin != home
+            with ExitStack() as stack:
+                response = self._open(url, stack, with_token=not left_home)
+                if response.status_code not in _REDIRECTS:
+                    return self._take(response)
+                try:
+                    url = url.join(response.headers.get("Location", "")).copy_with(fragment=None)
+                except (httpx.InvalidURL, ValueError):
+                    raise UnsafeRedirect(
+                        "A redirect to a file leads to something that is no address."
+                    ) from None
+        raise UnsafeRedirect(f"The address of a file redirects more than {MOST_HOPS} times.")
+
+    def _open(self, url: httpx.URL, stack: ExitStack, *, with_token: bool) -> httpx.Response:
+        """Send one request; return an answer worth following or taking, its body unread."""
+        transport = self._transport
+        name = f"GET {url.path}"
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if with_token:
+            headers["Authorization"] = transport.authorization
+        if self._held and self._ranges:
+            headers["Range"] = f"bytes={self._held}-"
+            if self._etag is not None:
+                headers["If-Range"] = self._etag
+        request = transport.http.build_request("GET", url, headers=headers)
+        if self._origin == transport.home:
+            # The slot is for Canvas's work on the request: the bytes that follow cost its bucket nothing.
+            with transport.slot(name) as note:
+                response = stack.enter_context(transport.opened(request, name))
+                answer = self._answer(response, url, name)
+                note(answer.status, answer.headers, throttled=answer.is_throttled)
+        else:
+            response = stack.enter_context(transport.opened(request, name))
+            logger.debug("GET %s%s -> %s", self._origin, url.path, response.status_code)
+            answer = self._answer(response, url, name)
+        self._judge(answer, with_token)
+        return response
+
+    def _answer(self, response: httpx.Response, url: httpx.URL, name: str) -> Answer:
+        """Return the answer with the beginning of its body if it is an error's, else without."""
+        body = bytearray()
+        if response.status_code >= 400:
+            for piece in self._pieces(response):
+                body += piece
+                if len(body) >= _ERROR_PREFIX:
+                    break
+        return Answer(response.status_code, response.headers, bytes(body), url, name)
+
+    def _judge(self, answer: Answer, with_token: bool) -> None:
+        status = answer.status
+        if status in (200, 206) or status in _REDIRECTS:
+            return
+        if status == 416 and self._held and self._ranges:
+            raise _NoRanges
+        if status >= 500 or status in (408, 425):
+            raise self._transport.server_trouble(answer)
+        error = error_of(answer, token_sent=with_token)
+        if status == 429:
+            asked = retry_after(answer.headers.get("Retry-After"), self._transport.clock.now())
+            raise Again("the files' host asks to slow down", error, asked=asked)
+        if status < 400:
+            raise MalformedAnswer(f"{answer.request} is answered with status {status} instead of a file.")
+        raise error
+
+    # -- the bytes -------------------------------------------------------------------------------
+
+    def _take(self, response: httpx.Response) -> Download:
+        total = self._prepare(response)
+        if total is not None and self._max_bytes is not None and total > self._max_bytes:
+            raise FileTooLarge(
+                f"The file has {total:,} bytes, more than the limit of {self._max_bytes:,}.", total
+            )
+        for piece in self._pieces(response):
+            if self._max_bytes is not None and self._held + len(piece) > self._max_bytes:
+                raise FileTooLarge(f"The file has more bytes than the limit of {self._max_bytes:,}.", None)
+            self._sink.write(piece)
+            self._held += len(piece)
+        if total is not None and self._held < total:
+            raise Again(
+                "a file arrived in part", Unreachable("A file keeps arriving in part only. Try again later.")
+            )
+        if total is not None and self._held > total:
+            raise MalformedAnswer(f"A file has more bytes than announced ({self._held:,}, not {total:,}).")
+        written = self._held - (self._offset if self._resumed else 0)
+        return Download(
+            response.status_code, response.headers.get("Content-Type"), written, total, self._resumed
+        )
+
+    def _prepare(self, response: httpx.Response) -> int | None:
+        """Make the sink ready for what the answer holds; return the size of the whole file, if told."""
+        packed = encoding_of(response.headers)
+        etag = response.headers.get("ETag", "")
+        self._etag = etag if etag.startswith('"') else None
+        if response.status_code == 200:
+            self._begin_again()
+            length = response.headers.get("Content-Length", "")
+            return (
+                int(length)
+                if not packed and length.isascii() and length.isdigit() and len(length) < 19
+                else None
+            )
+        match = _CONTENT_RANGE.match(response.headers.get("Content-Range", "").strip())
+        if not self._ranges or not self._held:
+            raise MalformedAnswer("A part of a file came without having been asked for.")
+        if packed or match is None or int(match[1]) != self._held or match[3] == "*":
+            raise _NoRanges
+        return int(match[3])
+
+    def _begin_again(self) -> None:
+        if self._held:
+            self._sink.seek(0)
+            self._sink.truncate(0)
+        self._held = 0
+        self._resumed = False
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        """Yield the body as it arrives, unpacked; raise Again when it stops short or trickles."""
+        try:
+            if response.is_stream_consumed:
+                self._transport.stats.add(bytes=len(response.content))
+                yield response.content
+            else:
+                yield from unpacked(self._arriving(response), encoding_of(response.headers))
+        except Truncated as error:
+            raise Again(
+                str(error), Unreachable(f"A file keeps breaking off: {error}. Try again later.")
+            ) from None
+
+    def _arriving(self, response: httpx.Response) -> Iterator[bytes]:
+        clock = self._transport.clock
+        since, lately = clock.monotonic(), 0
+        for chunk in response.iter_raw():
+            self._transport.stats.add(bytes=len(chunk))
+            lately += len(chunk)
+            now = clock.monotonic()
+            if now - since >= STALL_SECONDS:
+                if lately < STALL_BYTES:
+                    raise Truncated("it arrives too slowly")
+                since, lately = now, 0
+            yield chunk

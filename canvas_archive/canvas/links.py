@@ -1,0 +1,90 @@
+"""The ``Link`` header: where the next page is, and whether it may be asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+
+from canvas_archive.canvas.address import Origin, origin_of
+from canvas_archive.errors import MalformedAnswer, UnsafeRedirect
+
+_ITEM = re.compile(r'\s*<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"[^"]*"|[^\s";,]*))?)*)\s*(?:,|$)')
+_RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
+_ALL_IDS = "include_all_conversation_ids"
+
+
+def parse_links(header: str) -> Iterator[tuple[str, str]]:
+    """Yield (relation, target) of a ``Link`` header, relations in lower case; stop at nonsense."""
+    position = 0
+    while match := _ITEM.match(header, position):
+        target, parameters = match.group(1).strip(), match.group(2)
+        relation = _RELATION.search(parameters)
+        for name in (relation.group(1) or relation.group(2) or "").lower().split() if relation else ():
+            yield name, target
+        if match.end() == position:
+            return
+        position = match.end()
+
+
+def next_page(
+    header: str | None, current: httpx.URL, home: Origin, as_user_id: int | None
+) -> httpx.URL | None:
+    """Return the URL of the next page, or ``None`` on the last one.
+
+    The link must stay on the configured scheme, host and port: the token goes with it. The masquerading
+    parameter is added when Canvas left it out; the wish for all ids, made on the first page, is dropped.
+    Raises UnsafeRedirect, or MalformedAnswer for a link that is no address.
+    """
+    target = next((target for name, target in parse_links(header or "") if name == "next"), None)
+    if target is None:
+        return None
+    try:
+        url = current.join(target)
+        origin = origin_of(url)
+    except (httpx.InvalidURL, ValueError):
+        raise MalformedAnswer("Canvas named a next page that is not a web address.") from None
+    if origin != home or url.userinfo:
+        raise UnsafeRedirect(
+            f"Canvas named a next page at {origin}, which is not {home}. The token was not sent there."
+        )
+    url = url.copy_remove_param(_ALL_IDS).copy_with(fragment=None)
+    return url if as_user_id is None else url.copy_set_param("as_user_id", str(as_user_id))
+
+
+class PageTrail:
+    """The pages already read of one list, so that a loop is noticed."""
+
+    EMPTY_PAGES = 100
+
+    def __init__(self, first: httpx.URL) -> None:
+        self._seen = {str(first)}
+        self._empty = 0
+
+    def follow(self, following: httpx.URL, rows: int) -> None:
+        """Note that ``following`` is next after a page of that many rows.
+
+        Short and even empty pages are normal, a hundred empty ones in a row are not. Raises
+        MalformedAnswer for a link that was followed before, or for empty pages without end.
+        """
+        self._empty = 0 if rows else self._empty + 1
+        if str(following) in self._seen:
+            raise MalformedAnswer(
+                f"The pages of a list lead back to one already read: {shown_url(following)}"
+            )
+        if self._empty >= self.EMPTY_PAGES:
+            raise MalformedAnswer(
+                f"{self._empty} empty pages in a row, and one more at {shown_url(following)}"
+            )
+        self._seen.add(str(following))
+
+
+_SECRET = re.compile(r"token|verifier|sig|key|secret|credential|policy|jwt", re.IGNORECASE)
+
+
+def shown_url(url: httpx.URL) -> str:
+    """Return path and query for messages and logs, with anything that could open a door left out."""
+    pairs = [(name, "..." if _SECRET.search(name) else value) for name, value in url.params.multi_items()]
+    query = "&".join(f"{name}={value}" for name, value in pairs)
+    return f"{url.path}?{query}" if query else url.path

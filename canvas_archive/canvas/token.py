@@ -1,0 +1,43 @@
+"""The access token: a secret that shows itself to nothing but the ``Authorization`` header."""
+
+from __future__ import annotations
+
+from canvas_archive.errors import TokenRefused
+
+
+class Token:
+    """A Canvas access token. Neither ``repr`` nor ``str`` nor formatting shows it."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        """Take the secret as Canvas showed it, with stray white space around it dropped.
+
+        Raises TokenRefused when the text cannot be a token at all (empty, white space or control or
+        non-ASCII characters within): it would break the header it is sent in.
+        """
+        cleaned = secret.strip()
+        if not cleaned or not cleaned.isascii() or not cleaned.isprintable() or " " in cleaned:
+            raise TokenRefused(
+                "That is not an access token: it is empty or has characters no token has. Copy it again from "
+                "Canvas (Account -> Settings -> New Access Token)."
+            )
+        self._secret = cleaned
+
+    def header(self) -> str:
+        """Return the value of the ``Authorization`` header."""
+        return f"Bearer {self._secret}"
+
+    def __repr__(self) -> str:
+        return "Token(hidden)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and other._secret == self._secret
+
+    def __hash__(self) -> int:
+        return hash(self._secret)
+
+    def __reduce__(self) -> str:
+        raise TypeError("an access token is not to be pickled or copied into a file")
