@@ -15,11 +15,19 @@ from dataclasses import dataclass
 
 from canvas_archive.clock import Clock, iso
 from canvas_archive.errors import MalformedAnswer
-from canvas_archive.model import Conversation, Course, Participant
-from canvas_archive.store import ingest_messages, ingest_people
+from canvas_archive.model import Conversation, Course, Message, Participant
+from canvas_archive.store import ingest_messages
 from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
+from canvas_archive.store.ingest_people import PeopleWriter, save_courses
 from canvas_archive.store.revisions import RevisionLog, changed_columns
-from canvas_archive.store.rows import CONTENT_COLUMNS, clean, content_row, ids_json, to_json, walk_messages
+from canvas_archive.store.rows import (
+    CONTENT_COLUMNS,
+    clean,
+    content_row,
+    distinct_messages,
+    ids_json,
+    words_json,
+)
 
 _FLAG_COLUMNS = (*FIELDS, *(f"remote_{field}" for field in FIELDS))
 _STORED_COLUMNS = (*_FLAG_COLUMNS, "removed_at", *CONTENT_COLUMNS)
@@ -81,7 +89,7 @@ class Ingest:
         self._cursor = db.cursor()
         self._cursor.row_factory = None  # plain tuples: faster, and comparable
         self._log = RevisionLog(self._cursor, run_id)
-        self._named: set[int] = set()
+        self._people = PeopleWriter(self._cursor, self._log)
 
     def save_conversation(self, conv: Conversation, *, complete: bool = True) -> Saved:
         """Write one conversation.
@@ -153,7 +161,7 @@ class Ingest:
 
         :calls: the result of GET /api/v1/courses
         """
-        touched = ingest_people.save_courses(self._cursor, self._log, courses, iso(self._clock.now()))
+        touched = save_courses(self._cursor, self._log, courses, iso(self._clock.now()))
         self._log.write()
         return touched
 
@@ -183,12 +191,12 @@ class Ingest:
         return saved
 
     def _save(self, conv: Conversation, now: str, *, whole: bool) -> Saved:
-        messages = conv.messages or ()
+        messages = distinct_messages(conv.messages or ())
         stored = self._stored(conv.id)
         content = content_row(conv)
         equal = stored is not None and _same_content(stored, content)
         if whole or equal or stored is None or messages:
-            self._write_people(conv, now, whole=whole)
+            self._write_people(conv, messages.values(), now, whole=whole)
         if stored is None:
             flags = (int(conv.starred), conv.workflow_state, int(conv.subscribed)) * 2
             self._cursor.execute(_INSERT, (conv.id, *flags, *content, now, now if whole else None))
@@ -207,10 +215,12 @@ class Ingest:
         if whole or stored is None:
             changed |= self._write_participants(conv, now, known=stored is not None)
             self._write_roles(conv, known=stored is not None)
+        changed |= len(self._log) > 0
         if conv.messages is None:
             return Saved(stored is None, changed)
+        thread = {message.id for message in conv.messages if message.id > 0}
         written = ingest_messages.save_messages(
-            self._cursor, self._log, conv.id, conv.messages, now, whole=whole
+            self._cursor, self._log, conv.id, messages, thread, now, whole=whole
         )
         attachments = tuple(written.new_attachment_ids)
         return Saved(stored is None, changed or written.changed, written.new_messages, attachments)
@@ -219,21 +229,18 @@ class Ingest:
         row = self._cursor.execute(_STORED, (conversation_id,)).fetchone()
         return None if row is None else dict(zip(_STORED_COLUMNS, row, strict=True))
 
-    def _write_people(self, conv: Conversation, now: str, *, whole: bool) -> None:
+    def _write_people(
+        self, conv: Conversation, messages: Iterable[Message], now: str, *, whole: bool
+    ) -> None:
         people: dict[int, Participant | None] = dict.fromkeys(conv.audience)
-        for message in walk_messages(conv.messages or ()):
+        for message in messages:
             people[message.author_id] = None
             people.update(dict.fromkeys(message.participating_user_ids))
         people.update((person.id, person) for person in conv.participants)
-        # Canvas caches the people of a conversation, so list rows may disagree about a renamed person: the
-        # first row of a run is believed, and every whole answer.
-        settled = set() if whole else self._named & people.keys()
-        ingest_people.save_users(self._cursor, self._log, people, now, settled=settled)
-        self._named.update(person.id for person in conv.participants)
         contexts: dict[str, str | None] = dict.fromkeys(clean(code) or "" for code in conv.audience_contexts)
         if conv.context_code:
             contexts[clean(conv.context_code) or ""] = conv.context_name
-        ingest_people.save_contexts(self._cursor, self._log, contexts, now, rename=whole)
+        self._people.save(people, contexts, now, whole=whole)
 
     def _write_flags(
         self,
@@ -288,7 +295,7 @@ class Ingest:
             return
         have = dict(self._cursor.execute(_ROLES, (conv.id,)).fetchall()) if known else {}
         for code, roles in conv.audience_contexts.items():
-            key, text = clean(code) or "", to_json(roles)
+            key, text = clean(code) or "", words_json(tuple(roles))
             if have.get(key) != text:
                 self._cursor.execute(_SET_ROLES, (conv.id, key, text))
 

@@ -7,12 +7,12 @@ attachments and forwarded messages only ever grow.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from canvas_archive.model import Attachment, Message
 from canvas_archive.store.revisions import RevisionLog, changed_columns
-from canvas_archive.store.rows import clean, ids_json, to_json, walk_messages
+from canvas_archive.store.rows import clean, ids_json, to_json
 
 _STORED = """
 SELECT id, conversation_id, author_id, created_at, body, generated, extra, removed_at FROM messages
@@ -92,19 +92,17 @@ def save_messages(
     cursor: sqlite3.Cursor,
     log: RevisionLog,
     conversation_id: int,
-    messages: Sequence[Message],
+    unique: Mapping[int, Message],
+    thread: set[int],
     now: str,
     *,
     whole: bool,
 ) -> Written:
-    """Write the messages of an answer; ``whole`` means that what it lacks is gone from Canvas.
+    """Write the messages of an answer, forwarded ones included; ``thread`` are the ids of the thread's own.
 
-    Authors, recipients and the conversation must have rows already.
+    ``whole`` means that what the answer lacks is gone from Canvas. Authors, recipients and the conversation
+    must have rows already.
     """
-    unique: dict[int, Message] = {}
-    for message in walk_messages(messages):
-        unique.setdefault(message.id, message)
-    thread = {message.id for message in messages if message.id > 0}
     stored = {row[0]: row[1:] for row in cursor.execute(_STORED, (ids_json(unique), conversation_id))}
     written = Written()
     _write_messages(cursor, log, written, conversation_id, unique, thread, stored, now)
@@ -129,7 +127,7 @@ def _write_messages(
     log: RevisionLog,
     written: Written,
     conversation_id: int,
-    unique: dict[int, Message],
+    unique: Mapping[int, Message],
     thread: set[int],
     stored: dict[int, tuple[object, ...]],
     now: str,
@@ -186,7 +184,7 @@ def mark_removed(cursor: sqlite3.Cursor, log: RevisionLog, message_ids: Iterable
 def _write_recipients(
     cursor: sqlite3.Cursor,
     written: Written,
-    unique: dict[int, Message],
+    unique: Mapping[int, Message],
     stored: dict[int, tuple[object, ...]],
     known: str,
     thread: set[int],
@@ -212,7 +210,7 @@ def _write_recipients(
 
 
 def _write_forwarded(
-    cursor: sqlite3.Cursor, written: Written, unique: dict[int, Message], known: str
+    cursor: sqlite3.Cursor, written: Written, unique: Mapping[int, Message], known: str
 ) -> None:
     rows = {
         (message_id, inner.id): position
@@ -231,7 +229,7 @@ def _write_attachments(
     cursor: sqlite3.Cursor,
     log: RevisionLog,
     written: Written,
-    unique: dict[int, Message],
+    unique: Mapping[int, Message],
     known: str,
     now: str,
 ) -> None:
@@ -288,7 +286,7 @@ def _write_media(
     cursor: sqlite3.Cursor,
     log: RevisionLog,
     written: Written,
-    unique: dict[int, Message],
+    unique: Mapping[int, Message],
     known: str,
     now: str,
 ) -> None:

@@ -28,24 +28,90 @@ INSERT INTO contexts (code, kind, canvas_id, name, course_code, term, extra) VAL
 """
 _UPDATE_CONTEXT = "UPDATE contexts SET name = ?, course_code = ?, term = ?, extra = ? WHERE code = ?"
 
+_MEMORY = "CREATE TEMP TABLE IF NOT EXISTS ingest_memory (writer INTEGER PRIMARY KEY, count INTEGER)"
+_COUNT = "INSERT INTO temp.ingest_memory VALUES (?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"
+_COUNTED = "SELECT count FROM temp.ingest_memory WHERE writer = ?"
+MOST_REMEMBERED = 20_000
+
 _RECORDED_OF_USER = ("name", "full_name", "pronouns")
 _COLUMNS_OF_CONTEXT = ("name", "course_code", "term", "extra")
 
 
-def save_users(
+class PeopleWriter:
+    """Writes people and contexts, and remembers what it wrote: the same few hundred come up again and again.
+
+    What it remembers holds only as long as the transactions it was written in: a row of a temporary table
+    counts along and falls back with them, so a rollback, whoever does it, empties the memory.
+    """
+
+    def __init__(self, cursor: sqlite3.Cursor, log: RevisionLog) -> None:
+        self._cursor = cursor
+        self._log = log
+        self._people: dict[int, Participant | None] = {}
+        self._contexts: dict[str, str | None] = {}
+        self._named: set[int] = set()
+        self._count = 0
+        self._key = id(self)
+
+    def save(
+        self,
+        people: Mapping[int, Participant | None],
+        contexts: Mapping[str, str | None],
+        now: str,
+        *,
+        whole: bool,
+    ) -> None:
+        """Insert who and what is unknown, and take over new names; ``None`` tells nothing about an id.
+
+        ``whole`` marks an answer whose names are news. Canvas caches the people of a conversation, so list
+        rows may disagree about someone renamed: of those only the first in a run is believed.
+        """
+        self._check_memory()
+        unseen = {
+            user_id: person
+            for user_id, person in people.items()
+            if user_id not in self._people or (person is not None and self._people[user_id] != person)
+        }
+        new_contexts = {
+            code: name
+            for code, name in contexts.items()
+            if code not in self._contexts or (name is not None and self._contexts[code] != name)
+        }
+        if unseen:
+            settled: set[int] = set() if whole else self._named & unseen.keys()
+            _save_users(self._cursor, self._log, unseen, now, settled)
+            for user_id, person in unseen.items():
+                if user_id not in settled:
+                    self._people[user_id] = person
+                    if person is not None:
+                        self._named.add(user_id)
+        if new_contexts:
+            _save_contexts(self._cursor, self._log, new_contexts, now, rename=whole)
+            self._contexts.update(new_contexts)
+        if unseen or new_contexts:
+            self._count += 1
+            self._cursor.execute(_COUNT, (self._key, self._count))
+
+    def _check_memory(self) -> None:
+        if len(self._people) > MOST_REMEMBERED:
+            self._people.clear()
+        try:
+            row = self._cursor.execute(_COUNTED, (self._key,)).fetchone()
+        except sqlite3.OperationalError:
+            self._cursor.execute(_MEMORY)
+            row = None
+        if row is None or row[0] != self._count:
+            self._people.clear()
+            self._contexts.clear()
+
+
+def _save_users(
     cursor: sqlite3.Cursor,
     log: RevisionLog,
     people: Mapping[int, Participant | None],
     now: str,
-    *,
-    settled: frozenset[int] | set[int] = frozenset(),
+    settled: set[int],
 ) -> None:
-    """Insert unknown people and take over new names; ``None`` marks an id about which nothing is known.
-
-    People in ``settled`` are inserted when missing, but keep the name they have.
-    """
-    if not people:
-        return
     stored = {row[0]: row[1:] for row in cursor.execute(_USERS, (ids_json(people),))}
     new: list[tuple[object, ...]] = []
     for user_id, person in people.items():
@@ -97,15 +163,10 @@ def _update_user(
         log.add("users", user_id, now, before, after)
 
 
-def save_contexts(
+def _save_contexts(
     cursor: sqlite3.Cursor, log: RevisionLog, names: Mapping[str, str | None], now: str, *, rename: bool
 ) -> None:
-    """Insert the contexts an answer names. A name given with a conversation never outranks the course list's.
-
-    ``rename`` tells whether a differing name is news (a whole answer) or may be an older one (a list row).
-    """
-    if not names:
-        return
+    # A name given with a conversation never outranks the course list's (which gives a course code, too).
     stored = {row[0]: row[1:] for row in cursor.execute(_CONTEXTS, (to_json(list(names)),))}
     for code, name in names.items():
         known = stored.get(code)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from canvas_archive.model import Conversation, Message
@@ -62,15 +63,28 @@ def context_parts(code: str) -> tuple[str, int | None]:
     return match[1], int(match[2])
 
 
-def walk_messages(messages: Sequence[Message]) -> Iterator[Message]:
-    """Yield messages, then all they forward to any depth; what has no id yet (id 0: queued) is left out.
+def distinct_messages(messages: Sequence[Message]) -> dict[int, Message]:
+    """Return messages and all they forward, to any depth, by id; what has no id yet (0: queued) is left out.
 
     The messages of the thread itself come first, so that they outrank a forwarded copy of the same id.
     """
+    distinct: dict[int, Message] = {}
     level: Sequence[Message] = messages
     while level:
-        yield from (message for message in level if message.id > 0)
-        level = [inner for message in level for inner in message.forwarded_messages]
+        inner: list[Message] = []
+        for message in level:
+            if message.id > 0:
+                distinct.setdefault(message.id, message)
+            if message.forwarded_messages:
+                inner.extend(message.forwarded_messages)
+        level = inner
+    return distinct
+
+
+@lru_cache(maxsize=4096)
+def words_json(words: tuple[str, ...]) -> str:
+    """Write a few words (roles, properties: there are not many different ones) as a JSON list."""
+    return to_json(words)
 
 
 CONTENT_COLUMNS = (
@@ -103,7 +117,7 @@ def content_row(conv: Conversation) -> tuple[object, ...]:
         conv.last_message_at,
         clean(conv.last_authored_message),
         conv.last_authored_message_at,
-        to_json(conv.properties),
+        words_json(conv.properties),
         ids_json(conv.audience),
         conv.avatar_url,
         to_json(conv.extra),
