@@ -166,9 +166,7 @@ def _canvas_conversation(told: dict[str, Any]) -> dict[str, Any]:
         **{name: told[name] for name in same},
         "properties": sorted(told["properties"]),
         "audience": sorted(told["audience"]),
-        "participants": [
-            (p["id"], p["name"], p["full_name"], p["pronouns"]) for p in told["participants"]
-        ],
+        "participants": [(p["id"], p["name"], p["full_name"], p["pronouns"]) for p in told["participants"]],
         "messages": [_canvas_message(message) for message in told["messages"]],
     }
 

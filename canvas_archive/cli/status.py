@@ -168,7 +168,8 @@ def _lines(status: Status) -> list[str]:
         last = status.last_sync
         lines.append(
             f"Last sync      {age(last['finished_at'] or last['started_at'])} "
-            f"({last['mode']}, {last['status']}, {last['requests']:,} requests); last full sweep {age(status.last_full_sync)}"
+            f"({last['mode']}, {last['status']}, {last['requests']:,} requests); "
+            f"last full sweep {age(status.last_full_sync)}"
         )
         if last["error"]:
             lines.append(f"               {printable(last['error'])}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urljoin
 
+from canvas_archive.canvas import FileHostUnreachable, FileTooLarge
 from canvas_archive.errors import ApiError, BadRequest, MalformedAnswer, NotFound, NotPermitted
 from canvas_archive.store.blobs import BlobWriter
 
@@ -134,13 +135,15 @@ class Files:
                 return FileResult("refused", error="locked on Canvas")
             try:
                 digest, size = self._download(task, urljoin(self._client.base_url + "/", url))
+            except FileTooLarge as error:
+                return FileResult("refused", error=str(error), url=fresh_url)
             except NotFound:
                 complaint = "gone"
             except _Unusable as error:
                 complaint = str(error)
             except (NotPermitted, BadRequest) as error:
                 complaint = f"refused: {error}"
-            except (ApiError, MalformedAnswer) as error:
+            except (ApiError, MalformedAnswer, FileHostUnreachable) as error:
                 complaint = str(error)
             else:
                 return FileResult("stored", sha256=digest, size=size, url=fresh_url)
@@ -174,6 +177,9 @@ class Files:
             limit = self._max_bytes
             try:
                 answer = self._client.download(url, sink, offset=sink.size, max_bytes=limit)
+            except FileTooLarge:
+                sink.discard()
+                raise
             except MalformedAnswer as error:
                 sink.discard()
                 raise _Unusable(str(error)) from None
