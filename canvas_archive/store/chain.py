@@ -1,10 +1,11 @@
 """Tamper-evidence: a hash chain over what an archive says happened to it.
 
-``evidence_chain`` holds one record per finished sync run, per revision, and per state an edit was seen
-in. Each record carries the digest of its row and the hash of the record before it, so a row changed,
-removed or slipped in later is found, and the first bad one can be named. The table is append-only by
-trigger. Whoever can rewrite the whole file can rewrite the whole chain: what anchors it is its head,
-written into ``custody.json`` of every bag that left the house.
+``evidence_chain`` holds one record per finished sync run, per revision, per state an edit was seen in,
+and per block of seals (``seals.py``: the digests of the messages themselves). Each record carries the
+digest of its row and the hash of the record before it, so a row changed, removed or slipped in later is
+found, and the first bad one can be named. The table is append-only by trigger. Whoever can rewrite the
+whole file can rewrite the whole chain: what anchors it is its head, written into ``custody.json`` of
+every bag that left the house.
 
 SQLite has no SHA-256 in triggers, so ``extend_chain`` runs at the end of every sync and push. What happens
 between two runs (an edit made, changed and taken back) is journalled by the tables themselves.
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from canvas_archive.clock import SYSTEM, Clock, iso
+from canvas_archive.store.seals import Block, block_digests, seal_new
 
 GENESIS = "0" * 64
 """What the first record names as the one before it."""
@@ -37,11 +39,7 @@ SELECT * FROM sync_runs r WHERE finished_at IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM evidence_chain WHERE source = 'sync_runs' AND row_key = r.id)
 ORDER BY id
 """
-_NEW_REVISIONS = """
-SELECT * FROM revisions
-WHERE revision > coalesce((SELECT max(row_key) FROM evidence_chain WHERE source = 'revisions'), 0)
-ORDER BY revision
-"""
+_NEW_REVISIONS = "SELECT * FROM revisions WHERE revision > ? ORDER BY revision LIMIT 1000"
 _MOVED_EDITS = """
 SELECT e.*, l.digest AS chained_digest FROM edits e
 LEFT JOIN evidence_chain l ON l.seq =
@@ -101,17 +99,34 @@ def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
 
 
 def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
-    # Read whole before anything is appended: a statement must not see its own insertions. Revisions can
-    # be many after a long run, so they come last and in order of their key, which appending cannot move.
+    # Read whole before anything is appended: a statement must not see its own insertions. Revisions and
+    # messages can be many after a long run, so these come in portions.
     for row in reader.execute(_NEW_RUNS).fetchall():
         yield "sync_runs", row["id"], row["status"], row
     for row in reader.execute(_MOVED_EDITS).fetchall():
         before = row.pop("chained_digest")
         if _sha256(canonical(row)) != before:
             yield "edits", row["id"], row["state"], row
-    # The bound in the query is computed once, at its first step.
-    for row in reader.execute(_NEW_REVISIONS).fetchall():
-        yield "revisions", row["revision"], None, row
+    last = _last_revision(reader.connection)
+    while rows := reader.execute(_NEW_REVISIONS, (last,)).fetchall():
+        for row in rows:
+            yield "revisions", row["revision"], None, row
+        last = rows[-1]["revision"]
+    block = seal_new(reader.connection)
+    if block is not None:
+        yield "seals", block.number, None, _block_row(block)
+
+
+def _block_row(block: Block) -> dict[str, object]:
+    return {"block": block.number, "digest": block.digest, "revision": block.revision, **block.counts}
+
+
+def _last_revision(db: sqlite3.Connection) -> int:
+    row = db.execute(
+        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'revisions'"
+    ).fetchone()
+    last: int = row[0]
+    return last
 
 
 def check_chain(db: sqlite3.Connection, *, expected_head: str | None = None) -> list[ChainFault]:
@@ -122,6 +137,7 @@ def check_chain(db: sqlite3.Connection, *, expected_head: str | None = None) -> 
     faults = list(_broken_links(db, expected_head))
     faults += _changed_rows(db)
     faults += _missing_rows(db)
+    faults += _broken_blocks(db)
     return faults
 
 
@@ -209,7 +225,7 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
             ),
         ):
             yield ChainFault(source, gone, "the row was recorded and is gone")
-    # Revisions are numbered without gaps, so an old number without a record was slipped in.
+    # Revisions are recorded in order, so an old number without a record was slipped in.
     for (added,) in map(
         tuple,
         db.execute(
@@ -220,6 +236,18 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
         ),
     ):
         yield ChainFault("revisions", added, "the row was added among recorded ones")
+
+
+def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
+    recorded: dict[int, str] = {
+        row[0]: json.loads(row[1])["digest"]
+        for row in db.execute("SELECT row_key, content FROM evidence_chain WHERE source = 'seals'")
+    }
+    for number, digest in block_digests(db):
+        if recorded.pop(number, None) != digest:
+            yield ChainFault("seals", number, "the seals of this block are not the recorded ones")
+    for number in recorded:
+        yield ChainFault("seals", number, "the seals of this block are gone")
 
 
 def canonical(row: dict[str, object]) -> str:

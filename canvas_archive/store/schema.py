@@ -230,7 +230,7 @@ CREATE TABLE index_queue (
 CREATE TABLE evidence_chain (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   at TEXT NOT NULL,
-  source TEXT NOT NULL CHECK (source IN ('sync_runs', 'edits', 'revisions')),
+  source TEXT NOT NULL CHECK (source IN ('sync_runs', 'edits', 'revisions', 'seals')),
   row_key INTEGER NOT NULL,
   state TEXT,
   content TEXT CHECK (content IS NULL OR json_valid(content)),
@@ -238,6 +238,21 @@ CREATE TABLE evidence_chain (
   previous TEXT NOT NULL,
   chain TEXT NOT NULL UNIQUE CHECK (length(chain) = 64)
 ) STRICT;
+
+CREATE TABLE seals (
+  kind TEXT NOT NULL,
+  key INTEGER NOT NULL,
+  block INTEGER NOT NULL,
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  revision INTEGER NOT NULL,
+  PRIMARY KEY (kind, key, block)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE seal_queue (
+  kind TEXT NOT NULL,
+  key INTEGER NOT NULL,
+  PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
 """
 
 INDEXES = """
@@ -339,6 +354,22 @@ CREATE TRIGGER evidence_chain_kept BEFORE DELETE ON evidence_chain
 BEGIN SELECT RAISE(ABORT, 'evidence_chain is append-only'); END;
 CREATE TRIGGER evidence_chain_fixed BEFORE UPDATE ON evidence_chain
 BEGIN SELECT RAISE(ABORT, 'evidence_chain is append-only'); END;
+CREATE TRIGGER seals_kept BEFORE DELETE ON seals
+BEGIN SELECT RAISE(ABORT, 'seals is append-only'); END;
+CREATE TRIGGER seals_fixed BEFORE UPDATE ON seals
+BEGIN SELECT RAISE(ABORT, 'seals is append-only'); END;
+
+CREATE TRIGGER seal_message AFTER INSERT ON messages
+BEGIN INSERT OR IGNORE INTO seal_queue VALUES ('messages', NEW.id); END;
+CREATE TRIGGER seal_conversation AFTER INSERT ON conversations
+BEGIN INSERT OR IGNORE INTO seal_queue VALUES ('conversations', NEW.id); END;
+CREATE TRIGGER seal_user AFTER INSERT ON users
+BEGIN INSERT OR IGNORE INTO seal_queue VALUES ('users', NEW.id); END;
+CREATE TRIGGER seal_attachment_new AFTER INSERT ON attachments
+BEGIN INSERT OR IGNORE INTO seal_queue VALUES ('attachments', NEW.id); END;
+CREATE TRIGGER seal_attachment_stored AFTER UPDATE OF sha256, stored_size ON attachments
+WHEN NEW.sha256 IS NOT OLD.sha256 OR NEW.stored_size IS NOT OLD.stored_size
+BEGIN INSERT OR IGNORE INTO seal_queue VALUES ('attachments', NEW.id); END;
 
 CREATE TRIGGER index_message_new AFTER INSERT ON messages
 WHEN NEW.conversation_id IS NOT NULL

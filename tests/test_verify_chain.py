@@ -1,0 +1,230 @@
+"""The hash chain and the seals: what Canvas changes is lawful, what anybody else changes is found."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from canvas_archive.model import Attachment, Conversation, Message, Participant
+from canvas_archive.store import Archive, transaction
+from canvas_archive.store.chain import GENESIS, chain_head, check_chain, extend_chain
+from canvas_archive.store.ingest import Ingest
+from canvas_archive.store.runs import finish_run, start_run
+from canvas_archive.store.seals import check_seals
+from tests.export_support import OWNER, FixedClock
+
+CLOCK = FixedClock()
+MESSAGE = Message(
+    10, 1, "2026-03-01T10:00:00Z", "The first text", participating_user_ids=(1, OWNER),
+    attachments=(Attachment(5, "a.pdf", "a.pdf", "application/pdf", 3),),
+)  # fmt: skip
+CONVERSATION = Conversation(
+    100, "unread", subject="Hello", message_count=1, last_message_at="2026-03-01T10:00:00Z",
+    participants=(Participant(1, "Ann"), Participant(OWNER, "Olivia")), messages=(MESSAGE,),
+)  # fmt: skip
+
+
+def sync(archive: Archive, *conversations: Conversation) -> int:
+    """Save what a run would, and close the run the way a sync does."""
+    with transaction(archive.db):
+        run = start_run(archive.db, "full", CLOCK)
+        ingest = Ingest(archive.db, CLOCK, run)
+        for conversation in conversations:
+            ingest.save_conversation(conversation)
+        finish_run(archive.db, run, "ok", True, 1, 1, {}, None, clock=CLOCK)
+        return extend_chain(archive.db, clock=CLOCK)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with Archive.create(
+        tmp_path / "a", base_url="https://school.example.edu", user_id=OWNER, name="Olivia", clock=CLOCK
+    ) as made:
+        sync(made, CONVERSATION)
+        yield made
+
+
+def faults(archive: Archive) -> list[tuple[str, int]]:
+    found = [(fault.source, fault.row_key) for fault in check_chain(archive.db)]
+    return found + [(fault.kind, fault.key) for fault in check_seals(archive.db).faults]
+
+
+def tamper(archive: Archive, *statements: str) -> None:
+    """Change rows the way somebody does who knows how to get around triggers."""
+    triggers = archive.db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    archive.db.execute("PRAGMA foreign_keys = OFF")
+    for (name,) in map(tuple, triggers):
+        archive.db.execute(f'DROP TRIGGER "{name}"')
+    for statement in statements:
+        archive.db.execute(statement)
+
+
+def test_everything_canvas_does_is_lawful(archive: Archive) -> None:
+    assert faults(archive) == []
+    edited = dataclasses.replace(MESSAGE, body="Another text")
+    reply = Message(11, OWNER, "2026-03-02T10:00:00Z", "A reply", participating_user_ids=(1,))
+    renamed = dataclasses.replace(
+        CONVERSATION,
+        subject="Changed",
+        message_count=2,
+        participants=(Participant(1, "Anna"), Participant(OWNER, "Olivia")),
+        messages=(reply, edited),
+    )
+    sync(archive, renamed)
+    assert faults(archive) == []
+    with transaction(archive.db):
+        Ingest(archive.db, CLOCK).save_attachment_state(5, "stored", sha256="ab" * 32, stored_size=3)
+    assert faults(archive) == []
+    sync(archive, dataclasses.replace(renamed, messages=(edited,)))
+    assert faults(archive) == []
+
+
+def test_before_the_next_run_seals_it_a_lawful_change_is_no_fault(archive: Archive) -> None:
+    with transaction(archive.db):
+        Ingest(archive.db, CLOCK).save_conversation(
+            dataclasses.replace(CONVERSATION, messages=(dataclasses.replace(MESSAGE, body="Changed"),))
+        )
+    assert faults(archive) == []
+
+
+def test_a_second_call_finds_nothing_new(archive: Archive) -> None:
+    head = chain_head(archive.db)
+    assert head.seq > 0
+    with transaction(archive.db):
+        assert extend_chain(archive.db, clock=CLOCK) == 0
+    assert chain_head(archive.db) == head
+
+
+def test_an_empty_archive_has_an_empty_chain(tmp_path: Path) -> None:
+    with Archive.create(
+        tmp_path / "b", base_url="https://school.example.edu", user_id=OWNER, name="O", clock=CLOCK
+    ) as made:
+        assert chain_head(made.db).chain == GENESIS
+        assert check_chain(made.db) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "bad"),
+    [
+        ("UPDATE messages SET body = 'The first tex_' WHERE id = 10", ("messages", 10)),
+        ("UPDATE messages SET created_at = '2020-01-01T00:00:00Z' WHERE id = 10", ("messages", 10)),
+        ("UPDATE messages SET author_id = 7 WHERE id = 10", ("messages", 10)),
+        ("UPDATE users SET name = 'Somebody' WHERE id = 1", ("users", 1)),
+        ("UPDATE conversations SET subject = 'Other' WHERE id = 100", ("conversations", 100)),
+        ("UPDATE attachments SET display_name = 'b' WHERE id = 5", ("attachments", 5)),
+        ("DELETE FROM messages WHERE id = 10", ("messages", 10)),
+        (
+            "INSERT INTO messages (id, conversation_id, author_id, created_at, body, first_seen_at) "
+            "VALUES (12, 100, 1, '2026-03-01T10:00:00Z', 'forged', '')",
+            ("messages", 12),
+        ),
+        ("UPDATE sync_runs SET requests = 99", ("sync_runs", 1)),
+        ("DELETE FROM sync_runs WHERE id = 1", ("sync_runs", 1)),
+        ("UPDATE seals SET digest = zeroblob(32) WHERE kind = 'messages'", ("messages", 10)),
+        ("UPDATE seals SET digest = zeroblob(32) WHERE kind = 'messages'", ("seals", 1)),
+        ("DELETE FROM seals", ("seals", 1)),
+    ],
+)  # fmt: skip
+def test_tampering_is_found_and_the_row_named(archive: Archive, statement: str, bad: tuple[str, int]) -> None:
+    tamper(archive, statement)
+    assert bad in faults(archive)
+
+
+def test_a_plain_update_sealed_by_the_next_run_is_still_found(archive: Archive) -> None:
+    archive.db.execute("UPDATE messages SET body = 'quietly changed' WHERE id = 10")
+    sync(archive)
+    assert ("messages", 10) in faults(archive)
+
+
+def test_a_new_seal_without_a_revision_is_found(archive: Archive) -> None:
+    archive.db.execute("UPDATE messages SET body = 'quietly changed' WHERE id = 10")
+    archive.db.execute("INSERT INTO seal_queue VALUES ('messages', 10)")
+    sync(archive)
+    assert ("messages", 10) in faults(archive)
+
+
+def edit_then_push(archive: Archive) -> None:
+    archive.db.execute("UPDATE conversations SET starred = 1 WHERE id = 100")
+    sync(archive)
+    archive.db.execute("UPDATE edits SET state = 'pushed', settled_at = '2026-03-09T15:00:00Z'")
+    archive.db.execute("UPDATE conversations SET remote_starred = 1 WHERE id = 100")
+    sync(archive)
+
+
+def test_the_life_of_an_edit_is_lawful(archive: Archive) -> None:
+    edit_then_push(archive)
+    assert faults(archive) == []
+    archive.db.execute("UPDATE edits SET state = 'reverted'")
+    sync(archive)
+    assert faults(archive) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE edits SET value = '0'",
+        "UPDATE edits SET state = 'discarded'",
+        "UPDATE edits SET detail = 'it was not me'",
+        "UPDATE edits SET conversation_id = 101",
+        "DELETE FROM edits",
+    ],
+)
+def test_a_settled_edit_cannot_be_changed(archive: Archive, statement: str) -> None:
+    edit_then_push(archive)
+    tamper(archive, statement)
+    assert ("edits", 1) in faults(archive)
+
+
+def test_a_changed_edit_is_found_even_after_the_next_run(archive: Archive) -> None:
+    edit_then_push(archive)
+    archive.db.execute("UPDATE edits SET state = 'discarded'")
+    sync(archive)
+    assert ("edits", 1) in faults(archive)
+
+
+@pytest.mark.parametrize(
+    ("statement", "bad"),
+    [
+        ("UPDATE revisions SET after = '{}' WHERE revision = 1", 1),
+        ("DELETE FROM revisions WHERE revision = 1", 1),
+        ("DELETE FROM evidence_chain WHERE source = 'revisions' AND row_key = 1", 1),
+    ],
+)
+def test_a_revision_cannot_be_changed(archive: Archive, statement: str, bad: int) -> None:
+    sync(
+        archive,
+        dataclasses.replace(CONVERSATION, messages=(dataclasses.replace(MESSAGE, body="Changed"),)),
+        dataclasses.replace(CONVERSATION, subject="Also", messages=(MESSAGE,)),
+    )
+    tamper(archive, statement)
+    assert ("revisions", bad) in faults(archive)
+
+
+def test_the_first_bad_row_comes_first(archive: Archive) -> None:
+    sync(archive)
+    sync(archive)
+    tamper(
+        archive, "UPDATE evidence_chain SET digest = replace(digest, substr(digest, 1, 1), 'x') WHERE seq = 2"
+    )
+    first = check_chain(archive.db)[0]
+    assert "record 2" in first.sentence
+
+
+def test_a_head_noted_earlier_must_still_be_there(archive: Archive) -> None:
+    noted = chain_head(archive.db).chain
+    sync(archive)
+    assert check_chain(archive.db, expected_head=noted) == []
+    assert [fault.source for fault in check_chain(archive.db, expected_head="f" * 64)] == ["evidence_chain"]
+
+
+@pytest.mark.parametrize("table", ["evidence_chain", "seals"])
+def test_the_tables_are_append_only(archive: Archive, table: str) -> None:
+    column = "digest"
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        archive.db.execute(f"UPDATE {table} SET {column} = {column}")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        archive.db.execute(f"DELETE FROM {table}")
