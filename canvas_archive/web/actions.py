@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, cast
 
+from canvas_archive.errors import ArchiveError
+
 SERVICE = "canvas_archive.sync.service"
 ASK_AGAIN_SECONDS = 30.0
 
@@ -47,7 +49,10 @@ def token_available(folder: Path) -> bool:
     if known is not None and now - known[0] < ASK_AGAIN_SECONDS:
         return known[1]
     found = service()
-    answer = found is not None and found.token_available(folder)
+    try:
+        answer = found is not None and found.token_available(folder)
+    except ArchiveError:
+        answer = False  # a bare database without its folder: readable, but bound to no Canvas
     _tokens[folder] = (now, answer)
     return answer
 

@@ -25,7 +25,7 @@ MONTHS = (
     "December",
 )
 
-_MONTH = re.compile(r"((?:19|20|21)\d\d)-(0[1-9]|1[0-2])")
+_PERIOD = re.compile(r"(?P<year>(?:19|20|21)[0-9]{2})(?:-(?P<month>0[1-9]|1[0-2]))?")
 
 
 def zone_named(name: str | None) -> tzinfo | None:
@@ -59,6 +59,12 @@ class Dates:
     def today(self) -> date:
         """Return the reader's date."""
         return self.now.astimezone(self.zone).date()
+
+    @property
+    def offset(self) -> int:
+        """Return how many minutes the reader's clock is ahead of UTC now."""
+        ahead = self.now.astimezone(self.zone).utcoffset()
+        return int(ahead.total_seconds() // 60) if ahead else 0
 
     def short(self, text: str | None) -> str:
         """Return ``08:14`` today, ``Fri`` this week, ``15 Nov`` this year, else ``15 Nov 2025``."""
@@ -127,17 +133,25 @@ class Dates:
         # A time without a zone counts as this machine's, which is what ``None`` stands for.
         return iso(datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(self.zone))
 
-    def month(self, key: str) -> tuple[str, str] | None:
-        """Return first and next-after-last moment of a month such as ``2026-03``; ``None`` if it is none."""
-        match = _MONTH.fullmatch(key)
+    def period(self, key: str) -> tuple[str, str] | None:
+        """Return the first moment of a month (``2026-03``) or year (``2026``) and of what follows it.
+
+        ``None`` for anything else.
+        """
+        match = _PERIOD.fullmatch(key)
         if match is None:
             return None
-        first = date(int(match[1]), int(match[2]), 1)
+        year = int(match["year"])
+        if match["month"] is None:
+            return self.midnight(date(year, 1, 1)), self.midnight(date(year + 1, 1, 1))
+        first = date(year, int(match["month"]), 1)
         return self.midnight(first), self.midnight((first + timedelta(days=32)).replace(day=1))
 
     @staticmethod
-    def month_name(key: str, *, short: bool = False) -> str:
-        """Return ``March 2026`` (or ``Mar 2026``) for ``2026-03``."""
-        year, month = key.split("-")
+    def period_name(key: str, *, short: bool = False) -> str:
+        """Return ``March 2026`` (or ``Mar 2026``) for ``2026-03``, and a year as it is."""
+        year, _, month = key.partition("-")
+        if not month:
+            return year
         name = MONTHS[int(month) - 1]
         return f"{name[:3] if short else name} {year}"

@@ -120,11 +120,14 @@ WITH_BUSY_PERSON = (
 )
 """For someone in thousands of conversations: walk them by date instead of sorting them all."""
 
-MONTH_SOURCE = """(SELECT conversation_id, max(created_at) AS at FROM messages
+PERIOD_SOURCE = """(SELECT conversation_id, max(created_at) AS at FROM messages
   WHERE created_at >= :start AND created_at < :end AND conversation_id IS NOT NULL
   GROUP BY conversation_id) h CROSS JOIN conversations c"""
-MONTH_WHERE = "c.id = h.conversation_id"
+PERIOD_WHERE = "c.id = h.conversation_id"
 
+PERIOD_IN_COURSE = f"{PERIOD_WHERE} AND {IN_COURSE}"
+PERIOD_WITH_PERSON = f"{PERIOD_WHERE} AND {WITH_BUSY_PERSON}"
+COUNT_PERIOD = f"SELECT count(*) FROM {PERIOD_SOURCE} WHERE {PERIOD_WHERE}"  # noqa: S608 (constants)
 COUNT_COURSE = "SELECT count(*) FROM conversations c WHERE c.context_code = :code"
 COUNT_PERSON = "SELECT count(*) FROM conversation_participants WHERE user_id = :person"
 
@@ -138,30 +141,28 @@ ORDER BY p.conversation_id, p.position
 PERSON = "SELECT id, coalesce(name, 'User ' || id) AS name, full_name, pronouns FROM users WHERE id = :person"
 PERSON_WROTE = "SELECT count(*) AS n, min(created_at) AS first, max(created_at) AS last FROM messages WHERE author_id = :person"
 
-MONTHS_FROM_PERSON = """
-SELECT value AS month, (SELECT count(*) FROM messages
-  WHERE author_id = :person AND created_at >= json_extract(m.value, '$[0]') AND created_at < json_extract(m.value, '$[1]')) AS n
-FROM json_each(:months) m
-"""
 TO_PERSON = """
 SELECT m.created_at FROM conversation_participants p
 JOIN messages m ON m.conversation_id = p.conversation_id
 WHERE p.user_id = :person AND m.author_id = :owner
 """
-SENT_TIMES = "SELECT created_at FROM messages WHERE author_id = :person"
-
-SPAN = "SELECT min(created_at) AS first, max(created_at) AS last FROM messages"
-MONTHS_ALL = """
-SELECT
-  (SELECT count(*) FROM messages WHERE created_at >= json_extract(m.value, '$[0]') AND created_at < json_extract(m.value, '$[1]')) AS n,
-  (SELECT count(*) FROM messages WHERE author_id = :owner AND created_at >= json_extract(m.value, '$[0]')
-     AND created_at < json_extract(m.value, '$[1]')) AS sent
-FROM json_each(:months) m ORDER BY m.key
-"""
 COURSE_TIMES = """
 SELECT m.created_at, m.author_id = :owner AS mine
 FROM conversations c JOIN messages m ON m.conversation_id = c.id WHERE c.context_code = :code
 """
+
+SPAN = "SELECT (SELECT min(created_at) FROM messages) AS first, (SELECT max(created_at) FROM messages) AS last"
+PERIODS_ALL = """
+SELECT (SELECT count(*) FROM messages
+        WHERE created_at >= json_extract(p.value, '$[0]') AND created_at < json_extract(p.value, '$[1]')) AS n
+FROM json_each(:periods) p ORDER BY p.key
+"""
+PERIODS_BY = """
+SELECT (SELECT count(*) FROM messages WHERE author_id = :person
+          AND created_at >= json_extract(p.value, '$[0]') AND created_at < json_extract(p.value, '$[1]')) AS n
+FROM json_each(:periods) p ORDER BY p.key
+"""
+"""Counts per period come from ranges of covering indexes: no body is read."""
 
 TOP_PEOPLE = """
 SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, t.n
@@ -192,44 +193,18 @@ WHERE u.id <> :owner
 ORDER BY coalesce(t.n, 0) DESC, u.id LIMIT :limit
 """
 
-CONVERSATION = "SELECT * FROM conversations WHERE id = :id"
-MESSAGES = """
-SELECT m.id, m.author_id, m.created_at, m.body, m.generated, m.removed_at, m.first_seen_at,
-       coalesce(u.name, 'User ' || u.id) AS name, u.pronouns
-FROM messages m JOIN users u ON u.id = m.author_id
-WHERE m.conversation_id = :id ORDER BY m.created_at, m.id
+COUNT_PEOPLE = """
+SELECT count(*) FROM users u WHERE u.id <> :owner
+  AND (:like IS NULL OR u.name LIKE :like ESCAPE '\\' OR u.full_name LIKE :like ESCAPE '\\')
 """
-FORWARDED = """
-WITH RECURSIVE tree(parent, child, position, depth) AS (
-  SELECT f.message_id, f.forwarded_message_id, f.position, 1
-  FROM forwarded_messages f JOIN messages m ON m.id = f.message_id WHERE m.conversation_id = :id
-  UNION
-  SELECT f.message_id, f.forwarded_message_id, f.position, tree.depth + 1
-  FROM tree JOIN forwarded_messages f ON f.message_id = tree.child WHERE tree.depth < 20
-)
-SELECT DISTINCT tree.parent, m.id, m.author_id, m.created_at, m.body, m.generated, m.removed_at, m.first_seen_at,
-       coalesce(u.name, 'User ' || u.id) AS name, u.pronouns, m.conversation_id
-FROM tree JOIN messages m ON m.id = tree.child JOIN users u ON u.id = m.author_id
-ORDER BY tree.parent, tree.position, m.id
+
+CONVERSATION = """
+SELECT first_seen_at, fetched_at, last_message_at, last_authored_message_at, latest_at
+FROM conversations WHERE id = :id
 """
-ATTACHMENTS_OF = """
-SELECT x.message_id, a.id, a.display_name, a.filename, a.content_type, a.size, a.stored_size, a.state, a.error,
-       a.sha256, a.fetched_at
-FROM message_attachments x JOIN attachments a ON a.id = x.attachment_id
-WHERE x.message_id IN (SELECT value FROM json_each(:ids)) ORDER BY x.message_id, x.position
-"""
-MEDIA_OF = """
-SELECT * FROM media_comments WHERE message_id IN (SELECT value FROM json_each(:ids)) ORDER BY message_id, media_id
-"""
-RECIPIENTS_OF = """
-SELECT r.message_id, u.id, coalesce(u.name, 'User ' || u.id) AS name
-FROM message_recipients r JOIN users u ON u.id = r.user_id
-WHERE r.message_id IN (SELECT value FROM json_each(:ids)) ORDER BY r.message_id, u.name
-"""
-PARTICIPANTS = """
-SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, u.full_name, u.pronouns
-FROM conversation_participants p JOIN users u ON u.id = p.user_id
-WHERE p.conversation_id = :id ORDER BY p.position
+HOMES_OF = """
+SELECT id, conversation_id FROM messages
+WHERE id IN (SELECT value FROM json_each(:ids)) AND conversation_id IS NOT NULL
 """
 EDITS_OF = """
 SELECT id, field, base_value, value, made_at, origin, state, settled_at, detail FROM edits
@@ -253,14 +228,9 @@ WHERE e.state <> 'pending' AND (:conflicts = 0 OR e.state IN ('conflict', 'rever
 ORDER BY e.id DESC LIMIT :limit
 """
 
-TOTALS = """
-SELECT (SELECT count(*) FROM conversations) AS conversations, (SELECT count(*) FROM messages) AS messages,
-       (SELECT count(*) FROM users) AS people, (SELECT count(*) FROM attachments) AS attachments,
-       (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone
-"""
-ATTACHMENT_STATES = """
-SELECT state, count(*) AS n, coalesce(sum(coalesce(stored_size, size)), 0) AS bytes FROM attachments
-GROUP BY state ORDER BY n DESC
+STORED_BYTES = """
+SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachments
+  WHERE sha256 IS NOT NULL GROUP BY sha256)
 """
 SYNC_RUNS = "SELECT * FROM sync_runs ORDER BY id DESC LIMIT :limit"
 PROBLEMS = "SELECT kind, item_id, error, attempts, first_at, last_at FROM problems ORDER BY last_at DESC LIMIT :limit"

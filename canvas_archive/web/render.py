@@ -107,12 +107,11 @@ def filesize(size: int | None) -> str:
     """Return bytes as people read them: ``931 kB``, ``3.7 MB``; empty when unknown."""
     if size is None:
         return ""
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 999.5 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit in ("B", "kB") else f"{amount:.1f} {unit}"
-        amount /= 1000
-    raise AssertionError("unreachable")  # pragma: no cover
+    for unit, scale in (("B", 1), ("kB", 1_000)):
+        if size < 999.5 * scale:
+            return f"{size / scale:.0f} {unit}"
+    unit, scale = ("MB", 1_000_000) if size < 999_500_000 else ("GB", 1_000_000_000)
+    return f"{size / scale:.1f} {unit}"
 
 
 def number(value: int) -> str:

@@ -9,7 +9,7 @@ from datasette import Response, hookimpl
 
 from canvas_archive.web import assets, files, login
 from canvas_archive.web.gate import archives
-from canvas_archive.web.pages import changes, folders, thread
+from canvas_archive.web.pages import changes, courses, edits, folders, people, search, status, thread, timeline
 
 ID = r"(?P<id>[0-9]{1,18})"
 
@@ -34,8 +34,21 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^/mail/c/{ID}$", thread.conversation),
         (r"^/mail/edit$", changes.edit),
         (r"^/mail/undo$", changes.undo),
+        (r"^/mail/search$", search.page),
+        (r"^/mail/search/save$", search.save),
+        (r"^/mail/people$", people.index),
+        (rf"^/mail/people/{ID}$", people.person),
+        (r"^/mail/courses$", courses.index),
+        (r"^/mail/courses/(?P<code>[A-Za-z0-9_]{1,80})$", courses.course),
+        (r"^/mail/timeline$", timeline.timeline),
+        (r"^/mail/edits$", edits.journal),
+        (r"^/mail/edits/discard$", edits.discard),
+        (r"^/mail/status$", status.status),
+        (r"^/mail/status/sync$", status.sync),
+        (r"^/mail/status/push$", status.push),
         (rf"^/mail/files/{ID}(?:/[^/]*)?$", files.attachment),
         (r"^/mail/media/(?P<message>[0-9]{1,18})/(?P<media>[^/]{1,200})$", files.recording),
         (r"^/mail(?:/(?P<folder>[a-z]+))?$", folders.folder),
+        (r"^/mail/.*$", folders.nowhere),
     ]
     return ([(r"^/$", home)] if len(found) == 1 else []) + pages

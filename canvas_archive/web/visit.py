@@ -11,13 +11,14 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl
 
 from datasette import NotFound, Response
 from datasette.utils import sqlite_timelimit
 
 from canvas_archive.clock import SYSTEM
-from canvas_archive.errors import ArchiveError
-from canvas_archive.web import actions, login
+from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.web import login
 from canvas_archive.web.dates import Dates, zone_named
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.gate import PLUGIN, Archive, gate, may_edit
@@ -30,6 +31,8 @@ Build: TypeAlias = "Callable[[sqlite3.Connection, Frame], Context]"
 View: TypeAlias = Callable[["Visit"], Awaitable[Any]]
 
 ZONE_COOKIE = "canvas_archive_zone"
+MOST_FIELDS = 2000
+MOST_BYTES = 200_000
 CALM = {"Cache-Control": "private, no-store"}
 
 
@@ -61,6 +64,11 @@ class Visit:
     def wants_json(self) -> bool:
         """Tell whether the page's script asks, rather than a plain form."""
         return "application/json" in self.request.headers.get("accept", "")
+
+    @property
+    def accepts_html(self) -> bool:
+        """Tell whether a browser without our script asks, which wants a page."""
+        return "text/html" in self.request.headers.get("accept", "")
 
     @property
     def here(self) -> str:
@@ -116,6 +124,7 @@ class Visit:
                 "visit": self,
                 "frame": frame,
                 "dates": self.dates,
+                "offset": self.dates.offset,
                 "active": active,
                 "can_edit": self.can_edit,
                 "token": self.form_token,
@@ -123,7 +132,6 @@ class Visit:
                 "tables": self.datasette.urls.database(self.archive.name),
                 "database": self.archive.name,
                 "notice": notice_of(self.datasette, self.argument("done", 64)),
-                "can_sync": self.can_edit and actions.token_available(self.archive.folder),
                 **context,
             },
         )
@@ -188,7 +196,7 @@ async def _posted(function: View, visit: Visit) -> Any:
         return await visit.message(
             "Sign in first", "Open the link that the terminal printed, then try again. Nothing was changed.", 403
         )
-    visit.request.scope["canvas_archive_form"] = form = Form(await visit.request.post_body())
+    visit.request.scope["canvas_archive_form"] = form = Form(await _body(visit.request))
     if not login.form_is_ours(visit.datasette, visit.request, form.one("csrf")):
         return await visit.message(
             "This page was out of date",
@@ -198,13 +206,31 @@ async def _posted(function: View, visit: Visit) -> Any:
     return await function(visit)
 
 
+async def _body(request: Any) -> bytes:
+    """Read a form's body, but not an endless one."""
+    body = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise BadInput("The form did not arrive whole.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MOST_BYTES:
+            raise BadInput("That form is too large.")
+    return body
+
+
 class Form:
     """The fields of a posted form; a name may come several times."""
 
     def __init__(self, body: bytes) -> None:
-        from urllib.parse import parse_qsl
-
-        self.pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=5000)
+        try:
+            self.pairs = parse_qsl(
+                body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS
+            )
+        except ValueError:
+            raise BadInput(f"A form may have {MOST_FIELDS} fields at most.") from None
 
     def one(self, name: str) -> str:
         """Return the first value of that name, or nothing."""

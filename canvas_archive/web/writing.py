@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from canvas_archive.errors import ArchiveLocked, BadInput
+from canvas_archive.store.edits import EditOutcome, discard_edits, record_edit
 from canvas_archive.web.undo import Change
 
 T = TypeVar("T")
 
 BUSY_SECONDS = 8.0
+ORIGIN = "web"
 AT_ONCE = 500
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -43,16 +45,10 @@ DONE = {
 }
 
 _READ = {
-    "starred": "SELECT CAST(starred AS TEXT), private FROM conversations WHERE id = ?",
-    "workflow_state": "SELECT workflow_state, private FROM conversations WHERE id = ?",
-    "subscribed": "SELECT CAST(subscribed AS TEXT), private FROM conversations WHERE id = ?",
+    "starred": "SELECT CAST(starred AS TEXT) FROM conversations WHERE id = ?",
+    "workflow_state": "SELECT workflow_state FROM conversations WHERE id = ?",
+    "subscribed": "SELECT CAST(subscribed AS TEXT) FROM conversations WHERE id = ?",
 }
-_WRITE = {
-    "starred": "UPDATE conversations SET starred = CAST(? AS INTEGER) WHERE id = ?",
-    "workflow_state": "UPDATE conversations SET workflow_state = ? WHERE id = ?",
-    "subscribed": "UPDATE conversations SET subscribed = CAST(? AS INTEGER) WHERE id = ?",
-}
-_ORIGIN = "UPDATE edits SET origin = 'web' WHERE conversation_id = ? AND field = ? AND state = 'pending'"
 
 
 def write(path: Path, work: Callable[[sqlite3.Connection], T], *, patience: float = BUSY_SECONDS) -> T:
@@ -82,45 +78,32 @@ def write(path: Path, work: Callable[[sqlite3.Connection], T], *, patience: floa
         connection.close()
 
 
-def set_field(connection: sqlite3.Connection, conversation_id: int, field: str, value: str) -> Change | None:
-    """Set one column the way any SQL client would; ``None`` when it already has the value.
-
-    Raises BadInput for a conversation that does not exist, or a subscription that Canvas ignores.
-    """
+def _value(connection: sqlite3.Connection, conversation_id: int, field: str) -> str | None:
     found = connection.execute(_READ[field], (conversation_id,)).fetchone()
-    if found is None:
-        raise BadInput(f"There is no conversation {conversation_id}.")
-    before, private = found
-    if before == value:
-        return None
-    if field == "subscribed" and private:
-        raise BadInput("A private conversation has no subscription: Canvas would ignore it.")
-    connection.execute(_WRITE[field], (value, conversation_id))
-    connection.execute(_ORIGIN, (conversation_id, field))
-    return Change(conversation_id, field, before, value)
+    return None if found is None else str(found[0])
 
 
 def apply(path: Path, verb: str, ids: Iterable[int]) -> tuple[Change, ...]:
-    """Do what a button says to some conversations, all or none; return what really changed."""
+    """Do what a button says to some conversations, all or none; return what really changed.
+
+    Raises BadInput for a conversation that is not there or cannot be edited.
+    """
     field, value = VERBS[verb]
 
     def work(connection: sqlite3.Connection) -> tuple[Change, ...]:
-        changes = [
-            set_field(connection, conversation_id, field, value)
-            for conversation_id in ids
-            if verb != "read" or not _is_archived(connection, conversation_id)
-        ]
-        return tuple(change for change in changes if change is not None)
+        changes = []
+        for ident in ids:
+            before = _value(connection, ident, field)
+            if verb == "read" and before == "archived":
+                continue  # it would come back to the inbox, which nobody asked for
+            outcome = record_edit(connection, ident, field, value, ORIGIN)
+            if outcome.refused:
+                raise BadInput(f"Nothing was changed: {outcome.reason}.")
+            if outcome is not EditOutcome.UNCHANGED and before is not None:
+                changes.append(Change(ident, field, before, value))
+        return tuple(changes)
 
     return write(path, work)
-
-
-def _is_archived(connection: sqlite3.Connection, conversation_id: int) -> bool:
-    """Tell whether it is archived: marking that as read would move it back to the inbox."""
-    found = connection.execute(
-        "SELECT workflow_state = 'archived' FROM conversations WHERE id = ?", (conversation_id,)
-    ).fetchone()
-    return bool(found and found[0])
 
 
 def revert(path: Path, changes: Iterable[Change]) -> int:
@@ -129,36 +112,17 @@ def revert(path: Path, changes: Iterable[Change]) -> int:
     def work(connection: sqlite3.Connection) -> int:
         done = 0
         for change in changes:
-            now = connection.execute(_READ[change.field], (change.conversation_id,)).fetchone()
-            if now is not None and now[0] == change.after:
-                set_field(connection, change.conversation_id, change.field, change.before)
-                done += 1
+            if _value(connection, change.conversation_id, change.field) == change.after:
+                outcome = record_edit(connection, change.conversation_id, change.field, change.before, ORIGIN)
+                done += not outcome.refused
         return done
 
     return write(path, work)
 
 
-def discard(path: Path, ids: Iterable[int]) -> int:
-    """Discard pending edits: each column goes back to what Canvas has. Return how many were pending."""
-
-    def work(connection: sqlite3.Connection) -> int:
-        done = 0
-        for edit_id in ids:
-            edit = connection.execute(
-                "SELECT conversation_id, field FROM edits WHERE id = ? AND state = 'pending'", (edit_id,)
-            ).fetchone()
-            if edit is None:
-                continue
-            conversation_id, field = edit
-            remote = connection.execute(
-                f"SELECT CAST(remote_{field} AS TEXT) FROM conversations WHERE id = ?",  # noqa: S608 (CHECKed column name)
-                (conversation_id,),
-            ).fetchone()[0]
-            set_field(connection, conversation_id, field, remote)
-            done += 1
-        return done
-
-    return write(path, work)
+def discard(path: Path, ids: Iterable[int] | None) -> int:
+    """Discard pending edits (``None``: all): the columns go back to what Canvas has. Return how many."""
+    return write(path, lambda connection: discard_edits(connection, ids))
 
 
 def sentence(verb: str, changes: tuple[Change, ...]) -> str:

@@ -39,3 +39,9 @@ async def folder(visit: Visit) -> Any:
         }
 
     return await visit.page("mail/folder.html", build, active=key)
+
+
+@view()
+async def nowhere(visit: Visit) -> Any:
+    """Answer calmly to any other address below ``/mail``."""
+    raise NotFound("There is no such page.")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from datasette import NotFound
 
+from canvas_archive.errors import BadInput
+from canvas_archive.store.reading import read_thread
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.rows import Source
-from canvas_archive.web.threads import Thread, read_thread
+from canvas_archive.web.threads import Letter, every_file, forwarded_ids, letters_of
 from canvas_archive.web.visit import Context, Visit, view
 
 SHOWN_PEOPLE = 12
@@ -58,12 +62,14 @@ def note_of(row: sqlite3.Row) -> EditNote:
     return EditNote(row["state"], f"Canvas took back “{wanted}” after it was sent.")
 
 
-def list_of(argument: str) -> tuple[Back, Source, str]:
+def list_of(argument: str) -> tuple[Back, Source | None, str]:
     """Return the list a conversation was opened from: a folder, a course, a person, or the inbox."""
     kind, _, rest = argument.partition(":")
+    if kind == "search":
+        return Back("Search", f"/mail/search?{urlencode({'q': rest})}"), None, argument
     if kind == "course" and rest:
         return (
-            Back("Course", f"/mail/courses/{rest}"),
+            Back("Course", f"/mail/courses/{quote(rest)}"),
             Source(queries.IN_COURSE, "latest_at", {"code": rest}),
             argument,
         )
@@ -85,20 +91,23 @@ def list_of(argument: str) -> tuple[Back, Source, str]:
 
 
 def neighbour(
-    connection: sqlite3.Connection, source: Source, row: dict[str, Any], *, newer: bool
+    connection: sqlite3.Connection, source: Source | None, ident: int, row: sqlite3.Row, *, newer: bool
 ) -> int | None:
-    """Return the conversation next to this one in a list."""
+    """Return the conversation next to this one in a list; ``None`` at its end, or without a list."""
+    at = row[source.order] if source else None
+    if source is None or at is None:
+        return None
     statement = queries.listing(source.where, source.order, source=source.tables, newer=newer)
-    values = {**source.values, "at": row[source.order] or "", "id": row["id"], "limit": 1}
+    values = {**source.values, "at": at, "id": ident, "limit": 1}
     found = connection.execute(statement, values).fetchone()
     return int(found["id"]) if found else None
 
 
-def span_of(thread: Thread, dates: Dates) -> str:
+def span_of(written: list[Letter], dates: Dates) -> str:
     """Return the days from the first message to the last."""
-    if not thread.letters:
+    if not written:
         return ""
-    first, last = dates.day(thread.letters[0].created_at), dates.day(thread.letters[-1].created_at)
+    first, last = dates.day(written[0].created_at), dates.day(written[-1].created_at)
     return first if first == last else f"{first} to {last}"
 
 
@@ -109,27 +118,34 @@ async def conversation(visit: Visit) -> Any:
     back, source, context = list_of(visit.argument("in", 80))
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        thread = read_thread(connection, ident)
-        if thread is None:
-            raise NotFound(f"There is no conversation {ident} in this archive.")
+        try:
+            thread = read_thread(connection, ident)
+        except BadInput as error:
+            raise NotFound(str(error)) from None
+        row = connection.execute(queries.CONVERSATION, {"id": ident}).fetchone()
+        forwarded = json.dumps(sorted(set(forwarded_ids(thread.messages))))
+        homes = dict(tuple(found) for found in connection.execute(queries.HOMES_OF, {"ids": forwarded}))
+        letters = letters_of(thread, frame.owner_id, homes)
+        written = [letter for letter in letters if not letter.generated]
+        people = sorted(thread.participants, key=lambda person: person.id == frame.owner_id)
         urls, name = visit.datasette.urls, visit.archive.name
-        people = sorted(thread.people, key=lambda person: person.id == frame.owner_id)
         return {
-            "title": thread.row["subject"] or "(no subject)",
-            "c": thread.row,
-            "course": frame.course(thread.row["context_code"], thread.row["context_name"]),
-            "messages": thread.messages,
-            "letters": len(thread.letters),
-            "span": span_of(thread, visit.dates),
+            "title": thread.subject or "(no subject)",
+            "c": thread,
+            "row": row,
+            "course": frame.course(thread.context_code, thread.context_name),
+            "letters": letters,
+            "written": len(written),
+            "span": span_of(written, visit.dates),
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
-            "all_files": thread.files,
-            "edits": [note_of(row) for row in connection.execute(queries.EDITS_OF, {"id": ident})],
+            "all_files": every_file(letters),
+            "edits": [note_of(edit) for edit in connection.execute(queries.EDITS_OF, {"id": ident})],
             "revisions": connection.execute(queries.REVISIONS_OF, {"id": ident}).fetchone()[0],
             "back": back,
-            "context": f"?in={context}" if context else "",
-            "newer": neighbour(connection, source, thread.row, newer=True),
-            "older": neighbour(connection, source, thread.row, newer=False),
+            "context": f"?in={quote(context)}" if context else "",
+            "newer": neighbour(connection, source, ident, row, newer=True),
+            "older": neighbour(connection, source, ident, row, newer=False),
             "row_href": urls.row(name, "conversations", str(ident)),
             "messages_href": f"{urls.table(name, 'messages')}?conversation_id={ident}&_sort=created_at",
             "revisions_href": f"{urls.table(name, 'revisions')}?table=conversations&id={ident}",

@@ -1,0 +1,99 @@
+"""``/mail/edits``: the journal of changes made here. What waits, what Canvas did with the rest."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from datasette import Response
+
+from canvas_archive.errors import BadInput
+from canvas_archive.web import actions, queries, writing
+from canvas_archive.web.frame import Frame
+from canvas_archive.web.pages.thread import wish
+from canvas_archive.web.undo import remember
+from canvas_archive.web.visit import Context, Visit, form_of, in_thread, view
+
+SHOWN = 200
+HISTORY = 60
+OUTCOMES = {
+    "pushed": ("ok", "sent"),
+    "conflict": ("warn", "conflict"),
+    "discarded": ("", "discarded"),
+    "gone": ("warn", "gone from Canvas"),
+    "reverted": ("warn", "taken back by Canvas"),
+}
+MADE_BY = {"web": "here", "cli": "in the terminal", "sql": "with SQL"}
+
+
+@dataclass(frozen=True, slots=True)
+class EditLine:
+    """An edit in words."""
+
+    id: int
+    conversation_id: int
+    subject: str
+    change: str
+    made_at: str
+    made_by: str
+    outcome: str
+    tone: str
+    settled_at: str | None
+    detail: str
+
+
+def line_of(row: sqlite3.Row) -> EditLine:
+    """Describe a row of the journal."""
+    tone, outcome = OUTCOMES.get(row["state"], ("", row["state"]))
+    detail = row["detail"] or ""
+    return EditLine(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        subject=row["subject"] or "(no subject)",
+        change=f"{wish(row['field'], row['base_value'])} → {wish(row['field'], row['value'])}",
+        made_at=row["made_at"],
+        made_by=MADE_BY.get(row["origin"], f"by {row['origin']}"),
+        outcome=outcome,
+        tone=tone,
+        settled_at=row["settled_at"],
+        detail="" if detail in ("discarded", "set back") else detail,
+    )
+
+
+@view(table="edits")
+async def journal(visit: Visit) -> Any:
+    """Answer with what waits and what became of the rest."""
+
+    def build(connection: sqlite3.Connection, frame: Frame) -> Context:
+        conflicts = connection.execute(queries.SETTLED_EDITS, {"conflicts": 1, "limit": HISTORY})
+        settled = connection.execute(queries.SETTLED_EDITS, {"conflicts": 0, "limit": HISTORY})
+        return {
+            "title": "Changes",
+            "can_sync": visit.can_edit and actions.token_available(visit.archive.folder),
+            "pending": [line_of(row) for row in connection.execute(queries.PENDING_EDITS, {"limit": SHOWN})],
+            "total": frame.counts["pending"],
+            "conflicts": [line_of(row) for row in conflicts],
+            "settled": [line_of(row) for row in settled if row["state"] in ("pushed", "discarded")],
+        }
+
+    return await visit.page("mail/edits.html", build, active="edits")
+
+
+@view(table="edits", method="POST")
+async def discard(visit: Visit) -> Any:
+    """``POST /mail/edits/discard``: take back one pending change (``edit``), or all of them."""
+    form = form_of(visit)
+    chosen = form.one("edit")
+    if chosen != "all" and not re.fullmatch(r"[0-9]{1,18}", chosen):
+        raise BadInput("Choose a change to discard.")
+    ids = None if chosen == "all" else [int(chosen)]
+    done = await in_thread(lambda: writing.discard(visit.archive.path, ids))
+    message = (
+        f"{done} change{'' if done == 1 else 's'} discarded." if done else "That change is no longer waiting."
+    )
+    if visit.wants_json:
+        return Response.json({"ok": True, "message": message, "undo": None, "changed": []})
+    notice = remember(visit.datasette, message)
+    return Response.redirect(visit.path(f"/mail/edits?done={notice.key}"), status=303)
