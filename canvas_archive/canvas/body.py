@@ -74,7 +74,7 @@ def read_body(
     for piece in unpacked(_arriving(response, out_of_time, received), _packing(response)):
         if len(whole) + len(piece) > most:
             raise MalformedAnswer(
-                f"Canvas sent more than {most / 1048576:g} MiB in answer to one request. The rest was not read."
+                f"Canvas sent more than {most / 1048576:g} MiB in one answer. The rest was not read."
             )
         whole += piece
     return bytes(whole)

@@ -9,6 +9,7 @@ from canvas_archive.canvas import parse
 from canvas_archive.canvas.endpoints import Endpoints
 from canvas_archive.canvas.parse import WORKFLOW_STATES, ConversationPage
 from canvas_archive.canvas.transport import Pairs
+from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Batch, Conversation, Json, Progress
 
 Scope = Literal["inbox", "unread", "archived", "sent", "starred"]
@@ -71,7 +72,13 @@ class ConversationsApi(Endpoints):
         """
         # Canvas's own default is to mark as read, so the parameter is always sent.
         params = (("auto_mark_as_read", _boolean(auto_mark_as_read)),)
-        return parse.conversation(self._read(_path(conversation_id), params))
+        found = parse.conversation(self._read(_path(conversation_id), params))
+        if found.id != int(conversation_id) or found.messages is None:
+            lack = "no messages" if found.messages is None else f"conversation {found.id}"
+            raise MalformedAnswer(
+                f"Canvas answers with {lack} when asked for conversation {conversation_id}."
+            )
+        return found
 
     def create_conversation(
         self,
@@ -117,7 +124,7 @@ class ConversationsApi(Endpoints):
         if context_code is not None:
             form.append(("context_code", context_code))
         document = self._write("POST", "/conversations", tuple(form))
-        return () if document is None else parse.conversations(document)
+        return () if document is None else self._written(parse.conversations, document)
 
     def running_batches(self) -> Iterator[Batch]:
         """Yield the caller's bulk sends that are still being worked on.
@@ -152,7 +159,9 @@ class ConversationsApi(Endpoints):
             form.append(("conversation[subscribed]", _boolean(subscribed)))
         if not form:
             raise ValueError("nothing to set")
-        return parse.conversation(self._write("PUT", _path(conversation_id), tuple(form), idempotent=True))
+        return self._written(
+            parse.conversation, self._write("PUT", _path(conversation_id), tuple(form), idempotent=True)
+        )
 
     def mark_all_as_read(self) -> None:
         """Mark every unread conversation of the caller's as read; archived ones stay as they are.
@@ -168,7 +177,7 @@ class ConversationsApi(Endpoints):
 
         :calls: DELETE /api/v1/conversations/:id
         """
-        return parse.conversation(self._write("DELETE", _path(conversation_id)))
+        return self._written(parse.conversation, self._write("DELETE", _path(conversation_id)))
 
     def add_recipients(self, conversation_id: int, recipients: Sequence[str | int]) -> Conversation:
         """Add people to a group conversation; return it with the newest message.
@@ -178,7 +187,9 @@ class ConversationsApi(Endpoints):
         :calls: POST /api/v1/conversations/:id/add_recipients
         """
         form = tuple(("recipients[]", str(one)) for one in recipients)
-        return parse.conversation(self._write("POST", f"{_path(conversation_id)}/add_recipients", form))
+        return self._written(
+            parse.conversation, self._write("POST", f"{_path(conversation_id)}/add_recipients", form)
+        )
 
     def add_message(
         self,
@@ -203,7 +214,9 @@ class ConversationsApi(Endpoints):
         form += [("attachment_ids[]", str(int(one))) for one in attachment_ids]
         form += [("included_messages[]", str(int(one))) for one in included_messages]
         form += _media(media_comment_id, media_comment_type)
-        return parse.conversation(self._write("POST", f"{_path(conversation_id)}/add_message", tuple(form)))
+        return self._written(
+            parse.conversation, self._write("POST", f"{_path(conversation_id)}/add_message", tuple(form))
+        )
 
     def remove_messages(self, conversation_id: int, message_ids: Sequence[int]) -> Conversation | None:
         """Delete messages from the caller's view; return the conversation as it is then, without messages.
@@ -214,7 +227,7 @@ class ConversationsApi(Endpoints):
         """
         form = tuple(("remove[]", str(int(one))) for one in message_ids)
         document = self._write("POST", f"{_path(conversation_id)}/remove_messages", form)
-        return None if document is None else parse.conversation(document)
+        return None if document is None else self._written(parse.conversation, document)
 
     def batch_update(self, conversation_ids: Sequence[int], event: str) -> Progress:
         """Do one thing to up to 500 conversations in the background; return the job to watch.
@@ -230,7 +243,7 @@ class ConversationsApi(Endpoints):
         if not 0 < len(conversation_ids) <= BATCH_SIZE:
             raise ValueError(f"a batch holds 1 to {BATCH_SIZE} conversations, not {len(conversation_ids)}")
         form = (("event", event), *(("conversation_ids[]", str(int(one))) for one in conversation_ids))
-        return parse.progress(self._write("PUT", "/conversations", form))
+        return self._written(parse.progress, self._write("PUT", "/conversations", form))
 
     def unread_count(self) -> int:
         """Return the number of unread conversations as Canvas has it cached; it may lag behind.

@@ -13,7 +13,8 @@ import httpx
 from canvas_archive.canvas.address import Origin, require_safe
 from canvas_archive.canvas.answers import Answer, error_of
 from canvas_archive.canvas.body import Truncated, encoding_of, unpacked
-from canvas_archive.canvas.transport import Again, Transport, logger
+from canvas_archive.canvas.transport import Transport
+from canvas_archive.canvas.trouble import Again
 from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, retry_after
 from canvas_archive.errors import ArchiveError, MalformedAnswer, Unreachable, UnsafeRedirect
 
@@ -149,10 +150,9 @@ class Downloader:
             with transport.slot(name) as note:
                 response = stack.enter_context(transport.opened(request, name))
                 answer = self._answer(response, url, name)
-                note(answer.status, answer.headers, throttled=answer.is_throttled)
+                note(answer)
         else:
             response = stack.enter_context(transport.opened(request, name))
-            logger.debug("GET %s%s -> %s", self._origin, url.path, response.status_code)
             answer = self._answer(response, url, name)
         self._judge(answer, with_token)
         return response

@@ -33,6 +33,13 @@ class Endpoints:
         call = self._transport.call(method, path, form=form, idempotent=idempotent)
         return self._transport.request(call)[1]
 
+    def _written(self, read: Callable[[Json], T], document: Json) -> T:
+        """Read the answer to a write; when that fails, the error says that the write itself did happen."""
+        try:
+            return read(document)
+        except MalformedAnswer as error:
+            raise MalformedAnswer(f"{error} Canvas took the request: look before you repeat it.") from None
+
     def _pages(self, path: str, params: Pairs, size: Callable[[Json], int]) -> Iterator[Json]:
         """Yield the documents of a list, page by page, for as long as there is a next link."""
         transport = self._transport

@@ -12,7 +12,7 @@ from canvas_archive.canvas.answers import Answer, error_of
 from canvas_archive.canvas.body import decode_json
 from canvas_archive.canvas.download import Download, Downloader, Sink
 from canvas_archive.canvas.endpoints import Endpoints
-from canvas_archive.canvas.transport import Again
+from canvas_archive.canvas.trouble import Again
 from canvas_archive.canvas.upload import Multipart, Target, upload_target
 from canvas_archive.errors import MalformedAnswer, UnsafeRedirect
 from canvas_archive.model import Attachment, Json
@@ -48,6 +48,8 @@ class FilesApi(Endpoints):
         """
         if offset < 0:
             raise ValueError("offset is negative")
+        if not url:
+            raise MalformedAnswer("The file has no address: it is locked.")
         try:
             address = httpx.URL(f"{self.base_url}/").join(url)
         except (httpx.InvalidURL, ValueError):
@@ -69,7 +71,7 @@ class FilesApi(Endpoints):
             ("parent_folder_path", _FOLDER),
             ("on_duplicate", "rename"),
         )
-        target = upload_target(self._write("POST", "/users/self/files", form))
+        target = self._written(upload_target, self._write("POST", "/users/self/files", form))
         require_safe(target.url, self._transport.home, "The address to upload to")
         answer = self._send_bytes(target, name, content_type, data, size)
         return parse.attachment(self._confirmed(answer))

@@ -56,6 +56,7 @@ class Limiter:
         self._under_way = 0
         self._started = 0
         self._remaining: float | None = None
+        self._cost = 0.0  # of a request, averaged
         self._most_remaining = 0.0
         self._reported_at = 0.0
         self._paused_until = -math.inf
@@ -89,7 +90,7 @@ class Limiter:
         room = self._estimate()
         if room is None:
             return self._window
-        return max(1, min(self._window, int(room // UP_FRONT_UNITS)))
+        return max(1, min(self._window, int(room // max(UP_FRONT_UNITS, self._cost))))
 
     def _pause(self) -> tuple[float, str]:
         """How long nothing may start, and why."""
@@ -133,10 +134,17 @@ class Limiter:
             self._someone_sleeps = False
             self._turn.notify_all()
 
-    def release(self, slot: Slot, *, clean: bool, remaining: float | None = None) -> None:
-        """Give a slot back. ``clean``: Canvas answered without throttling or failing."""
+    def release(
+        self, slot: Slot, *, clean: bool, remaining: float | None = None, cost: float | None = None
+    ) -> None:
+        """Give a slot back. ``clean``: Canvas answered without throttling or failing.
+
+        ``remaining`` and ``cost`` are what Canvas reported, in units of the bucket.
+        """
         with self._turn:
             self._under_way -= 1
+            if cost is not None:
+                self._cost += (max(0.0, cost) - self._cost) / 4
             if remaining is not None:
                 self._remaining = remaining
                 self._most_remaining = max(self._most_remaining, remaining)
@@ -168,7 +176,8 @@ class Limiter:
                 0.5, 1.0
             )
             if asked is not None:
-                delay = max(asked, 1.0)
+                # A server that asks for a second again and again means more.
+                delay = max(asked, 1.0 if self._throttles <= 3 else delay)
             self._clean = 0
             return max(delay, self._paused_until - now)
 

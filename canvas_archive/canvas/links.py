@@ -49,8 +49,12 @@ def next_page(
         raise UnsafeRedirect(
             f"Canvas named a next page at {origin}, which is not {home}. The token was not sent there."
         )
-    url = url.copy_remove_param(_ALL_IDS).copy_with(fragment=None)
-    return url if as_user_id is None else url.copy_set_param("as_user_id", str(as_user_id))
+    url = url.copy_with(fragment=None)
+    if _ALL_IDS in url.params:
+        url = url.copy_remove_param(_ALL_IDS)
+    if as_user_id is not None and url.params.get_list("as_user_id") != [str(as_user_id)]:
+        url = url.copy_set_param("as_user_id", str(as_user_id))
+    return url
 
 
 class PageTrail:

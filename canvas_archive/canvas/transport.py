@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
 from urllib.parse import urlencode
 
 import httpx
@@ -18,26 +15,12 @@ from canvas_archive.canvas.address import Origin, origin_of
 from canvas_archive.canvas.answers import Answer, error_of
 from canvas_archive.canvas.body import Truncated, decode_json, read_body
 from canvas_archive.canvas.limiter import Limiter, Slot, units
+from canvas_archive.canvas.links import shown_url
 from canvas_archive.canvas.token import Token
-from canvas_archive.canvas.waiting import (
-    BROKEN_REQUEST_TRIES,
-    FIRST_CONTACT_TRIES,
-    Effort,
-    Stats,
-    Waiter,
-    backoff,
-    retry_after,
-)
+from canvas_archive.canvas.trouble import Again, of_connection, of_uncertain_write
+from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, Effort, Stats, Waiter, backoff, retry_after
 from canvas_archive.clock import Clock
-from canvas_archive.errors import (
-    ArchiveError,
-    MalformedAnswer,
-    NotCanvas,
-    ServerFailure,
-    Throttled,
-    Unreachable,
-    UnsafeRedirect,
-)
+from canvas_archive.errors import MalformedAnswer, NotCanvas, Unreachable, UnsafeRedirect
 from canvas_archive.model import Json
 
 logger = logging.getLogger("canvas_archive.canvas")
@@ -47,7 +30,8 @@ READ_BUDGET = 300.0
 """Seconds that one answer may take from request to last byte."""
 
 _MOST_REDIRECTS = 5
-_INVALID_JSON_TRIES = 3
+_UNREADABLE_TRIES = 3
+_LOGIN_PATHS = frozenset({"login", "saml", "cas", "sso"})
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -64,34 +48,6 @@ class Call:
     def name(self) -> str:
         """The request as messages name it, without query."""
         return f"{self.method} {self.url.path}"
-
-
-class Again(Exception):
-    """An attempt that failed in a way that may pass.
-
-    ``error`` is what it becomes when the patience ends; ``sent`` tells whether Canvas may have acted;
-    ``asked`` is the number of seconds to wait that the answer named, ``advised`` the limiter's own.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        error: ArchiveError,
-        *,
-        sent: bool = True,
-        throttled: bool = False,
-        most_tries: int | None = None,
-        asked: float | None = None,
-        advised: float = 0.0,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.error = error
-        self.sent = sent
-        self.throttled = throttled
-        self.most_tries = most_tries
-        self.asked = asked
-        self.advised = advised
 
 
 class Transport:
@@ -114,17 +70,22 @@ class Transport:
     ) -> None:
         self.http = http
         self.home = home
-        self.limiter = limiter
         self.stats = stats
         self.clock = clock
         self.as_user_id = as_user_id
-        self.authorization = token.header()
+        self.is_canvas = False  # there has been JSON under /api
+        self._token = token
+        self._limiter = limiter
         self._waiter = waiter
         self._rng = rng
         self._patience = patience
         self._most_body_bytes = most_body_bytes
         self._answered: set[Origin] = set()  # whoever answered anything at all
-        self.is_canvas = False  # there has been JSON under /api
+
+    @property
+    def authorization(self) -> str:
+        """The value of the ``Authorization`` header: for requests to ``home`` only."""
+        return self._token.header()
 
     def effort(self) -> Effort:
         """Return the patience for one new request."""
@@ -151,9 +112,9 @@ class Transport:
         return Call("GET", url, idempotent=True)
 
     def request(self, call: Call) -> tuple[Answer, Json]:
-        """Send a call until it is answered; return the answer and its document (``None`` for an empty 204).
+        """Send a call until it is answered; return the answer and its document (``None`` for an empty one).
 
-        Raises any error of this package's canvas branch.
+        Raises CanvasProblem and CredentialProblem errors.
         """
         effort = self.effort()
         while True:
@@ -169,109 +130,84 @@ class Transport:
         for _ in range(_MOST_REDIRECTS):
             if not 300 <= answer.status < 400:
                 break
-            answer = self._exchange(Call("GET", self._redirect_target(call, answer)))
+            answer = self._exchange(self.reading(self._redirect_target(call, answer)))
         self._judge(call, answer)
-        if answer.status == 204 or (not answer.body and answer.status == 202):
+        if answer.status in (202, 204) and not answer.body:
             return answer, None
         try:
             document = decode_json(answer.body)
         except MalformedAnswer as error:
-            raise Again(
-                "the answer could not be read",
-                MalformedAnswer(f"{error} (Request: {call.name})"),
-                most_tries=_INVALID_JSON_TRIES,
-            ) from None
+            raise self._unreadable(f"{error} (Request: {call.name})") from None
         self.is_canvas = True
         return answer, document
 
     def _exchange(self, call: Call) -> Answer:
-        """Send once and read the whole answer, within one slot."""
+        """Send a call once and read the whole answer, within one slot."""
         headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip", "Authorization": self.authorization}
         content = None
         if call.form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            content = urlencode(call.form).encode("ascii")
+            content = urlencode(call.form, errors="replace").encode("ascii")
         request = self.http.build_request(call.method, call.url, headers=headers, content=content)
         with self.slot(call.name) as note:
             answer = self.exchange(request, call.name)
-            note(answer.status, answer.headers, throttled=answer.is_throttled)
+            note(answer)
         return answer
 
     def exchange(self, request: httpx.Request, name: str) -> Answer:
         """Send a request once and read the whole answer. Raises Again when the connection fails."""
         until = self.clock.monotonic() + READ_BUDGET
         with self.opened(request, name) as response:
-            body = self._body(response, name, until)
+            try:
+                body = read_body(
+                    response,
+                    self._most_body_bytes,
+                    lambda: self.clock.monotonic() > until,
+                    lambda size: self.stats.add(bytes=size),
+                )
+            except Truncated as error:
+                sentence = f"The answers to {name} keep breaking off: {error}."
+                raise Again(str(error), Unreachable(sentence)) from None
         return Answer(response.status_code, response.headers, body, request.url, name)
-
-    def _body(self, response: httpx.Response, name: str, until: float) -> bytes:
-        try:
-            return read_body(
-                response,
-                self._most_body_bytes,
-                lambda: self.clock.monotonic() > until,
-                lambda size: self.stats.add(bytes=size),
-            )
-        except Truncated as error:
-            raise Again(
-                str(error), Unreachable(f"The answers to {name} keep breaking off: {error}.")
-            ) from None
 
     @contextmanager
     def slot(self, name: str) -> Iterator[RateNote]:
-        """Hold a slot of the limiter for one exchange; call the yielded note with the answer's status.
-
-        Raises Again for a throttled answer.
-        """
-        slot = self.limiter.acquire()
-        note = RateNote(self, slot, name)
+        """Hold a slot of the limiter for one exchange; call the yielded note with the answer."""
+        slot = self._limiter.acquire()
+        note = RateNote(self._limiter, self.clock, slot, name)
         try:
             yield note
         finally:
-            self.limiter.release(slot, clean=note.clean, remaining=note.remaining)
+            self._limiter.release(slot, clean=note.clean, remaining=note.remaining, cost=note.cost)
 
     @contextmanager
     def opened(self, request: httpx.Request, name: str) -> Iterator[httpx.Response]:
         """Send once and yield the answer with its body unread. Raises Again when the connection fails."""
+        origin = origin_of(request.url)
         self.stats.add(requests=1)
         try:
             response = self.http.send(request, stream=True)
             try:
-                self._answered.add(origin_of(request.url))
+                self._answered.add(origin)
+                self._log(request, origin, response)
                 yield response
             finally:
                 response.close()
         except httpx.TransportError as error:
-            raise self._connection_trouble(error, request.url, name) from None
+            logger.debug("%s -> %s", name, type(error).__name__)
+            raise of_connection(error, origin, name, first=origin not in self._answered) from None
 
-    def _connection_trouble(self, error: httpx.TransportError, url: httpx.URL, name: str) -> Again:
-        host = str(origin_of(url))
-        first = origin_of(url) not in self._answered
-        cause = _root_cause(error)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise Unreachable(
-                f"{host} has no valid certificate ({cause.verify_message}), so it may be another machine "
-                "than it says. Check the address and this machine's clock."
-            ) from None
-        if isinstance(cause, ssl.SSLError) and first:
-            raise Unreachable(
-                f"{host} does not speak TLS properly ({cause.reason or 'no reason'}). Check the address."
-            ) from None
-        if isinstance(error, httpx.UnsupportedProtocol):
-            raise Unreachable(f"{host} cannot be asked: {error}") from None
-        unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-        what = _describe(error, cause)
-        if first and unsent:
-            sentence = f"{host} cannot be reached: {what}. Check the address and the network."
-        elif unsent:
-            sentence = f"{host} can no longer be reached: {what}."
-        else:
-            sentence = f"{name} at {host} gets no complete answer: {what}."
-        tries = None
-        if first:
-            hopeless = unsent or isinstance(error, httpx.TimeoutException)
-            tries = FIRST_CONTACT_TRIES if hopeless else BROKEN_REQUEST_TRIES
-        return Again(what, Unreachable(sentence), sent=not unsent, most_tries=tries)
+    def _log(self, request: httpx.Request, origin: Origin, response: httpx.Response) -> None:
+        # The addresses of files elsewhere are signed in ways one cannot know: their queries stay out.
+        where = shown_url(request.url) if origin == self.home else f"{origin}{request.url.path}"
+        logger.debug(
+            "%s %s -> %s (cost %s, remaining %s)",
+            request.method,
+            where,
+            response.status_code,
+            response.headers.get("X-Request-Cost", "-"),
+            response.headers.get("X-Rate-Limit-Remaining", "-"),
+        )
 
     def _redirect_target(self, call: Call, answer: Answer) -> httpx.URL:
         """Where a redirected call goes on: same origin, reading only, no login page."""
@@ -285,8 +221,8 @@ class Transport:
                 f"{self.home} redirects {call.name} to {origin}. The token was not sent there. If that is "
                 "your Canvas, use its address."
             )
-        if target.path.strip("/").split("/")[0] in ("login", "saml", "cas", "sso"):
-            self._not_an_api(call, "a redirect to a login page")
+        if target.path.strip("/").split("/")[0] in _LOGIN_PATHS:
+            raise self._not_an_api(call, "a redirect to a login page")
         if call.method != "GET" or target == answer.url:
             raise MalformedAnswer(f"Canvas answers {call.name} with a redirect ({answer.status}).")
         return target
@@ -300,27 +236,26 @@ class Transport:
             raise self.server_trouble(answer)
         if 300 <= status < 400:
             raise MalformedAnswer(f"Canvas redirects {call.name} in circles.")
-        if answer.is_web_page and not (200 <= status < 300 and not answer.body):
-            if self.is_canvas and status >= 400:
-                raise error_of(answer, as_user_id=self.as_user_id)
-            self._not_an_api(call, f"a web page (status {status})")
+        if answer.is_web_page:
+            # Not even a 404 is Canvas's own word then: nothing is concluded from it.
+            raise self._not_an_api(call, f"a web page (status {status})")
         if status >= 400:
-            if (
-                not self.is_canvas
-                and answer.error_document() is None
-                and "WWW-Authenticate" not in answer.headers
-            ):
-                self._not_an_api(call, f"status {status} and no error message")
+            bare = answer.error_document() is None and "WWW-Authenticate" not in answer.headers
+            if bare and not self.is_canvas:
+                raise self._not_an_api(call, f"status {status} and no error message")
             raise error_of(answer, as_user_id=self.as_user_id)
         if not 200 <= status < 300:
             raise MalformedAnswer(f"Canvas answers {call.name} with status {status}.")
 
-    def _not_an_api(self, call: Call, what: str) -> NoReturn:
-        if self.is_canvas:
-            raise MalformedAnswer(
-                f"Canvas answered {call.name} with {what} instead of data. Try again later."
-            )
-        raise NotCanvas(f"{self.home} answers, but not as a Canvas API: {what}. Check the address.")
+    def _not_an_api(self, call: Call, what: str) -> Exception:
+        if not self.is_canvas:
+            return NotCanvas(f"{self.home} answers, but not as a Canvas API: {what}. Check the address.")
+        return self._unreadable(f"Canvas answers {call.name} with {what} instead of data. Try again later.")
+
+    def _unreadable(self, sentence: str) -> Again:
+        """Return the trouble of an answer that makes no sense: a few tries, since it may be a hiccup."""
+        error = MalformedAnswer(sentence)
+        return Again("the answer cannot be read", error, most_tries=_UNREADABLE_TRIES)
 
     def server_trouble(self, answer: Answer) -> Again:
         """Return the trouble that a 5xx answer is: given up sooner where Canvas itself says it failed."""
@@ -341,103 +276,54 @@ class Transport:
 
     def before_retry(self, name: str, trouble: Again, effort: Effort, *, idempotent: bool) -> None:
         """Wait for the next attempt, or raise the error when there is to be none."""
-        effort.fail(self.limiter.last_success if trouble.throttled else None)
-        if trouble.throttled:
-            self._wait_for_the_bucket(trouble, effort)
-        elif trouble.sent and not idempotent:
-            raise _uncertain(name, trouble)
-        else:
-            self._wait_alone(trouble, effort)
-        self.stats.add(retries=1)
-
-    def _wait_for_the_bucket(self, trouble: Again, effort: Effort) -> None:
-        """Pause everything; the waiting itself happens before the next slot is given."""
+        effort.fail(self._limiter.last_success if trouble.throttled else None)
+        if trouble.sent and not idempotent:
+            raise of_uncertain_write(name, trouble)
         left = effort.left
         if left <= 0 or (trouble.asked or 0.0) > left:
             raise trouble.error
-        self.limiter.pause(min(trouble.advised, left))
+        if trouble.throttled:
+            # Everything pauses, and the waiting itself happens before the next slot is given.
+            self._limiter.pause(min(trouble.advised, left))
+        else:
+            most = trouble.most_tries or (BROKEN_REQUEST_TRIES if self._others_succeed(effort) else None)
+            if most is not None and effort.attempts >= most:
+                raise trouble.error
+            wanted = max(backoff(effort.attempts, self._rng), trouble.asked or 0.0)
+            self._waiter.wait(min(wanted, left), trouble.reason)
+        self.stats.add(retries=1)
 
-    def _wait_alone(self, trouble: Again, effort: Effort) -> None:
-        others_succeed = (self.limiter.last_success or float("-inf")) > effort.since
-        most = trouble.most_tries or (BROKEN_REQUEST_TRIES if others_succeed else None)
-        left = effort.left
-        if left <= 0 or (trouble.asked or 0.0) > left or (most is not None and effort.attempts >= most):
-            raise trouble.error
-        wanted = max(backoff(effort.attempts, self._rng), trouble.asked or 0.0)
-        self._waiter.wait(min(wanted, left), trouble.reason)
+    def _others_succeed(self, effort: Effort) -> bool:
+        """Tell whether Canvas has answered other requests since this one began to fail."""
+        success = self._limiter.last_success
+        return success is not None and success > effort.since
 
 
 class RateNote:
-    """Tells the limiter what an answer said about the rate."""
+    """Takes what an answer says about the rate to the limiter."""
 
-    def __init__(self, transport: Transport, slot: Slot, name: str) -> None:
-        self._transport = transport
+    def __init__(self, limiter: Limiter, clock: Clock, slot: Slot, name: str) -> None:
+        self._limiter = limiter
+        self._clock = clock
         self._slot = slot
         self._name = name
         self.clean = False
         self.remaining: float | None = None
+        self.cost: float | None = None
 
-    def __call__(self, status: int, headers: httpx.Headers, *, throttled: bool) -> None:
+    def __call__(self, answer: Answer) -> None:
         """Take note of an answer. Raises Again when it is a throttled one."""
-        transport = self._transport
+        headers, throttled = answer.headers, answer.is_throttled
         self.remaining = units(headers.get("X-Rate-Limit-Remaining"))
-        self.clean = status < 500 and not throttled
-        logger.debug(
-            "%s -> %s (cost %s, remaining %s)",
-            self._name,
-            status,
-            headers.get("X-Request-Cost", "-"),
-            self.remaining,
-        )
+        self.cost = units(headers.get("X-Request-Cost"))
+        self.clean = answer.status < 500 and not throttled
         if throttled:
-            asked = retry_after(headers.get("Retry-After"), transport.clock.now())
+            asked = retry_after(headers.get("Retry-After"), self._clock.now())
             raise Again(
                 "Canvas asks to slow down",
-                Throttled(
-                    f"Canvas still refuses {self._name} for too many requests ({status}). Try again later.",
-                    status=status,
-                    request=self._name,
-                ),
+                error_of(answer),
                 sent=False,
                 throttled=True,
                 asked=asked,
-                advised=transport.limiter.throttled(self._slot, asked),
+                advised=self._limiter.throttled(self._slot, asked),
             )
-
-
-def _uncertain(name: str, trouble: Again) -> ArchiveError:
-    """Return the error of a write that may or may not have happened: it says so, and is not sent again."""
-    error = trouble.error
-    if isinstance(error, MalformedAnswer):
-        return MalformedAnswer(f"{error} Canvas most likely did what was asked: look before you repeat it.")
-    sentence = (
-        f"{name}: {trouble.reason}. It is unknown whether Canvas did it, so it was not sent again. Look "
-        "before you repeat it."
-    )
-    if isinstance(error, ServerFailure):
-        return ServerFailure(sentence, status=error.status, messages=error.messages, request=error.request)
-    return Unreachable(sentence)
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    seen = error
-    while True:
-        following = seen.__cause__ or seen.__context__
-        if following is None or following is error:
-            return seen
-        seen = following
-
-
-def _describe(error: httpx.TransportError, cause: BaseException) -> str:
-    if isinstance(cause, socket.gaierror):
-        return "no machine of that name is known"
-    if isinstance(cause, ConnectionRefusedError):
-        return "the connection is refused"
-    if isinstance(error, httpx.TimeoutException):
-        return "it takes too long to answer"
-    if isinstance(error, httpx.ProxyError):
-        return f"the proxy refuses ({error})"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "the connection breaks off"
-    text = str(error).strip() or type(error).__name__
-    return f"the connection fails ({text[:120]})"
