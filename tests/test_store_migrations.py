@@ -1,0 +1,131 @@
+"""Schema versions: applied once, in a transaction, after a copy; newer ones refused elsewhere."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from canvas_archive.errors import ArchiveError, ArchiveLocked
+from canvas_archive.store import Archive, migrations, schema
+from canvas_archive.store.lock import WriterLock
+from tests.store_support import TickingClock, create
+
+
+def add_column(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE users ADD COLUMN nickname TEXT")
+
+
+def fail_halfway(db: sqlite3.Connection) -> None:
+    add_column(db)
+    db.execute("CREATE TABLE users (id INTEGER)")
+
+
+def with_step(monkeypatch: pytest.MonkeyPatch, step: object) -> None:
+    later = migrations.Migration("m002_test", step)  # type: ignore[arg-type]
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, later))
+
+
+def columns(db: sqlite3.Connection) -> list[str]:
+    return [row[1] for row in db.execute("PRAGMA table_info(users)")]
+
+
+def test_every_object_of_the_schema_is_created(tmp_path: Path) -> None:
+    with create(tmp_path / "mail") as archive, closing(sqlite3.connect(":memory:")) as plain:
+        for script in (schema.TABLES, schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
+            plain.executescript(script)
+        query = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE '%sqlite%'"
+        made = {tuple(row) for row in archive.db.execute(query) if "_migrations" not in row[1]}
+        assert made == set(plain.execute(query))
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 1
+        row = archive.db.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchone()
+        assert tuple(row) == ("canvas_archive", "m001_first_schema")
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_an_older_archive_is_upgraded_after_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: bool
+) -> None:
+    create(tmp_path / "mail").close()
+    with_step(monkeypatch, add_column)
+    with Archive.open(tmp_path / "mail", write=write) as archive:
+        assert "nickname" in columns(archive.db)
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
+    copy = tmp_path / "mail" / "archive.db.before-v2"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(copy)) as db:
+        assert "nickname" not in columns(db)
+        assert db.execute("SELECT name FROM account").fetchone()[0] == "Ada Owner"
+    with Archive.open(tmp_path / "mail", write=True):
+        assert len(list((tmp_path / "mail").glob("archive.db.before-*"))) == 1
+
+
+def test_an_earlier_copy_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(tmp_path / "mail").close()
+    (tmp_path / "mail" / "archive.db.before-v2").write_text("precious")
+    with_step(monkeypatch, add_column)
+    Archive.open(tmp_path / "mail", write=True).close()
+    assert (tmp_path / "mail" / "archive.db.before-v2").read_text() == "precious"
+    assert (tmp_path / "mail" / "archive.db.before-v2.2").is_file()
+
+
+def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(tmp_path / "mail").close()
+    with monkeypatch.context() as patched:
+        with_step(patched, fail_halfway)
+        with pytest.raises(ArchiveError, match="It is as it was"):
+            Archive.open(tmp_path / "mail", write=True)
+    with Archive.open(tmp_path / "mail") as archive:
+        assert "nickname" not in columns(archive.db)
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 1
+
+
+def test_without_room_for_the_copy_nothing_is_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path / "mail").close()
+    with monkeypatch.context() as patched:
+        with_step(patched, add_column)
+
+        def full(*args: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        patched.setattr(migrations.os, "open", full)
+        with pytest.raises(ArchiveError, match="No space left"):
+            migrations.copy_before_migration(tmp_path / "mail" / "archive.db")
+    with Archive.open(tmp_path / "mail") as archive:
+        assert "nickname" not in columns(archive.db)
+
+
+def test_a_reader_cannot_upgrade_while_another_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path / "mail").close()
+    with_step(monkeypatch, add_column)
+    with WriterLock(tmp_path / "mail", clock=TickingClock()):
+        with pytest.raises(ArchiveLocked, match="must be upgraded"):
+            Archive.open(tmp_path / "mail")
+
+
+def test_an_up_to_date_archive_opens_without_sqlite_utils(tmp_path: Path) -> None:
+    create(tmp_path / "mail").close()
+    program = (
+        "import sys\nfrom canvas_archive.store import Archive\n"
+        "with Archive.open(sys.argv[1], write=True): pass\n"
+        "print([name for name in ('sqlite_utils', 'tomli_w') if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "mail")], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_statements_are_split_at_their_ends() -> None:
+    assert len(list(migrations.statements(schema.TRIGGERS))) == schema.TRIGGERS.count("CREATE TRIGGER")
+    with pytest.raises(ValueError, match="unfinished"):
+        list(migrations.statements("SELECT 1;\nSELECT"))
