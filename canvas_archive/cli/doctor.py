@@ -19,6 +19,7 @@ from canvas_archive.cli.context import Settings, common_options, json_option, pa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from canvas_archive.errors import ArchiveError
     from canvas_archive.store import Archive
 
 State: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
@@ -122,7 +123,7 @@ def _loose(archive: Archive) -> list[str]:
     return [path.name for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
-def _canvas(archive: Archive, findings: list[Finding]) -> Exception | None:
+def _canvas(archive: Archive, findings: list[Finding]) -> ArchiveError | None:
     """Ask Canvas who we are; add what that tells and return the error that ends the command, if any.
 
     :calls: GET /api/v1/users/self

@@ -36,7 +36,7 @@ from canvas_archive.sync.report import Problem, Report
 from canvas_archive.sync.workers import Crew, Outcome, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from canvas_archive.canvas import CanvasClient, ConversationPage
     from canvas_archive.canvas.client import Scope
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 GHOST = "ghost"
 """Ledger kind of ids that a list names and ``show`` does not know: not problems, and not asked for again
 by quick syncs."""
+
+_UNNAMED_COURSES = "SELECT EXISTS (SELECT 1 FROM contexts WHERE kind = 'course' AND course_code IS NULL)"
 
 BROKEN_IN_A_ROW = 8
 """So many items failing one after another is no longer about the items: Canvas is gone."""
@@ -171,8 +173,11 @@ class Pull:
             self._drain(lists_only=True)
             guarded = self._confirm_removals()
             self._drain()
+            self._name_courses()
+        except BaseException:
+            self._stop.set()  # workers that wait for a throttled Canvas end now
+            raise
         finally:
-            self._stop.set()
             for crew in (self._lister, self._shows, self._downloads):
                 crew.stop()
         self.report.flags = len(self._flagged - self._wanted)
@@ -241,6 +246,22 @@ class Pull:
         self._perform(ConfirmRemoval(id_) for id_ in missing)
         return None
 
+    def _name_courses(self) -> None:
+        """Learn the codes, names and terms of courses; a token that may not see them does without.
+
+        :calls: GET /api/v1/courses
+        """
+        if self._options.mode == "quick" and not (
+            self.report.new and self._db.execute(_UNNAMED_COURSES).fetchone()[0]
+        ):
+            return
+        try:
+            courses = list(self._client.courses())
+        except (ApiError, MalformedAnswer):
+            return
+        with transaction(self._db):
+            self._ingest.save_courses(courses)
+
     # -- actions ---------------------------------------------------------------------------------
 
     def _perform(self, actions: Iterable[plan.Action]) -> None:
@@ -279,7 +300,7 @@ class Pull:
             self._file_total += 1
             self._submit(self._downloads, FileJob(task), partial(self._files.fetch, task))
 
-    def _submit(self, crew: Crew[Job], job: Job, call: partial[object]) -> None:
+    def _submit(self, crew: Crew[Job], job: Job, call: Callable[[], object]) -> None:
         self._open += 1
         self._open_lists += isinstance(job, (ListJob, RecheckJob))
         crew.submit(job, call)
