@@ -157,10 +157,7 @@ def _write(
         draft.media,
         list(draft.forwarded_ids),
     )
-    state.messages[message.id] = message
-    state.home[message.id] = conversation.id
-    if draft.media is not None:
-        state.media[draft.media.media_id] = draft.media
+    state.keep(message, conversation.id)
     conversation.messages.append(message.id)
     conversation.messages.sort(key=lambda one: _age(state, one))
     for user_id in receivers:

@@ -126,7 +126,7 @@ def _may_read(call: Call, stored: StoredFile) -> bool:
     state, number = call.state, stored.file.id
     if stored.file.owner_id == call.user_id or call.user_id in state.admin_ids:
         return True
-    pending = [one.id for one in state.messages.values() if number in one.file_ids]
+    pending = list(state.attached_to.get(number, ()))
     seen: set[int] = set()
     while pending:
         one = pending.pop()
@@ -135,7 +135,7 @@ def _may_read(call: Call, stored: StoredFile) -> bool:
         seen.add(one)
         if call.user_id in state.messages[one].to_ids:
             return True
-        pending.extend(other.id for other in state.messages.values() if one in other.forwarded_ids)
+        pending.extend(state.forwarded_by.get(one, ()))
     return False
 
 

@@ -46,10 +46,7 @@ def load(mailbox: Mailbox) -> State:
                 file_ids=list(message.file_ids),
                 forwarded_ids=list(message.forwarded_ids),
             )
-            state.messages[message.id] = kept
-            state.home[message.id] = thread.id
-            if message.media is not None:
-                state.media[message.media.media_id] = message.media
+            state.keep(kept, thread.id)
     for thread in mailbox.threads.values():
         _load_thread(state, thread)
     state.start_counter("conversation", mailbox.threads)

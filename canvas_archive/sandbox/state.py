@@ -164,6 +164,8 @@ class State:
         self.messages: dict[int, SentMessage] = {}
         self.media: dict[str, Media] = {}
         self.home: dict[int, int] = {}
+        self.attached_to: dict[int, list[int]] = {}
+        self.forwarded_by: dict[int, list[int]] = {}
         self.rows: dict[int, dict[int, Row]] = {}
         self.added_people: dict[int, list[int]] = {}
         self.private_index: dict[tuple[frozenset[int], str | None], int] = {}
@@ -233,6 +235,17 @@ class State:
         for key in [key for key, value in self.private_index.items() if value == conversation.id]:
             del self.private_index[key]
         del self.conversations[conversation.id]
+
+    def keep(self, message: SentMessage, conversation_id: int) -> None:
+        """Store a message and what leads to it."""
+        self.messages[message.id] = message
+        self.home[message.id] = conversation_id
+        for number in message.file_ids:
+            self.attached_to.setdefault(number, []).append(message.id)
+        for number in message.forwarded_ids:
+            self.forwarded_by.setdefault(number, []).append(message.id)
+        if message.media is not None:
+            self.media[message.media.media_id] = message.media
 
     def visible_messages(self, row: Row) -> Iterator[SentMessage]:
         """Yield the messages a person still has, newest first."""
