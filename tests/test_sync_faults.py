@@ -71,7 +71,9 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.match[-4:]}")
+@pytest.mark.parametrize(
+    "fault", PASSING, ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.match[-4:]}"
+)
 def test_trouble_that_passes_leaves_no_trace(pair: Pair, fault: Fault) -> None:
     pair.sandbox.faults.add(fault)
     report = pair.sync(mode="full", attachments=False, clock=QuickClock()).report
@@ -168,7 +170,9 @@ def test_a_next_link_to_another_host_gets_no_token(tmp_path: Path, monkeypatch: 
         assert sandbox.leaked_tokens == []
 
 
-def test_a_next_link_in_a_loop_is_an_error_not_a_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_next_link_in_a_loop_is_an_error_not_a_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Sandbox(conversations=130) as sandbox:
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)
         sandbox.faults.add(Fault("loop_next", LIST, times=None))

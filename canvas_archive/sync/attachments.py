@@ -129,10 +129,11 @@ class Files:
             url = task.url if attempt == 0 else self._fresh_url(task)
             if url is None:
                 continue
+            if not url:
+                complaint = "refused: locked on Canvas"
+                continue
             if attempt == 1:
                 fresh_url = url
-            if not url:
-                return FileResult("refused", error="locked on Canvas")
             try:
                 digest, size = self._download(task, urljoin(self._client.base_url + "/", url))
             except FileTooLarge as error:
