@@ -1,1 +1,65 @@
-"""."""
+"""Full-text search over the messages: a Whoosh index beside the archive, built from it and for it alone.
+
+language, dates        the query language: text into a tree
+analysis               text into terms, the same for indexing and queries
+documents, attachments what is indexed of a message and of the files it carries
+segments, postings     writing and reading Whoosh's files
+record, building       which index counts; update, rebuild, check
+planning, matching     a tree into matchers, a set of documents at a time
+ranking, snippet       the order of hits, and the passage that shows why
+facets, suggest        counts beside the hits; "did you mean"
+service                ``search`` and its relatives
+"""
+
+from __future__ import annotations
+
+from canvas_archive.search.building import (
+    IndexReport,
+    IndexState,
+    check_index,
+    pending_messages,
+    rebuild_index,
+    update_index,
+)
+from canvas_archive.search.facets import FacetValue, Filters
+from canvas_archive.search.record import IndexUnusable
+from canvas_archive.search.saved import (
+    SavedSearch,
+    forget_search,
+    save_search,
+    saved_query,
+    saved_searches,
+)
+from canvas_archive.search.service import (
+    Freshness,
+    Hit,
+    SearchResult,
+    search,
+    select_conversations,
+    select_messages,
+)
+from canvas_archive.search.snippet import Snippet
+
+__all__ = [
+    "FacetValue",
+    "Filters",
+    "Freshness",
+    "Hit",
+    "IndexReport",
+    "IndexState",
+    "IndexUnusable",
+    "SavedSearch",
+    "SearchResult",
+    "Snippet",
+    "check_index",
+    "forget_search",
+    "pending_messages",
+    "rebuild_index",
+    "save_search",
+    "saved_query",
+    "saved_searches",
+    "search",
+    "select_conversations",
+    "select_messages",
+    "update_index",
+]

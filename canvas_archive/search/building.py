@@ -1,0 +1,388 @@
+"""Keeping the index: update it from the queue, build it anew, check it.
+
+Triggers put the id of every message whose document is out of date into ``index_queue``. An update reads the
+queue up to its highest number, writes one new segment, marks the old documents as deleted, and commits by
+writing the index's record and emptying the queue in one transaction (``record.py``).
+
+Segments are merged by writing their documents anew from the archive: that is faster than Whoosh's merging,
+and it drops what was deleted. ``segments_to_merge`` keeps their number small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from canvas_archive.clock import SYSTEM, iso
+from canvas_archive.errors import ArchiveLocked
+from canvas_archive.search.attachments import extract_missing
+from canvas_archive.search.documents import message_ids, read_documents
+from canvas_archive.search.postings import Damaged
+from canvas_archive.search.reading import Segment, read_toc
+from canvas_archive.search.record import (
+    TABLE,
+    VERSION,
+    IndexRecord,
+    IndexUnusable,
+    changed_files,
+    identity,
+    read_record,
+    toc_name,
+    usable_record,
+    write_record,
+)
+from canvas_archive.search.schema import INDEX_NAME, whoosh_schema
+from canvas_archive.search.segments import SegmentBuilder, WrittenSegment
+from canvas_archive.search.shard import Range, SecondProcess, build_range
+from canvas_archive.search.weights import USUAL_LENGTH
+from canvas_archive.store.connection import transaction
+
+Progress = Callable[[int, int], None]
+
+LARGEST_SEGMENT = 25_000  # documents built at once: bounds the memory of a build to about 150 MB
+_WORTH_A_PROCESS = 4_000  # documents below which a second process costs more than it saves
+_MERGE_AT = 8  # segments of one size that become one
+
+_QUEUE = "SELECT DISTINCT message_id FROM index_queue WHERE seq <= ? ORDER BY message_id"
+_QUEUE_END = "SELECT coalesce(max(seq), 0) FROM index_queue"
+_QUEUE_DONE = "DELETE FROM index_queue WHERE seq <= ?"
+_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
+_SAMPLE = "SELECT avg(length(CAST(body AS BLOB))) FROM messages WHERE id IN (SELECT value FROM json_each(?))"
+_BYTES_PER_TERM = 6.0
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What an update or a rebuild did: messages added or renewed, removed, and now in the index."""
+
+    added: int
+    removed: int
+    total: int
+    seconds: float
+    rebuilt: bool = False
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """What ``index --check`` finds. ``problem`` is ``None`` for a sound index."""
+
+    problem: str | None
+    total: int
+    pending: int
+    segments: int
+    deleted: int
+    bytes: int
+    updated_at: str | None
+    missing: int = 0
+    surplus: int = 0
+
+
+def pending_messages(db: sqlite3.Connection) -> int:
+    """Return how many messages wait to be indexed."""
+    return int(db.execute(_PENDING).fetchone()[0])
+
+
+def update_index(
+    db: sqlite3.Connection, search_dir: Path, *, progress: Progress | None = None
+) -> IndexReport:
+    """Bring the index up to date with the queue, building it anew where there is no sound one.
+
+    ``db`` is the archive's writable connection, outside of a transaction. Cost grows with what changed.
+    """
+    began = time.perf_counter()
+    extract_missing(db, search_dir.parent / "files")
+    try:
+        record = usable_record(db, search_dir)
+        segments = read_toc(search_dir, record.generation)
+    except (IndexUnusable, Damaged, OSError):
+        return rebuild_index(db, search_dir, progress=progress)
+    end = int(db.execute(_QUEUE_END).fetchone()[0])
+    queued = [int(row[0]) for row in db.execute(_QUEUE, (end,))]
+    if not queued:
+        return IndexReport(0, 0, record.total, time.perf_counter() - began)
+    if len(queued) > max(LARGEST_SEGMENT // 2, record.total // 2):
+        return rebuild_index(db, search_dir, progress=progress)
+    try:
+        return _renew(db, search_dir, record, segments, queued, end, progress, began)
+    except Damaged:
+        return rebuild_index(db, search_dir, progress=progress)
+
+
+def _renew(
+    db: sqlite3.Connection,
+    folder: Path,
+    record: IndexRecord,
+    segments: list[Any],
+    queued: list[int],
+    end: int,
+    progress: Progress | None,
+    began: float,
+) -> IndexReport:
+    """Write the queued messages into a new segment and commit."""
+    stale = set(queued)
+    known: set[int] = set()
+    for segment in segments:
+        known |= _mark_deleted(folder, segment, stale)
+    merged = segments_to_merge(
+        [(segment.doc_count_all(), segment.deleted_count()) for segment in segments], len(queued)
+    )
+    wanted = set(queued)
+    for number in merged:
+        wanted |= _live_messages(folder, segments[number])
+    kept = [segment for number, segment in enumerate(segments) if number not in merged]
+    builder = SegmentBuilder(record.usual_length)
+    renewed: set[int] = set()
+    for document in read_documents(db, sorted(wanted)):
+        builder.add(document)
+        renewed.add(document.message_id)
+        if progress is not None and builder.count % 500 == 0:
+            progress(builder.count, len(wanted))
+    written = [builder.write(folder)] if builder.count else []
+    kept_names = {segment.segment_id() for segment in kept}
+    files = {name: file for name, file in record.files.items() if name.partition(".")[0] in kept_names}
+    committed = _commit(db, folder, record, kept, files, written, record.usual_length, end, record.built_at)
+    return IndexReport(
+        len(renewed & stale), len(known - renewed), committed.total, time.perf_counter() - began
+    )
+
+
+def rebuild_index(
+    db: sqlite3.Connection, search_dir: Path, *, processes: int = 2, progress: Progress | None = None
+) -> IndexReport:
+    """Build the index anew from the archive, on two cores where that pays."""
+    began = time.perf_counter()
+    extract_missing(db, search_dir.parent / "files")
+    search_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    search_dir.chmod(0o700)
+    end = int(db.execute(_QUEUE_END).fetchone()[0])
+    before = read_record(db)
+    ids = message_ids(db)
+    usual = _usual_length(db, ids)
+    written = _build_all(db, search_dir, ids, usual, processes, progress)
+    record = _commit(db, search_dir, before, [], {}, written, usual, end, iso(SYSTEM.now()))
+    return IndexReport(
+        record.total,
+        max(0, before.total - record.total) if before else 0,
+        record.total,
+        time.perf_counter() - began,
+        rebuilt=True,
+    )
+
+
+def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
+    """Read every file of the index and compare its messages with the archive's. Changes nothing."""
+    pending = pending_messages(db)
+    try:
+        record = usable_record(db, search_dir)
+    except IndexUnusable as error:
+        return IndexState(error.reason, 0, pending, 0, 0, 0, None)
+    size = sum(size for size, _ in record.files.values())
+    try:
+        segments = read_toc(search_dir, record.generation)
+        changed = list(changed_files(record, search_dir))
+        found: list[int] = []
+        for segment in segments:
+            found += _live_messages(search_dir, segment)
+    except (Damaged, OSError) as error:
+        return IndexState(f"The index cannot be read: {error}.", 0, pending, 0, 0, size, record.updated_at)
+    deleted = sum(segment.deleted_count() for segment in segments)
+    queued = {int(row[0]) for row in db.execute(_QUEUE, (2**62,))}
+    expected = set(message_ids(db))
+    missing = len(expected.difference(found) - queued)
+    surplus = len(set(found) - expected - queued) + len(found) - len(set(found))
+    problem = None
+    if changed:
+        problem = f"{len(changed)} of the index's files are damaged ({', '.join(sorted(changed)[:3])})."
+    elif missing or surplus:
+        problem = f"The index misses {missing} messages and holds {surplus} that do not belong."
+    return IndexState(
+        problem, len(found), pending, len(segments), deleted, size, record.updated_at, missing, surplus
+    )
+
+
+def segments_to_merge(sizes: Sequence[tuple[int, int]], arriving: int) -> set[int]:
+    """Choose segments (count, deleted) to write anew together with ``arriving`` new documents.
+
+    Segments more than a third deleted go first. Then sizes are taken in steps of eight: as soon as a step
+    holds eight segments, the new one included, they become one of the next step.
+    """
+    chosen = {
+        number
+        for number, (count, deleted) in enumerate(sizes)
+        if deleted * 3 > count and count <= LARGEST_SEGMENT
+    }
+    growing = arriving + sum(
+        count - deleted for number, (count, deleted) in enumerate(sizes) if number in chosen
+    )
+    while True:
+        step = _step(growing)
+        same = {
+            number
+            for number, (count, _) in enumerate(sizes)
+            if number not in chosen and _step(count) <= step and count < LARGEST_SEGMENT
+        }
+        alike = sum(_step(sizes[number][0]) == step for number in same)
+        merging = growing + sum(sizes[number][0] for number in same)
+        if alike < _MERGE_AT - 1 or merging > LARGEST_SEGMENT:
+            return chosen
+        chosen |= same
+        growing = merging
+
+
+def _step(count: int) -> int:
+    """Return the size class of a segment: below 64, below 512, below 4096, ..."""
+    return max(2, (max(count, 1).bit_length() + 2) // 3)
+
+
+def _build_all(
+    db: sqlite3.Connection,
+    folder: Path,
+    ids: Sequence[int],
+    usual: float,
+    processes: int,
+    progress: Progress | None,
+) -> list[WrittenSegment]:
+    spans = _spans(ids, processes)
+    db_path = _path(db)
+    second = None
+    if processes > 1 and len(ids) >= _WORTH_A_PROCESS and db_path is not None:
+        second = SecondProcess(db_path, folder, spans[1::2], usual)
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(min(done + (second.done if second else 0), len(ids)), len(ids))
+
+    written: list[WrittenSegment | None] = []
+    try:
+        written += [build_range(db, folder, span, usual, step) for span in (spans[0::2] if second else spans)]
+        if second is not None:
+            others = second.result()
+            if others is None:
+                written += [build_range(db, folder, span, usual, step) for span in second.spans]
+            else:
+                written += others
+    finally:
+        if second is not None:
+            second.close()
+    if progress is not None:
+        progress(len(ids), len(ids))
+    return [segment for segment in written if segment is not None]
+
+
+def _spans(ids: Sequence[int], processes: int) -> list[Range]:
+    """Cut the ids into spans of at most a segment each, as many for each process as for the other."""
+    if not ids:
+        return []
+    shares = max(1, -(-len(ids) // LARGEST_SEGMENT))
+    if processes > 1 and len(ids) >= _WORTH_A_PROCESS:
+        shares += shares % 2
+    size = -(-len(ids) // shares)
+    return [(ids[at], ids[min(at + size, len(ids)) - 1]) for at in range(0, len(ids), size)]
+
+
+def _usual_length(db: sqlite3.Connection, ids: Sequence[int]) -> float:
+    """Return how many terms a body has on average, from a sample."""
+    sample = ids[:: max(1, len(ids) // 1000)]
+    size = db.execute(_SAMPLE, (json.dumps(sample),)).fetchone()[0]
+    return max(10.0, size / _BYTES_PER_TERM) if size else USUAL_LENGTH
+
+
+def _path(db: sqlite3.Connection) -> Path | None:
+    """Return the file of a connection; ``None`` for one in memory."""
+    name = next((row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main"), "")
+    return Path(name) if name else None
+
+
+def _mark_deleted(folder: Path, segment: Any, stale: set[int]) -> set[int]:
+    """Mark the documents of these messages as deleted; return the messages that had one."""
+    opened = Segment(folder, segment)
+    try:
+        column = opened.column("message")
+        present = stale.intersection(column)
+        found = set()
+        for message_id in present:
+            number = column.index(message_id)
+            if not segment.is_deleted(number):
+                segment.delete_document(number)
+                found.add(message_id)
+        return found
+    finally:
+        opened.close()
+
+
+def _live_messages(folder: Path, segment: Any) -> set[int]:
+    """Return the messages of a segment's documents that are not deleted."""
+    opened = Segment(folder, segment)
+    try:
+        column = opened.column("message")
+        return {message for number, message in enumerate(column) if not segment.is_deleted(number)}
+    finally:
+        opened.close()
+
+
+def _commit(
+    db: sqlite3.Connection,
+    folder: Path,
+    before: IndexRecord | None,
+    kept: list[Any],
+    files: dict[str, tuple[int, str]],
+    written: Sequence[WrittenSegment],
+    usual: float,
+    end: int,
+    built_at: str,
+) -> IndexRecord:
+    """Write the table of contents, then make it count by its record; then tidy up."""
+    from whoosh.codec.whoosh3 import W3Codec, W3Segment
+    from whoosh.filedb.filestore import FileStorage
+    from whoosh.index import TOC
+
+    segments = [*kept]
+    for new in written:
+        segment = W3Segment(W3Codec(), INDEX_NAME, new.count, segid=new.id)
+        segment._fieldlengths = {}
+        segments.append(segment)
+    generation = before.generation + 1 if before else 1
+    path = folder / toc_name(generation)
+    path.unlink(missing_ok=True)  # left by an update that was killed before its commit
+    TOC(whoosh_schema(), segments, generation).write(FileStorage(str(folder)), INDEX_NAME)
+    path.chmod(0o600)
+    now = iso(SYSTEM.now())
+    record = IndexRecord(
+        generation=generation,
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        files={**files, **{name: file for new in written for name, file in new.files.items()}},
+        version=VERSION,
+        identity=identity(db),
+        total=sum(segment.doc_count_all() - segment.deleted_count() for segment in segments),
+        usual_length=usual,
+        built_at=built_at,
+        updated_at=now,
+    )
+    with transaction(db):
+        db.execute(TABLE)
+        if read_record(db) != before:
+            raise ArchiveLocked("Another process has just updated the search index; nothing was changed.")
+        write_record(db, record)
+        db.execute(_QUEUE_DONE, (end,))
+    _tidy(folder, record)
+    return record
+
+
+def _tidy(folder: Path, record: IndexRecord) -> None:
+    """Delete what the record does not name: older generations and the remains of killed updates."""
+    keep = {*record.files, toc_name(record.generation)}
+    for path in folder.iterdir():
+        ours = path.name.startswith((f"{INDEX_NAME}_", f"_{INDEX_NAME}_")) and path.name not in keep
+        if ours:
+            with contextlib.suppress(OSError):  # Windows: a reader still has it open
+                path.unlink()

@@ -1,0 +1,93 @@
+"""What the dates of a query mean, as seconds since 1970."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from canvas_archive.errors import BadInput
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
+_AGO = re.compile(r"(\d{1,4})([dwmy])")
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+_ALLOWED = "a date as 2025, 2025-03 or 2025-03-09, a time ago as 7d, 2w, 6m or 1y, today or yesterday"
+
+
+def zone(name: str | None) -> tzinfo | None:
+    """Return a time zone by its name; ``None`` for the machine's own. Raises BadInput for an unknown one."""
+    if not name:
+        return None
+    if name.upper() in ("UTC", "Z"):
+        return timezone.utc
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise BadInput(f"'{name}' is not a time zone; give one such as Europe/Berlin or UTC.") from None
+
+
+def seconds(moment: datetime, tz: tzinfo | None) -> int:
+    """Return a wall-clock time in the zone (``None``: local) as seconds since 1970."""
+    return int((moment.replace(tzinfo=tz) if tz else moment.replace(tzinfo=None)).timestamp())
+
+
+def year_bounds(year: int, tz: tzinfo | None) -> tuple[int, int]:
+    """Return when a year begins and ends."""
+    return seconds(datetime(year, 1, 1), tz), seconds(datetime(year + 1, 1, 1), tz)
+
+
+def date_range(
+    operator: str, value: str, *, now: datetime, tz: tzinfo | None
+) -> tuple[int | None, int | None]:
+    """Return the span that ``before:``, ``after:`` or ``on:`` with this value asks for.
+
+    ``after:`` includes the day it names, ``before:`` does not, so the two meet without a gap.
+    Raises BadInput for anything that is not a date.
+    """
+    if operator == "on" and ".." in value:
+        first, _, last = value.partition("..")
+        start = _span(operator, value, first, now, tz)[0] if first else None
+        end = _span(operator, value, last, now, tz)[1] if last else None
+        if (start is None and end is None) or (start is not None and end is not None and start >= end):
+            raise BadInput(f"'on:{value}' is not a range; give one such as on:2025-03..2025-05.")
+        return start, end
+    start, end = _span(operator, value, value, now, tz)
+    if operator == "before":
+        return None, start
+    return (start, None) if operator == "after" else (start, end)
+
+
+def _span(operator: str, whole: str, value: str, now: datetime, tz: tzinfo | None) -> tuple[int, int]:
+    wall = now.astimezone(tz).replace(tzinfo=None)
+    today = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    lowered = value.lower()
+    try:
+        if lowered in ("today", "yesterday"):
+            day = today - timedelta(days=lowered == "yesterday")
+            return seconds(day, tz), seconds(day + timedelta(days=1), tz)
+        if ago := _AGO.fullmatch(lowered):
+            day = today - timedelta(days=int(ago[1]) * _DAYS[ago[2]])
+            if day.year < _FIRST_YEAR:
+                day = datetime(_FIRST_YEAR, 1, 1)
+            return seconds(day, tz), seconds(day + timedelta(days=1), tz)
+        if date := _DATE.fullmatch(lowered):
+            year, month, number = int(date[1]), date[2], date[3]
+            if _FIRST_YEAR <= year <= _LAST_YEAR:
+                return _calendar(year, month and int(month), number and int(number), tz)
+    except (ValueError, OverflowError, OSError):
+        pass  # 2025-13, 2025-02-30
+    raise BadInput(f"'{operator}:{whole}' is not a search; after '{operator}:' can stand {_ALLOWED}.")
+
+
+def _calendar(
+    year: int, month: int | str | None, day: int | str | None, tz: tzinfo | None
+) -> tuple[int, int]:
+    if not month:
+        return year_bounds(year, tz)
+    start = datetime(year, int(month), int(day) if day else 1)
+    if day:
+        return seconds(start, tz), seconds(start + timedelta(days=1), tz)
+    following = start.replace(day=28) + timedelta(days=4)
+    return seconds(start, tz), seconds(following.replace(day=1), tz)

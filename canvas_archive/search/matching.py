@@ -1,0 +1,247 @@
+"""Which documents of a segment match, a whole set at a time.
+
+A query's tree becomes a tree of matchers: names are resolved, words have found their forms. Each matcher
+yields a set of document numbers, given the set it is to choose from (``None``: all). A conjunction starts
+with the rarest part and hands what is left from one part to the next, so long lists are read only where it
+matters; conditions on columns look only at what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from canvas_archive.search.postings import place_of, position_of
+from canvas_archive.search.reading import Entry, Segment
+from canvas_archive.search.resolve import StateSets
+
+# Below this many candidates, only the blocks of a list that can hold one of them are read.
+_FEW = 3000
+
+Numbers = set[int]
+
+
+class Matcher:
+    """Anything that chooses documents."""
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return the matching documents, out of ``within``; deleted ones may be among them."""
+        raise NotImplementedError
+
+    def estimate(self, segment: Segment) -> int:
+        """Return about how many documents match, at most."""
+        return segment.count
+
+
+@dataclass(frozen=True)
+class Form:
+    """A term that counts as the word asked for, and how much of its weight counts."""
+
+    term: str
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place in a text and the forms that may stand there; ``offset`` counts from the first slot."""
+
+    offset: int
+    forms: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
+class TextMatcher(Matcher):
+    """A word (one slot) or words side by side (several)."""
+
+    field: str
+    slots: tuple[Slot, ...]
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return the documents that hold the word, or the words in their places."""
+        listed = [self._entries(segment, slot) for slot in self.slots]
+        if not all(listed):
+            return set()
+        if len(listed) == 1:
+            return _union(segment, listed[0], within)
+        for entries in sorted(listed, key=_size):
+            within = _union(segment, entries, within)
+            if not within:
+                return within
+        return self._side_by_side(segment, listed, within or set())
+
+    def estimate(self, segment: Segment) -> int:
+        """Return the length of the shortest list."""
+        return min(_size(self._entries(segment, slot)) for slot in self.slots) if self.slots else 0
+
+    def _entries(self, segment: Segment, slot: Slot) -> list[Entry]:
+        found = (segment.entry(self.field, form.term) for form in slot.forms)
+        return [entry for entry in found if entry is not None]
+
+    def _side_by_side(self, segment: Segment, listed: list[list[Entry]], within: Numbers) -> Numbers:
+        """Keep the documents in which the slots' positions line up."""
+        first = self.slots[0].offset
+        starts = positions(segment, listed[0], within)
+        for slot, entries in zip(self.slots[1:], listed[1:], strict=False):
+            by = slot.offset - first
+            here = positions(segment, entries, starts)
+            left: dict[int, str] = {}
+            for number, places in starts.items():
+                target = here.get(number)
+                if target is None:
+                    continue
+                if len(places) == 1:
+                    if place_of(position_of(places) + by) in target:
+                        left[number] = places
+                else:
+                    kept = "".join([place for place in places if place_of(position_of(place) + by) in target])
+                    if kept:
+                        left[number] = kept
+            starts = left
+            if not starts:
+                break
+        return set(starts)
+
+
+@dataclass(frozen=True)
+class ListMatcher(Matcher):
+    """Documents on any of the lists: people, courses, what a message carries."""
+
+    fields: tuple[str, ...]
+    terms: tuple[str, ...]
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return the documents on the lists."""
+        return _union(segment, self._entries(segment), within)
+
+    def estimate(self, segment: Segment) -> int:
+        """Return the length of all lists together."""
+        return _size(self._entries(segment))
+
+    def _entries(self, segment: Segment) -> list[Entry]:
+        found = (segment.entry(field, term) for field in self.fields for term in self.terms)
+        return [entry for entry in found if entry is not None]
+
+
+@dataclass(frozen=True)
+class DateMatcher(Matcher):
+    """Documents written in any of the spans (start included, end not; ``None`` is open)."""
+
+    spans: tuple[tuple[int | None, int | None], ...]
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return the documents written then."""
+        written = segment.column("written")
+        chosen: Numbers = set()
+        candidates = range(segment.count) if within is None else within
+        for start, end in self.spans:
+            low = -(2**62) if start is None else start
+            high = 2**62 if end is None else end
+            chosen |= {number for number in candidates if low <= written[number] < high}
+        return chosen
+
+
+@dataclass(frozen=True)
+class StateMatcher(Matcher):
+    """Documents in a state that the tables tell."""
+
+    sets: StateSets
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return the documents in that state."""
+        sets = self.sets
+        chosen: Numbers = set(range(segment.count)) if within is None else within
+        if sets.writer is not None:
+            writer = segment.column("writer")
+            chosen = {number for number in chosen if (writer[number] == sets.writer) is not sets.others}
+        if sets.conversations is not None:
+            conversation = segment.column("conversation")
+            inside = sets.conversations
+            kept = {number for number in chosen if conversation[number] in inside}
+            if sets.messages:
+                message = segment.column("message")
+                kept |= {number for number in chosen if message[number] in sets.messages}
+            chosen = chosen - kept if sets.inverse else kept
+        return chosen
+
+
+@dataclass(frozen=True)
+class AllOf(Matcher):
+    """Documents that every part matches; without parts, all."""
+
+    parts: tuple[Matcher, ...]
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return what all parts agree on, asking the rarest first."""
+        ordered = self.parts
+        if len(ordered) > 1:
+            ordered = tuple(sorted(ordered, key=lambda part: part.estimate(segment)))
+        for part in ordered:
+            within = part.match(segment, within)
+            if not within:
+                return within
+        return set(range(segment.count)) if within is None else within
+
+    def estimate(self, segment: Segment) -> int:
+        """Return what the rarest part may match."""
+        return min((part.estimate(segment) for part in self.parts), default=segment.count)
+
+
+@dataclass(frozen=True)
+class AnyOf(Matcher):
+    """Documents that at least one part matches; without parts, none."""
+
+    parts: tuple[Matcher, ...]
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return what any part matches."""
+        chosen: Numbers = set()
+        for part in self.parts:
+            chosen |= part.match(segment, within)
+        return chosen
+
+    def estimate(self, segment: Segment) -> int:
+        """Return what the parts may match together."""
+        return sum(part.estimate(segment) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class NoneOf(Matcher):
+    """Documents that the part does not match."""
+
+    part: Matcher
+
+    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+        """Return the rest."""
+        candidates = set(range(segment.count)) if within is None else within
+        return candidates - self.part.match(segment, candidates)
+
+
+def positions(segment: Segment, entries: Sequence[Entry], within: Numbers | dict[int, str]) -> dict[int, str]:
+    """Return where the terms stand in each of the documents, as strings of places."""
+    found: dict[int, str] = {}
+    narrowed = sorted(within) if len(within) < _FEW else None
+    for entry in entries:
+        for block in segment.blocks(entry, narrowed):
+            for number, places in zip(block.documents, block.positions(), strict=False):
+                if number in within:
+                    found[number] = found[number] + places if number in found else places
+    return found
+
+
+def _union(segment: Segment, entries: Sequence[Entry], within: Numbers | None) -> Numbers:
+    if within is None:
+        chosen: Numbers = set()
+        for entry in entries:
+            chosen.update(segment.ids(entry))
+        return chosen
+    narrowed = sorted(within) if len(within) < _FEW else None
+    if len(entries) == 1:
+        return within.intersection(segment.ids(entries[0], narrowed))
+    chosen = set()
+    for entry in entries:
+        chosen.update(segment.ids(entry, narrowed))
+    return chosen & within
+
+
+def _size(entries: Sequence[Entry]) -> int:
+    return sum(entry.documents for entry in entries)

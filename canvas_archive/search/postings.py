@@ -1,0 +1,157 @@
+"""Posting lists as Whoosh's W3 segments store them, written whole and read by the block.
+
+A list is a magic tag and blocks of up to ``BLOCK`` documents. Each block is a length, a pickled tuple about
+it, and the pickled data: document numbers as gaps, one weight byte per document, and the documents'
+positions. Stock Whoosh reads these lists; what it reads as a weight is our level (``weights.py``).
+
+Here nothing on disk is ever unpickled freely: the tuple about a block has a fixed layout and is read with
+``struct``; the data is read by an unpickler that knows numbers, bytes and tuples and no classes at all.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple, NoReturn
+
+BLOCK = 512  # documents; large, because lists are read whole
+_COMPRESS_FROM = 160  # bytes; shorter data does not get shorter
+_COMPRESSED = 3
+
+_MAGIC = b"W3Bl"
+_LENGTH = struct.Struct("!i")
+# A protocol 2 pickle of (count, last document, highest weight, compression, shortest, longest):
+# PROTO MARK BININT BININT BINFLOAT BININT BININT BININT TUPLE STOP.
+_ABOUT = struct.Struct("<3scicic8scicici2s")
+_ABOUT_SIZE = _ABOUT.size
+_FLOAT = struct.Struct(">d")
+
+# One row of the term index: flags, total weight, documents, shortest, longest, highest weight, first and
+# last document, then where the list is. W3TermInfo's own layout.
+TERM_INFO = struct.Struct("!BfIBBfIIqi")
+
+_SEPARATOR = "\x00"
+
+
+class Damaged(Exception):
+    """The bytes are not what this program writes."""
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Reads numbers, bytes, text, tuples, lists and dicts; refuses every class and function."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        """Refuse: nothing in a posting list is an object."""
+        raise Damaged(f"an object of {module}.{name} where there can be none")
+
+
+def place_of(position: int) -> str:
+    """Return the character that stands for a position; those reserved for UTF-16 are skipped."""
+    return chr(position if position < 0xD800 else position + 0x800)
+
+
+def position_of(place: str) -> int:
+    """Return the position a character stands for."""
+    code = ord(place)
+    return code if code < 0xD800 else code - 0x800
+
+
+def plain_loads(data: bytes) -> Any:
+    """Unpickle plain values only."""
+    return PlainUnpickler(io.BytesIO(data)).load()
+
+
+class Block(NamedTuple):
+    """One block of a list: ascending document numbers, a level for each, and the packed positions."""
+
+    documents: list[int]
+    levels: bytes
+    packed: bytes
+
+    def positions(self) -> list[str]:
+        """Return each document's positions as a string of characters, one per position."""
+        try:
+            places = self.packed.decode().split(_SEPARATOR)
+        except UnicodeDecodeError as error:
+            raise Damaged("positions that cannot be read") from error
+        if len(places) != len(self.documents):
+            raise Damaged("positions of another number of documents")
+        return places
+
+
+def encode(documents: Sequence[int], levels: Sequence[int] | None, positions: Sequence[str] | None) -> bytes:
+    """Return the bytes of one list. ``levels`` and ``positions`` are ``None`` for plain id lists."""
+    chunks = [_MAGIC]
+    total = len(documents)
+    for at in range(0, total, BLOCK):
+        block = documents[at : at + BLOCK]
+        last = block[-1]
+        gaps = (block[0], *[after - before for before, after in pairwise(block)])
+        if levels is None:
+            weights: bytes | None = None
+            highest = 1.0
+        else:
+            weights = bytes(levels[at : at + BLOCK])
+            highest = float(max(weights))
+        packed = None if positions is None else _SEPARATOR.join(positions[at : at + BLOCK]).encode()
+        data = pickle.dumps((gaps, weights, packed), 3)
+        compressed = 0
+        if len(data) >= _COMPRESS_FROM:
+            data = zlib.compress(data, 1)
+            compressed = _COMPRESSED
+        about = _ABOUT.pack(
+            b"\x80\x02(", b"J", len(block), b"J", last, b"G", _FLOAT.pack(highest), b"J", compressed,
+            b"J", 1, b"J", 1, b"t.",
+        )  # fmt: skip
+        size = len(about) + len(data)
+        chunks += (_LENGTH.pack(-size if at + BLOCK >= total else size), about, data)
+    return b"".join(chunks)
+
+
+def blocks(data: bytes, within: Sequence[int] | None = None) -> Iterator[Block]:
+    """Yield the blocks of a list; with ``within`` (ascending) only those that may hold one of its documents.
+
+    Raises Damaged when the bytes are not a list.
+    """
+    if data[:4] != _MAGIC:
+        raise Damaged("a posting list without its tag")
+    at, end = 4, len(data)
+    wanted = 0
+    while at < end:
+        try:
+            (size,) = _LENGTH.unpack_from(data, at)
+            fields = _ABOUT.unpack_from(data, at + 4)
+        except struct.error as error:
+            raise Damaged("a posting list is cut short") from error
+        if fields[0] != b"\x80\x02(" or fields[13] != b"t.":
+            raise Damaged("a posting block has an unknown layout")
+        following = at + 4 + abs(size)
+        if within is not None:
+            if wanted == len(within):
+                return
+            last = fields[4]
+            reach = bisect_left(within, last + 1, wanted)
+            if reach == wanted:
+                at = following
+                continue
+            wanted = reach
+        yield _decode(data[at + 4 + _ABOUT_SIZE : following], fields[8], fields[2])
+        at = following
+        if size < 0:
+            return
+
+
+def _decode(data: bytes, compressed: int, count: int) -> Block:
+    try:
+        gaps, levels, packed = plain_loads(zlib.decompress(data) if compressed else data)
+        documents = list(accumulate(gaps))
+    except (ValueError, TypeError, EOFError, IndexError, zlib.error, pickle.UnpicklingError) as error:
+        raise Damaged(f"a posting block cannot be read: {error}") from error
+    if len(documents) != count or (levels is not None and len(levels) != count):
+        raise Damaged("a posting block holds another number of documents than it says")
+    return Block(documents, levels or b"", packed or b"")

@@ -1,0 +1,190 @@
+"""Reading an index: its table of contents, its segments, its lists and columns.
+
+Whoosh's files are pickles in places, and an unpickler runs what it is told to. Here every one is read by an
+unpickler that knows only the classes a table of contents consists of; everything else is plain values. An
+index that somebody else made can therefore be wrong, but it cannot run code.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import pickle
+import sys
+import threading
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from whoosh.filedb.filetables import OrderedHashReader
+from whoosh.filedb.structfile import StructFile
+
+from canvas_archive.search.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
+from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS, INDEX_NAME, whoosh_schema
+
+_TOC_CLASSES = {
+    ("whoosh.codec.whoosh3", "W3Segment"),
+    ("whoosh.codec.whoosh3", "W3Codec"),
+    ("builtins", "set"),
+    ("__builtin__", "set"),
+}
+
+
+class _TocUnpickler(PlainUnpickler):
+    """Adds to plain values the two classes a list of segments consists of."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return one of the known classes; refuse all others."""
+        if (module, name) not in _TOC_CLASSES:
+            super().find_class(module, name)
+        return pickle.Unpickler.find_class(self, module, name)
+
+
+class MappedFile(StructFile):  # type: ignore[misc]
+    """A file in memory as Whoosh's readers want it: random access without seeking, careful unpickling."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as source:
+            self._map: mmap.mmap | bytes
+            try:
+                self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError:  # an empty file cannot be mapped
+                self._map = b""
+        self.size = len(self._map)
+        super().__init__(io.BytesIO() if isinstance(self._map, bytes) else self._map, name=path.name)
+        self.is_real = False
+
+    def get(self, position: int, length: int) -> bytes:
+        """Return bytes from anywhere."""
+        return self._map[position : position + length]
+
+    def read_pickle(self) -> Any:
+        """Read plain values and the classes of a table of contents."""
+        return _TocUnpickler(self.file).load()
+
+
+class _Folder:
+    """The part of a Whoosh storage that reading a table of contents needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open_file(self, name: str) -> MappedFile:
+        return MappedFile(self._folder / name)
+
+
+def read_toc(folder: Path, generation: int) -> list[Any]:
+    """Return the W3Segments of one generation. Raises Damaged or OSError."""
+    from whoosh.index import TOC
+
+    # With a schema given, Whoosh skips the stored one instead of unpickling it.
+    try:
+        segments = TOC.read(_Folder(folder), INDEX_NAME, gen=generation, schema=whoosh_schema()).segments
+    except (OSError, Damaged):
+        raise
+    except Exception as error:
+        # Whatever a broken file makes Whoosh raise, it is a broken file.
+        raise Damaged(f"the table of contents cannot be read: {error}") from error
+    if not isinstance(segments, list) or any(type(segment).__name__ != "W3Segment" for segment in segments):
+        raise Damaged("the table of contents lists something that is not a segment")
+    return segments
+
+
+class Entry:
+    """A term of one segment: in how many documents, and where its list is."""
+
+    __slots__ = ("documents", "offset", "size")
+
+    def __init__(self, row: bytes) -> None:
+        fields = TERM_INFO.unpack(row)
+        if fields[0]:
+            raise Damaged("a term holds its list inline, which this program never writes")
+        self.documents: int = fields[2]
+        self.offset: int = fields[8]
+        self.size: int = fields[9]
+
+
+class Segment:
+    """One segment, opened."""
+
+    def __init__(self, folder: Path, segment: Any) -> None:
+        self.name: str = segment.segment_id()
+        self.count: int = segment.doc_count_all()
+        self.dead = frozenset(segment.deleted_docs())
+        self._folder = folder
+        terms_file = MappedFile(folder / f"{self.name}.trm")
+        try:
+            self._terms = OrderedHashReader(terms_file, terms_file.size)
+        except Exception as error:
+            raise Damaged(f"a term index cannot be read: {error}") from error
+        if self._terms.extras.get("fieldmap") != FIELD_NUMBERS:
+            raise Damaged("the index has other fields")
+        self._lists = MappedFile(folder / f"{self.name}.pst")
+        self._columns: dict[str, array[int]] = {}
+
+    def entry(self, field: str, term: str) -> Entry | None:
+        """Look a term up."""
+        key = FIELD_NUMBERS[field].to_bytes(2, "big") + term.encode()
+        row = self._terms.get(key)
+        return None if row is None else Entry(row)
+
+    def expand(self, field: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+        """Yield the terms that begin so, in order."""
+        key = FIELD_NUMBERS[field].to_bytes(2, "big") + prefix.encode()
+        for found, row in self._terms.items_from(key):
+            if not found.startswith(key):
+                return
+            yield found[2:].decode(), Entry(row)
+
+    def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
+        """Yield the blocks of a term's list; with ``within`` (ascending) only those that may matter."""
+        return blocks(self._lists.get(entry.offset, entry.size), within)
+
+    def ids(self, entry: Entry, within: Sequence[int] | None = None) -> list[int]:
+        """Return the documents of a term's list."""
+        found: list[int] = []
+        for block in self.blocks(entry, within):
+            found += block.documents
+        return found
+
+    def column(self, name: str) -> array[int]:
+        """Return a column: one number per document."""
+        column = self._columns.get(name)
+        if column is None:
+            column = array(COLUMNS[name])
+            column.frombytes((self._folder / f"{self.name}.{name}.col").read_bytes())
+            if len(column) != self.count:
+                raise Damaged(f"the column {name} has {len(column)} rows for {self.count} documents")
+            if sys.byteorder == "little":
+                column.byteswap()
+            self._columns[name] = column
+        return column
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._terms.close()
+        self._lists.close()
+
+
+class OpenIndex:
+    """All segments of one generation. Not thread-safe by itself: hold ``lock`` while reading."""
+
+    def __init__(self, folder: Path, segments: Sequence[Any]) -> None:
+        self.lock = threading.Lock()
+        self.segments = [Segment(folder, segment) for segment in segments]
+        self.count = sum(segment.count - len(segment.dead) for segment in self.segments)
+
+    def documents_with(self, field: str, term: str) -> int:
+        """Return in how many documents a term occurs (deleted ones included)."""
+        entries = (segment.entry(field, term) for segment in self.segments)
+        return sum(entry.documents for entry in entries if entry is not None)
+
+    def newest(self) -> int:
+        """Return when the newest message was written, in seconds since 1970; 0 in an empty index."""
+        return max((max(segment.column("written"), default=0) for segment in self.segments), default=0)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for segment in self.segments:
+            segment.close()

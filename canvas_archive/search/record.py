@@ -1,0 +1,132 @@
+"""What the archive knows of its index: the row that makes an index valid.
+
+The table ``index_state`` in archive.db names the one table of contents that counts, with its digest and the
+size and digest of every file. Committing an update *is* writing that row, in the same transaction that
+empties the queue: whatever a killed update left in the folder is not named, so it does not exist, and the
+next update does the work again. An index of another archive, another version, or with a file missing or of
+another size does not match its row and is rebuilt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from canvas_archive.errors import ArchiveError
+from canvas_archive.search.analysis import ANALYSER_VERSION
+from canvas_archive.search.schema import INDEX_NAME, SCHEMA_VERSION
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS index_state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  record TEXT NOT NULL CHECK (json_valid(record))
+) STRICT
+"""
+_READ = "SELECT record FROM index_state WHERE id = 1"
+_WRITE = "INSERT OR REPLACE INTO index_state (id, record) VALUES (1, ?)"
+_IDENTITY = "SELECT base_url || ' ' || user_id || ' ' || created_at FROM account"
+
+VERSION = f"{SCHEMA_VERSION}.{ANALYSER_VERSION}"
+
+
+class IndexUnusable(ArchiveError):
+    """There is no index, or none that can be trusted; ``index --rebuild`` makes one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason} Run 'canvas-archive index --rebuild' to build it anew.")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class IndexRecord:
+    """The index as it was committed. ``built_at`` and ``updated_at`` are ISO times."""
+
+    generation: int
+    digest: str
+    files: dict[str, tuple[int, str]]
+    version: str
+    identity: str
+    total: int
+    usual_length: float
+    built_at: str
+    updated_at: str
+
+    def to_json(self) -> str:
+        """Return the record as the text that is stored."""
+        return json.dumps(asdict(self))
+
+
+def toc_name(generation: int) -> str:
+    """Return the file name of a table of contents."""
+    return f"_{INDEX_NAME}_{generation}.toc"
+
+
+def identity(db: sqlite3.Connection) -> str:
+    """Return what tells this archive from any other."""
+    row = db.execute(_IDENTITY).fetchone()
+    return str(row[0]) if row else ""
+
+
+def read_record(db: sqlite3.Connection) -> IndexRecord | None:
+    """Return the record of the committed index; ``None`` when there never was one or it cannot be read."""
+    try:
+        row = db.execute(_READ).fetchone()
+    except sqlite3.OperationalError:  # no such table: nothing was ever indexed
+        return None
+    if row is None:
+        return None
+    try:
+        fields = json.loads(row[0])
+        fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
+        return IndexRecord(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def write_record(db: sqlite3.Connection, record: IndexRecord) -> None:
+    """Store the record; the caller holds the transaction."""
+    db.execute(_WRITE, (record.to_json(),))
+
+
+def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
+    """Return the record if the files in the folder are those it names, judging by digest and sizes.
+
+    Raises IndexUnusable with the reason otherwise.
+    """
+    record = read_record(db)
+    if record is None:
+        raise IndexUnusable("There is no search index yet.")
+    if record.version != VERSION:
+        raise IndexUnusable("The search index was made by another version of this program.")
+    if record.identity != identity(db):
+        raise IndexUnusable("The search index belongs to another archive.")
+    try:
+        toc = (folder / toc_name(record.generation)).read_bytes()
+    except OSError:
+        raise IndexUnusable("The search index is missing.") from None
+    if hashlib.sha256(toc).hexdigest() != record.digest:
+        raise IndexUnusable("The search index is not the one this archive made.")
+    for name, (size, _) in record.files.items():
+        try:
+            found = (folder / name).stat().st_size
+        except OSError:
+            raise IndexUnusable(f"A file of the search index is missing ({name}).") from None
+        if found != size:
+            raise IndexUnusable(f"A file of the search index is damaged ({name}).")
+    return record
+
+
+def changed_files(record: IndexRecord, folder: Path) -> Iterable[str]:
+    """Yield the names of files whose bytes are not what was written (reads them all)."""
+    from canvas_archive.search.segments import fingerprint
+
+    for name, expected in record.files.items():
+        try:
+            if fingerprint(folder / name) != expected:
+                yield name
+        except OSError:
+            yield name

@@ -1,0 +1,169 @@
+"""From the names in a query to ids: people, courses, and the states that only the tables know."""
+
+from __future__ import annotations
+
+import difflib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from canvas_archive.errors import BadInput
+from canvas_archive.search.analysis import terms
+
+_OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
+_USER = "SELECT id FROM users WHERE id = ?"
+# SQLite finds the few candidates; names with accents or apostrophes are candidates always.
+_CANDIDATES = """
+SELECT id, name, full_name FROM users
+WHERE name LIKE ?1 OR full_name LIKE ?1 OR name GLOB ?2 OR full_name GLOB ?2
+   OR instr(name, '''') OR instr(full_name, '''')
+"""
+_ANY_NAME = "SELECT id, name, full_name FROM users"
+_NOT_ASCII = "*[^ -~]*"
+_CONTEXTS = "SELECT code, name, course_code, canvas_id FROM contexts"
+_CONVERSATION_CONTEXTS = """
+SELECT context_code, max(context_name), NULL, NULL FROM conversations
+WHERE context_code IS NOT NULL GROUP BY context_code
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSets:
+    """A state as sets: messages of these conversations, or these messages; ``writer`` narrows it further.
+
+    ``inverse`` turns the sets around; ``others`` means messages that ``writer`` did not write.
+    """
+
+    conversations: frozenset[int] | None = None
+    messages: frozenset[int] = frozenset()
+    inverse: bool = False
+    writer: int | None = None
+    others: bool = False
+
+
+def owner_id(db: sqlite3.Connection) -> int:
+    """Return the user id of the person whose mailbox this is; 0 when the archive has no account."""
+    row = db.execute(_OWNER).fetchone()
+    return int(row[0]) if row else 0
+
+
+def people(db: sqlite3.Connection, role: str, name: str) -> list[int]:
+    """Return the users meant by a name: every word of it begins a part of theirs; or an id; or ``me``.
+
+    Raises BadInput, with the nearest names, when nobody in the archive is called so.
+    """
+    if name.lower() == "me":
+        return [owner_id(db)]
+    if name.isdecimal() and len(name) < 19:
+        row = db.execute(_USER, (int(name),)).fetchone()
+        if row:
+            return [int(row[0])]
+    wanted = terms(name)
+    found = []
+    if wanted:
+        longest = max(wanted, key=len)
+        rows = (
+            db.execute(_CANDIDATES, (f"%{longest}%", _NOT_ASCII))
+            if longest.isascii()
+            else db.execute(_ANY_NAME)
+        )
+        found = [row[0] for row in rows if _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""))]
+    if not found:
+        nearest = _nearest(wanted, (row[1] or row[2] or "" for row in db.execute(_ANY_NAME)))
+        raise BadInput(f"'{role}:{name}': nobody in this archive is called so.{_hint(nearest)}")
+    return found
+
+
+def courses(db: sqlite3.Connection, name: str) -> list[str]:
+    """Return the context codes of the courses and groups meant by a name, a course code or an id.
+
+    Raises BadInput, naming what there is, when none is called so.
+    """
+    wanted = terms(name)
+    lowered = name.lower()
+    known: list[str] = []
+    for query in (_CONTEXTS, _CONVERSATION_CONTEXTS):
+        rows = db.execute(query).fetchall()
+        exact = [row[0] for row in rows if row[0].lower() == lowered or str(row[3]) == name]
+        found = exact or [
+            row[0]
+            for row in rows
+            if wanted and _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""), numbers_whole=True)
+        ]
+        if found:
+            return found
+        known += [row[1] for row in rows if row[1]]
+    nearest = _nearest(wanted, known) or sorted(set(known))[:5]
+    raise BadInput(f"'course:{name}': no course or group in this archive is called so.{_hint(nearest)}")
+
+
+@lru_cache(maxsize=50_000)
+def _name_terms(*names: str) -> frozenset[str]:
+    return frozenset(term for name in names for term in terms(name))
+
+
+def _begins_all(wanted: Sequence[str], parts: frozenset[str], *, numbers_whole: bool = False) -> bool:
+    return all(
+        word in parts
+        or (
+            not (numbers_whole and word.isdecimal())
+            and any(part.startswith(word) for part in parts)
+        )
+        for word in wanted
+    )  # fmt: skip
+
+
+def _nearest(wanted: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Return up to three names with a part spelt nearly like one of the words."""
+    by_term: dict[str, str] = {}
+    for name in names:
+        for term in terms(name):
+            by_term.setdefault(term, name)
+    near = [
+        by_term[term] for word in wanted for term in difflib.get_close_matches(word, by_term, n=3, cutoff=0.7)
+    ]
+    return list(dict.fromkeys(near))[:3]
+
+
+def _hint(names: Sequence[str]) -> str:
+    return f" There is {', '.join(names)}." if names else ""
+
+
+_CONVERSATIONS = {
+    "starred": "starred = 1",
+    "unstarred": "starred = 0",
+    "unread": "workflow_state = 'unread'",
+    "read": "workflow_state = 'read'",
+    "archived": "workflow_state = 'archived'",
+    "private": "private = 1",
+    "group": "private = 0",
+    "subscribed": "subscribed = 1",
+    "unsubscribed": "subscribed = 0",
+    "removed": "removed_at IS NOT NULL",
+    "inbox": "workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL AND removed_at IS NULL",
+    "in sent": "last_authored_message_at IS NOT NULL AND removed_at IS NULL",
+}
+_REMOVED_MESSAGES = "SELECT id FROM messages WHERE removed_at IS NOT NULL"
+# States that most conversations are in are looked up by their exceptions.
+_COMPLEMENTS = {"unstarred": "starred", "subscribed": "unsubscribed"}
+
+
+def state_sets(db: sqlite3.Connection, name: str) -> StateSets:
+    """Return what ``is:`` or ``in:`` with this name means, as the tables have it now."""
+    if name == "received":
+        return StateSets(writer=owner_id(db), others=True)
+    if name == "sent":
+        return StateSets(_conversations(db, "in sent"), writer=owner_id(db))
+    if name in _COMPLEMENTS:
+        return StateSets(_conversations(db, _COMPLEMENTS[name]), inverse=True)
+    messages: frozenset[int] = frozenset()
+    if name == "removed":
+        messages = frozenset(row[0] for row in db.execute(_REMOVED_MESSAGES))
+    return StateSets(_conversations(db, name), messages)
+
+
+def _conversations(db: sqlite3.Connection, name: str) -> frozenset[int]:
+    condition = _CONVERSATIONS[name]
+    query = f"SELECT id FROM conversations WHERE {condition}"  # noqa: S608 (one of the constants above)
+    return frozenset(row[0] for row in db.execute(query))

@@ -1,0 +1,213 @@
+"""Writing a segment: documents are inverted in memory and written once, in order.
+
+Whoosh's own writer sorts postings one by one; here each term's list grows in document order anyway, so a
+segment is one pass over the documents and one over the terms. The files are Whoosh's: ``.trm`` (term
+index), ``.pst`` (posting lists), ``.col`` (columns).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from canvas_archive.search import weights
+from canvas_archive.search.analysis import stem, terms
+from canvas_archive.search.documents import Document
+from canvas_archive.search.postings import TERM_INFO, encode, place_of
+from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS, FIELDS, INDEX_NAME, TEXT_FIELDS, pack_context
+
+_LONGEST_TEXT = 1_000_000  # terms; a position must fit into a character
+_LONGEST_PART = 10_000  # terms of a subject, a list of names
+_GAP = 8  # positions between the parts of a document, so that no phrase spans two
+_CHARACTERS = "".join(map(chr, range(1, 0xD800)))
+
+# term -> document, level, positions, document, level, positions, ...
+_Inverted = dict[str, "list[int | str]"]
+
+
+@dataclass(frozen=True)
+class WrittenSegment:
+    """A segment on disk: its id, how many documents it holds, and size and SHA-256 of each file."""
+
+    id: str
+    count: int
+    files: dict[str, tuple[int, str]]
+
+
+class SegmentBuilder:
+    """Collects documents and writes them as one segment."""
+
+    def __init__(self, usual_length: float = weights.USUAL_LENGTH) -> None:
+        self._usual = usual_length
+        self._texts: dict[str, _Inverted] = {name: {} for name in TEXT_FIELDS}
+        self._lists: dict[str, dict[str, list[int]]] = {"author": {}, "to": {}, "context": {}, "has": {}}
+        self._columns: dict[str, array[int]] = {name: array(code) for name, code in COLUMNS.items()}
+        self.count = 0
+
+    def add(self, document: Document) -> None:
+        """Add one message."""
+        number = self.count
+        self.count += 1
+        self._add_text(number, document)
+        for name, value in (
+            ("message", document.message_id),
+            ("conversation", document.conversation_id),
+            ("writer", document.author_id),
+            ("written", document.written),
+            ("course", pack_context(document.context_code)),
+            ("carries", document.carries),
+        ):
+            self._columns[name].append(value)
+        self._list("author", str(document.author_id), number)
+        for user_id in document.recipient_ids:
+            self._list("to", user_id, number)
+        if document.context_code:
+            self._list("context", document.context_code, number)
+        for name in document.has:
+            self._list("has", name, number)
+
+    def _list(self, field: str, term: str, number: int) -> None:
+        found = self._lists[field].get(term)
+        if found is None:
+            self._lists[field][term] = [number]
+        else:
+            found.append(number)
+
+    def _add_text(self, number: int, document: Document) -> None:
+        body = terms(document.body)[:_LONGEST_TEXT]
+        norm = weights.body_norm(len(body), self._usual)
+        subject = terms(document.subject)
+        names = [term for name in document.file_names for term in terms(name)]
+        places = _places(body, 1)
+        heavy: dict[str, float] = {}
+        at = len(body) + 1
+        for part, boost in (
+            (subject, weights.SUBJECT),
+            (names, weights.FILENAME),
+            (terms(document.author), weights.AUTHOR),
+            (terms(document.context_name), weights.CONTEXT),
+            (terms(document.recipients), weights.RECIPIENT),
+        ):
+            at += _GAP
+            for term in part[:_LONGEST_PART]:
+                heavy[term] = heavy.get(term, 0.0) + boost
+                places[term] = places.get(term, "") + place_of(at)
+                at += 1
+        levels = weights.body_levels(round(norm, 3))
+        body_end = place_of(len(body))
+        inverted = self._texts["text"]
+        for term, positions in places.items():
+            if term in heavy:
+                # Occurrences in the body are all positions that are not of the other parts.
+                weight = heavy[term]
+                if len(positions) > 1:
+                    weight += norm * sum(place <= body_end for place in positions)
+                level = weights.level(weight)
+            else:
+                level = levels[min(len(positions), 64)]
+            found = inverted.get(term)
+            if found is None:
+                inverted[term] = [number, level, positions]
+            else:
+                found += (number, level, positions)
+        if subject:
+            self._add_part("subject", number, subject, weights.body_norm(len(subject), 8.0))
+        if names:
+            self._add_part("file", number, names, 1.0)
+        if document.attached_text:
+            attached = terms(document.attached_text)[:_LONGEST_TEXT]
+            self._add_part("attached", number, attached, weights.body_norm(len(attached), 1000.0))
+
+    def _add_part(self, field: str, number: int, found: Sequence[str], norm: float) -> None:
+        inverted = self._texts[field]
+        levels = weights.body_levels(round(norm, 3))
+        for term, positions in _places(found, 1).items():
+            inverted.setdefault(term, []).extend((number, levels[min(len(positions), 64)], positions))
+
+    def write(self, folder: Path) -> WrittenSegment:
+        """Write the segment's files into the folder and return what was written."""
+        from whoosh.filedb.filetables import OrderedHashWriter
+        from whoosh.filedb.structfile import StructFile
+
+        segment = secrets.token_hex(8)
+        stem_name = f"{INDEX_NAME}_{segment}"
+        paths = {extension: folder / f"{stem_name}{extension}" for extension in (".trm", ".pst")}
+        with _create(paths[".pst"]) as lists:
+            index = OrderedHashWriter(StructFile(_create(paths[".trm"]), name=paths[".trm"].name))
+            index.extras["fieldmap"] = dict(FIELD_NUMBERS)
+            offset = 0
+            for field in FIELDS:
+                prefix = FIELD_NUMBERS[field].to_bytes(2, "big")
+                for term, documents, levels, positions in self._entries(field):
+                    highest = float(max(levels)) if levels else 1.0
+                    data = encode(documents, levels, positions)
+                    lists.write(data)
+                    index.add(
+                        prefix + term.encode(),
+                        TERM_INFO.pack(
+                            0, float(len(documents)), len(documents), 1, 1, highest,
+                            documents[0], documents[-1], offset, len(data),
+                        ),
+                    )  # fmt: skip
+                    offset += len(data)
+            index.close()
+        for name, values in self._columns.items():
+            paths[name] = folder / f"{stem_name}.{name}.col"
+            with _create(paths[name]) as column:
+                if sys.byteorder == "little":
+                    values.byteswap()
+                column.write(values.tobytes())
+        return WrittenSegment(segment, self.count, {path.name: fingerprint(path) for path in paths.values()})
+
+    def _entries(self, field: str) -> Iterable[tuple[str, list[int], list[int] | None, list[str] | None]]:
+        """Yield a field's terms in order with their lists, letting go of each as it is written."""
+        if field == "forms":
+            forms = {form for name in TEXT_FIELDS for form in self._texts[name]}
+            yield from (
+                (entry, [0], None, None)
+                for entry in sorted(f"{stem(form)}\0{form}" for form in forms if stem(form) != form)
+            )
+        elif field in self._lists:
+            plain = self._lists[field]
+            for term in sorted(plain):
+                yield term, plain[term], None, None
+        else:
+            inverted = self._texts[field]
+            for term in sorted(inverted):
+                entry = inverted[term]
+                yield term, entry[0::3], entry[1::3], entry[2::3]  # type: ignore[misc]
+
+
+def fingerprint(path: Path) -> tuple[int, str]:
+    """Return a file's size and SHA-256."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as source:
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _create(path: Path):  # type: ignore[no-untyped-def]
+    """Open a new file that only its owner may read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=1 << 16)
+
+
+def _places(found: Sequence[str], start: int) -> dict[str, str]:
+    """Return each term's positions, the first being ``start``."""
+    places: dict[str, str] = {}
+    get = places.get
+    if start == 1 and len(found) < len(_CHARACTERS):
+        for term, place in zip(found, _CHARACTERS, strict=False):
+            places[term] = get(term, "") + place
+    else:
+        for at, term in enumerate(found, start):
+            places[term] = get(term, "") + place_of(at)
+    return places

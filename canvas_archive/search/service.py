@@ -1,0 +1,400 @@
+"""Searching an archive: the one entry for the command line, the web pages, exports and edits."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timezone, tzinfo
+from pathlib import Path
+from typing import Any, Literal
+
+from canvas_archive.search.dates import zone
+from canvas_archive.search.facets import (
+    FACETS,
+    MOST_VALUES,
+    FacetValue,
+    Filters,
+    count_courses,
+    count_has,
+    count_people,
+    count_years,
+)
+from canvas_archive.search.language import LONGEST_QUERY, Node, parse
+from canvas_archive.search.matching import AllOf, Matcher, TextMatcher
+from canvas_archive.search.planning import Plan, Planner
+from canvas_archive.search.postings import Damaged
+from canvas_archive.search.ranking import Matches, Ranked, Ranker
+from canvas_archive.search.reading import OpenIndex, read_toc
+from canvas_archive.search.record import IndexRecord, IndexUnusable, read_record, usable_record
+from canvas_archive.search.snippet import Marking, Snippet, make_snippet
+from canvas_archive.search.suggest import respelt
+from canvas_archive.store.connection import connect_readonly
+
+Sort = Literal["relevance", "newest", "oldest"]
+
+_OPEN_AT_ONCE = 4
+_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
+_HITS = """
+SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject, c.context_code,
+       coalesce(x.name, c.context_name) AS course, u.name, u.full_name
+FROM messages m
+JOIN conversations c ON c.id = m.conversation_id
+LEFT JOIN contexts x ON x.code = c.context_code
+LEFT JOIN users u ON u.id = m.author_id
+WHERE m.id IN (SELECT value FROM json_each(?))
+"""
+_FILE_TEXTS = """
+SELECT f.message_id, t.text FROM message_attachments f
+JOIN attachments a ON a.id = f.attachment_id JOIN attachment_texts t ON t.sha256 = a.sha256
+WHERE t.text IS NOT NULL AND f.message_id IN (SELECT value FROM json_each(?))
+ORDER BY f.message_id, f.position
+"""
+_USER_NAMES = "SELECT id, coalesce(name, full_name) FROM users WHERE id IN (SELECT value FROM json_each(?))"
+_COURSE_NAMES = """
+SELECT c.context_code, coalesce(x.name, max(c.context_name)) FROM conversations c
+LEFT JOIN contexts x ON x.code = c.context_code
+WHERE c.context_code IN (SELECT value FROM json_each(?)) GROUP BY c.context_code
+"""
+_HAS_LABELS = {
+    "attachment": "Attachment",
+    "media": "Recording",
+    "link": "Link",
+    "forwarded": "Forwarded message",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One message that was found. ``created_at`` is ISO-8601 UTC; ``course`` the course's or group's name."""
+
+    message_id: int
+    conversation_id: int
+    subject: str | None
+    author: str | None
+    author_id: int
+    created_at: str
+    course: str | None
+    snippet: Snippet
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How current the index was: messages that wait to be indexed, and when it was last updated (ISO)."""
+
+    pending: int
+    updated_at: str
+
+    @property
+    def current(self) -> bool:
+        """Tell whether nothing waits."""
+        return self.pending == 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search found. ``total`` is exact; with ``threads`` it counts conversations."""
+
+    query: str
+    total: int
+    hits: tuple[Hit, ...]
+    facets: dict[str, tuple[FacetValue, ...]] | None
+    suggestion: str | None
+    milliseconds: float
+    freshness: Freshness
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that ``search --json`` prints."""
+        return {
+            "query": self.query,
+            "total": self.total,
+            "hits": [
+                {
+                    "message_id": hit.message_id,
+                    "conversation_id": hit.conversation_id,
+                    "subject": hit.subject,
+                    "author": hit.author,
+                    "author_id": hit.author_id,
+                    "created_at": hit.created_at,
+                    "course": hit.course,
+                    "snippet": hit.snippet.plain,
+                    "score": round(hit.score, 4),
+                }
+                for hit in self.hits
+            ],
+            "facets": None
+            if self.facets is None
+            else {
+                name: [{"value": one.value, "label": one.label, "count": one.count} for one in values]
+                for name, values in self.facets.items()
+            },
+            "suggestion": self.suggestion,
+            "milliseconds": round(self.milliseconds, 2),
+        }
+
+
+def search(
+    db_path: Path,
+    search_dir: Path,
+    text: str,
+    *,
+    limit: int = 20,
+    offset: int = 0,
+    sort: Sort = "relevance",
+    threads: bool = False,
+    facets: bool = False,
+    filters: Filters | None = None,
+    tz: str | tzinfo | None = None,
+    now: datetime | None = None,
+) -> SearchResult:
+    """Return the messages that match, best first (or by date), with a snippet each.
+
+    ``threads`` gives one hit, the best, per conversation. ``tz`` is the zone of the query's dates and the
+    facets' years (local without one). An empty text matches every message.
+
+    Raises BadInput for a query that cannot be, IndexUnusable when there is no sound index.
+    """
+    began = time.perf_counter()
+    where = zone(tz) if isinstance(tz, str) else tz
+    tree = parse(text, now=now or datetime.now(timezone.utc), tz=where)
+    with closing(connect_readonly(db_path)) as db:
+        with _Session(db, search_dir) as session:
+            found = session.find(tree, filters or Filters(), where)
+            hits = session.hits(found, max(0, limit), max(0, offset), sort, threads=threads)
+            total = session.conversations(found.matches) if threads else found.total
+            counted = session.facets(found, where) if facets else None
+            suggestion = session.suggestion(text, where, now) if not total and text.strip() else None
+            return SearchResult(
+                text,
+                total,
+                hits,
+                counted,
+                suggestion,
+                (time.perf_counter() - began) * 1000.0,
+                session.freshness,
+            )
+
+
+def select_messages(
+    db_path: Path, search_dir: Path, text: str, *, tz: str | tzinfo | None = None, now: datetime | None = None
+) -> list[int]:
+    """Return the ids of all messages that match, ascending. Raises as ``search`` does."""
+    return sorted(_select(db_path, search_dir, text, "message", tz, now))
+
+
+def select_conversations(
+    db_path: Path, search_dir: Path, text: str, *, tz: str | tzinfo | None = None, now: datetime | None = None
+) -> list[int]:
+    """Return the ids of all conversations with a match, ascending. Raises as ``search`` does."""
+    return sorted(_select(db_path, search_dir, text, "conversation", tz, now))
+
+
+def _select(
+    db_path: Path, search_dir: Path, text: str, column: str, tz: str | tzinfo | None, now: datetime | None
+) -> set[int]:
+    where = zone(tz) if isinstance(tz, str) else tz
+    tree = parse(text, now=now or datetime.now(timezone.utc), tz=where)
+    with closing(connect_readonly(db_path)) as db:
+        with _Session(db, search_dir) as session:
+            return session.values(session.find(tree, Filters(), where).matches, column)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What matched, what it would be without each filter, and the words to rank and mark by."""
+
+    matches: Matches
+    unfiltered: Matches
+    filters: dict[str, Matcher]
+    plan: Plan
+    filtered: dict[str, Matches] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.matches))
+
+
+class _Session:
+    """One search: a connection, an open index, held while it lasts."""
+
+    def __init__(self, db: sqlite3.Connection, folder: Path) -> None:
+        self._db = db
+        self._folder = folder
+
+    def __enter__(self) -> _Session:
+        self._index, record = open_index(self._db, self._folder)
+        pending = int(self._db.execute(_PENDING).fetchone()[0])
+        self.freshness = Freshness(pending, record.updated_at)
+        self._index.lock.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._index.lock.release()
+        if isinstance(error, Damaged):
+            forget(self._folder)
+            raise IndexUnusable(f"The search index is damaged: {error}.") from error
+
+    def find(self, tree: Node, filters: Filters, tz: tzinfo | None) -> _Found:
+        """Match the tree in every segment, then the filters."""
+        plan = Planner(self._index, self._db).plan(tree)
+        unfiltered = self._match(plan.matcher, None)
+        chosen = filters.matchers(tz)
+        matches = self._match(AllOf(tuple(chosen.values())), unfiltered) if chosen else unfiltered
+        return _Found(matches, unfiltered, chosen, plan)
+
+    def _match(self, matcher: Matcher, within: Matches | None) -> Matches:
+        found: Matches = []
+        for at, segment in enumerate(self._index.segments):
+            numbers = matcher.match(segment, None if within is None else within[at])
+            if segment.dead:
+                numbers = numbers - segment.dead
+            found.append(numbers)
+        return found
+
+    def values(self, matches: Matches, column: str) -> set[int]:
+        """Return the distinct values of a column over all matches."""
+        found: set[int] = set()
+        for segment, numbers in zip(self._index.segments, matches, strict=False):
+            found.update(map(segment.column(column).__getitem__, numbers))
+        return found
+
+    def conversations(self, matches: Matches) -> int:
+        """Return in how many conversations there are matches."""
+        return len(self.values(matches, "conversation"))
+
+    def hits(self, found: _Found, limit: int, offset: int, sort: Sort, *, threads: bool) -> tuple[Hit, ...]:
+        """Return one page of hits."""
+        ranker = Ranker(self._index, found.plan.texts)
+        count = limit + offset
+        if sort == "relevance":
+            ranked = ranker.best(found.matches, count, threads=threads)
+        else:
+            ranked = ranker.by_date(found.matches, count, newest_first=sort == "newest", threads=threads)
+        return self._filled(ranked[offset:], found.plan.texts)
+
+    def _filled(self, ranked: Sequence[Ranked], texts: Sequence[TextMatcher]) -> tuple[Hit, ...]:
+        wanted = json.dumps([hit.message_id for hit in ranked])
+        rows = {row["id"]: row for row in self._db.execute(_HITS, (wanted,))}
+        marking = marking_for([text for text in texts if text.field != "attached"])
+        in_files = marking_for([text for text in texts if text.field == "attached"])
+        files: dict[int, list[str]] = {}
+        if in_files.terms or in_files.sequences:
+            for message_id, text in self._db.execute(_FILE_TEXTS, (wanted,)):
+                files.setdefault(message_id, []).append(text)
+        hits = []
+        for one in ranked:
+            row = rows.get(one.message_id)
+            if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
+                continue
+            snippet, worth = make_snippet(row["body"], marking)
+            for text in files.get(one.message_id, ()):
+                other, other_worth = make_snippet(text, in_files)
+                if other_worth > worth:
+                    snippet, worth = other, other_worth
+            hits.append(
+                Hit(
+                    row["id"], row["conversation_id"], row["subject"], row["name"] or row["full_name"],
+                    row["author_id"], row["created_at"], row["course"], snippet, one.score,
+                )
+            )  # fmt: skip
+        return tuple(hits)
+
+    def facets(self, found: _Found, tz: tzinfo | None) -> dict[str, tuple[FacetValue, ...]]:
+        """Count by every facet, each without the filter on itself."""
+        bases = {}
+        for name in FACETS:
+            others = tuple(matcher for facet, matcher in found.filters.items() if facet != name)
+            if len(others) == len(found.filters):
+                bases[name] = found.matches
+            else:
+                bases[name] = self._match(AllOf(others), found.unfiltered) if others else found.unfiltered
+        people = count_people(self._index, bases["person"])
+        courses = count_courses(self._index, bases["course"])
+        years = count_years(self._index, bases["year"], tz)
+        has = count_has(self._index, bases["has"])
+        return {
+            "person": self._values(people, _USER_NAMES, "User "),
+            "course": self._values(courses, _COURSE_NAMES, ""),
+            "year": tuple(
+                FacetValue(str(year), str(year), years[year]) for year in sorted(years, reverse=True)
+            ),
+            "has": tuple(FacetValue(name, _HAS_LABELS[name], count) for name, count in has.most_common()),
+        }
+
+    def _values(self, counts: Counter[Any], names: str, unnamed: str) -> tuple[FacetValue, ...]:
+        top = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:MOST_VALUES]
+        labels = dict(tuple(row) for row in self._db.execute(names, (json.dumps([key for key, _ in top]),)))
+        return tuple(FacetValue(str(key), labels.get(key) or f"{unnamed}{key}", count) for key, count in top)
+
+    def suggestion(self, text: str, tz: tzinfo | None, now: datetime | None) -> str | None:
+        """Return another query that finds something, when this one does not."""
+        moment = now or datetime.now(timezone.utc)
+        for candidate in (respelt(self._index, text), f"{text} in:attachments"):
+            if candidate is None or len(candidate) > LONGEST_QUERY:
+                continue
+            if self.find(parse(candidate, now=moment, tz=tz), Filters(), tz).total:
+                return candidate
+        return None
+
+
+def marking_for(texts: Sequence[TextMatcher]) -> Marking:
+    """Return what to mark for these words: single words in every form, phrases only as phrases."""
+    terms: dict[str, float] = {}
+    sequences = []
+    for text in texts:
+        if len(text.slots) == 1:
+            for form in text.slots[0].forms:
+                terms[form.term] = max(terms.get(form.term, 0.0), form.share)
+        else:
+            sequences.append(
+                tuple((slot.offset, frozenset(form.term for form in slot.forms)) for slot in text.slots)
+            )
+    return Marking(terms, tuple(sequences))
+
+
+_open: OrderedDict[tuple[str, str], OpenIndex] = OrderedDict()
+_open_lock = threading.Lock()
+
+
+def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRecord]:
+    """Return the committed index, kept open between searches. Raises IndexUnusable."""
+    while True:
+        try:
+            record = usable_record(db, folder)
+            key = (str(folder), record.digest)
+            with _open_lock:
+                index = _open.get(key)
+                if index is None:
+                    index = _open[key] = OpenIndex(folder, read_toc(folder, record.generation))
+                    for other in [other for other in _open if other[0] == key[0] and other != key]:
+                        del _open[other]
+                    while len(_open) > _OPEN_AT_ONCE:
+                        _open.popitem(last=False)
+                _open.move_to_end(key)
+            return index, record
+        except (IndexUnusable, Damaged, OSError) as error:
+            # An update that was committed meanwhile has tidied this generation away: look again.
+            seen = record if "record" in locals() else None
+            if _moved_on(db, seen):
+                continue
+            if isinstance(error, IndexUnusable):
+                raise
+            raise IndexUnusable(f"The search index cannot be read: {error}.") from error
+
+
+def _moved_on(db: sqlite3.Connection, seen: IndexRecord | None) -> bool:
+    """Tell whether the index was committed anew since this record was read."""
+    return seen is not None and read_record(db) != seen
+
+
+def forget(folder: Path) -> None:
+    """Drop what is kept open of an index."""
+    with _open_lock:
+        for key in [key for key in _open if key[0] == str(folder)]:
+            del _open[key]

@@ -1,0 +1,117 @@
+"""Building segments of a share of the messages, in this process or in a second one.
+
+The second process is ``python -c "... shard.main()"``: it reads one JSON document from standard input and
+answers in JSON lines. No pickles cross, and nothing depends on how the first process was started.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from canvas_archive.search.documents import message_ids, read_documents
+from canvas_archive.search.segments import SegmentBuilder, WrittenSegment
+
+_EVERY = 500  # documents between two words about progress
+# The current folder is no place to import from.
+_CHILD = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; "
+    "from canvas_archive.search.shard import main; main()"
+)
+
+Range = tuple[int, int]
+
+
+def build_range(
+    db: sqlite3.Connection, folder: Path, span: Range, usual_length: float, step: Callable[[int], None]
+) -> WrittenSegment | None:
+    """Write one segment of the messages whose ids lie in the span; ``None`` when there are none."""
+    builder = SegmentBuilder(usual_length)
+    for document in read_documents(db, message_ids(db, *span)):
+        builder.add(document)
+        if builder.count % _EVERY == 0:
+            step(_EVERY)
+    step(builder.count % _EVERY)
+    return builder.write(folder) if builder.count else None
+
+
+class SecondProcess:
+    """Builds segments of some spans beside this process."""
+
+    def __init__(self, db_path: Path, folder: Path, spans: Sequence[Range], usual_length: float) -> None:
+        self.spans = list(spans)
+        self.done = 0
+        self._segments: list[WrittenSegment] = []
+        self._process: subprocess.Popen[str] | None = None
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
+        except OSError:  # no second process to be had: the first one does it all
+            return
+        task = {"db": str(db_path), "folder": str(folder), "spans": self.spans, "usual": usual_length}
+        self._reader = threading.Thread(target=self._listen, args=(json.dumps(task),), daemon=True)
+        self._reader.start()
+
+    def _listen(self, task: str) -> None:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            return
+        try:
+            process.stdin.write(task)
+            process.stdin.close()
+            for line in process.stdout:
+                word = json.loads(line)
+                self.done += word.get("step", 0)
+                if "id" in word:
+                    files = {name: (size, digest) for name, (size, digest) in word["files"].items()}
+                    self._segments.append(WrittenSegment(word["id"], word["count"], files))
+        except (OSError, ValueError):  # it died; result() finds out
+            return
+
+    def result(self) -> list[WrittenSegment] | None:
+        """Wait for the end; return the segments, or ``None`` when the process failed."""
+        if self._process is None:
+            return None
+        self._reader.join()
+        return self._segments if self._process.wait() == 0 else None
+
+    def close(self) -> None:
+        """Stop the process if it still runs, and let go of its pipes."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def main() -> None:
+    """Do what standard input says, as the second process."""
+    from canvas_archive.store.connection import connect_readonly
+
+    task = json.load(sys.stdin)
+
+    def say(**word: object) -> None:
+        sys.stdout.write(json.dumps(word) + "\n")
+        sys.stdout.flush()
+
+    db = connect_readonly(Path(task["db"]))
+    try:
+        for first, last in task["spans"]:
+            written = build_range(
+                db, Path(task["folder"]), (first, last), task["usual"], lambda count: say(step=count)
+            )
+            if written is not None:
+                say(id=written.id, count=written.count, files=written.files)
+    finally:
+        db.close()

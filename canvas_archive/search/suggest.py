@@ -1,0 +1,110 @@
+"""Did you mean: words of the index that are spelt nearly like those that were not found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from canvas_archive.search.analysis import stem, terms
+from canvas_archive.search.reading import OpenIndex
+
+_WORD = re.compile(r"[^\W\d_]+")
+_OPERATOR = re.compile(r"^-?[a-z]+:", re.IGNORECASE)
+_SHORTEST = 3
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_CANDIDATES = 40_000  # terms compared with a word, at most
+
+
+def respelt(index: OpenIndex, text: str) -> str | None:
+    """Return the query with its unknown words replaced by near ones; ``None`` when there are none."""
+    changed = False
+    parts = re.split(r"(\s+)", text)
+    for at, part in enumerate(parts):
+        if (
+            not part.strip()
+            or part in ("OR", "AND", "NOT")
+            or (_OPERATOR.match(part) and not part.lower().startswith("subject:"))
+        ):
+            continue
+        words = part[8:] if part.lower().startswith("subject:") else part
+        for word in _WORD.findall(words):
+            better = nearest(index, word)
+            if better is not None:
+                parts[at] = parts[at].replace(word, better)
+                changed = True
+    return "".join(parts) if changed else None
+
+
+def nearest(index: OpenIndex, word: str) -> str | None:
+    """Return the word of the index that was probably meant; ``None`` for a known word or none near."""
+    folded = terms(word)
+    if len(folded) != 1 or len(folded[0]) < _SHORTEST or _known(index, folded[0]):
+        return None
+    wanted = folded[0]
+    reach = 1 if len(wanted) < 5 else 2
+    best: tuple[float, str] | None = None
+    for term, documents in _candidates(index, wanted, reach).items():
+        distance = _distance(wanted, term, reach)
+        if distance > reach:
+            continue
+        # A slip more must be made up by being ten times as frequent; the first letter is seldom wrong.
+        rank = documents / 10.0 ** (distance + (term[0] != wanted[0]))
+        if best is None or (rank, term) > best:
+            best = (rank, term)
+    return best[1] if best else None
+
+
+def _known(index: OpenIndex, term: str) -> bool:
+    if index.documents_with("text", term):
+        return True
+    marker = f"{stem(term)}\0"
+    return any(True for segment in index.segments for _ in segment.expand("forms", marker)) or bool(
+        index.documents_with("text", stem(term))
+    )
+
+
+def _candidates(index: OpenIndex, wanted: str, reach: int) -> dict[str, int]:
+    """Return terms worth comparing, with the number of their documents."""
+    found: dict[str, int] = {}
+    left = _CANDIDATES
+    for segment in index.segments:
+        for term, entry in segment.expand("text", wanted[0]):
+            left -= 1
+            if left < 0:
+                break
+            if abs(len(term) - len(wanted)) <= reach and not term.isdecimal():
+                found[term] = found.get(term, 0) + entry.documents
+    for term in _first_letter_slips(wanted):
+        documents = index.documents_with("text", term)
+        if documents:
+            found[term] = documents
+    return found
+
+
+def _first_letter_slips(word: str) -> Iterator[str]:
+    yield word[1:]
+    yield word[1] + word[0] + word[2:]
+    for letter in _LETTERS:
+        yield letter + word
+        yield letter + word[1:]
+
+
+def _distance(first: str, second: str, reach: int) -> int:
+    """Return the number of slips (a letter missing, added, wrong, or two swapped) between two words.
+
+    Anything beyond ``reach`` comes back as ``reach + 1``.
+    """
+    if abs(len(first) - len(second)) > reach:
+        return reach + 1
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for at, letter in enumerate(first, 1):
+        older, before, row = before, row, [at]
+        for place, other in enumerate(second, 1):
+            cost = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != other))
+            if at > 1 and place > 1 and letter == second[place - 2] and first[at - 2] == other:
+                cost = min(cost, older[place - 2] + 1)
+            row.append(cost)
+        if min(row) > reach:
+            return reach + 1
+    return row[-1]
