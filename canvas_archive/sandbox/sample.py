@@ -20,11 +20,14 @@ from canvas_archive.sandbox.render import file_size, render_file
 from canvas_archive.sandbox.sample_cast import Classroom, School, Term, make_school
 from canvas_archive.sandbox.sample_play import Scene, Stage, cast
 from canvas_archive.sandbox.texts import Dice, Script, parse_scripts
+from canvas_archive.sandbox.texts_campus import CAMPUS_TEXTS
+from canvas_archive.sandbox.texts_classes import CLASS_TEXTS
 from canvas_archive.sandbox.texts_groups import GROUP_TEXTS
 from canvas_archive.sandbox.texts_landmarks import BODIES, LANDMARK_TEXTS, LANDMARKS, Landmark
 from canvas_archive.sandbox.texts_life import LIFE_TEXTS
-from canvas_archive.sandbox.texts_people import OWNER_ID
+from canvas_archive.sandbox.texts_people import BY_ID, OWNER_ID
 from canvas_archive.sandbox.texts_study import STUDY_TEXTS
+from canvas_archive.sandbox.texts_subjects import SUBJECT_TEXTS
 from canvas_archive.sandbox.texts_teaching import TEACHING_TEXTS
 
 __all__ = ["LANDMARKS", "NOW", "Landmark", "file_size", "render_file", "sample_mailbox"]
@@ -35,10 +38,17 @@ FIRST_CONVERSATION_ID = 700101
 # How the threads spread: the share of each term (by id), of the weeks between terms, and of the last days.
 _TERM_SHARES = ((61, 0.11), (62, 0.12), (63, 0.18), (64, 0.21), (65, 0.26))
 _BETWEEN_SHARE = 0.06
+_TODAY_SHARE = 0.012
 _LAST_DAYS = 12
 _NO_COURSE = 0.2  # of the threads in term time
 _SENT_ONLY = 0.2  # of the threads the owner begins
+# Of the threads of two in a large mailbox; in a small one nearly none, so that subjects fit what is said.
+_TAKEN_UP_AGAIN = 0.25
+_LARGE = 5000
 _UNREAD, _STARRED, _ARCHIVED, _UNSUBSCRIBED = 0.048, 0.1, 0.15, 0.015
+_TEXTS = (
+    STUDY_TEXTS, SUBJECT_TEXTS, TEACHING_TEXTS, CLASS_TEXTS, GROUP_TEXTS, LIFE_TEXTS, CAMPUS_TEXTS,
+)  # fmt: skip
 _UNREPEATED = 40  # threads in a row that share neither script nor subject, as far as there are others
 
 
@@ -49,7 +59,7 @@ def sample_mailbox(seed: int = 2026, conversations: int = 250, now: datetime = N
     the default moves every date by the difference; ids and texts stay. With fewer conversations than
     there are landmarks, only the first landmarks are there.
     """
-    school = make_school()
+    school = make_school(_fixed_students("course"), _fixed_students("group"))
     stage = Stage(school, NOW)
     threads = _landmark_threads(stage, conversations)
     shown = sum(OWNER_ID in thread.participant_ids for thread in threads)
@@ -71,11 +81,7 @@ def sample_mailbox(seed: int = 2026, conversations: int = 250, now: datetime = N
 @lru_cache(maxsize=1)
 def scripts() -> tuple[Script, ...]:
     """Return every script that can be played in more than one way."""
-    return tuple(
-        script
-        for text in (STUDY_TEXTS, TEACHING_TEXTS, GROUP_TEXTS, LIFE_TEXTS)
-        for script in parse_scripts(text)
-    )
+    return tuple(script for text in _TEXTS for script in parse_scripts(text))
 
 
 @lru_cache(maxsize=1)
@@ -85,6 +91,17 @@ def landmark_scripts() -> tuple[Script, ...]:
 
 
 # ----------------------------------------------------------------- landmarks
+
+
+def _fixed_students(context: str) -> dict[str, list[int]]:
+    """Return whom the landmarks need in each course, or in its project group: course code -> ids."""
+    wanted: dict[str, list[int]] = {}
+    for script in landmark_scripts():
+        students = [id for id in script.fixed.values() if BY_ID[id].role == "student"]
+        for code in script.courses:
+            if context in ("course", script.context):
+                wanted.setdefault(code, []).extend(students)
+    return wanted
 
 
 def _landmark_threads(stage: Stage, limit: int) -> list[Thread]:
@@ -114,6 +131,7 @@ def _landmark_threads(stage: Stage, limit: int) -> list[Thread]:
 
 def _played_threads(stage: Stage, seed: str, count: int) -> list[Thread]:
     program = _Program(stage.school)
+    again = _TAKEN_UP_AGAIN * min(1.0, count / _LARGE)
     threads = []
     for number, start in enumerate(_starts(stage.school, Dice(f"{seed} starts"), count)):
         dice = Dice(f"{seed} {number}")
@@ -127,9 +145,22 @@ def _played_threads(stage: Stage, seed: str, count: int) -> list[Thread]:
             turns=1 if alone else None,
             avoid=program.subjects,
         )
+        if thread.private and not alone and dice.chance(again):
+            _take_up_again(stage, program, thread, script, scene)
         program.subjects.append(thread.subject or "")
         threads.append(thread)
     return threads
+
+
+def _take_up_again(stage: Stage, program: _Program, thread: Thread, script: Script, scene: Scene) -> None:
+    """Let two people go on in their old thread some days later, as one does, about something else."""
+    start = thread.messages[-1].created_at + timedelta(
+        days=scene.dice.between(2, 21), minutes=scene.dice.below(240)
+    )
+    other = program.another(start, script, scene)
+    if other is not None:
+        again = Scene(scene.school, scene.dice, start, scene.roles, scene.classroom, scene.group_id)
+        thread.messages += stage.play(other, again, thread.id).messages
 
 
 def _starts(school: School, dice: Dice, count: int) -> list[datetime]:
@@ -141,6 +172,7 @@ def _starts(school: School, dice: Dice, count: int) -> list[datetime]:
         for before, after in zip(school.terms, school.terms[1:], strict=False)
     ]
     spans += [(begin, end, _BETWEEN_SHARE / len(between)) for begin, end in between]
+    spans.append((NOW.replace(hour=7, minute=0), NOW, _TODAY_SHARE))
     spans.append((NOW - timedelta(days=_LAST_DAYS), NOW, 1.0 - sum(span[2] for span in spans)))
     starts = []
     for _ in range(count):
@@ -186,10 +218,7 @@ class _Program:
         term = self._school.term_at(start)
         week = term.week(start)
         with_course = 1 <= week <= 16 and not dice.chance(_NO_COURSE)
-        offers = self._offers.get((term.id, week, with_course))
-        if offers is None:
-            offers = self._offers[term.id, week, with_course] = self._offered(term, week, with_course)
-        drawn = dice.sample(offers, 12)
+        drawn = dice.sample(self._offers_at(term, week, with_course=with_course), 40)
         drawn.sort(key=lambda offer: (offer[0].key in self._recent, self._uses.get(offer[0].key, 0)))
         for script, classroom in drawn:
             scene = cast(script, classroom, self._school, dice)
@@ -198,6 +227,28 @@ class _Program:
                 self._recent.append(script.key)
                 return script, scene
         raise ValueError(f"no script fits week {week} of {term.name}")
+
+    def another(self, start: datetime, script: Script, scene: Scene) -> Script | None:
+        """Return a second script for the same people in the same course, if one fits at that time."""
+        term = self._school.term_at(start)
+        offers = self._offers_at(term, term.week(start), with_course=scene.classroom is not None)
+        fitting = [
+            other
+            for other, classroom in offers
+            if other is not script
+            and not other.fixed
+            and classroom is scene.classroom
+            and sorted(other.cast) == sorted(script.cast)
+        ]
+        return scene.dice.pick(fitting) if fitting else None
+
+    def _offers_at(
+        self, term: Term, week: int, *, with_course: bool
+    ) -> list[tuple[Script, Classroom | None]]:
+        key = (term.id, week, with_course)
+        if key not in self._offers:
+            self._offers[key] = self._offered(term, week, with_course)
+        return self._offers[key]
 
     def _offered(self, term: Term, week: int, with_course: bool) -> list[tuple[Script, Classroom | None]]:
         fitting = [script for script in scripts() if script.weeks[0] <= week <= script.weeks[1]]

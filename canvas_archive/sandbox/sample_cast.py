@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -10,7 +11,6 @@ from canvas_archive.sandbox.texts import Dice
 from canvas_archive.sandbox.texts_people import (
     BY_ID,
     CHARACTERS,
-    CROSS_SHARD_PERSON_ID,
     OWNER_ID,
     ROSTER_FIRST,
     ROSTER_LAST,
@@ -73,9 +73,17 @@ class School:
         return tuple(c for c in self.classrooms.values() if c.subject.term_id == term.id)
 
 
-def make_school() -> School:
-    """Return the school. It does not depend on any seed, so that the landmarks can rely on it."""
+def make_school(
+    enrolled: Mapping[str, Collection[int]] | None = None,
+    grouped: Mapping[str, Collection[int]] | None = None,
+) -> School:
+    """Return the school. It does not depend on any seed, so that the landmarks can rely on it.
+
+    ``enrolled`` names students who must be in a course (by its code), ``grouped`` those who must be in
+    its first project group.
+    """
     dice = Dice("school")
+    enrolled, grouped = enrolled or {}, grouped or {}
     people = {character.id: character.person() for character in CHARACTERS}
     called = {character.id: character.called for character in CHARACTERS}
     formal = {character.id: character.formal for character in CHARACTERS}
@@ -88,9 +96,8 @@ def make_school() -> School:
     groups: dict[int, Group] = {}
     classrooms: dict[int, Classroom] = {}
     for subject in SUBJECTS:
-        students = tuple(sorted(dice.sample(STUDENT_IDS, CLASS_SIZE)))
-        if subject.id == 3052:
-            students += (CROSS_SHARD_PERSON_ID,)
+        drawn = dice.sample(STUDENT_IDS, CLASS_SIZE)
+        students = tuple(sorted({*drawn, *enrolled.get(subject.code, ())}))
         fillers = tuple(person.id for person in roster[: subject.roster])
         enrollments = {subject.teacher: "TeacherEnrollment", OWNER_ID: _TYPES[subject.owner_role]}
         enrollments.update((assistant, "TaEnrollment") for assistant in subject.assistants)
@@ -108,7 +115,8 @@ def make_school() -> School:
         group_ids = []
         for number, name in enumerate(subject.group_names, 1):
             group_id = subject.id * 10 + number
-            members = dice.sample(students, GROUP_SIZE)
+            members = [*grouped.get(subject.code, ())] if number == 1 else []
+            members += dice.sample([s for s in students if s not in members], GROUP_SIZE - len(members))
             groups[group_id] = Group(group_id, name, subject.id, sorted([OWNER_ID, *members]))
             group_ids.append(group_id)
         everyone = tuple(person for person in enrollments if person != OWNER_ID)

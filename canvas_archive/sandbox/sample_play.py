@@ -20,6 +20,7 @@ FILE_BASE = 5_000_000
 CROSS_SHARD_MESSAGE_BASE = 9007199254741990
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAY_FORMS = ("day", "date", "ics")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
@@ -73,8 +74,8 @@ class Scene:
 
     def _word(self, slot: str) -> str:
         base, _, offset = slot.partition("+")
-        if base in ("day", "date"):
-            return _spoken_day(self.start + timedelta(days=int(offset)), with_date=base == "date")
+        if base in _DAY_FORMS:
+            return _day(self.start + timedelta(days=int(offset)), base)
         role, number = slot.rstrip("12n"), slot[len(slot.rstrip("12n")) :]
         if role in self.roles:
             id = self.roles[role]
@@ -84,7 +85,10 @@ class Scene:
         if slot in SLOT_WORDS:
             words = SLOT_WORDS[slot]
             other = slot[:-1] if slot.endswith("2") else f"{slot}2"
-            return self._unlike(words, self.words.get(other))
+            taken = self.words.get(other)
+            if slot == "room_other" and self.classroom is not None:
+                taken = self.classroom.subject.room
+            return self._unlike(words, taken)
         if self.classroom is not None:
             return self._course_word(slot)
         raise ValueError(f"nothing is known for the slot {{{slot}}}")
@@ -123,12 +127,14 @@ class Scene:
         return word
 
 
-def _spoken_day(moment: datetime, *, with_date: bool) -> str:
-    """Return ``Thursday`` or ``Thursday 12 November``; weekends move on to Monday."""
+def _day(moment: datetime, form: str) -> str:
+    """Return ``Thursday``, ``Thursday 12 November`` or ``20261112``; weekends move on to Monday."""
     if moment.weekday() > 4:
         moment += timedelta(days=7 - moment.weekday())
+    if form == "ics":
+        return f"{moment:%Y%m%d}"
     day = _DAYS[moment.weekday()]
-    return f"{day} {moment.day} {_MONTHS[moment.month - 1]}" if with_date else day
+    return f"{day} {moment.day} {_MONTHS[moment.month - 1]}" if form == "date" else day
 
 
 @dataclass(slots=True)
@@ -267,6 +273,8 @@ def _next_moment(moment: datetime, turn: Turn, dice: Dice) -> datetime:
     else:
         pause = timedelta(minutes=dice.between(600, 2600))
     moment += pause + timedelta(seconds=dice.between(0, 59))
+    if turn.author == "O" and moment.weekday() > 4:
+        moment += timedelta(days=7 - moment.weekday())  # offices do not answer on weekends
     if moment.hour < 7:
         moment += timedelta(hours=7 - moment.hour, minutes=dice.between(0, 90))
     return moment

@@ -46,10 +46,10 @@ Then I write the introduction. By {day+5}?
 By {day+5}, and on {day+7} we put it together. I'd rather have a bad complete draft than a good half.
 --- P
 Tables are done already, I told you. [[There are twelve of them, we can choose.|I may have got carried away.]]
-@file? csv tables.csv :: item,before,after,source|rope walks,14,3,survey|mills,9,2,survey|kilns,6,0,interview|~30
+@file csv tables.csv :: item,before,after,source|rope walks,14,3,survey|mills,9,2,survey|kilns,6,0,interview|~30
 --- Q
 Introduction attached. It begins with a question and I'm not sorry.
-@file? docx Introduction.docx :: Introduction|What does a place remember when nobody is left to ask?|We propose to read the inventory as an itinerary.|The remainder of this paper is organised as a walk.
+@file docx Introduction.docx :: Introduction|What does a place remember when nobody is left to ask?|We propose to read the inventory as an itinerary.|The remainder of this paper is organised as a walk.
 
 ## group-late
 as: student
@@ -71,11 +71,11 @@ I'll write it, tonight, under one condition: somebody proofreads at eight in the
 me. I'm always kind before coffee
 --- ME
 Here. It's one page and says only what we have shown.
-@file? docx Conclusion.docx :: Conclusion|We set out to count and ended by listening.|Three limitations remain: the sample was small, the winter was mild, and we were tired.|Further work should begin where the towpath ends.
+@file docx Conclusion.docx :: Conclusion|We set out to count and ended by listening.|Three limitations remain: the sample was small, the winter was mild, and we were tired.|Further work should begin where the towpath ends.
 --- P
 [[It's good! Two commas and a "whom".|Really good. I moved one comma and felt like a vandal.]]
 --- Q
-Submitted, 11:52. Receipt saved. Never again (until next time)
+Submitted, with time to spare. Receipt saved. Never again (until next time)
 
 ## group-disagree
 as: student
@@ -129,7 +129,7 @@ subject: Raw data from {day+0}
 subject: Our measurements, cleaned
 --- P
 Raw data from {day+0} attached. {sample} rows. Row 17 is nonsense, the cuvette was upside down.
-@file? csv raw data week {week}.csv :: time_s,absorbance,replicate|0,112,1|30,148,1|60,201,2|90,266,2|~60
+@file csv raw data week {week}.csv :: time_s,absorbance,replicate|0,112,1|30,148,1|60,201,2|90,266,2|~60
 --- Q
 Should we leave row 17 out or keep it with a flag?
 --- ME

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from canvas_archive.sandbox.texts_long import LONG_NOTES
 
 LONG_SUBJECT = (
-    "Atlas project: who brings the base maps, who books the light table in Hollis 204, who writes to the "
+    "The map essay: who brings the base maps, who books the light table in Hollis 204, who writes to the "
     "county archive about the 1887 survey sheets, and do we still want to meet on Saturday although the "
-    "library closes at noon? (answer all four, please!)"
+    "library closes at noon? (answer all four, please!!)"
 )
 
 BODIES = {
@@ -81,7 +81,7 @@ Gladly. I counted the samples for the land cover example again and we have forty
 
 I have attached the revised table. Please check the units in the third column, as I changed them from hectares to square kilometres.
 
-See you Wednesday,
+See you next Wednesday,
 Jules
 @file csv samples.csv :: site,class,area_km2,visited|north fen,peatland,4,2026|mill lane,arable,9,2026|south fen,reedbed,2,2025|quarry,bare ground,1,2026|~41
 --- T @ 2026-11-12 09:05
@@ -191,7 +191,7 @@ id: 700004
 raw: yes
 as: student
 courses: CS 240
-cast: T ME A=31
+cast: T ME A=32
 extra: 900-900
 flags: unread
 subject: Problem set 6: new deadline and a correction
@@ -230,7 +230,7 @@ courses: GEOG 118
 cast: ME P=129
 subject: Room for the midterm review
 --- P @ 2026-11-10 14:31
-Hi Jules, is the review on Wednesday still in the lecture hall? Somebody in section said that it had moved.
+Hi Jules, is the review next Wednesday still in the lecture hall? Somebody in section said that it had moved.
 --- ME @ 2026-11-10 15:02
 It has. I am forwarding you what Astrid wrote, so that you can pass it on.
 @forward midterm-review 1
@@ -273,7 +273,7 @@ subject: Exchange semester: which lab did you mean?
 --- B @ 2026-11-15 13:05
 Hej Jules! I am the exchange student from the partner university, Professor Mensah said you could tell me which lab section still has places. My account lives on our server at home, so I hope that this message arrives.
 --- ME @ 2026-11-15 14:20
-It arrived! Lab section L3, Tuesdays at 10:15 in Turing 0.04, had four free places this morning. Tell Hana Mensah that you are coming.
+It arrived! Lab section L3, Tuesdays at 10:15 in Turing 0.04, had four free places this morning. Tell Felix Haddad that you are coming.
 --- B @ 2026-11-16 07:58
 Tack så mycket, I have a place. See you on Tuesday!
 

@@ -35,7 +35,7 @@ subject: Recall notice
 --- O
 Dear Jules Marchetti,
 
-{book} was due on {day+0} and another reader is waiting for it. The fine so far is {money}. Please return it as soon as you can.
+{book} was due {few} days ago, and another reader is waiting for it. The fine so far is {money}. Please return it as soon as you can.
 --- ME
 I am sorry! It was under the bed, behind the suitcase. I brought it back this morning. Is the fine still going up?
 --- O
@@ -160,8 +160,8 @@ subject: Ten minutes with an employer
 --- O
 Dear Jules,
 
-the autumn career fair takes place on {date+8} in the Student Union, from 10:00 to 16:00. The county survey office and two mapping companies will be there. You can book a ten-minute talk at https://careers.example.edu/fair.
-@file? pdf Exhibitors.pdf :: Exhibitors|Hall A: county survey office, Northern Hydrography, Blackwater Aerial.|Hall B: teachers' college, three museums, a lighthouse authority.|Portfolio reviews by appointment; bring printed work.
+the career fair takes place on {date+8} in the Student Union, from 10:00 to 16:00. The county survey office and two mapping companies will be there. You can book a ten-minute talk at https://careers.example.edu/fair.
+@file pdf Exhibitors.pdf :: Exhibitors|Hall A: county survey office, Northern Hydrography, Blackwater Aerial.|Hall B: teachers' college, three museums, a lighthouse authority.|Portfolio reviews by appointment; bring printed work.
 --- ME
 Booked for {time}, with the survey office. Is there somebody who could look at my CV before?
 --- O
@@ -229,7 +229,7 @@ I need a certificate of enrolment, stamped, for [[the residence permit office|my
 Dear Jules Marchetti,
 
 the certificate is ready at window 2. Our hours are 9:30 to 12:00 and 13:30 to 15:30, except Wednesdays. A digital version with a verification code is attached.
-@file? pdf Certificate of enrolment.pdf :: Certificate of enrolment|This is to certify that the person named below is enrolled as a full-time student.|Matriculation number 20240417. Verification code QX7-41B.|Valid without a seal if the code is confirmed online.
+@file pdf Certificate of enrolment.pdf :: Certificate of enrolment|This is to certify that the person named below is enrolled as a full-time student.|Matriculation number 20240417. Verification code QX7-41B.|Valid without a seal if the code is confirmed online.
 --- ME
 The digital one was accepted. Thank you, that saved me a morning.
 
@@ -330,7 +330,8 @@ row last. if you sit in front I will laugh
 --- Q
 Row last, promised. We will clap in the wrong place.
 --- P +6d
-You DID clap in the wrong place
+You DID clap in the wrong place, there is proof
+@media video The clapping.mp4
 --- ME
 It was the most beautiful part. We stand by it.
 

@@ -73,7 +73,7 @@ subject: Question about {topic}
 subject: I don't get {topic}
 subject: {Topic} in the reading
 --- P
-Hi Jules, I read {reading} but I still don't really understand {topic}. [[Is it always the same or does it depend on where you look?|In class it sounded simple and now it doesn't.]] Sorry if this is a stupid question.
+Hi Jules, I read {reading}, but I still don't really understand {topic}. [[Is it always the same or does it depend on where you look?|In class it sounded simple and now it doesn't.]] Sorry if this is a stupid question.
 --- ME
 It is the question that the chapter is trying to answer, so no. Try this: take the smallest example that you can think of, do it by hand, and change one thing. What has to change with it, and what stays? The things that stay are what the definition is about.
 --- P
@@ -97,9 +97,9 @@ Dear all,
 we leave on {date+4} at {time} sharp from the car park behind Hollis. Please bring: boots that may get wet, a pencil (ink runs), something to eat, and the field sheet, printed. We are back by 17:30.
 
 Jules has the list of phone numbers and the first-aid kit.
-@file? ics field trip.ics :: Field trip|20261009T073000Z|20261009T163000Z|Car park behind Hollis
+@file ics field trip.ics :: Field trip|{ics+4}T073000Z|{ics+4}T163000Z|Car park behind Hollis
 --- ME
-Two additions: the bus has {sample} seats, so please tell me if you come by bike. And last year's lesson: sun cream, even in October.
+Two additions: the bus has {sample} seats, so please tell me if you come by bike. And last year's lesson: sun cream, even if it is cold.
 --- T
 And a hat. I forgot the hat. You will remember the photograph.
 
@@ -128,7 +128,7 @@ subject: Can I come to your {day+2} section?
 --- P
 Hello! Could I switch from the Thursday section to yours on {day+2}? I work at the bakery on Thursdays and they won't change my shift.
 --- ME
-Hi {P}, I have one place left, and it's yours. You don't need to do anything in Canvas; I will tell {A} to strike you from the other list. Room {room_other}, {time}.
+Hi {P}, I have one place left, and it's yours. You don't need to do anything in Canvas; I will tell {A} to strike you from the other list. We meet in {room_other} at {time}.
 --- P
 Yay thank you!
 
@@ -151,7 +151,7 @@ Fine. Done by {day+5}? Then {T1} can look at the distribution before it goes out
 Half, and a kind word. The question could have been clearer.
 --- ME +3d
 Mine are done: average {pct}, which seems fair. Here is the table.
-@file? csv marks.csv :: candidate,q1,q2,q3|1041,7,8,5|1042,9,6,8|1043,5,7,7|~38
+@file csv marks.csv :: candidate,q1,q2,q3|1041,7,8,5|1042,9,6,8|1043,5,7,7|~38
 
 ## ta-room-change
 as: ta
@@ -207,7 +207,7 @@ subject: I missed the midterm
 --- P
 Dear Professor, dear Jules,
 
-I missed the midterm this morning because [[my train from {city} was cancelled|I was in the emergency room with my flatmate]]. I have [[the confirmation from the railway|a note from the hospital]]. Is there a make-up exam?
+I missed the midterm this morning because [[my train from {city} was cancelled; I have the confirmation from the railway|I was in the emergency room with my flatmate; I have a note from the hospital]]. Is there a make-up exam?
 --- T
 I am sorry to hear it. There is one, on {date+5} at {time}. Jules, could you supervise it in {room_other}? It should take seventy-five minutes.
 --- ME
@@ -335,7 +335,7 @@ Write the argument down. That's your methods section.
 
 ## ta-thanks
 as: ta
-when: 10-17
+when: 13-17
 cast: P ME
 subject: Thank you!
 subject: thanks for this term
