@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from canvas_archive.model import Conversation, Message, Participant
 from canvas_archive.store import Archive
+from canvas_archive.store.migrations import m001_first_schema
 
 OWNER = 7
 NOON = datetime(2026, 3, 9, 12, 0, 0, tzinfo=timezone.utc)
@@ -41,6 +43,18 @@ def create(folder: Path, **options: object) -> Archive:
         "clock": TickingClock(),
     }
     return Archive.create(folder, **{**settings, **options})  # type: ignore[arg-type]
+
+
+def fresh_database() -> sqlite3.Connection:
+    """Return an archive's database in memory: the schema and an account, nothing on the disk."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA foreign_keys = ON")
+    m001_first_schema(db)
+    db.execute(
+        "INSERT INTO account VALUES (1, 'https://canvas.example.edu', ?, 'Ada Owner', NULL, '')", (OWNER,)
+    )
+    return db
 
 
 def person(user_id: int, name: str | None = None, **fields: object) -> Participant:

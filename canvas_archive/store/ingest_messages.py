@@ -74,7 +74,7 @@ ON CONFLICT DO UPDATE SET media_type = excluded.media_type, display_name = exclu
 _QUEUE = "INSERT INTO index_queue (message_id) VALUES (?)"
 
 _COLUMNS = ("conversation_id", "author_id", "created_at", "body", "generated", "extra", "removed_at")
-_BODY, _GENERATED, _REMOVED = 3, 4, 6
+_BODY, _REMOVED = 3, 6
 _ATTACHMENT_COLUMNS = ("display_name", "filename", "content_type", "size", "created_at", "url", "extra")
 _MEDIA_COLUMNS = ("media_type", "display_name", "content_type", "url")
 
@@ -150,7 +150,7 @@ def _write_messages(
             message.author_id,
             message.created_at,
             # Canvas words its own lines anew for every reader and language: the first wording stays.
-            known[_BODY] if generated or known[_GENERATED] else body,
+            known[_BODY] if generated else body,
             generated,
             extra,
             None if own else known[_REMOVED],

@@ -142,6 +142,9 @@ def _only_reading(
 ) -> int:
     if action in _READING:
         return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+        # SQLite asks this when it sets up json_each and the like. A real UPDATE of it is refused anyway.
+        return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA and first is not None:
         name = first.lower()
         if name in _PRAGMAS and (second is None or name in _TAKING_ARGUMENT):
