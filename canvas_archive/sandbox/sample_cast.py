@@ -11,6 +11,7 @@ from canvas_archive.sandbox.texts import Dice
 from canvas_archive.sandbox.texts_people import (
     BY_ID,
     CHARACTERS,
+    CROSS_SHARD_PERSON_ID,
     OWNER_ID,
     ROSTER_FIRST,
     ROSTER_LAST,
@@ -97,11 +98,13 @@ def make_school(
     classrooms: dict[int, Classroom] = {}
     for subject in SUBJECTS:
         drawn = dice.sample(STUDENT_IDS, CLASS_SIZE)
-        students = tuple(sorted({*drawn, *enrolled.get(subject.code, ())}))
+        enrolled_here = sorted({*drawn, *enrolled.get(subject.code, ())})
+        # The exchange student has just arrived, so only the landmark casts them.
+        students = tuple(student for student in enrolled_here if student != CROSS_SHARD_PERSON_ID)
         fillers = tuple(person.id for person in roster[: subject.roster])
         enrollments = {subject.teacher: "TeacherEnrollment", OWNER_ID: _TYPES[subject.owner_role]}
         enrollments.update((assistant, "TaEnrollment") for assistant in subject.assistants)
-        enrollments.update((student, "StudentEnrollment") for student in students + fillers)
+        enrollments.update((student, "StudentEnrollment") for student in (*enrolled_here, *fillers))
         term = next(term for term in terms if term.id == subject.term_id)
         courses[subject.id] = Course(
             id=subject.id,

@@ -11,9 +11,9 @@ when: any
 cast: P ME
 --- P
 running [[ten|fifteen]] minutes late, [[bus|bike]] trouble, don't wait with the food
---- ME
+--- ME +1m
 We'll wait with the good part.
---- P
+--- P +2m
 ❤️
 
 ## dm-which-room
@@ -22,11 +22,11 @@ when: any
 cast: P ME
 --- P
 which floor are you on
---- ME
+--- ME +2m
 [[Third|Second]], by the window with the dead fern.
---- P
+--- P +1m
 the fern is alive, I water it
---- ME
+--- ME +3m
 Then it is pretending. I'm next to it.
 
 ## dm-photo
@@ -36,9 +36,9 @@ cast: P ME
 --- P
 guess who found the {few}-leaf clover you said didn't exist
 @file png clover.png :: Clovers by number of leaves|312,41,2,1
---- ME
+--- ME +6m
 Is that a chart of clovers?
---- P
+--- P +2m
 I counted all of them, Jules. ALL of them.
 
 ## dm-voice
@@ -48,7 +48,7 @@ cast: P ME
 --- P
 (too cold to type)
 @media audio Voice note.m4a
---- ME
+--- ME +9m
 I could hear your teeth. Yes to soup, {time2}, my place.
 
 ## film-night
@@ -118,7 +118,7 @@ subject: Minutes, please correct
 --- P
 Minutes of the house council attached. {Q}, did you say "never again" or "not again"? It matters.
 @file md minutes.md :: House council minutes|Present: four members and a guest with a drill.|Resolved: the noticeboard by the stairs belongs to everybody and may not be laminated.|Carried unanimously, with one abstention by the drill.
---- Q
+--- Q +2h
 "not again". I'm a moderate.
 --- ME
 I'm listed as absent, but I was the one serving the tea.
@@ -135,13 +135,13 @@ subject: Spare key for flat {flat}
 Dear Residence Life,
 
 I have locked myself out of flat {flat} and my flatmates are away until tonight. Is there somebody with a spare key? I am sitting on the stairs with a melting ice cream.
---- O
+--- O +7m
 Dear Jules,
 
 the porter is on the way. Please have your student card at hand. The first time is free, the second costs {money}.
---- ME
+--- ME +26m
 Thank you, I am in. The ice cream did not make it.
---- O
+--- O +4m
 Our condolences.
 
 ## parcel
@@ -278,9 +278,9 @@ cast: P=116 ME
 subject: Чайник
 --- P
 Привет, Жюль! Ты не знаешь, кто взял чайник с кухни на третьем этаже? Экзамен завтра, а чая нет.
---- ME
+--- ME +12m
 Привет! The kettle is with us in 2A, sorry. It's on its way, with biscuits as an apology.
---- P
+--- P +5m
 Спасибо, извинения приняты.
 
 ## vietnamese-note
@@ -421,9 +421,9 @@ subject: can't sleep
 subject: 3 am thoughts
 --- P
 exam tomorrow, can't sleep, every fact has left my head
---- ME
+--- ME +5m
 They're only hiding, they come back when they see the paper. Put your feet in warm water, I mean it. My {relative} swears by it.
---- P
+--- P +11m
 feet in the sink. it's absurd. I'm calmer
 --- P +18h
 They came back!! All but two. THE SINK WORKS

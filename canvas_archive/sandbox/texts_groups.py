@@ -61,15 +61,15 @@ subject: {Task} is due tomorrow
 subject: Final push
 --- P
 {task} is due tomorrow at noon and I can't see the conclusion anywhere 👀
---- Q
+--- Q +9m
 I thought R had it? sorry, I mean {R}
---- R
+--- R +14m
 I thought {Q} had it...
---- ME
+--- ME +40m
 I'll write it, tonight, under one condition: somebody proofreads at eight in the morning and is kind.
---- P
+--- P +6m
 me. I'm always kind before coffee
---- ME
+--- ME +3h
 Here. It's one page and says only what we have shown.
 @file docx Conclusion.docx :: Conclusion|We set out to count and ended by listening.|Three limitations remain: the sample was small, the winter was mild, and we were tired.|Further work should begin where the towpath ends.
 --- P

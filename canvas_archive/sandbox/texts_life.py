@@ -81,13 +81,13 @@ subject: laundry room
 subject: your socks
 --- P
 did you leave a load in dryer 3? it's been done since noon, I put everything on top, folded(ish)
---- ME
+--- ME +35m
 Mine, sorry!! I fell asleep over my reading. Thank you for the folding(ish).
---- P
+--- P +4m
 one sock has no partner. I kept it as a hostage
---- ME
+--- ME +2m
 Name your price.
---- P
+--- P +1m
 popcorn
 
 ## dinner
@@ -206,10 +206,10 @@ I love it. The jam is strawberry, hope that's ok 🍓
 as: none
 when: any
 cast: P ME
-subject: Train to {city} on {day+5}
+subject: Train to {town} on {day+5}
 subject: Same train?
 --- P
-Are you on the {time} to {city} on {day+5}? I'd rather not do five hours with only my thoughts
+Are you on the {time} to {town} on {day+5}? I'd rather not do five hours with only my thoughts
 --- ME
 I am, coach 7, seat {page}. I have a chess set with one missing knight; we use a cork.
 --- P
@@ -291,9 +291,9 @@ subject: Schlüssel vergessen
 subject: Paket für dich
 --- P
 Hallo Jules, bei mir steht ein Paket für dich, es war niemand zu Hause. Es ist ziemlich groß und klappert. Holst du es heute Abend ab?
---- ME
+--- ME +15m
 Danke!! Ich komme um acht. It should not rattle. Please don't shake it.
---- P
+--- P +3m
 Zu spät 😬 Nein, Scherz. Bis gleich.
 
 ## turkish-recipe
@@ -359,11 +359,11 @@ subject: Soup?
 subject: Are you all right?
 --- P
 You weren't at breakfast. Are you ill or just asleep?
---- ME
+--- ME +12m
 Ill. Throat, head, self-pity.
---- P
+--- P +20m
 Soup is outside your door. Knock on the wall if you need anything, once for tea, twice for the doctor.
---- ME
+--- ME +6m
 (knocks once)
 
 ## note-reading

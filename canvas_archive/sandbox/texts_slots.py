@@ -37,6 +37,7 @@ SLOT_WORDS: dict[str, tuple[str, ...]] = {
         "The Map That Changed the World", "Invisible Cities", "The Gene", "A Field Guide to Getting Lost",
         "The Periodic Table", "Gödel, Escher, Bach", "The Mushroom at the End of the World",
     ),
+    "town": ("Leeds", "York", "Carlisle", "Bristol", "Norwich", "Inverness"),
     "lost": ("grey scarf", "calculator", "blue umbrella"),
     "film": ("Paris, Texas", "Spirited Away", "The Third Man", "Playtime", "Yi Yi", "Moonlight"),
     "ticket": ("INC-20417", "INC-20733", "INC-21102", "INC-21488", "INC-22015", "INC-22391"),

@@ -257,11 +257,11 @@ subject: Quiz link does not open
 subject: "You are not authorised": quiz in week {week}
 --- ME
 Hi {A}, the quiz for week {week} says "This quiz is locked until {day+0} 00:00", but that was yesterday. I tried two browsers and the phone app.
---- A
+--- A +20m
 My mistake, I set it to the wrong [[week|month]]. Try again now?
---- ME
+--- ME +9m
 Opens now, thanks for the quick fix!
---- A
+--- A +15m
 And thank you for telling me. The other hundred are apparently still asleep.
 
 ## final-thanks

@@ -120,13 +120,13 @@ subject: stuck on {q} :(
 subject: How did you start question {q}?
 --- P
 Are you stuck on question {q} as well? I get a matrix that is not symmetric and I don't think I'm supposed to.
---- ME
+--- ME +7m
 Same here until I noticed that the basis in the question is not orthonormal. Normalise first, then it comes out symmetric.
---- P
+--- P +5m
 of course it does. two hours!!
---- ME
+--- ME +9m
 Three, in my case. Did you use the hint? I think that the hint is what led me astray.
---- P
+--- P +4m
 the hint is evil. Going to bed, thank you 🙏
 
 ## bug-hunt
@@ -245,7 +245,7 @@ subject: Who shows work on {day+4}
 --- T
 Dear all,
 
-on {day+4} we look at the work of three people. Please post yours [[by {day+2} evening|two days before]], and come with one question about each piece and no verdicts.
+on {day+4} we look at the work of three people. Please post yours [[on the evening before|the day before]], and come with one question about each piece and no verdicts.
 
 If you cannot make it, swap among yourselves and tell me afterwards.
 --- ME

@@ -207,7 +207,7 @@ subject: I missed the midterm
 --- P
 Dear Professor, dear Jules,
 
-I missed the midterm this morning because [[my train from {city} was cancelled; I have the confirmation from the railway|I was in the emergency room with my flatmate; I have a note from the hospital]]. Is there a make-up exam?
+I missed the midterm this morning because [[my train from {town} was cancelled; I have the confirmation from the railway|I was in the emergency room with my flatmate; I have a note from the hospital]]. Is there a make-up exam?
 --- T
 I am sorry to hear it. There is one, on {date+5} at {time}. Jules, could you supervise it in {room_other}? It should take seventy-five minutes.
 --- ME
@@ -223,9 +223,9 @@ subject: hi
 subject: (question)
 --- P
 is it due today or tomorrow
---- ME
+--- ME +13m
 If you mean {task}: tomorrow, {day+1}, at 23:59. If you mean the reading: today.
---- P
+--- P +4m
 both actually. thx
 
 ## ta-citation
@@ -353,11 +353,11 @@ subject: Upload fails at 99 %
 subject: file too large??
 --- P
 it says my file is too large (61 MB) and it's due in 40 minutes, help
---- ME
+--- ME +4m
 Don't panic. Export the pictures at 150 dpi, or print to PDF with "smallest size". If that fails, put a note in the submission box before the deadline and send me the file by other means. I count the note.
---- P
+--- P +21m
 3.4 MB now and uploaded. my heart rate is 140
---- ME
+--- ME +3m
 Mine as well. Well done.
 
 ## ta-accommodation
