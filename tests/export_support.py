@@ -10,6 +10,7 @@ from pathlib import Path
 
 from canvas_archive.clock import iso
 from canvas_archive.store import Archive
+from canvas_archive.store.chain import extend_chain
 
 HOST = "school.example.edu"
 OWNER = 7
@@ -48,6 +49,7 @@ class ArchiveBuilder:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        extend_chain(self.db, clock=FixedClock())
         self.db.execute("COMMIT")
         self.archive.close()
 
@@ -81,7 +83,8 @@ class ArchiveBuilder:
         self.db.execute(
             "INSERT INTO conversations (id, subject, context_code, private, starred, workflow_state, "
             "subscribed, remote_starred, remote_workflow_state, message_count, last_message_at, "
-            "last_authored_message_at, removed_at, first_seen_at, fetched_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "last_authored_message_at, removed_at, first_seen_at, fetched_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 subject,

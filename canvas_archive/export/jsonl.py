@@ -1,6 +1,7 @@
 """JSON Lines: one conversation per line with its messages nested, and a last line that proves completeness.
 
-The last line is ``{"type": "completion", ...}`` with the counts and the SHA-256 of all bytes before it.
+The last line is ``{"type": "completion", ...}`` with the counts, the SHA-256 of all bytes before it, and
+``record_sha256``, which covers the line itself: it is the SHA-256 of the line without that field.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class JsonlWriter:
             "selection": self._context.selection.to_json(),
             "generator": GENERATOR,
         }
-        self._file.write(encode_line(record))
+        self._file.write(encode_completion(record))
         self.close()
 
     def close(self) -> None:
@@ -62,6 +63,11 @@ def encode_line(document: JsonObject) -> bytes:
     except UnicodeEncodeError:
         # Half a surrogate pair cannot be UTF-8, but JSON can escape it.
         return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def encode_completion(record: JsonObject) -> bytes:
+    """Write the completion record, with the hash of itself as its last field."""
+    return encode_line({**record, "record_sha256": hashlib.sha256(encode_line(record)).hexdigest()})
 
 
 def thread_json(thread: ThreadRecord, context: ExportContext) -> JsonObject:

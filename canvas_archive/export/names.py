@@ -23,7 +23,7 @@ _RUNS_IN_BROWSER = frozenset(
 def safe_name(name: str, *, fallback: str = "file") -> str:
     """Return ``name`` as one harmless path component.
 
-    No separators, devices, control or direction characters. Pure; the same name always gives the same answer. At most 100 bytes, the extension kept.
+    No separators, devices, control or direction characters; at most 100 bytes, the extension kept. Pure.
     """
     text = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", name))
     text = _DIRECTION.sub("", text).strip(" ")

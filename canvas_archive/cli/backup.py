@@ -1,0 +1,82 @@
+"""``canvas-archive backup`` and ``canvas-archive restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+
+if TYPE_CHECKING:
+    from canvas_archive.export.backup import BackupReport
+
+
+@click.command()
+@click.argument("dest", type=click.Path(path_type=Path))
+@json_option
+@common_options
+@pass_settings
+def backup(settings: Settings, dest: Path, as_json: bool) -> None:
+    """Copy the archive to the folder DEST while it is in use.
+
+    Repeat it into the same folder: only new attachments are copied again. Every copy is read back and
+    compared; `canvas-archive verify DEST` checks all of it at any time.
+    """
+    from canvas_archive.cli.verify_progress import watcher
+    from canvas_archive.errors import ItemsFailed
+    from canvas_archive.export.backup import backup as write
+
+    with watcher(settings) as tell:
+        report = write(settings.folder, dest.expanduser(), tell=tell)
+    _show(settings, report, as_json, "Backed up")
+    if report.missing:
+        raise ItemsFailed(
+            f"{len(report.missing):,} stored attachments are missing on the disk and not in the backup. "
+            "Run `canvas-archive verify` to see which."
+        )
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--index/--no-index", default=True, help="Build the search index. [default: yes]")
+@json_option
+@common_options
+@pass_settings
+def restore(settings: Settings, source: Path, folder: Path | None, index: bool, as_json: bool) -> None:
+    """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
+    from canvas_archive.cli.verify_progress import watcher
+    from canvas_archive.export.backup import restore as make
+
+    target = (folder or settings.folder).expanduser()
+    with watcher(settings) as tell:
+        report = make(source, target, tell=tell)
+        if index:
+            from canvas_archive.search import rebuild_index
+            from canvas_archive.store import Archive
+
+            tell("search index", 0, 0)
+            with Archive.open(target, write=True) as archive:
+                rebuild_index(archive.db, archive.search_dir)
+    _show(settings, report, as_json, "Restored")
+
+
+def _show(settings: Settings, report: BackupReport, as_json: bool, done: str) -> None:
+    if as_json:
+        print_json(
+            {
+                "folder": str(report.folder),
+                "messages": report.messages,
+                "files": report.files,
+                "copied_files": report.copied_files,
+                "copied_bytes": report.copied_bytes,
+                "missing": list(report.missing),
+            }
+        )
+        return
+    settings.note(
+        f"{done} {report.messages:,} messages and {report.files:,} attachments in {report.folder} "
+        f"({report.copied_files:,} files copied)."
+    )

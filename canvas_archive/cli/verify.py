@@ -1,0 +1,100 @@
+"""``canvas-archive verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from canvas_archive.export.verify import Check, VerifyOptions
+
+SHOWN_ITEMS = 20
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path, exists=True))
+@click.option("--remote", is_flag=True, help="Also compare ids and message counts with Canvas.")
+@click.option("--files/--no-files", default=True, help="Read every attachment again. [default: yes]")
+@click.option("--resume", is_flag=True, help="Go on re-hashing where an earlier run was interrupted.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=4, help="Files hashed at a time. [default: 4]")
+@click.option("--chain-head", metavar="HASH", help="A head noted earlier that must be in the chain.")
+@json_option
+@common_options
+@pass_settings
+def verify(
+    settings: Settings,
+    path: Path | None,
+    remote: bool,
+    files: bool,
+    resume: bool,
+    jobs: int,
+    chain_head: str | None,
+    as_json: bool,
+) -> None:
+    """Check the archive, or an export, bag or backup at PATH, against its own records.
+
+    Ends with exit code 8 and a list when anything does not match.
+    """
+    from canvas_archive.errors import VerificationFailed
+    from canvas_archive.export.verify import VerifyOptions
+    from canvas_archive.export.verify_files import verify_path
+
+    options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=chain_head)
+    if path is None or (path / "archive.db").is_file():
+        found = _archive_checks(settings, path or settings.folder, options, remote)
+    else:
+        if remote or chain_head:
+            raise click.UsageError(
+                "--remote and --chain-head are for an archive, not for an export or backup."
+            )
+        found = verify_path(path)
+    checks = []
+    for check in found:
+        checks.append(check)
+        if not as_json:
+            _show(settings, check)
+    bad = [check for check in checks if not check.ok]
+    if as_json:
+        print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
+    if bad:
+        raise VerificationFailed(f"Not verified: {', '.join(check.name for check in bad)}.")
+
+
+def _archive_checks(
+    settings: Settings, folder: Path, options: VerifyOptions, remote: bool
+) -> Iterator[Check]:
+    from canvas_archive.cli.verify_progress import watcher
+    from canvas_archive.export.verify import verify_archive
+    from canvas_archive.store.folder import DB_NAME
+
+    if not (folder / DB_NAME).is_file():
+        from canvas_archive.store import Archive
+
+        Archive.open(folder).close()  # says best why there is no archive
+    with watcher(settings) as tell:
+        yield from verify_archive(folder, options, tell)
+        if remote:
+            from canvas_archive.export.remote import verify_remote
+            from canvas_archive.store import Archive
+            from canvas_archive.sync.service import open_client
+
+            with Archive.open(folder) as archive, open_client(archive) as client:
+                yield from verify_remote(archive.db, client, tell)
+
+
+def _show(settings: Settings, check: Check) -> None:
+    mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
+    if check.ok and settings.verbosity < 0:
+        return
+    click.echo(f"{mark} {check.name}: {check.detail}")
+    shown = check.items if settings.verbosity > 0 else check.items[:SHOWN_ITEMS]
+    for item in shown:
+        click.echo(f"       {item}")
+    if len(shown) < len(check.items):
+        click.echo(f"       … {len(check.items) - len(shown)} more; all with -v or --json")

@@ -1,0 +1,345 @@
+"""A backup is a folder with a copy of the database, of the attachments, and a list of hashes over it all.
+
+    backup.json             whose archive, when, how much
+    archive-<hash>.db       the database as SQLite's online backup gives it, also while a sync is running
+    config.toml             the archive's options
+    files/ab/ab12…          attachments; those already there from an earlier backup are not copied again
+    manifest-sha256.txt     the hash of every other file; written last, it makes the backup a backup
+
+The database has its hash in its name, so that the one before stays good until the new manifest is in place.
+The search index is not copied: it is derived, and made anew when a backup is restored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from canvas_archive import __version__
+from canvas_archive.clock import SYSTEM, Clock, iso
+from canvas_archive.errors import BadInput, ForeignFolder, VerificationFailed, WrongAccount
+from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
+from canvas_archive.store import Archive
+from canvas_archive.store.config import CONFIG_NAME
+from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder, sync_folder
+
+RECORD = "backup.json"
+RECORD_TYPE = "canvas-archive backup"
+_COPY_CHUNK = 1 << 20
+
+_BLOBS = """
+SELECT sha256, max(stored_size) FROM (
+  SELECT sha256, stored_size FROM attachments WHERE state = 'stored'
+  UNION ALL SELECT sha256, stored_size FROM media_comments WHERE state = 'stored')
+GROUP BY sha256 ORDER BY sha256
+"""
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup or a restoration did; sizes in bytes. ``missing`` blobs were not there to copy."""
+
+    folder: Path
+    messages: int
+    files: int
+    copied_files: int
+    copied_bytes: int
+    missing: tuple[str, ...] = ()
+
+
+def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None = None) -> BackupReport:
+    """Write or refresh a backup of the archive in ``folder``.
+
+    Everything that is written is read back and compared. Raises ForeignFolder when ``dest`` holds anything
+    but a backup, WrongAccount when that is of another mailbox, VerificationFailed when a copy differs.
+    """
+    tell = tell or (lambda what, done, total: None)
+    with Archive.open(folder) as archive:
+        if dest.resolve().is_relative_to(archive.folder.resolve()):
+            raise BadInput(
+                f"{dest} lies inside the archive. Back up to another folder, best on another disk."
+            )
+        account = archive.account
+        _claim(dest, account.base_url, account.owner_id)
+        tell("database", 0, 0)
+        database = _copy_database(archive.db_path, dest)
+        with closing(_open_copy(dest / database)) as copy:
+            messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
+            known = _known_hashes(dest)
+            result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
+        copy_file(archive.folder / CONFIG_NAME, dest / CONFIG_NAME)
+        record = {
+            "type": RECORD_TYPE,
+            "generator": f"canvas-archive {__version__}",
+            "base_url": account.base_url,
+            "user_id": account.owner_id,
+            "name": account.name,
+            "made_at": iso(clock.now()),
+            "database": database,
+            "messages": messages,
+            "files": result.files,
+        }
+        write_private(
+            dest / RECORD, (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
+        )
+        _write_manifest(dest, database, result.hashes)
+        _sweep(dest, database)
+    return BackupReport(dest, messages, result.files, result.copied, result.size, tuple(result.missing))
+
+
+def read_record(folder: Path) -> dict[str, object] | None:
+    """Return what a backup says about itself; ``None`` when the folder holds no backup."""
+    try:
+        document = json.loads((folder / RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("type") == RECORD_TYPE else None
+
+
+def _claim(dest: Path, base_url: str, user_id: int) -> None:
+    if dest.is_file():
+        raise ForeignFolder(f"{dest} is a file; a backup is a folder.")
+    if dest.is_dir() and any(dest.iterdir()):
+        record = read_record(dest)
+        unfinished = (dest / "backup.unfinished").exists()
+        if record is None and not unfinished:
+            raise ForeignFolder(f"{dest} holds something that is not a backup; nothing was written there.")
+        if record is not None and (record.get("base_url"), record.get("user_id")) != (base_url, user_id):
+            raise WrongAccount(
+                f"{dest} holds the backup of user {record.get('user_id')} at {record.get('base_url')}. "
+                "Choose another folder."
+            )
+    dest.mkdir(mode=0o700, parents=True, exist_ok=True)
+    dest.chmod(0o700)
+    if not (dest / RECORD).exists():
+        # A first backup that is interrupted can be taken up again.
+        write_private(dest / "backup.unfinished", b"")
+
+
+def _copy_database(source: Path, dest: Path) -> str:
+    partial = dest / "archive.db.partial"
+    partial.unlink(missing_ok=True)
+    write_private(partial, b"")
+    try:
+        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as live:
+            with closing(sqlite3.connect(partial)) as copy:
+                live.backup(copy, pages=4096, sleep=0.05)
+                # One file, with nothing beside it.
+                copy.execute("PRAGMA journal_mode = DELETE")
+                found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(10)")]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    if found != ["ok"]:
+        partial.unlink()
+        raise VerificationFailed(
+            f"The archive's database is damaged ({found[0]}); no backup was made of it. "
+            "Restore an earlier one."
+        )
+    name = f"archive-{hash_file(partial)[0][:16]}.db"
+    sync_file(partial)
+    partial.replace(dest / name)
+    return name
+
+
+def _open_copy(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+@dataclass
+class _Copied:
+    files: int
+    copied: int
+    size: int
+    missing: list[str]
+    hashes: dict[str, str]
+
+
+def _copy_blobs(
+    db: sqlite3.Connection, files_dir: Path, dest: Path, known: dict[str, str], tell: Tell
+) -> _Copied:
+    rows = db.execute(_BLOBS).fetchall()
+    result = _Copied(0, 0, 0, [], {})
+    for number, (sha256, size) in enumerate(rows, start=1):
+        tell("attachments", number, len(rows))
+        name = f"{FILES_NAME}/{sha256[:2]}/{sha256}"
+        source, target = files_dir / sha256[:2] / sha256, dest / name
+        result.hashes[name] = sha256
+        if known.get(name) == sha256 and target.is_file() and target.stat().st_size == size:
+            result.files += 1
+            continue
+        if not source.is_file():
+            result.missing.append(sha256)
+            del result.hashes[name]
+            continue
+        make_private(target.parent, dest)
+        copy_file(source, target, expect=sha256)
+        result.files += 1
+        result.copied += 1
+        result.size += size
+    return result
+
+
+def _known_hashes(dest: Path) -> dict[str, str]:
+    with contextlib.suppress(OSError, ValueError):
+        return {name: value for value, name in read_manifest(dest / MANIFEST)}
+    return {}
+
+
+def _write_manifest(dest: Path, database: str, hashes: dict[str, str]) -> None:
+    # Blobs of earlier backups that no row of this one refers to stay: nothing is ever deleted.
+    listed = dict(hashes)
+    for name in walk(dest):
+        if name.startswith(f"{FILES_NAME}/") and name not in listed:
+            listed[name] = name.rpartition("/")[2]
+    for name in (RECORD, CONFIG_NAME, database):
+        listed[name] = hash_file(dest / name)[0]
+    text = "".join(f"{listed[name]}  {name}\n" for name in sorted(listed))
+    write_private(dest / MANIFEST, text.encode("utf-8"))
+    sync_folder(dest)
+
+
+def _sweep(dest: Path, database: str) -> None:
+    for path in dest.glob("archive-*.db"):
+        if path.name != database:
+            path.unlink()
+    (dest / "backup.unfinished").unlink(missing_ok=True)
+
+
+def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupReport:
+    """Make an archive in ``folder`` (new or empty) from a backup; every file is checked on its way.
+
+    Raises ForeignFolder or GuardRefused when ``folder`` is not free, VerificationFailed when the backup is
+    not what its manifest says. Nothing is left behind then.
+    """
+    tell = tell or (lambda what, done, total: None)
+    record = read_record(source)
+    if record is None or not (source / MANIFEST).is_file():
+        raise BadInput(f"{source} is no complete backup: it has no {RECORD} or no {MANIFEST}.")
+    require_free_folder(folder)
+    try:
+        entries = [(value, name) for value, name in read_manifest(source / MANIFEST)]
+    except (ValueError, UnicodeDecodeError) as error:
+        raise VerificationFailed(f"The backup's manifest is damaged: {error}.") from error
+    existed = folder.exists()
+    make_private(folder, folder)
+    try:
+        report = _restore_into(source, folder, record, entries, tell)
+    except BaseException:
+        _clear(folder, keep=existed)
+        raise
+    with Archive.open(folder):
+        pass  # it opens: the folder is an archive
+    return report
+
+
+def _restore_into(
+    source: Path, folder: Path, record: dict[str, object], entries: list[tuple[str, str]], tell: Tell
+) -> BackupReport:
+    database = str(record.get("database"))
+    listed = {name for _, name in entries}
+    if database not in listed or CONFIG_NAME not in listed:
+        raise VerificationFailed(f"The backup's manifest lacks {database} or {CONFIG_NAME}.")
+    files = size = 0
+    for number, (value, name) in enumerate(entries, start=1):
+        tell("files", number, len(entries))
+        if name == RECORD:
+            if hash_file(source / name)[0] != value:
+                raise VerificationFailed(f"{source / name} is not what the manifest says.")
+            continue
+        # The database gets its name last: until then the folder is no archive.
+        target = folder / (f"{DB_NAME}.unfinished" if name == database else name)
+        make_private(target.parent, folder)
+        copy_file(source / name, target, expect=value)
+        size += target.stat().st_size
+        files += name.startswith(f"{FILES_NAME}/")
+    for name in (FILES_NAME, SEARCH_NAME):
+        make_private(folder / name, folder)
+    (folder / f"{DB_NAME}.unfinished").replace(folder / DB_NAME)
+    with closing(_open_copy(folder / DB_NAME)) as db:
+        messages = db.execute("SELECT count(*) FROM messages").fetchone()[0]
+    return BackupReport(folder, messages, files, files, size)
+
+
+def _clear(folder: Path, *, keep: bool) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if not keep:
+        folder.rmdir()
+
+
+def copy_file(source: Path, target: Path, *, expect: str | None = None) -> None:
+    """Copy a file to a private one, bring it to the disk, read it back and compare.
+
+    Raises VerificationFailed when the source is not what is expected, or the copy is not the source.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        wanted = expect or hash_file(source)[0]
+        descriptor = os.open(
+            partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
+        )
+        with os.fdopen(descriptor, "wb") as out, source.open("rb") as file:
+            shutil.copyfileobj(file, out, _COPY_CHUNK)
+            out.flush()
+            os.fsync(out.fileno())
+        found = hash_file(partial)[0]
+    except FileNotFoundError as error:
+        partial.unlink(missing_ok=True)
+        raise VerificationFailed(f"{error.filename} is missing.") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    if found != wanted:
+        partial.unlink(missing_ok=True)
+        raise VerificationFailed(
+            f"{source} does not match its recorded SHA-256. "
+            "Run `canvas-archive verify` to see what else is wrong."
+        )
+    partial.replace(target)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a small file in one step, mode 0600."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def make_private(folder: Path, top: Path) -> None:
+    """Make a folder and those between it and ``top``, each mode 0700."""
+    missing: list[Path] = []
+    path = folder
+    while not path.is_dir():
+        missing.append(path)
+        if path == top:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            break
+        path = path.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700)
+    if folder == top:
+        folder.chmod(0o700)
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file's bytes to the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,107 @@
+"""Completeness against Canvas itself: are all conversations here that Canvas lists, with as many messages?
+
+Reads lists only; nothing on Canvas changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from canvas_archive.canvas import CanvasClient, Scope
+from canvas_archive.errors import NotFound, WrongAccount
+from canvas_archive.export.verify import Check, findings
+
+SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
+"""Together these hold everything a person can see."""
+
+_HELD = """
+SELECT c.removed_at,
+  (SELECT count(*) FROM messages m
+   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL)
+FROM conversations c WHERE c.id = ?
+"""
+
+
+def verify_remote(
+    db: sqlite3.Connection, client: CanvasClient, tell: Callable[[str, int, int], None] | None = None
+) -> list[Check]:
+    """Compare the ids and message counts of all lists with the archive.
+
+    Raises WrongAccount when the token belongs to somebody else.
+
+    :calls: GET /api/v1/users/self, GET /api/v1/conversations, GET /api/v1/conversations/:id
+    """
+    tell = tell or (lambda name, done, total: None)
+    _check_owner(db, client)
+    remote: dict[int, int | None] = {}
+    for scope in SCOPES:
+        for page in client.conversations(scope, per_page=100, with_all_ids=True):
+            for number in page.all_ids or ():
+                remote.setdefault(number, None)
+            for conversation in page.conversations:
+                remote[conversation.id] = conversation.message_count
+            tell("remote", len(remote), 0)
+    return [_missing(db, client, remote), _counts(db, remote), _surplus(db, client, remote)]
+
+
+def _check_owner(db: sqlite3.Connection, client: CanvasClient) -> None:
+    row = db.execute("SELECT coalesce(as_user_id, user_id), base_url FROM account").fetchone()
+    user = client.current_user()
+    if user.id != row[0]:
+        raise WrongAccount(
+            f"The archive is of user {row[0]} at {row[1]}, but the token belongs to {user.name} ({user.id})."
+        )
+
+
+def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int | None]) -> Check:
+    items = []
+    for number, count in sorted(remote.items()):
+        if db.execute(_HELD, (number,)).fetchone() is not None:
+            continue
+        # A list may name a conversation that does not exist any more.
+        if count is None and not _exists(client, number):
+            continue
+        items.append(f"conversation {number}: on Canvas, not in the archive")
+    return findings(
+        "remote: conversations",
+        items,
+        f"all {len(remote):,} conversations on Canvas are here",
+        "{count} conversations are missing: run `canvas-archive sync --full`",
+    )
+
+
+def _counts(db: sqlite3.Connection, remote: dict[int, int | None]) -> Check:
+    items = []
+    for number, count in sorted(remote.items()):
+        row = db.execute(_HELD, (number,)).fetchone()
+        if row is not None and count is not None and row[1] < count:
+            items.append(f"conversation {number}: {count} messages on Canvas, {row[1]} in the archive")
+    return findings(
+        "remote: messages",
+        items,
+        "no conversation on Canvas has more messages than here",
+        "{count} conversations lack messages: run `canvas-archive sync --full`",
+    )
+
+
+def _surplus(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int | None]) -> Check:
+    items = [
+        f"conversation {row[0]}: gone from Canvas, not marked as removed"
+        for row in db.execute("SELECT id FROM conversations WHERE removed_at IS NULL ORDER BY id").fetchall()
+        if row[0] not in remote and not _exists(client, row[0])
+    ]
+    return findings(
+        "remote: removed",
+        items,
+        "what is gone from Canvas is marked as removed",
+        "{count} conversations are gone from Canvas: run `canvas-archive sync --full`",
+    )
+
+
+def _exists(client: CanvasClient, number: int) -> bool:
+    try:
+        client.conversation(number, auto_mark_as_read=False)
+    except NotFound:
+        return False
+    return True

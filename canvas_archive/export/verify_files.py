@@ -1,0 +1,136 @@
+"""Checking what left the archive: exports, bags, backups and single JSON Lines files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from canvas_archive.errors import BadInput
+from canvas_archive.export.jsonl import encode_completion
+from canvas_archive.export.manifest import MANIFEST, compare, hash_files, read_manifest, walk
+from canvas_archive.export.verify import Check, findings
+
+
+def verify_path(path: Path) -> Iterator[Check]:
+    """Yield the checks of an export, a bag, a backup or a ``.jsonl`` file.
+
+    Raises BadInput when it is none of these.
+    """
+    if path.is_file() and path.suffix.lower() == ".jsonl":
+        yield check_jsonl(path)
+    elif (path / "bagit.txt").exists() or (path / "manifest-sha512.txt").exists():
+        yield from check_bag(path)
+    elif (path / MANIFEST).is_file():
+        yield check_manifest(path)
+        lines = path / "conversations.jsonl"
+        if lines.is_file():
+            yield check_jsonl(lines)
+    else:
+        raise BadInput(f"{path} is no export, bag or backup: it has no {MANIFEST}.")
+
+
+def check_manifest(folder: Path) -> Check:
+    """Compare a folder with its list of SHA-256 hashes."""
+    try:
+        items = list(
+            compare(
+                folder, read_manifest(folder / MANIFEST), (name for name in walk(folder) if name != MANIFEST)
+            )
+        )
+    except (OSError, ValueError) as error:
+        items = [f"{MANIFEST}: {error}"]
+    return findings(
+        "files", items, "every file is as it was written", "{count} files are missing, new or changed"
+    )
+
+
+def check_jsonl(path: Path) -> Check:
+    """Compare a JSON Lines export with its completion record."""
+    digest = hashlib.sha256()
+    conversations = messages = 0
+    last = b""
+    problem: str | None = None
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if last:
+                    digest.update(last)
+                    conversations += 1
+                    messages += len(json.loads(last)["messages"])
+                last = line
+        record = json.loads(last)
+        described = {name: value for name, value in record.items() if name != "record_sha256"}
+        if record["type"] != "completion":
+            problem = "the completion record is missing: the file was cut off"
+        elif record["sha256"] != digest.hexdigest():
+            problem = "the file was changed (its SHA-256 is not the recorded one)"
+        elif encode_completion(described) != last:
+            problem = "the completion record was changed"
+        elif (record["conversations"], record["messages"]) != (conversations, messages):
+            problem = (
+                f"it holds {conversations} conversations and {messages} messages, not as many as recorded"
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"it cannot be read ({type(error).__name__}: {error})"
+    items = [f"{path.name}: {problem}"] if problem else []
+    return findings(
+        "jsonl",
+        items,
+        f"{messages:,} messages in {conversations:,} conversations",
+        "the file is not as written",
+    )
+
+
+def check_bag(folder: Path) -> Iterator[Check]:
+    """Check a bag as RFC 8493 asks: complete, and every hash of every manifest right."""
+    yield findings("bag declaration", list(_declaration(folder)), "BagIt 1.0", "this is no valid bag")
+    for algorithm in ("sha256", "sha512"):
+        yield findings(
+            f"payload {algorithm}",
+            list(_manifest(folder, f"manifest-{algorithm}.txt", algorithm, "data")),
+            "every payload file is as it was collected",
+            "{count} payload files are missing, new or changed",
+        )
+        yield findings(
+            f"tags {algorithm}",
+            list(_manifest(folder, f"tagmanifest-{algorithm}.txt", algorithm, None)),
+            "every tag file is as it was written",
+            "{count} tag files are missing, new or changed",
+        )
+    lines = folder / "data" / "conversations.jsonl"
+    if lines.is_file():
+        yield check_jsonl(lines)
+
+
+def _declaration(folder: Path) -> Iterator[str]:
+    try:
+        text = (folder / "bagit.txt").read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"bagit.txt: {error}"
+        return
+    if text != "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n":
+        yield "bagit.txt: changed"
+
+
+def _manifest(folder: Path, name: str, algorithm: str, payload: str | None) -> Iterator[str]:
+    try:
+        expected = {path: value for value, path in read_manifest(folder / name)}
+    except (OSError, ValueError) as error:
+        yield f"{name}: {error}"
+        return
+    if payload is None:
+        present = [entry.name for entry in sorted(folder.iterdir()) if entry.is_file()]
+        present = [entry for entry in present if not entry.startswith("tagmanifest-")]
+    else:
+        base = folder / payload
+        present = list(walk(base, f"{payload}/")) if base.is_dir() else []
+    known = set(present)
+    yield from (f"{path}: not in {name}" for path in present if path not in expected)
+    yield from (f"{path}: missing" for path in expected if path not in known)
+    for path, hashes in hash_files(folder, (path for path in expected if path in known), (algorithm,)):
+        if isinstance(hashes, OSError):
+            yield f"{path}: cannot be read ({hashes.strerror})"
+        elif hashes[0] != expected[path]:
+            yield f"{path}: changed (its {algorithm} is not the recorded one)"

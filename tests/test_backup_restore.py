@@ -1,0 +1,178 @@
+"""Backups: complete, incremental, private, and never written over anything else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from canvas_archive.cli import run
+from canvas_archive.errors import BadInput, ForeignFolder, GuardRefused, VerificationFailed, WrongAccount
+from canvas_archive.export.backup import backup, restore
+from canvas_archive.export.verify import VerifyOptions, verify_archive
+from canvas_archive.export.verify_files import verify_path
+from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
+
+CLOCK = FixedClock()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return small_archive(tmp_path / "archive")
+
+
+def rows(folder: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        return [
+            row
+            for table in ("messages", "conversations", "users", "attachments", "evidence_chain", "seals")
+            for row in db.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
+        ]
+
+
+def test_what_is_restored_is_what_was_there(archive: Path, tmp_path: Path) -> None:
+    report = backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert (report.messages, report.files, report.copied_files) == (10, 4, 4)
+    assert all(check.ok for check in verify_path(tmp_path / "backup"))
+    restore(tmp_path / "backup", tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(archive)
+    assert tree(tmp_path / "again" / "files") == tree(archive / "files")
+    assert [check.name for check in verify_archive(tmp_path / "again") if not check.ok] == []
+
+
+def test_everything_is_private(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    restore(tmp_path / "backup", tmp_path / "again")
+    for top in ("backup", "again"):
+        for path in (tmp_path / top, *(tmp_path / top).rglob("*")):
+            assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_second_backup_copies_only_what_is_new(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    builder = ArchiveBuilder.__new__(ArchiveBuilder)
+    from canvas_archive.store import Archive
+
+    with Archive.open(archive, write=True) as opened:
+        builder.archive, builder.db = opened, opened.db
+        builder.message(1041, 104, 7, "with a file", to=(7,))
+        builder.attachment(600, 1041, "new.txt", b"new bytes")
+    report = backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert (report.messages, report.files, report.copied_files) == (11, 5, 1)
+    assert len(list((tmp_path / "backup").glob("archive-*.db"))) == 1
+    assert all(check.ok for check in verify_path(tmp_path / "backup"))
+
+
+def test_a_backup_while_a_sync_is_writing(archive: Path, tmp_path: Path) -> None:
+    from canvas_archive.store import Archive
+
+    with Archive.open(archive, write=True) as writer:
+        writer.db.execute("BEGIN IMMEDIATE")
+        writer.db.execute("UPDATE conversations SET subject = 'half done' WHERE id = 100")
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+        writer.db.execute("ROLLBACK")
+    restore(tmp_path / "backup", tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(archive)
+
+
+def test_nothing_foreign_is_overwritten(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ForeignFolder):
+        backup(archive, tmp_path / "thesis", clock=CLOCK)
+    with pytest.raises(ForeignFolder):
+        backup(archive, tmp_path / "thesis" / "thesis.tex", clock=CLOCK)
+    assert tree(tmp_path / "thesis") == {"thesis.tex": b"years of work"}
+    with pytest.raises(BadInput, match="inside"):
+        backup(archive, archive / "backup", clock=CLOCK)
+
+
+def test_a_backup_of_another_mailbox_is_refused(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    record = json.loads((tmp_path / "backup" / "backup.json").read_text())
+    (tmp_path / "backup" / "backup.json").write_text(json.dumps({**record, "user_id": 8}))
+    with pytest.raises(WrongAccount, match="user 8"):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+
+
+def test_restoring_needs_a_free_folder(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    before = tree(archive)
+    with pytest.raises(GuardRefused):
+        restore(tmp_path / "backup", archive)
+    assert tree(archive) == before
+    with pytest.raises(BadInput, match="no complete backup"):
+        restore(archive, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    "what", ["archive-*.db", "config.toml", "files/*/*", "backup.json", "manifest-sha256.txt"]
+)
+def test_a_damaged_backup_is_not_restored(archive: Path, tmp_path: Path, what: str) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    target = sorted((tmp_path / "backup").glob(what))[0]
+    data = bytearray(target.read_bytes())
+    data[len(data) // 2] ^= 1
+    target.write_bytes(data)
+    with pytest.raises((VerificationFailed, BadInput)):
+        restore(tmp_path / "backup", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_missing_file_of_a_backup_is_named(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    gone = sorted((tmp_path / "backup").glob("files/*/*"))[0]
+    gone.unlink()
+    (tmp_path / "again").mkdir()
+    with pytest.raises(VerificationFailed, match=gone.name):
+        restore(tmp_path / "backup", tmp_path / "again")
+    assert list((tmp_path / "again").iterdir()) == []
+
+
+def test_a_lost_attachment_is_reported(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sorted((archive / "files").glob("*/*"))[0].unlink()
+    assert run(["--archive", str(archive), "backup", str(tmp_path / "backup")]) == 5
+    assert "missing on the disk" in capsys.readouterr().err
+    assert all(check.ok for check in verify_path(tmp_path / "backup"))
+
+
+def test_an_altered_attachment_is_not_backed_up(archive: Path, tmp_path: Path) -> None:
+    blob = sorted((archive / "files").glob("*/*"))[0]
+    blob.write_bytes(b"something else")
+    with pytest.raises(VerificationFailed):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    # An interrupted first backup is taken up again.
+    shutil.rmtree(archive)
+    small_archive(archive)
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert all(check.ok for check in verify_path(tmp_path / "backup"))
+
+
+def test_a_damaged_database_is_not_backed_up(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    before = tree(tmp_path / "backup")
+    with closing(sqlite3.connect(archive / "archive.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages_author'").fetchone()[0]
+    data = bytearray((archive / "archive.db").read_bytes())
+    data[(page - 1) * 4096] = 0xFF
+    (archive / "archive.db").write_bytes(data)
+    with pytest.raises(VerificationFailed, match="damaged"):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert tree(tmp_path / "backup") == before
+
+
+def test_the_commands(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["backup", str(tmp_path / "b"), "--archive", str(archive), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == 4
+    assert run(["restore", str(tmp_path / "b"), str(tmp_path / "again"), "--no-index"]) == 0
+    assert "Restored 10 messages" in capsys.readouterr().err
+    options = VerifyOptions(files=True)
+    assert [check.name for check in verify_archive(tmp_path / "again", options) if not check.ok] == []
+    assert run(["restore", str(tmp_path / "b"), str(tmp_path / "again"), "--no-index"]) == 9

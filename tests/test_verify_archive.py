@@ -1,0 +1,281 @@
+"""verify: one altered byte anywhere, in any kind of artefact, ends with exit code 8."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canvas_archive.cli import run
+from canvas_archive.export.rehash import check_blobs
+from canvas_archive.store import connect_readonly
+from tests.export_support import small_archive
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_archive(tmp_path_factory.mktemp("verify") / "archive")
+
+
+@pytest.fixture
+def archive(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "archive"))
+
+
+class Outcome:
+    """What `verify --json` said."""
+
+    def __init__(self, code: int, document: dict[str, Any]) -> None:
+        self.code = code
+        self.ok: bool = document["ok"]
+        self.bad = {check["name"]: check["items"] for check in document["checks"] if not check["ok"]}
+        self.names = [check["name"] for check in document["checks"]]
+
+
+@pytest.fixture
+def verify(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    def call(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        code = run(["verify", "--json", *map(str, arguments)])
+        return Outcome(code, json.loads(capsys.readouterr().out))
+
+    return call
+
+
+def flip(path: Path, where: int | bytes | None = None, bit: int = 1) -> None:
+    """Change one byte of a file: in the middle, at an offset, or at a piece of text."""
+    data = bytearray(path.read_bytes())
+    if isinstance(where, bytes):
+        where = data.rindex(where)
+    data[len(data) // 2 if where is None else where] ^= bit
+    path.write_bytes(data)
+
+
+def settle(archive: Path) -> Path:
+    """Bring everything from the write-ahead log into the database file."""
+    with closing(sqlite3.connect(archive / "archive.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return archive / "archive.db"
+
+
+def change(archive: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(archive / "archive.db")) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+def test_a_sound_archive_passes(archive: Path, verify: Callable[..., Outcome]) -> None:
+    outcome = verify("--archive", archive)
+    assert (outcome.code, outcome.ok, outcome.bad) == (0, True, {})
+    for name in (
+        "database",
+        "schema",
+        "completeness",
+        "chain",
+        "contents",
+        "attachments",
+        "index",
+        "permissions",
+    ):
+        assert name in outcome.names
+
+
+def test_a_flipped_byte_in_a_page_header(archive: Path, verify: Callable[..., Outcome]) -> None:
+    flip(settle(archive), 4096 * 6, bit=0xFF)
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+
+
+def test_a_flipped_byte_in_the_text_of_a_message(archive: Path, verify: Callable[..., Outcome]) -> None:
+    flip(settle(archive), b"remember the milk")
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+    assert outcome.bad == {"contents": ["messages 1040: the row was changed, and not by Canvas"]}
+
+
+def test_a_flipped_byte_in_an_attachment(archive: Path, verify: Callable[..., Outcome]) -> None:
+    flip(sorted((archive / "files").glob("*/*"))[0])
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+    assert "was altered" in outcome.bad["attachments"][0]
+    assert verify("--archive", archive, "--no-files").code == 0
+
+
+def test_a_missing_and_an_unknown_file(archive: Path, verify: Callable[..., Outcome]) -> None:
+    blob = sorted((archive / "files").glob("*/*"))[0]
+    os.replace(blob, blob.with_name("f" * 64))
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+    assert "is missing" in outcome.bad["attachments"][0]
+    assert "f" * 64 in outcome.bad["unknown files"][0]
+
+
+def test_a_shortened_attachment_with_a_forged_size(archive: Path, verify: Callable[..., Outcome]) -> None:
+    change(archive, "UPDATE attachments SET stored_size = 1 WHERE id = 500")
+    outcome = verify("--archive", archive)
+    assert "recorded are 1" in outcome.bad["attachments"][0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("DROP TRIGGER revisions_fixed", "schema"),
+        ("CREATE TRIGGER mine AFTER INSERT ON messages BEGIN SELECT 1; END", "schema"),
+        ("DROP VIEW inbox", "schema"),
+        ("ALTER TABLE messages ADD COLUMN more TEXT", "schema"),
+        ("UPDATE conversations SET message_count = 9 WHERE id = 100", "completeness"),
+        ("UPDATE conversations SET fetched_at = NULL WHERE id = 100", "completeness"),
+        ("INSERT INTO message_recipients VALUES (1000, 999)", "foreign keys"),
+        ("UPDATE sync_runs SET requests = 3", "chain"),
+        ("UPDATE account SET base_url = 'https://elsewhere.example'", "account"),
+        (
+            "INSERT INTO edits (conversation_id, field, base_value, value, made_at) "
+            "VALUES (100, 'starred', '1', '0', '2026-01-01T00:00:00Z')",
+            "edits",
+        ),
+        ("INSERT INTO sync_runs (id, mode, started_at) VALUES (0, 'full', '2026-01-01T00:00:00Z')", "states"),
+        ("INSERT INTO sync_runs (mode, started_at, status) VALUES ('full', '', 'ok')", "states"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    archive: Path, verify: Callable[..., Outcome], statement: str, check: str
+) -> None:
+    change(archive, statement)
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+    assert outcome.bad[check] or check == "account"
+
+
+def test_a_table_of_ones_own_is_no_fault(archive: Path, verify: Callable[..., Outcome]) -> None:
+    change(archive, "CREATE TABLE my_notes (text)", "CREATE VIEW mine AS SELECT * FROM messages")
+    assert verify("--archive", archive).code == 0
+
+
+def test_an_edit_with_any_client_is_no_fault(archive: Path, verify: Callable[..., Outcome]) -> None:
+    change(archive, "UPDATE conversations SET starred = 1 WHERE id = 101")
+    assert verify("--archive", archive).code == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_open_permissions(archive: Path, verify: Callable[..., Outcome]) -> None:
+    (archive / "archive.db").chmod(0o644)
+    outcome = verify("--archive", archive)
+    assert list(outcome.bad) == ["permissions"]
+
+
+def test_a_noted_chain_head(archive: Path, verify: Callable[..., Outcome]) -> None:
+    with closing(connect_readonly(archive / "archive.db")) as db:
+        head = db.execute("SELECT chain FROM evidence_chain ORDER BY seq DESC").fetchone()[0]
+    assert verify("--archive", archive, "--chain-head", head).code == 0
+    assert "chain" in verify("--archive", archive, "--chain-head", "0" * 63 + "1").bad
+
+
+def test_the_words_for_people(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--archive", str(archive), "verify"]) == 0
+    assert "ok   database: SQLite finds no damage" in capsys.readouterr().out
+    flip(sorted((archive / "files").glob("*/*"))[0])
+    assert run(["--archive", str(archive), "verify"]) == 8
+    captured = capsys.readouterr()
+    assert "FAIL attachments: 1 attachments are missing or altered" in captured.out
+    assert "Not verified: attachments." in captured.err
+
+
+def test_where_there_is_no_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--archive", str(tmp_path / "none"), "verify"]) == 2
+    assert run(["verify", str(tmp_path)]) == 2
+
+
+# --- what left the archive
+
+
+@pytest.fixture
+def made(archive: Path, tmp_path: Path) -> Callable[..., Path]:
+    def make(*arguments: str) -> Path:
+        assert run(["--archive", str(archive), "-q", *arguments, str(tmp_path / "out")]) == 0
+        return tmp_path / "out"
+
+    return make
+
+
+def test_every_byte_of_an_export_counts(
+    made: Callable[..., Path], tmp_path: Path, verify: Callable[..., Outcome]
+) -> None:
+    out = made("export", "--format", "jsonl", "--format", "eml")
+    assert verify(out).code == 0
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        flip(path)
+        assert verify(out).code == 8, path
+        flip(path)
+    assert verify(out).code == 0
+    (out / "more.txt").write_text("slipped in")
+    assert verify(out).bad["files"] == ["more.txt: not in the manifest"]
+    (out / "more.txt").unlink()
+    (out / "conversations.jsonl").unlink()
+    assert verify(out).bad["files"] == ["conversations.jsonl: missing"]
+
+
+def test_a_single_jsonl_file_proves_itself(
+    archive: Path, tmp_path: Path, verify: Callable[..., Outcome]
+) -> None:
+    out = tmp_path / "box.jsonl"
+    assert run(["--archive", str(archive), "-q", "export", str(out)]) == 0
+    assert verify(out).code == 0
+    size = out.stat().st_size
+    for where in range(0, size, max(1, size // 40)):
+        flip(out, where)
+        assert verify(out).code == 8, where
+        flip(out, where)
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:-1]))
+    assert "cut off" in verify(out).bad["jsonl"][0]
+    out.write_bytes(b"".join(lines[1:]))
+    assert verify(out).code == 8
+    out.write_bytes(b"")
+    assert verify(out).code == 8
+
+
+def test_every_byte_of_a_backup_counts(made: Callable[..., Path], verify: Callable[..., Outcome]) -> None:
+    out = made("backup")
+    assert verify(out).code == 0
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        flip(path)
+        assert verify(out).code == 8, path
+        flip(path)
+    assert verify(out).code == 0
+
+
+# --- re-hashing that is interrupted
+
+
+def test_rehashing_resumes_where_it_stopped(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canvas_archive.export.rehash._SAVE_EVERY", 1)
+    flip(sorted((archive / "files").glob("*/*"))[0])
+    state = archive / "verify.state"
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with closing(connect_readonly(archive / "archive.db")) as db:
+        with pytest.raises(KeyboardInterrupt):
+            check_blobs(archive / "files", db, jobs=2, state_file=state, tell=stop)
+        assert state.stat().st_mode & 0o777 == 0o600
+        report = check_blobs(archive / "files", db, jobs=2, state_file=state, resume=True)
+        assert (report.skipped, report.checked, len(report.bad)) == (2, 2, 1)
+        assert not state.exists()
+        whole = check_blobs(archive / "files", db, jobs=2, state_file=state, resume=True)
+        assert (whole.skipped, whole.checked) == (0, 4)
+
+
+def test_a_download_under_way_is_no_unknown_file(archive: Path, verify: Callable[..., Outcome]) -> None:
+    (archive / "files" / ".incoming").mkdir(mode=0o700)
+    (archive / "files" / ".incoming" / "77.part").write_bytes(b"half")
+    assert verify("--archive", archive).code == 0
