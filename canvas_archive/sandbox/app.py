@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -50,7 +50,7 @@ def _routes(service: FileService) -> list[tuple[Route, Endpoint]]:
         ("POST", f"{conversations}/{{id}}/add_message", composing_api.add_message),
         ("POST", f"{conversations}/{{id}}/remove_messages", conversations_api.remove_messages),
         ("GET", "/api/v1/users/{id}/profile", other_api.profile),
-        ("POST", "/api/v1/users/self/files", lambda call: files_api.begin_upload(call, service)),
+        ("POST", "/api/v1/users/{id}/files", lambda call: files_api.begin_upload(call, service)),
         ("GET", "/api/v1/users/{id}", other_api.current_user),
         ("GET", "/api/v1/courses", other_api.courses),
         ("GET", "/api/v1/progress/{id}", other_api.progress),
@@ -75,6 +75,7 @@ class CanvasApp:
         self.faults = Faults()
         self.files = FileService(school)
         self.latency = 0.0
+        self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.canvas_port = 0
         self.files_port = 0
         self._routes = _routes(self.files)
@@ -112,7 +113,8 @@ class CanvasApp:
     async def _read(self, request: Request, body: bytes, origin: str) -> tuple[LoggedRequest, Params, bool]:
         authorized = "authorization" in request.headers
         entry = self.log.add(request.method, request.url.path, origin, authorized=authorized)
-        entry.query = decode_pairs(request.url.query)
+        query = decode_pairs(request.url.query)
+        entry.query = tuple((name, "***" if name == "access_token" else value) for name, value in query)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         broken = False
         if kind == "application/json" and body:
@@ -126,7 +128,7 @@ class CanvasApp:
             await form.close()
         elif kind != "multipart/form-data" and body:
             entry.form = decode_pairs(body.decode("utf-8", "replace"))
-        params = Params.read(entry.query, entry.form, entry.json)
+        params = Params.read(query, entry.form, entry.json)
         entry.params = dict(params.values)
         entry.params.pop("access_token", None)
         return entry, params, broken
@@ -151,7 +153,7 @@ class CanvasApp:
             response.headers["X-Rate-Limit-Remaining"] = str(self.throttle.remaining(key))
             return response
         if self.latency:
-            await asyncio.sleep(self.latency)
+            await self.pause(self.latency)
         response = self._guarded(request, params, secret, broken)
         if metered:
             cost = self.throttle.cost_of(entry.method, entry.path)

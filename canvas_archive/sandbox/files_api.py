@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from canvas_archive.sandbox.answers import html_page, json_answer, missing, not_found
+from canvas_archive.sandbox.answers import forbidden, html_page, json_answer, missing, not_found
 from canvas_archive.sandbox.call import Call
 from canvas_archive.sandbox.composing_api import ATTACHMENTS_FOLDER
 from canvas_archive.sandbox.loading import file_uuid
@@ -85,6 +85,8 @@ def public_url(call: Call, service: FileService) -> Response:
 
 def begin_upload(call: Call, service: FileService) -> Response:
     """:calls: POST /api/v1/users/self/files"""
+    if call.path_id != "self" and call.number() != call.user_id:
+        raise forbidden()
     name = call.params.text("name") or call.params.text("filename")
     if not name:
         raise missing("name")
