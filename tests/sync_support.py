@@ -191,9 +191,16 @@ def _canvas_message(told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def assert_equal(pair: Pair) -> None:
-    """Compare archive and sandbox field by field, naming the first conversation that differs."""
+def assert_equal(pair: Pair, *, ordered: bool = True) -> None:
+    """Compare archive and sandbox field by field, naming the first conversation that differs.
+
+    ``ordered=False`` passes over the order of participants: Canvas sorts them by name, so a rename moves
+    people in conversations whose content did not change.
+    """
     archive, canvas = told_by_archive(pair.folder), told_by_canvas(pair.sandbox)
+    if not ordered:
+        for told in (*archive.values(), *canvas.values()):
+            told["participants"] = sorted(told["participants"], key=str)
     assert sorted(archive) == sorted(canvas)
     for id_, told in canvas.items():
         assert archive[id_] == told, f"conversation {id_}"
