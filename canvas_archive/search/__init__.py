@@ -13,32 +13,47 @@ service                ``search`` and its relatives
 
 from __future__ import annotations
 
-from canvas_archive.search.building import (
-    IndexReport,
-    IndexState,
-    check_index,
-    pending_messages,
-    rebuild_index,
-    update_index,
-)
-from canvas_archive.search.facets import FacetValue, Filters
-from canvas_archive.search.record import IndexUnusable
-from canvas_archive.search.saved import (
-    SavedSearch,
-    forget_search,
-    save_search,
-    saved_query,
-    saved_searches,
-)
-from canvas_archive.search.service import (
-    Freshness,
-    Hit,
-    SearchResult,
-    search,
-    select_conversations,
-    select_messages,
-)
-from canvas_archive.search.snippet import Snippet
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from canvas_archive.search.building import (
+        IndexReport,
+        IndexState,
+        check_index,
+        rebuild_index,
+        update_index,
+    )
+    from canvas_archive.search.facets import FacetValue, Filters
+    from canvas_archive.search.record import IndexUnusable, pending_messages
+    from canvas_archive.search.saved import (
+        SavedSearch,
+        forget_search,
+        save_search,
+        saved_query,
+        saved_searches,
+    )
+    from canvas_archive.search.service import (
+        Freshness,
+        Hit,
+        SearchResult,
+        search,
+        select_conversations,
+        select_messages,
+    )
+    from canvas_archive.search.snippet import Snippet
+
+# Where each name lives: imported when it is asked for, because a search must start at once and needs
+# nothing of what builds an index.
+_HOMES = {
+    "building": ("IndexReport", "IndexState", "check_index", "rebuild_index", "update_index"),
+    "facets": ("FacetValue", "Filters"),
+    "record": ("IndexUnusable", "pending_messages"),
+    "saved": ("SavedSearch", "forget_search", "save_search", "saved_query", "saved_searches"),
+    "service": ("Freshness", "Hit", "SearchResult", "search", "select_conversations", "select_messages"),
+    "snippet": ("Snippet",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "FacetValue",
@@ -63,3 +78,12 @@ __all__ = [
     "select_messages",
     "update_index",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -33,6 +33,7 @@ from canvas_archive.search.record import (
     IndexUnusable,
     changed_files,
     identity,
+    pending_messages,
     read_record,
     toc_name,
     usable_record,
@@ -53,7 +54,6 @@ _MERGE_AT = 8  # segments of one size that become one
 _QUEUE = "SELECT DISTINCT message_id FROM index_queue WHERE seq <= ? ORDER BY message_id"
 _QUEUE_END = "SELECT coalesce(max(seq), 0) FROM index_queue"
 _QUEUE_DONE = "DELETE FROM index_queue WHERE seq <= ?"
-_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
 _SAMPLE = "SELECT avg(length(CAST(body AS BLOB))) FROM messages WHERE id IN (SELECT value FROM json_each(?))"
 _BYTES_PER_TERM = 6.0
 
@@ -82,11 +82,6 @@ class IndexState:
     updated_at: str | None
     missing: int = 0
     surplus: int = 0
-
-
-def pending_messages(db: sqlite3.Connection) -> int:
-    """Return how many messages wait to be indexed."""
-    return int(db.execute(_PENDING).fetchone()[0])
 
 
 def update_index(

@@ -120,8 +120,7 @@ class Planner:
         forms = {term: 1.0}
         if base != term:
             forms[base] = RELATED
-        marker = f"{base}\0"
         for segment in self._index.segments:
-            for entry, _ in segment.expand("forms", marker):
-                forms.setdefault(entry[len(marker) :], RELATED)
+            for form in segment.forms(base):
+                forms.setdefault(form, RELATED)
         return [Form(form, share) for form, share in forms.items()]

@@ -16,7 +16,8 @@ import struct
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import sub
 from typing import Any, NamedTuple, NoReturn
 
 BLOCK = 512  # documents; large, because lists are read whole
@@ -86,31 +87,40 @@ class Block(NamedTuple):
 
 def encode(documents: Sequence[int], levels: Sequence[int] | None, positions: Sequence[str] | None) -> bytes:
     """Return the bytes of one list. ``levels`` and ``positions`` are ``None`` for plain id lists."""
-    chunks = [_MAGIC]
     total = len(documents)
+    if total <= BLOCK:
+        return _MAGIC + _encode_block(documents, levels, positions, last=True)
+    chunks = [_MAGIC]
     for at in range(0, total, BLOCK):
-        block = documents[at : at + BLOCK]
-        last = block[-1]
-        gaps = (block[0], *[after - before for before, after in pairwise(block)])
-        if levels is None:
-            weights: bytes | None = None
-            highest = 1.0
-        else:
-            weights = bytes(levels[at : at + BLOCK])
-            highest = float(max(weights))
-        packed = None if positions is None else _SEPARATOR.join(positions[at : at + BLOCK]).encode()
-        data = pickle.dumps((gaps, weights, packed), 3)
-        compressed = 0
-        if len(data) >= _COMPRESS_FROM:
-            data = zlib.compress(data, 1)
-            compressed = _COMPRESSED
-        about = _ABOUT.pack(
-            b"\x80\x02(", b"J", len(block), b"J", last, b"G", _FLOAT.pack(highest), b"J", compressed,
-            b"J", 1, b"J", 1, b"t.",
-        )  # fmt: skip
-        size = len(about) + len(data)
-        chunks += (_LENGTH.pack(-size if at + BLOCK >= total else size), about, data)
+        end = at + BLOCK
+        chunks.append(
+            _encode_block(
+                documents[at:end],
+                None if levels is None else levels[at:end],
+                None if positions is None else positions[at:end],
+                last=end >= total,
+            )
+        )
     return b"".join(chunks)
+
+
+def _encode_block(
+    documents: Sequence[int], levels: Sequence[int] | None, positions: Sequence[str] | None, *, last: bool
+) -> bytes:
+    gaps = (documents[0], *map(sub, documents[1:], documents)) if len(documents) > 1 else (documents[0],)
+    weights = None if levels is None else bytes(levels)
+    packed = None if positions is None else _SEPARATOR.join(positions).encode()
+    data = pickle.dumps((gaps, weights, packed), 3)
+    compressed = 0
+    if len(data) >= _COMPRESS_FROM:
+        data = zlib.compress(data, 1)
+        compressed = _COMPRESSED
+    size = _ABOUT_SIZE + len(data)
+    about = _ABOUT.pack(
+        b"\x80\x02(", b"J", len(documents), b"J", documents[-1],
+        b"G", _FLOAT.pack(max(weights) if weights else 1.0), b"J", compressed, b"J", 1, b"J", 1, b"t.",
+    )  # fmt: skip
+    return _LENGTH.pack(-size if last else size) + about + data
 
 
 def blocks(data: bytes, within: Sequence[int] | None = None) -> Iterator[Block]:

@@ -20,6 +20,7 @@ from typing import Any
 from whoosh.filedb.filetables import OrderedHashReader
 from whoosh.filedb.structfile import StructFile
 
+from canvas_archive.search.forms import forms_in, table_key
 from canvas_archive.search.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
 from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS, INDEX_NAME, whoosh_schema
 
@@ -136,6 +137,13 @@ class Segment:
             if not found.startswith(key):
                 return
             yield found[2:].decode(), Entry(row)
+
+    def forms(self, stem: str) -> list[str]:
+        """Return the forms other than the stem itself that occur in this segment."""
+        entry = self.entry("forms", table_key(stem))
+        if entry is None:
+            return []
+        return [form for block in self.blocks(entry) for form in forms_in(block.positions()[0], stem)]
 
     def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
         """Yield the blocks of a term's list; with ``within`` (ascending) only those that may matter."""

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS index_state (
 """
 _READ = "SELECT record FROM index_state WHERE id = 1"
 _WRITE = "INSERT OR REPLACE INTO index_state (id, record) VALUES (1, ?)"
+_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
 _IDENTITY = "SELECT base_url || ' ' || user_id || ' ' || created_at FROM account"
 
 VERSION = f"{SCHEMA_VERSION}.{ANALYSER_VERSION}"
@@ -63,6 +64,11 @@ class IndexRecord:
 def toc_name(generation: int) -> str:
     """Return the file name of a table of contents."""
     return f"_{INDEX_NAME}_{generation}.toc"
+
+
+def pending_messages(db: sqlite3.Connection) -> int:
+    """Return how many messages wait to be indexed."""
+    return int(db.execute(_PENDING).fetchone()[0])
 
 
 def identity(db: sqlite3.Connection) -> str:

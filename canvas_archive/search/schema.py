@@ -7,7 +7,7 @@ Fields with levels (``weights.py``) and positions:
     attached the text within attached files
 Plain lists:
     author, to   user ids;  context  codes (``course_12``);  has  what a message carries
-    forms        ``stem NUL form``: the way from a stem to the forms that occur
+    forms        by the beginning of stems: their forms, in the place of positions
 Columns are numbers by document, for filters, sorting and facets.
 """
 

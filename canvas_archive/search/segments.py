@@ -17,10 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canvas_archive.search import weights
-from canvas_archive.search.analysis import stem, terms
+from canvas_archive.search.analysis import terms
 from canvas_archive.search.documents import Document
+from canvas_archive.search.forms import stem_table
+from canvas_archive.search.hashfile import term_index
 from canvas_archive.search.postings import TERM_INFO, encode, place_of
-from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS, FIELDS, INDEX_NAME, TEXT_FIELDS, pack_context
+from canvas_archive.search.schema import (
+    COLUMNS,
+    FIELD_NUMBERS,
+    FIELDS,
+    INDEX_NAME,
+    TEXT_FIELDS,
+    pack_context,
+)
 
 _LONGEST_TEXT = 1_000_000  # terms; a position must fit into a character
 _LONGEST_PART = 10_000  # terms of a subject, a list of names
@@ -86,6 +95,7 @@ class SegmentBuilder:
         names = [term for name in document.file_names for term in terms(name)]
         places = _places(body, 1)
         heavy: dict[str, float] = {}
+        extra: dict[str, str] = {}
         at = len(body) + 1
         for part, boost in (
             (subject, weights.SUBJECT),
@@ -97,21 +107,17 @@ class SegmentBuilder:
             at += _GAP
             for term in part[:_LONGEST_PART]:
                 heavy[term] = heavy.get(term, 0.0) + boost
-                places[term] = places.get(term, "") + place_of(at)
+                extra[term] = extra.get(term, "") + place_of(at)
                 at += 1
-        levels = weights.body_levels(round(norm, 3))
-        body_end = place_of(len(body))
+        self._add_heavy(number, heavy, extra, places, norm)
         inverted = self._texts["text"]
+        levels = weights.body_levels(round(norm, 3))
+        once = levels[1]
+        get = inverted.get
         for term, positions in places.items():
-            if term in heavy:
-                # Occurrences in the body are all positions that are not of the other parts.
-                weight = heavy[term]
-                if len(positions) > 1:
-                    weight += norm * sum(place <= body_end for place in positions)
-                level = weights.level(weight)
-            else:
-                level = levels[min(len(positions), 64)]
-            found = inverted.get(term)
+            times = len(positions)
+            level = once if times == 1 else levels[times] if times <= 64 else levels[64]
+            found = get(term)
             if found is None:
                 inverted[term] = [number, level, positions]
             else:
@@ -124,6 +130,16 @@ class SegmentBuilder:
             attached = terms(document.attached_text)[:_LONGEST_TEXT]
             self._add_part("attached", number, attached, weights.body_norm(len(attached), 1000.0))
 
+    def _add_heavy(
+        self, number: int, heavy: dict[str, float], extra: dict[str, str], places: dict[str, str], norm: float
+    ) -> None:
+        """Add the terms of the parts beside the body, taking theirs in the body along."""
+        inverted = self._texts["text"]
+        for term, weight in heavy.items():
+            inside = places.pop(term, "")
+            level = weights.level(weight + norm * len(inside))
+            inverted.setdefault(term, []).extend((number, level, inside + extra[term]))
+
     def _add_part(self, field: str, number: int, found: Sequence[str], norm: float) -> None:
         inverted = self._texts[field]
         levels = weights.body_levels(round(norm, 3))
@@ -132,15 +148,11 @@ class SegmentBuilder:
 
     def write(self, folder: Path) -> WrittenSegment:
         """Write the segment's files into the folder and return what was written."""
-        from whoosh.filedb.filetables import OrderedHashWriter
-        from whoosh.filedb.structfile import StructFile
-
         segment = secrets.token_hex(8)
         stem_name = f"{INDEX_NAME}_{segment}"
         paths = {extension: folder / f"{stem_name}{extension}" for extension in (".trm", ".pst")}
         with _create(paths[".pst"]) as lists:
-            index = OrderedHashWriter(StructFile(_create(paths[".trm"]), name=paths[".trm"].name))
-            index.extras["fieldmap"] = dict(FIELD_NUMBERS)
+            rows: list[tuple[bytes, bytes]] = []
             offset = 0
             for field in FIELDS:
                 prefix = FIELD_NUMBERS[field].to_bytes(2, "big")
@@ -148,15 +160,14 @@ class SegmentBuilder:
                     highest = float(max(levels)) if levels else 1.0
                     data = encode(documents, levels, positions)
                     lists.write(data)
-                    index.add(
-                        prefix + term.encode(),
-                        TERM_INFO.pack(
-                            0, float(len(documents)), len(documents), 1, 1, highest,
-                            documents[0], documents[-1], offset, len(data),
-                        ),
+                    row = TERM_INFO.pack(
+                        0, float(len(documents)), len(documents), 1, 1, highest,
+                        documents[0], documents[-1], offset, len(data),
                     )  # fmt: skip
+                    rows.append((prefix + term.encode(), row))
                     offset += len(data)
-            index.close()
+        with _create(paths[".trm"]) as index:
+            index.write(term_index(rows, {"fieldmap": dict(FIELD_NUMBERS)}))
         for name, values in self._columns.items():
             paths[name] = folder / f"{stem_name}.{name}.col"
             with _create(paths[name]) as column:
@@ -168,11 +179,8 @@ class SegmentBuilder:
     def _entries(self, field: str) -> Iterable[tuple[str, list[int], list[int] | None, list[str] | None]]:
         """Yield a field's terms in order with their lists, letting go of each as it is written."""
         if field == "forms":
-            forms = {form for name in TEXT_FIELDS for form in self._texts[name]}
-            yield from (
-                (entry, [0], None, None)
-                for entry in sorted(f"{stem(form)}\0{form}" for form in forms if stem(form) != form)
-            )
+            for key, lines in stem_table({form for name in TEXT_FIELDS for form in self._texts[name]}):
+                yield key, [0], None, [lines]
         elif field in self._lists:
             plain = self._lists[field]
             for term in sorted(plain):

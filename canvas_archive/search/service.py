@@ -31,7 +31,13 @@ from canvas_archive.search.planning import Plan, Planner
 from canvas_archive.search.postings import Damaged
 from canvas_archive.search.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.reading import OpenIndex, read_toc
-from canvas_archive.search.record import IndexRecord, IndexUnusable, read_record, usable_record
+from canvas_archive.search.record import (
+    IndexRecord,
+    IndexUnusable,
+    pending_messages,
+    read_record,
+    usable_record,
+)
 from canvas_archive.search.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.suggest import respelt
 from canvas_archive.store.connection import connect_readonly
@@ -39,7 +45,6 @@ from canvas_archive.store.connection import connect_readonly
 Sort = Literal["relevance", "newest", "oldest"]
 
 _OPEN_AT_ONCE = 4
-_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
 _HITS = """
 SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject, c.context_code,
        coalesce(x.name, c.context_name) AS course, u.name, u.full_name
@@ -229,8 +234,7 @@ class _Session:
 
     def __enter__(self) -> _Session:
         self._index, record = open_index(self._db, self._folder)
-        pending = int(self._db.execute(_PENDING).fetchone()[0])
-        self.freshness = Freshness(pending, record.updated_at)
+        self.freshness = Freshness(pending_messages(self._db), record.updated_at)
         self._index.lock.acquire()
         return self
 

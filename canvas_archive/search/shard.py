@@ -6,12 +6,14 @@ answers in JSON lines. No pickles cross, and nothing depends on how the first pr
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from canvas_archive.search.documents import message_ids, read_documents
@@ -32,12 +34,25 @@ def build_range(
 ) -> WrittenSegment | None:
     """Write one segment of the messages whose ids lie in the span; ``None`` when there are none."""
     builder = SegmentBuilder(usual_length)
-    for document in read_documents(db, message_ids(db, *span)):
-        builder.add(document)
-        if builder.count % _EVERY == 0:
-            step(_EVERY)
-    step(builder.count % _EVERY)
-    return builder.write(folder) if builder.count else None
+    with _uncollected():
+        for document in read_documents(db, message_ids(db, *span)):
+            builder.add(document)
+            if builder.count % _EVERY == 0:
+                step(_EVERY)
+        step(builder.count % _EVERY)
+        return builder.write(folder) if builder.count else None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the cycle collector: it would look at millions of lists again and again, and there are no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class SecondProcess:

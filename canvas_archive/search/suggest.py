@@ -57,10 +57,8 @@ def nearest(index: OpenIndex, word: str) -> str | None:
 def _known(index: OpenIndex, term: str) -> bool:
     if index.documents_with("text", term):
         return True
-    marker = f"{stem(term)}\0"
-    return any(True for segment in index.segments for _ in segment.expand("forms", marker)) or bool(
-        index.documents_with("text", stem(term))
-    )
+    base = stem(term)
+    return any(segment.forms(base) for segment in index.segments) or bool(index.documents_with("text", base))
 
 
 def _candidates(index: OpenIndex, wanted: str, reach: int) -> dict[str, int]:
