@@ -315,7 +315,8 @@ _COUNTS = """
 SELECT
   (SELECT count(*) FROM conversations),
   (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL),
-  (SELECT count(*) FROM conversations WHERE workflow_state = 'unread' AND removed_at IS NULL),
+  (SELECT count(*) FROM conversations WHERE workflow_state = 'unread')
+    - (SELECT count(*) FROM conversations WHERE +workflow_state = 'unread' AND removed_at IS NOT NULL),
   (SELECT count(*) FROM conversations WHERE fetched_at IS NULL),
   (SELECT count(*) FROM messages),
   (SELECT count(*) FROM messages WHERE removed_at IS NOT NULL),

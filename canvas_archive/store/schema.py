@@ -263,12 +263,14 @@ CREATE INDEX conversations_sent ON conversations (last_authored_message_at, id)
   WHERE last_authored_message_at IS NOT NULL;
 CREATE INDEX conversations_starred ON conversations (latest_at, id) WHERE starred = 1;
 CREATE INDEX conversations_removed ON conversations (removed_at, id) WHERE removed_at IS NOT NULL;
+CREATE INDEX conversations_unfetched ON conversations (id) WHERE fetched_at IS NULL;
 CREATE INDEX conversations_context ON conversations (context_code, latest_at, id);
 CREATE INDEX conversation_participants_user ON conversation_participants (user_id, conversation_id);
 CREATE INDEX conversation_contexts_context ON conversation_contexts (context_code, conversation_id);
 CREATE INDEX messages_conversation ON messages (conversation_id, created_at, id);
 CREATE INDEX messages_author ON messages (author_id, created_at);
 CREATE INDEX messages_created ON messages (created_at, id);
+CREATE INDEX messages_removed ON messages (removed_at, id) WHERE removed_at IS NOT NULL;
 CREATE INDEX message_recipients_user ON message_recipients (user_id, message_id);
 CREATE INDEX forwarded_messages_forwarded ON forwarded_messages (forwarded_message_id);
 CREATE INDEX message_attachments_attachment ON message_attachments (attachment_id);
