@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
 
 import click
 
@@ -77,14 +78,21 @@ def _line(line: ConversationLine) -> str:
     marks += "✎" if line.edited else " "
     who = printable(line.people or "(only you)").replace("\n", " ")
     subject = printable(line.subject or "(no subject)").replace("\n", " ")
-    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {_cut(who, 26):26}  {_cut(subject, 50)}"
+    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {_fit(who, 26)}  {_fit(subject, 50).rstrip()}"
     if line.message_count > 1:
         text += f" ({line.message_count})"
     return click.style(text, bold=True) if line.workflow_state == "unread" and colours() else text
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _fit(text: str, width: int) -> str:
+    """Cut or pad to so many terminal cells: East Asian characters and emoji take two."""
+    cells = 0
+    for at, character in enumerate(text):
+        wide = 2 if east_asian_width(character) in "WF" else 0 if combining(character) else 1
+        if cells + wide > width - 1 and at < len(text) - 1:
+            return text[:at] + "…" + " " * (width - 1 - cells)
+        cells += wide
+    return text + " " * max(0, width - cells)
 
 
 @click.command()
