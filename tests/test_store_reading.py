@@ -238,7 +238,7 @@ def test_writing_is_refused(archive: Archive, sql: str) -> None:
         ("", "not a query"),
         ("-- nothing", "not a query"),
         ("SELECT :missing", "binding"),
-        ("SELECT '\ud800'", "surrogates"),
+        ("SELECT '\ud800'", "SQLite says"),
     ],
 )
 def test_wrong_sql_is_explained(archive: Archive, sql: str, said: str) -> None:

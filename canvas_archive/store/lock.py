@@ -51,11 +51,15 @@ class WriterLock:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise ArchiveLocked(_sentence(self.path.parent, holder or read_holder(self.path))) from None
+            present = read_holder(self.path)
+            if holder is not None and present is None:
+                # Older versions of filelock empty the file when they try: the next one shall know, too.
+                self._write(_entry(holder))
+            raise ArchiveLocked(_sentence(self.path.parent, present or holder)) from None
         except (OSError, NotImplementedError) as error:
             raise ArchiveError(f"The archive in {self.path.parent} cannot be locked: {error}.") from error
         self._lock = lock
-        self._write(f" {os.getpid()} {iso(self._clock.now())}\n")
+        self._write(_entry(Holder(os.getpid(), iso(self._clock.now()))))
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
@@ -96,6 +100,10 @@ def read_holder(path: Path) -> Holder | None:
         return Holder(int(words[0]), words[1])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def _entry(holder: Holder) -> str:
+    return f" {holder.pid} {holder.since}\n"
 
 
 def _sentence(folder: Path, holder: Holder | None) -> str:

@@ -134,7 +134,7 @@ def _sentence(error: Exception, seconds: float | None) -> str:
         return "Only reading is allowed here: SELECT, and PRAGMAs that tell something."
     if "one statement at a time" in text:
         return "Give one SQL statement at a time."
-    return f"SQLite says: {text}."
+    return f"SQLite says: {text.rstrip('.')}."
 
 
 def _only_reading(
