@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 import httpx
@@ -10,6 +11,7 @@ import httpx
 from canvas_archive.errors import BadInput, UnsafeRedirect
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 class Origin(NamedTuple):
@@ -27,21 +29,33 @@ class Origin(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         """Tell whether the host is this machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        if not _is_ip_address(self.host):
+            return self.host == "localhost"
+        return ipaddress.ip_address(self.host).is_loopback
 
 
 def origin_of(url: httpx.URL) -> Origin:
     """Return the origin of an absolute http(s) URL. Raises ValueError for any other."""
     host = url.raw_host.decode("ascii").strip("[]").lower()
-    labels = host.rstrip(".").split(".")  # getaddrinfo refuses others with an error of its own kind
-    if url.scheme not in _DEFAULT_PORTS or not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(f"not an http address: {url.scheme}")
-    return Origin(url.scheme, host, url.port or _DEFAULT_PORTS[url.scheme])
+    port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
+    if url.scheme not in _DEFAULT_PORTS or not 0 < port < 65536 or not _is_host(host):
+        raise ValueError("not a web address")
+    return Origin(url.scheme, host, port)
+
+
+def _is_host(host: str) -> bool:
+    # What is neither would make the resolver fail with errors of its own kind.
+    if ":" in host:
+        return _is_ip_address(host)
+    return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def normalise_base_url(text: str) -> str:

@@ -27,13 +27,14 @@ NEW_TOKEN = "Make a new one in Canvas: Account -> Settings -> New Access Token."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One complete answer. ``request`` is ``"METHOD path"``, ``url`` where the answer came from."""
+    """One answer: ``request`` is ``"METHOD path"``, ``url`` whence it came, ``location`` where it points."""
 
     status: int
     headers: httpx.Headers
     body: bytes
     url: httpx.URL
     request: str
+    location: str = ""
 
     @property
     def media_type(self) -> str:
@@ -66,6 +67,21 @@ class Answer:
             return decode_json(self.body)
         except MalformedAnswer:
             return None
+
+
+def own_redirect(response: httpx.Response) -> None:
+    """Take a redirect's target away from httpx (a response hook): it is judged here, where it may lead.
+
+    httpx would follow none either, but prepares to, and fails on targets it cannot parse.
+    """
+    if response.has_redirect_location:
+        response.extensions["location"] = response.headers.pop("Location")
+
+
+def location_of(response: httpx.Response) -> str:
+    """Return where a response points to, empty when it points nowhere."""
+    location: str = response.extensions.get("location") or response.headers.get("Location", "")
+    return location
 
 
 def one_line(text: str) -> str:

@@ -10,6 +10,7 @@ import httpx
 
 from canvas_archive import __version__
 from canvas_archive.canvas.address import normalise_base_url, origin_of
+from canvas_archive.canvas.answers import own_redirect
 from canvas_archive.canvas.body import MOST_BODY_BYTES
 from canvas_archive.canvas.conversations_api import BATCH_EVENTS, BATCH_SIZE, SCOPES, ConversationsApi, Scope
 from canvas_archive.canvas.files_api import FilesApi
@@ -66,6 +67,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
             ),
             headers={"User-Agent": f"canvas-archive/{__version__}"},
             follow_redirects=False,
+            event_hooks={"response": [own_redirect]},
             # Nothing is remembered between requests: the token alone says who asks.
             cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
             # A proxy would get what is meant for this machine, token included and unencrypted.
@@ -94,6 +96,11 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     def limiter(self) -> Limiter:
         """What decides how many requests may be under way (``allowed_in_flight``)."""
         return self._limiter
+
+    @property
+    def last_date(self) -> str | None:
+        """The ``Date`` header of the newest answer: what Canvas's clock says."""
+        return self._transport.last_date
 
     def close(self) -> None:
         """Close the connections. The client cannot be used afterwards."""

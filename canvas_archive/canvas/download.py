@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from canvas_archive.canvas.address import Origin, require_safe
-from canvas_archive.canvas.answers import Answer, error_of
+from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import Truncated, encoding_of, unpacked
 from canvas_archive.canvas.transport import Transport
 from canvas_archive.canvas.trouble import Again
@@ -126,7 +126,7 @@ class Downloader:
                 if response.status_code not in _REDIRECTS:
                     return self._take(response)
                 try:
-                    url = url.join(response.headers.get("Location", "")).copy_with(fragment=None)
+                    url = url.join(location_of(response)).copy_with(fragment=None)
                 except (httpx.InvalidURL, ValueError):
                     raise UnsafeRedirect(
                         "A redirect to a file leads to something that is no address."

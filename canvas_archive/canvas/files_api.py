@@ -98,9 +98,8 @@ class FilesApi(Endpoints):
     def _confirmed(self, answer: Answer) -> Json:
         """Complete the upload by asking for what the answer points to; return the file's JSON."""
         transport = self._transport
-        location = answer.headers.get("Location")
-        document: Json = None
-        if location is None:
+        location = answer.location
+        if not location:
             document = decode_json(answer.body)
             inner = document.get("location") if isinstance(document, dict) else None
             if not isinstance(inner, str):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from canvas_archive.canvas.address import Origin, origin_of
-from canvas_archive.canvas.answers import Answer, error_of
+from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import Truncated, decode_json, read_body
 from canvas_archive.canvas.limiter import Limiter, Slot, units
 from canvas_archive.canvas.links import shown_url
@@ -74,6 +74,7 @@ class Transport:
         self.clock = clock
         self.as_user_id = as_user_id
         self.is_canvas = False  # there has been JSON under /api
+        self.last_date: str | None = None
         self._token = token
         self._limiter = limiter
         self._waiter = waiter
@@ -152,6 +153,7 @@ class Transport:
         with self.slot(call.name) as note:
             answer = self.exchange(request, call.name)
             note(answer)
+            self.last_date = answer.headers.get("Date", self.last_date)
         return answer
 
     def exchange(self, request: httpx.Request, name: str) -> Answer:
@@ -168,7 +170,8 @@ class Transport:
             except Truncated as error:
                 sentence = f"The answers to {name} keep breaking off: {error}."
                 raise Again(str(error), Unreachable(sentence)) from None
-        return Answer(response.status_code, response.headers, body, request.url, name)
+        headers, location = response.headers, location_of(response)
+        return Answer(response.status_code, headers, body, request.url, name, location)
 
     @contextmanager
     def slot(self, name: str) -> Iterator[RateNote]:
@@ -212,7 +215,7 @@ class Transport:
     def _redirect_target(self, call: Call, answer: Answer) -> httpx.URL:
         """Where a redirected call goes on: same origin, reading only, no login page."""
         try:
-            target = answer.url.join(answer.headers.get("Location", ""))
+            target = answer.url.join(answer.location)
             origin = origin_of(target)
         except (httpx.InvalidURL, ValueError):
             raise MalformedAnswer(f"Canvas redirects {call.name} to something that is no address.") from None

@@ -48,12 +48,13 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     """
     cause = _root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = one_line(getattr(cause, "verify_message", "") or "not trusted")
         return Unreachable(
-            f"{host} has no valid certificate ({one_line(cause.verify_message)}), so it may be another "
+            f"{host} has no valid certificate ({reason}), so it may be another "
             "machine than it says. Check the address and this machine's clock."
         )
     if isinstance(cause, ssl.SSLError) and first:
-        reason = one_line(cause.reason or "no reason given")
+        reason = one_line(getattr(cause, "reason", None) or "no reason given")
         return Unreachable(f"{host} does not speak TLS properly ({reason}). Check the address.")
     unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     what = _describe(error, cause)
