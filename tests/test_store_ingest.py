@@ -456,6 +456,7 @@ def test_the_course_list_outranks_names_in_conversations(archive: Archive, inges
     queued(archive.db)
     assert ingest.save_courses([Course(12, "Biology", "BIO 101", "Spring", {"x": 1}), Course(13)]) == 2
     assert queued(archive.db) == [100]
+    assert [table for table, *_ in revisions(archive.db)] == ["contexts"], "a name replaced, a code learned"
     ingest.save_conversation(conversation(1, message(100), context_name="Old nickname"))
     row = archive.db.execute("SELECT name, course_code, term FROM contexts WHERE code = 'course_12'")
     assert tuple(row.fetchone()) == ("Biology", "BIO 101", "Spring")

@@ -201,11 +201,11 @@ def save_courses(cursor: sqlite3.Cursor, log: RevisionLog, courses: Iterable[Cou
         )
         if kept != known:
             cursor.execute(_UPDATE_CONTEXT, (*kept, code))
-            before, after = changed_columns(
-                dict(zip(_COLUMNS_OF_CONTEXT, known, strict=True)),
-                dict(zip(_COLUMNS_OF_CONTEXT, kept, strict=True)),
-            )
-            if any(value is not None for value in before.values()):
+            # Learning what was unknown replaces nothing; ``extra`` (enrolments, dates, quotas) is not recorded.
+            told = [at for at, old in enumerate(known[:3]) if old not in (None, kept[at])]
+            if told:
+                before = {_COLUMNS_OF_CONTEXT[at]: known[at] for at in told}
+                after = {_COLUMNS_OF_CONTEXT[at]: kept[at] for at in told}
                 log.add("contexts", code, now, before, after)
             touched += 1
     return touched

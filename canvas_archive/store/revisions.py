@@ -14,7 +14,8 @@
 | person: name, full name, pronouns                                 | yes                         |
 | person: avatar, and ``extra`` (the courses you share today)       | no: written, not recorded   |
 | person who left a conversation                                    | yes: the row itself         |
-| course or group: name, code, term                                 | yes                         |
+| course or group: name, code, term                                 | yes, but not learning one   |
+| course: ``extra`` (enrolments, dates, quotas)                       | no: written, not recorded   |
 | attachment: names, type, size, time, extra                        | yes                         |
 | attachment, media and avatar addresses (they carry signatures)    | no                          |
 | keys of ``extra`` that depend on who looks and when (``VOLATILE``)  | no                          |
