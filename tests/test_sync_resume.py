@@ -66,6 +66,22 @@ def test_killed_and_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
         ]
 
 
+def test_a_quick_sync_after_a_killed_one_looks_below_what_that_one_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(conversations=320) as sandbox:
+        pair = bind(sandbox, tmp_path / "archive", monkeypatch)
+        pair.sync(mode="full", attachments=False)
+        for id_ in [i for i in sandbox.school.ids("inbox") if pair.others(i)][:180]:
+            sandbox.school.receive(id_, pair.others(id_)[0], "One of many.")
+        died = run_and_signal(
+            pair, 130, signal.SIGKILL, "--quick", "--no-index", "--no-attachments", "--jobs", "1"
+        )
+        assert died.returncode == -signal.SIGKILL
+        pair.sync(mode="quick", attachments=False)
+        assert_equal(pair)
+
+
 @pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_ends_cleanly_with_130(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: signal.Signals

@@ -48,6 +48,9 @@ GHOST = "ghost"
 """Ledger kind of ids that a list names and ``show`` does not know: not problems, and not asked for again
 by quick syncs."""
 
+_LEFT_UNFINISHED = """
+SELECT coalesce((SELECT complete = 0 FROM sync_runs WHERE id < ? ORDER BY id DESC LIMIT 1), 0)
+"""
 _UNNAMED_COURSES = "SELECT EXISTS (SELECT 1 FROM contexts WHERE kind = 'course' AND course_code IS NULL)"
 
 BROKEN_IN_A_ROW = 8
@@ -133,6 +136,7 @@ class Pull:
         self._clock = clock
         self._stop = stop
         self._db = archive.db
+        self._run_id = run_id
         self._ingest = Ingest(archive.db, clock, run_id)
         self._results: queue.SimpleQueue[Outcome[Job]] = queue.SimpleQueue()
         self._lister: Crew[Job] = Crew(1, "list", self._results)
@@ -160,6 +164,9 @@ class Pull:
         """
         check_account(self._archive, self._client)
         self._known = stored_summaries(self._db)
+        # A run that was cut short may have stored the top of a list and not what lay below it: then "nothing
+        # new on this page" means nothing, and the lists are read to their ends.
+        self._deep = bool(self._db.execute(_LEFT_UNFINISHED, (self._run_id,)).fetchone()[0])
         self._ghosts = {int(p.item_id) for p in runs.open_problems(self._db, GHOST)}
         try:
             self._retry_problems()
@@ -203,7 +210,7 @@ class Pull:
         def enough(content: ConversationPage) -> bool:
             if self._stop.is_set():
                 raise Stopped
-            if self._options.mode == "full":
+            if self._options.mode == "full" or (self._deep and per_page > 1):
                 return False
             return per_page == 1 or listing.holds_nothing_new(content, self._known)
 
