@@ -201,7 +201,7 @@ def save_courses(cursor: sqlite3.Cursor, log: RevisionLog, courses: Iterable[Cou
         )
         if kept != known:
             cursor.execute(_UPDATE_CONTEXT, (*kept, code))
-            # Learning what was unknown replaces nothing; ``extra`` (enrolments, dates, quotas) is not recorded.
+            # Learning what was unknown replaces nothing, and ``extra`` (enrolments, quotas) is not recorded.
             told = [at for at, old in enumerate(known[:3]) if old not in (None, kept[at])]
             if told:
                 before = {_COLUMNS_OF_CONTEXT[at]: known[at] for at in told}
