@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.sandbox_support import ADA, BEN, CLEO, EVE, PDF, Pair, running
+from tests.sandbox_support import ADA, BEN, CLEO, EVE, PDF, PNG, Pair, running
 
 SYLLABUS = b"%PDF-1.4 syllabus " * 40
 
@@ -115,6 +115,11 @@ class TestDownloads:
         assert bare(location).status_code == 403
         assert bare(link(canvas)).content == SYLLABUS
 
+    def test_a_file_deleted_after_its_link_was_given_out(self, canvas: Pair) -> None:
+        location = bare(link(canvas), follow=False).headers["location"]
+        canvas.school.delete_file(PDF)
+        assert bare(location).status_code == 404
+
     def test_a_made_up_link_is_refused(self, canvas: Pair) -> None:
         assert bare(f"{canvas.sandbox.files_url}/files/{PDF}/x?signature=0&generation=0").status_code == 403
 
@@ -134,6 +139,16 @@ class TestDownloads:
 class TestFilesApi:
     def test_a_file_of_a_message_one_got(self, canvas: Pair) -> None:
         assert canvas.client.get(f"files/{PDF}")["display_name"] == "Syllabus März.pdf"
+
+    def test_messages_that_forward_each_other_are_no_trap(self, canvas: Pair) -> None:
+        number = canvas.school.add_file(EVE, "eve.txt", b"eve")
+        hidden = canvas.school.receive(106, EVE, "Between us", attachments=[number])
+        canvas.school.receive(106, EVE, "Again", forwarded_ids=[hidden, hidden])
+        assert canvas.client.call("GET", f"files/{number}").status_code == 404
+
+    def test_an_administrator_reads_every_file(self, canvas: Pair) -> None:
+        headers = {"Authorization": f"Bearer {canvas.sandbox.admin_token}"}
+        assert canvas.client.http.get(f"/api/v1/files/{PDF}", headers=headers).json()["id"] == PDF
 
     def test_a_file_that_only_came_forwarded(self, canvas: Pair) -> None:
         assert canvas.as_person(BEN).get(f"files/{PDF}")["id"] == PDF
@@ -195,6 +210,12 @@ class TestUpload:
         form = {"body": "Here", "attachment_ids[]": str(number)}
         shown = canvas.client.call("POST", "conversations/101/add_message", form).json()
         assert shown["messages"][0]["attachments"] == []
+
+    def test_the_folder_can_be_named_by_its_id(self, canvas: Pair) -> None:
+        folder = canvas.client.get(f"files/{PNG}")["folder_id"]
+        form = {"name": "essay.txt", "parent_folder_id": str(folder)}
+        self.send(canvas.client.call("POST", "users/self/files", form).json())
+        assert canvas.school.state.files[max(canvas.school.state.files)].folder == self.FOLDER
 
     def test_nothing_is_there_before_the_second_step(self, canvas: Pair) -> None:
         self.begin(canvas)

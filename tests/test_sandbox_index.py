@@ -273,6 +273,15 @@ class TestRecipients:
         assert [one["id"] for one in canvas.client.get("search/recipients", **params)] == [ADA, DEE]
         assert [one["id"] for one in canvas.client.get("search/recipients", user_id=BEN)] == [BEN]
 
+    def test_a_made_up_bookmark_is_a_404(self, canvas: Pair) -> None:
+        for name in ("bookmark:!", "seven"):
+            answer = canvas.client.call("GET", f"search/recipients?search=&page={name}")
+            assert answer.status_code == 404
+
+    def test_kinds_of_contexts(self, canvas: Pair) -> None:
+        found = canvas.client.get("search/recipients", search="", type="group")
+        assert [one["id"] for one in found] == [f"group_{TEAM}"]
+
     def test_pages_are_bookmarks_without_a_last_one(self, canvas: Pair) -> None:
         found: list[int] = []
         url = "/api/v1/search/recipients?search=&type=user&per_page=3"

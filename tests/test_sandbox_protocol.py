@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -145,6 +148,27 @@ class TestThrottle:
             assert "x-request-cost" not in answer.headers
             # taken after the up-front cost went back, so it can look as if there were room
             assert float(answer.headers["x-rate-limit-remaining"]) == 20.0
+
+    def test_requests_in_flight_hold_their_up_front_cost(self) -> None:
+        inside, release = threading.Semaphore(0), threading.Event()
+
+        async def pause(seconds: float) -> None:
+            inside.release()
+            while not release.is_set():
+                await asyncio.sleep(0.001)
+
+        with running(throttle=True, latency=1) as canvas, ThreadPoolExecutor(11) as pool:
+            canvas.sandbox.app.pause = pause
+            canvas.sandbox.throttle.outflow = 0.0
+            waiting = [pool.submit(fetch, canvas, "users/self") for _ in range(11)]
+            for _ in waiting:
+                assert inside.acquire(timeout=10)
+            try:
+                assert fetch(canvas, "users/self").status_code == 429
+            finally:
+                release.set()
+            assert {one.result(10).status_code for one in waiting} == {200}
+            assert fetch(canvas, "users/self").status_code == 200
 
     def test_older_servers_refuse_with_403_in_plain_text(self) -> None:
         with running(throttle=True) as canvas:

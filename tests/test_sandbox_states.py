@@ -119,6 +119,19 @@ class TestUpdate:
             {"errors": [{"message": "conversation is missing"}]},
         )
 
+    def test_a_conversation_that_is_no_object_fails(self, canvas: Pair) -> None:
+        answer = canvas.client.call("PUT", "conversations/101", json={"conversation": "archived"})
+        assert answer.status_code == 500
+
+    def test_a_body_that_is_a_list_has_no_parameters(self, canvas: Pair) -> None:
+        assert canvas.client.call("PUT", "conversations/101", json=["archived"]).status_code == 400
+
+    def test_resubscribing_to_a_deleted_conversation_leaves_it_deleted(self, canvas: Pair) -> None:
+        canvas.school.owner_set(101, subscribed=False)
+        canvas.school.owner_delete(101)
+        canvas.school.owner_set(101, subscribed=True)
+        assert canvas.client.call("GET", "conversations/101").status_code == 404
+
     def test_json_bodies_work_too(self, canvas: Pair) -> None:
         body = {"conversation": {"workflow_state": "archived", "starred": True}}
         row = canvas.client.call("PUT", "conversations/100", json=body).json()
@@ -275,10 +288,14 @@ class TestDeletion:
         assert canvas.client.get("conversations/unread_count") == {"unread_count": "1"}
 
     def test_deleted_for_all_vanishes_from_everyone(self, canvas: Pair) -> None:
+        assert canvas.client.ids("starred") == [101]
         canvas.school.delete_for_all(101)
         assert canvas.client.call("GET", "conversations/101").status_code == 404
         assert canvas.as_person(BEN).call("GET", "conversations/101").status_code == 404
-        assert 101 not in canvas.client.ids()
+        assert 101 not in canvas.client.ids() + canvas.client.ids("starred")
+        canvas.school.delete_for_all(102)
+        made = canvas.school.start_conversation(BEN, [ADA], None, "Afresh", private=True)
+        assert made != 102
 
     def test_a_deleted_conversation_can_be_restored(self, canvas: Pair) -> None:
         before = [one["id"] for one in canvas.client.show(101)["messages"]]

@@ -165,6 +165,42 @@ def test_closing_frees_the_port_and_drops_waiting_clients() -> None:
         httpx.get(url, trust_env=False)
 
 
+def test_it_can_go_away_and_come_back_at_the_same_address() -> None:
+    with running() as canvas:
+        url, files = canvas.sandbox.url, canvas.sandbox.files_url
+        canvas.sandbox.close()
+        with pytest.raises(httpx.ConnectError):
+            canvas.client.get("users/self")
+        canvas.sandbox.start()
+        assert (canvas.sandbox.url, canvas.sandbox.files_url) == (url, files)
+        assert canvas.client.get("users/self")["id"] == ADA
+
+
+def test_a_port_of_the_files_that_was_taken_meanwhile_leaves_nothing_open() -> None:
+    with running() as canvas:
+        ports = (canvas.sandbox.app.canvas_port, canvas.sandbox.app.files_port)
+        canvas.sandbox.close()
+        with socket.create_server(("127.0.0.1", ports[1])):
+            with pytest.raises(OSError, match="in use"):
+                canvas.sandbox.start()
+        canvas.sandbox.start()
+        assert canvas.client.get("users/self")["id"] == ADA
+
+
+def test_a_browser_is_shown_pages() -> None:
+    with running() as canvas:
+        assert "Log in" in canvas.client.http.get("/", follow_redirects=True).text
+        assert canvas.client.http.get("/courses/10").status_code == 404
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_trouble() -> None:
+    with running() as canvas:
+        with socket.create_connection(("127.0.0.1", canvas.sandbox.app.canvas_port)) as raw:
+            raw.sendall(b"POST /api/v1/conversations HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf")
+        assert canvas.client.get("users/self")["id"] == ADA
+        assert [entry.method for entry in canvas.sandbox.log] == ["GET"]
+
+
 def test_no_one_can_join_a_private_conversation() -> None:
     with running() as canvas, pytest.raises(ValueError, match="private"):
         canvas.school.add_people(100, DEE, [BEN])

@@ -231,6 +231,32 @@ class TestCreate:
         assert made["messages"][0]["media_comment"]["content-type"] == "video/mp4"
         assert "media_objects" in made["properties"]
 
+    def test_a_body_of_64_kilobytes_is_too_long(self, canvas: Pair) -> None:
+        answer = create(canvas, recipients=[str(CLEO)], body="b" * 65536)
+        assert answer.status_code == 400
+        assert "body" in answer.json()["errors"]
+        assert create(canvas, recipients=[str(CLEO)], body="b" * 65535).status_code == 201
+
+    def test_a_group_one_does_not_know_has_no_people(self, canvas: Pair) -> None:
+        answer = create(canvas, canvas.as_person(EVE), recipients=[f"group_{TEAM}"])
+        assert answer.json() == [{"attribute": "recipients", "message": "invalid"}]
+        assert create(canvas, recipients=["group_999"]).status_code == 400
+        assert create(canvas, recipients=[f"course_{OLD}_teachers"]).status_code == 400
+
+    def test_an_administrator_may_write_to_anyone_in_the_name_of_the_account(self, canvas: Pair) -> None:
+        admin = Client(canvas.sandbox, canvas.sandbox.admin_token)
+        canvas.opened.append(admin)
+        (made,) = create(canvas, admin, recipients=[str(EVE)], context_code="account_1").json()
+        assert made["context_code"] == "account_1"
+        assert admin.show(made["id"])["context_name"] == "Account"
+        answer = create(canvas, recipients=[str(CLEO)], context_code="account_1")
+        assert answer.json() == [{"attribute": "context_code", "message": "invalid"}]
+
+    def test_multipart_forms_are_read_too(self, canvas: Pair) -> None:
+        parts = {"recipients[]": (None, str(CLEO)), "body": (None, "In parts")}
+        answer = canvas.client.call("POST", "conversations", files=parts)
+        assert answer.json()[0]["messages"][0]["body"] == "In parts"
+
 
 class TestAddMessage:
     """1.9"""
@@ -313,6 +339,14 @@ class TestAddMessage:
         assert seen["message_count"] == 2
         assert seen["workflow_state"] == "unread"
         assert DEE in canvas.client.show(101)["audience"]
+
+    def test_an_included_message_counts_once_and_returns_to_those_who_removed_it(self, canvas: Pair) -> None:
+        ben = canvas.as_person(BEN)
+        ben.call("POST", "conversations/101/remove_messages", {"remove[]": "1011"})
+        self.reply(canvas, 101, **{"included_messages[]": ["1010", "1011"]})
+        assert [one["id"] for one in ben.show(101)["messages"]][1:] == [1011, 1010]
+        assert ben.show(101)["message_count"] == 3
+        assert canvas.client.show(101)["message_count"] == 3
 
     def test_a_deleted_conversation_takes_replies_and_is_then_in_sent(self, canvas: Pair) -> None:
         canvas.school.owner_delete(101)
@@ -448,6 +482,14 @@ class TestRemoveMessages:
     def test_without_the_parameter_the_answer_is_empty(self, canvas: Pair) -> None:
         answer = canvas.client.call("POST", "conversations/101/remove_messages")
         assert (answer.status_code, answer.content) == (204, b"")
+
+    def test_an_unsubscribed_row_keeps_its_date_or_takes_the_one_before(self, canvas: Pair) -> None:
+        canvas.school.owner_set(101, subscribed=False)
+        later = canvas.school.receive(101, BEN, "Unheard")
+        assert self.remove(canvas, 101, 1010).json()["last_message_at"] == "2026-03-01T09:20:00Z"
+        row = self.remove(canvas, 101, 1011).json()
+        assert row["last_message_at"] == "2026-03-01T19:00:00Z"  # nothing older is left
+        assert [one["id"] for one in canvas.client.show(101)["messages"]] == [later]
 
     def test_a_removed_message_can_be_restored(self, canvas: Pair) -> None:
         self.remove(canvas, 101, 1011)

@@ -91,7 +91,7 @@ class CanvasApp:
         request = Request(scope, receive)
         try:
             body = await request.body()
-        except ClientDisconnect:
+        except ClientDisconnect:  # gone before it had said what it wants
             return
         files = scope["server"][1] == self.files_port
         entry, params, broken = await self._read(request, body, "files" if files else "canvas")

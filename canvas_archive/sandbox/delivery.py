@@ -53,10 +53,6 @@ def open_conversation(
 def existing_private(state: State, people: Sequence[int], context_code: str | None) -> Conversation | None:
     """Return the private conversation exactly these people already have in that context."""
     known = state.private_index.get((frozenset(people), context_code))
-    if known is None and context_code is not None:
-        bare = state.private_index.get((frozenset(people), None))
-        if bare is not None and state.conversations[bare].context_code == context_code:
-            known = bare
     return None if known is None else state.conversations[known]
 
 

@@ -256,7 +256,7 @@ class School:
             editing.remove_messages(self.state, self.owner_row(conversation_id), message_ids)
 
     def restore_message(self, conversation_id: int, message_id: int) -> None:
-        """Let a site administrator bring back a message the owner removed."""
+        """Let a site administrator bring back a message the owner removed; ValueError for any other."""
         with self.lock:
             editing.restore_message(self.state, self.owner_row(conversation_id), message_id)
 

@@ -108,7 +108,7 @@ class Sandbox:
         self.app = CanvasApp(self.school, self.tokens, self.throttle)
         self.app.latency = latency
         self._host = host
-        self._port = port
+        self._ports = (port, 0)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self.url = ""
@@ -135,9 +135,15 @@ class Sandbox:
         return self.app.files.leaks
 
     def start(self) -> Sandbox:
-        """Listen and return when requests are answered."""
-        first, second = _listen(self._host, self._port), _listen(self._host, 0)
-        self.app.canvas_port, self.app.files_port = first.getsockname()[1], second.getsockname()[1]
+        """Listen and return when requests are answered; after a :meth:`close`, on the same ports."""
+        first = _listen(self._host, self._ports[0])
+        try:
+            second = _listen(self._host, self._ports[1])
+        except OSError:
+            first.close()
+            raise
+        self._ports = (first.getsockname()[1], second.getsockname()[1])
+        self.app.canvas_port, self.app.files_port = self._ports
         reachable = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104 (compared)
         shown = f"[{reachable}]" if ":" in reachable else reachable
         self.url = f"http://{shown}:{self.app.canvas_port}"
