@@ -93,15 +93,12 @@ def export(
 
     DEST is a new folder, or one file such as inbox.mbox. The same archive and options give the same bytes.
     """
-    from canvas_archive.errors import BadInput
     from canvas_archive.export.context import Options
     from canvas_archive.export.run import Request
     from canvas_archive.export.run import export as write
     from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.store import Archive
 
-    if redact_key is not None and not redact:
-        raise BadInput("--redact-key goes with --redact.")
     selection = Selection(
         query=query,
         after=parse_moment(after, "--after") if after else None,

@@ -2,7 +2,7 @@
 
     backup.json             whose archive, when, how much
     archive-<hash>.db       the database as SQLite's online backup gives it, also while a sync is running
-    config.toml             the archive's options
+    config.toml             the archive's options; redaction.key, where there is one
     files/ab/ab12…          attachments; those already there from an earlier backup are not copied again
     manifest-sha256.txt     the hash of every other file; written last, it makes the backup a backup
 
@@ -25,7 +25,9 @@ from pathlib import Path
 from canvas_archive import __version__
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import BadInput, ForeignFolder, VerificationFailed, WrongAccount
+from canvas_archive.export.custody import copy_database
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
+from canvas_archive.export.redact import KEY_NAME
 from canvas_archive.store import Archive
 from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder, sync_folder
@@ -76,7 +78,11 @@ def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None
             messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
             known = _known_hashes(dest)
             result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
-        copy_file(archive.folder / CONFIG_NAME, dest / CONFIG_NAME)
+        settings = [CONFIG_NAME]
+        if (archive.folder / KEY_NAME).is_file():
+            settings.append(KEY_NAME)
+        for name in settings:
+            copy_file(archive.folder / name, dest / name)
         record = {
             "type": RECORD_TYPE,
             "generator": f"canvas-archive {__version__}",
@@ -91,7 +97,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None
         write_private(
             dest / RECORD, (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
         )
-        _write_manifest(dest, database, result.hashes)
+        _write_manifest(dest, (RECORD, database, *settings), result.hashes)
         _sweep(dest, database)
     return BackupReport(dest, messages, result.files, result.copied, result.size, tuple(result.missing))
 
@@ -131,10 +137,8 @@ def _copy_database(source: Path, dest: Path) -> str:
     write_private(partial, b"")
     try:
         with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as live:
+            copy_database(live, partial)
             with closing(sqlite3.connect(partial)) as copy:
-                live.backup(copy, pages=4096, sleep=0.05)
-                # One file, with nothing beside it.
-                copy.execute("PRAGMA journal_mode = DELETE")
                 found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(10)")]
     except sqlite3.DatabaseError as error:
         found = [str(error)]
@@ -194,13 +198,13 @@ def _known_hashes(dest: Path) -> dict[str, str]:
     return {}
 
 
-def _write_manifest(dest: Path, database: str, hashes: dict[str, str]) -> None:
+def _write_manifest(dest: Path, others: tuple[str, ...], hashes: dict[str, str]) -> None:
     # Blobs of earlier backups that no row of this one refers to stay: nothing is ever deleted.
     listed = dict(hashes)
     for name in walk(dest):
         if name.startswith(f"{FILES_NAME}/") and name not in listed:
             listed[name] = name.rpartition("/")[2]
-    for name in (RECORD, CONFIG_NAME, database):
+    for name in others:
         listed[name] = hash_file(dest / name)[0]
     text = "".join(f"{listed[name]}  {name}\n" for name in sorted(listed))
     write_private(dest / MANIFEST, text.encode("utf-8"))

@@ -74,6 +74,10 @@ class MailRenderer:
         lines += [header(name, value) for name, value in more_headers]
         self._write_content(out, message, lines, 0)
 
+    def write_forwarded(self, out: Out, message: MessageRecord) -> None:
+        """Write a message that is known only from being forwarded."""
+        self._write_content(out, message, [*self._identity(message)], 0)
+
     def _identity(self, message: MessageRecord) -> Iterable[str]:
         yield f"Message-ID: {self.message_id(message.id)}\n"
         try:

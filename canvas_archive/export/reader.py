@@ -194,6 +194,12 @@ class Snapshot:
                 self._people[number] = Person(number, shown, full_name or shown, pronouns, avatar)
         return self._people
 
+    def everyone(self) -> Iterator[Person]:
+        """Yield everybody the archive knows."""
+        for number, name, full_name in self.db.execute("SELECT id, name, full_name FROM users ORDER BY id"):
+            shown = name or full_name or f"User {number}"
+            yield Person(number, shown, full_name or shown)
+
     def people(self, ids: Iterable[int]) -> Iterator[Person]:
         """Yield these people by id."""
         ordered = sorted(set(ids))

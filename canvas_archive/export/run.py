@@ -8,25 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from canvas_archive.errors import BadInput, ForeignFolder
+from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.export.attachments import AttachmentCopier, files_of
+from canvas_archive.export.backup import write_private
+from canvas_archive.export.bag import PAYLOAD, write_bag
 from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, Options, Writer
-from canvas_archive.export.formats import FORMATS, check_formats, format_for
+from canvas_archive.export.custody import CUSTODY, GAPS, Words, custody, write_gaps
+from canvas_archive.export.destination import (
+    RECORD,
+    RECORD_TYPE,
+    check_destination,
+    is_single_file,
+    put_in_place,
+    staging,
+)
+from canvas_archive.export.formats import FORMATS, check_formats
 from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
+from canvas_archive.export.redact import Redactor, load_key
 from canvas_archive.export.selection import Selection
 from canvas_archive.model import JsonObject
-
-RECORD = "export.json"
-RECORD_TYPE = "canvas-archive export"
+from canvas_archive.store import Archive, transaction
+from canvas_archive.store.chain import extend_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,85 +109,66 @@ def export(request: Request, progress: Progress | None = None) -> ExportReport:
     progress = progress or Progress()
     formats = check_formats(request.formats, request.dest)
     alone = is_single_file(request.dest, formats)
-    check_destination(request, alone)
+    check_request(request, alone)
+    check_destination(request.dest, request.archive_folder, alone=alone, force=request.force)
+    if request.bag:
+        extend_quietly(request.archive_folder)
     with Snapshot(request.db_path) as snapshot, staging(request.dest) as stage:
         context = _context(request, snapshot, formats, alone)
+        redactor = _redactor(request, snapshot) if request.options.redacted else None
         progress.begin(context.scope.messages)
         root = stage / "export"
-        root.mkdir(mode=0o700)
-        counts = write_formats(snapshot, context, formats, root, request.dest if alone else None, progress)
+        content = root / PAYLOAD if request.bag else root
+        content.mkdir(mode=0o700, parents=True)
+        root.chmod(0o700)
+        threads = snapshot.threads(context.scope)
+        counts = write_formats(
+            map(redactor.thread, threads) if redactor else threads,
+            context,
+            formats,
+            content,
+            request.dest if alone else None,
+            progress,
+        )
         progress.finishing()
         if alone:
             put_in_place(root / request.dest.name, request.dest)
         else:
-            write_record(root / RECORD, context, formats, counts)
-            write_manifests(
-                root, (path for path in walk(root) if path != MANIFEST), {"sha256": root / MANIFEST}
-            )
+            record = record_json(context, formats, counts, redactor)
+            _complete(root, content, record, snapshot, context, redactor.text if redactor else _unchanged)
             put_in_place(root, request.dest)
+        if redactor and request.redact_key:
+            write_private(request.redact_key, redactor.key_table().encode("utf-8", "replace"))
     return ExportReport(request.dest, formats, counts)
 
 
-def is_single_file(dest: Path, formats: tuple[str, ...]) -> bool:
-    """Tell whether the destination is one file (``inbox.mbox``) and not a folder."""
-    return len(formats) == 1 and format_for(dest) == formats[0] and not dest.is_dir()
-
-
-def check_destination(request: Request, alone: bool) -> None:
-    """Refuse a destination that exists, or that may not be replaced."""
-    dest = request.dest
-    if dest.resolve().is_relative_to(request.archive_folder.resolve()):
-        raise BadInput(f"{dest} lies inside the archive. Export to another folder.")
-    if not dest.parent.is_dir():
-        raise BadInput(f"The folder {dest.parent} does not exist.")
-    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+def check_request(request: Request, alone: bool) -> None:
+    """Refuse options that do not go together."""
+    key = request.redact_key
+    if request.bag and alone:
+        raise BadInput(
+            f"A bag is a folder; {request.dest} would be one file. Name a folder and give --format."
+        )
+    if key is None:
         return
-    if not request.force:
-        raise BadInput(f"{dest} exists. Choose another name, or replace it with --force.")
-    if dest.is_dir() and not is_export(dest):
-        raise ForeignFolder(f"{dest} holds something that is not an export; it is not replaced.")
-    if dest.is_file() and not alone:
-        raise BadInput(f"{dest} is a file; an export of several files needs a folder.")
+    if not request.options.redacted:
+        raise BadInput("--redact-key goes with --redact.")
+    if key.exists() and not request.force:
+        raise BadInput(f"{key} exists. Choose another name, or replace it with --force.")
+    if key.resolve().is_relative_to(request.dest.resolve()):
+        raise BadInput("The key must not lie in the export: whoever gets that must not get the names.")
 
 
-def is_export(folder: Path) -> bool:
-    """Tell whether a folder holds an export of this program, in a bag or not."""
-    for record in (folder / RECORD, folder / "data" / RECORD):
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(record.read_text("utf-8")).get("type") == RECORD_TYPE:
-                return True
-    return False
-
-
-@contextlib.contextmanager
-def staging(dest: Path) -> Iterator[Path]:
-    """Provide a private folder on the destination's disk, removed at the end whatever happens."""
-    try:
-        stage = Path(tempfile.mkdtemp(prefix=f".{dest.name}.partial-", dir=dest.parent))
-    except OSError as error:
-        raise BadInput(f"Nothing can be written to {dest.parent}: {error.strerror}.") from error
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def put_in_place(made: Path, dest: Path) -> None:
-    """Give what was made its name; what had the name before goes only when the new is there."""
-    if made.is_file():
-        made.chmod(0o600)
-        made.replace(dest)
+def _complete(
+    root: Path, content: Path, record: JsonObject, snapshot: Snapshot, context: ExportContext, words: Words
+) -> None:
+    write_json(content / RECORD, record)
+    if content == root:
+        write_manifests(root, (path for path in walk(root) if path != MANIFEST), {"sha256": root / MANIFEST})
         return
-    old: Path | None = None
-    if dest.exists():
-        old = made.parent / "replaced"
-        dest.rename(old)
-    try:
-        made.rename(dest)
-    except OSError:
-        if old is not None:
-            old.rename(dest)
-        raise
+    write_json(content / CUSTODY, custody(snapshot.db, record, words))
+    write_gaps(content / GAPS, snapshot.db, words)
+    write_bag(root, bag_info(context, record))
 
 
 def _context(request: Request, snapshot: Snapshot, formats: tuple[str, ...], alone: bool) -> ExportContext:
@@ -190,19 +180,37 @@ def _context(request: Request, snapshot: Snapshot, formats: tuple[str, ...], alo
         scope=scope,
         blobs=Blobs(request.files_dir, included),
         options=request.options,
-        copies=included and not alone and any(FORMATS[name].refers for name in formats),
+        copies=included and not alone and (request.bag or any(FORMATS[name].refers for name in formats)),
     )
 
 
+def _redactor(request: Request, snapshot: Snapshot) -> Redactor:
+    return Redactor(load_key(request.archive_folder), snapshot.custodian.user_id, snapshot.everyone())
+
+
+def _unchanged(text: str | None) -> str | None:
+    return text
+
+
+def extend_quietly(folder: Path) -> None:
+    """Bring the hash chain up to date, where the archive can be written to now.
+
+    A sync that is running will do it itself; an archive on a read-only medium has the chain it has.
+    """
+    with contextlib.suppress(ArchiveError, OSError):
+        with Archive.open(folder, write=True) as archive, transaction(archive.db):
+            extend_chain(archive.db)
+
+
 def write_formats(
-    snapshot: Snapshot,
+    threads: Iterable[ThreadRecord],
     context: ExportContext,
     formats: tuple[str, ...],
     root: Path,
     alone: Path | None,
     progress: Progress,
 ) -> Counts:
-    """Feed every format from one pass over the archive; return what was written."""
+    """Feed every format from one pass over the conversations; return what was written."""
     counts = Counts()
     with ExitStack() as stack:
         writers: list[Writer] = []
@@ -212,7 +220,7 @@ def write_formats(
             stack.callback(writers[-1].close)
         if context.copies:
             writers.append(AttachmentCopier(root, context))
-        for thread in snapshot.threads(context.scope):
+        for thread in threads:
             for writer in writers:
                 writer.add(thread)
             counts = _count(counts, thread, context)
@@ -241,9 +249,19 @@ def _count(counts: Counts, thread: ThreadRecord, context: ExportContext) -> Coun
     )
 
 
-def record_json(context: ExportContext, formats: tuple[str, ...], counts: Counts) -> JsonObject:
+def record_json(
+    context: ExportContext, formats: tuple[str, ...], counts: Counts, redactor: Redactor | None
+) -> JsonObject:
     """Return what an export says about itself."""
     custodian = context.custodian
+    selection = context.selection.to_json()
+    collector = custodian.collected_by
+    if redactor:
+        # A search for a person says whom the export is about.
+        selection = {
+            name: "[redacted]" if name in ("query", "with") else selection[name] for name in selection
+        }
+        collector = redactor.id(collector)
     return {
         "type": RECORD_TYPE,
         "generator": GENERATOR,
@@ -252,10 +270,10 @@ def record_json(context: ExportContext, formats: tuple[str, ...], counts: Counts
             "id": custodian.user_id,
             "name": custodian.name,
             "base_url": custodian.base_url,
-            "collected_by": custodian.collected_by,
+            "collected_by": collector,
         },
         "collected_at": custodian.collected_at,
-        "selection": context.selection.to_json(),
+        "selection": selection,
         "formats": list(formats),
         "options": {
             "attachments": context.options.attachments,
@@ -266,7 +284,24 @@ def record_json(context: ExportContext, formats: tuple[str, ...], counts: Counts
     }
 
 
-def write_record(path: Path, context: ExportContext, formats: tuple[str, ...], counts: Counts) -> None:
-    """Write ``export.json``."""
-    document = record_json(context, formats, counts)
+def bag_info(context: ExportContext, record: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield the lines of ``bag-info.txt``. Its dates are those of the collection, never of today."""
+    custodian = context.custodian
+    yield "Source-Organization", custodian.host
+    yield "External-Description", f"Canvas inbox of {custodian.name}"
+    yield "External-Identifier", f"{custodian.host}/users/{custodian.user_id}"
+    yield "Bagging-Date", custodian.collected_at[:10]
+    yield "Bag-Software-Agent", GENERATOR
+    yield "Custodian-Name", custodian.name
+    yield "Custodian-Id", str(custodian.user_id)
+    yield "Canvas-Address", custodian.base_url
+    yield "Collection-Began", custodian.created_at
+    yield "Collection-Ended", custodian.collected_at
+    yield "Archive-Schema-Version", str(custodian.schema_version)
+    for name in ("selection", "formats", "options", "counts"):
+        yield f"Export-{name.title()}", json.dumps(record[name], ensure_ascii=False)
+
+
+def write_json(path: Path, document: JsonObject) -> None:
+    """Write a JSON file for people to read."""
     path.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")

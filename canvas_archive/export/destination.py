@@ -1,0 +1,77 @@
+"""Where an export goes: what may be replaced, and how a finished one gets its name in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from canvas_archive.errors import BadInput, ForeignFolder
+from canvas_archive.export.formats import format_for
+
+RECORD = "export.json"
+RECORD_TYPE = "canvas-archive export"
+
+
+def is_single_file(dest: Path, formats: tuple[str, ...]) -> bool:
+    """Tell whether the destination is one file (``inbox.mbox``) and not a folder."""
+    return len(formats) == 1 and format_for(dest) == formats[0] and not dest.is_dir()
+
+
+def check_destination(dest: Path, archive_folder: Path, *, alone: bool, force: bool) -> None:
+    """Refuse a destination that exists, or that may not be replaced."""
+    if dest.resolve().is_relative_to(archive_folder.resolve()):
+        raise BadInput(f"{dest} lies inside the archive. Export to another folder.")
+    if not dest.parent.is_dir():
+        raise BadInput(f"The folder {dest.parent} does not exist.")
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+        return
+    if not force:
+        raise BadInput(f"{dest} exists. Choose another name, or replace it with --force.")
+    if dest.is_dir() and not is_export(dest):
+        raise ForeignFolder(f"{dest} holds something that is not an export; it is not replaced.")
+    if dest.is_file() and not alone:
+        raise BadInput(f"{dest} is a file; an export of several files needs a folder.")
+
+
+def is_export(folder: Path) -> bool:
+    """Tell whether a folder holds an export of this program, in a bag or not."""
+    for record in (folder / RECORD, folder / "data" / RECORD):
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(record.read_text("utf-8")).get("type") == RECORD_TYPE:
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def staging(dest: Path) -> Iterator[Path]:
+    """Provide a private folder on the destination's disk, removed at the end whatever happens."""
+    try:
+        stage = Path(tempfile.mkdtemp(prefix=f".{dest.name}.partial-", dir=dest.parent))
+    except OSError as error:
+        raise BadInput(f"Nothing can be written to {dest.parent}: {error.strerror}.") from error
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def put_in_place(made: Path, dest: Path) -> None:
+    """Give what was made its name; what had the name before goes only when the new is there."""
+    if made.is_file():
+        made.chmod(0o600)
+        made.replace(dest)
+        return
+    old: Path | None = None
+    if dest.exists():
+        old = made.parent / "replaced"
+        dest.rename(old)
+    try:
+        made.rename(dest)
+    except OSError:
+        if old is not None:
+            old.rename(dest)
+        raise
