@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from canvas_archive.clock import iso
+from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
+from canvas_archive.web.server import build
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
 OWNER = 1
@@ -39,7 +45,8 @@ class Maker:
     def course(self, ident: int, code: str | None, name: str, term: str | None) -> str:
         key = f"course_{ident}"
         self.db.execute(
-            "INSERT INTO contexts (code, kind, canvas_id, name, course_code, term) VALUES (?, 'course', ?, ?, ?, ?)",
+            "INSERT INTO contexts (code, kind, canvas_id, name, course_code, term)"
+            " VALUES (?, 'course', ?, ?, ?, ?)",
             (key, ident, name, code, term),
         )
         return key
@@ -65,7 +72,8 @@ class Maker:
         mine = [m for m in messages if m[0] == OWNER]
         newest = messages[-1] if messages else None
         self.db.execute(
-            "INSERT INTO conversations (id, subject, context_code, context_name, private, starred, workflow_state,"
+            "INSERT INTO conversations (id, subject, context_code, context_name, private, starred,"
+            " workflow_state,"
             " remote_starred, remote_workflow_state, message_count, last_message, last_message_at,"
             " last_authored_message, last_authored_message_at, removed_at, first_seen_at, fetched_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -113,7 +121,8 @@ class Maker:
         ident = self.next_message
         self.next_message += 1
         self.db.execute(
-            "INSERT INTO messages (id, conversation_id, author_id, created_at, body, generated, removed_at, first_seen_at)"
+            "INSERT INTO messages (id, conversation_id, author_id, created_at, body, generated, removed_at,"
+            " first_seen_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 ident,
@@ -149,7 +158,8 @@ class Maker:
             path.write_bytes(content)
         length = len(content) if content is not None else None
         self.db.execute(
-            "INSERT INTO attachments (id, display_name, filename, content_type, size, created_at, state, sha256, stored_size)"
+            "INSERT INTO attachments (id, display_name, filename, content_type, size, created_at, state,"
+            " sha256, stored_size)"
             " VALUES (?, ?, ?, 'text/html', ?, ?, ?, ?, ?)",
             (ident, name, name, size or length, iso(NOW), state, digest, length if digest else None),
         )
@@ -189,16 +199,21 @@ def fill(make: Maker) -> None:
     math = make.course(103, "MATH 221", "Linear Algebra", "Spring 2026")
     old = make.course(90, None, "A course whose name is very long because nobody gave it a code", None)
     bodies = [
-        "Hi Jules,\n\nThe room has changed: we are now in Hollis 204, on the second floor. The projector there is "
-        "unreliable, so bring a printed copy if you can.\n\nBest,\nAstrid",
-        "Hello,\n\nI counted the samples again and we have forty-one, not thirty-nine. Two were filed under the wrong "
-        "site. I have corrected the sheet and added a note about it.\n\nSee you Wednesday,\nJules",
+        "Hi Jules,\n\nThe room has changed: we are now in Hollis 204, on the second floor. The projector "
+        "there is unreliable, so bring a printed copy if you can.\n\nBest,\nAstrid",
+        "Hello,\n\nI counted the samples again and we have forty-one, not thirty-nine. Two were filed under "
+        "the wrong site. I have corrected the sheet and added a note about it.\n\nSee you Wednesday,\nJules",
         "Dear all,\n\nThe slides are at https://example.edu/courses/slides/week-7?view=print (see also "
         "https://media.example.edu/r/8f2c). Write to help@example.edu if they do not open.\n\nThanks",
-        "One thing I would push back on: the proof assumes the matrix is invertible, and you only show that in the next "
-        "lemma. Swap the order and it reads better.",
+        "One thing I would push back on: the proof assumes the matrix is invertible, and you only show "
+        "that in the next lemma. Swap the order and it reads better.",
     ]
-    subjects = ["Re: attendance in section", "Accommodations for the final", "Peer review pairings", "Field trip on Friday"]
+    subjects = [
+        "Re: attendance in section",
+        "Accommodations for the final",
+        "Peer review pairings",
+        "Field trip on Friday",
+    ]
     ident = 700001
     for index in range(70):
         person = people[index % 7]
@@ -206,7 +221,11 @@ def fill(make: Maker) -> None:
         course = (geog, cs, math, None)[index % 4]
         count = 1 + index % 5
         messages = [
-            (person if turn % 2 == count % 2 - 1 + 1 or turn == count - 1 else OWNER, end - timedelta(days=count - 1 - turn), bodies[(index + turn) % 4])
+            (
+                person if turn % 2 == count % 2 - 1 + 1 or turn == count - 1 else OWNER,
+                end - timedelta(days=count - 1 - turn),
+                bodies[(index + turn) % 4],
+            )
             for turn in range(count)
         ]
         make.conversation(
@@ -225,13 +244,33 @@ def fill(make: Maker) -> None:
         800001,
         "Midterm review session",
         [people[6], people[1]],
-        [(people[6], ago(4), bodies[0]), (OWNER, ago(3), bodies[1]), (people[6], ago(2), "> I counted the samples again\n> and we have forty-one\n\nThank you! 🎉 That is 5 < 6 & 7 > 2.")],
+        [
+            (people[6], ago(4), bodies[0]),
+            (OWNER, ago(3), bodies[1]),
+            (
+                people[6],
+                ago(2),
+                "> I counted the samples again\n> and we have forty-one\n\n"
+                "Thank you! 🎉 That is 5 < 6 & 7 > 2.",
+            ),
+        ],
         course=geog,
         state="unread",
         to={1: (OWNER, people[6])},
     )
-    make.message(800001, people[6], ago(3.5), "Hana Mensah was added to the conversation by Astrid Chen", [OWNER], generated=True)
-    make.attachment(first[0], "Essay draft 3.docx", b"PK essay", )
+    make.message(
+        800001,
+        people[6],
+        ago(3.5),
+        "Hana Mensah was added to the conversation by Astrid Chen",
+        [OWNER],
+        generated=True,
+    )
+    make.attachment(
+        first[0],
+        "Essay draft 3.docx",
+        b"PK essay",
+    )
     make.attachment(first[0], "samples.csv", None, state="pending", size=3_700_000)
     make.attachment(first[2], "Überblick – naïve “café”.pdf", b"%PDF-1.4 overview")
     make.db.execute(
@@ -244,14 +283,28 @@ def fill(make: Maker) -> None:
     make.db.execute("INSERT INTO forwarded_messages VALUES (?, ?, 0)", (first[1], middle))
     make.db.execute("INSERT INTO forwarded_messages VALUES (?, ?, 0)", (middle, inner))
     make.attachment(inner, "original.txt", b"the original")
-    gone = make.message(800001, people[1], ago(2.5), "I should not have said this.", [OWNER, people[1]], removed=ago(1))
-    make.db.execute("UPDATE messages SET removed_at = ? WHERE id = ?", (iso(ago(1)), gone))
-    make.conversation(
-        800002, HOSTILE, [make.person(66, HOSTILE)], [(66, ago(1.2), HOSTILE)], course=cs
+    gone = make.message(
+        800001, people[1], ago(2.5), "I should not have said this.", [OWNER, people[1]], removed=ago(1)
     )
-    make.attachment(make.next_message - 1, 'ev"il\r\nX-Injected: 1; <script>.html', b"<script>alert(5)</script>")
-    make.conversation(800003, "مرحبا بكم في الدورة 2026", [people[8]], [(people[8], ago(0.2), "السلام عليكم،\n\nأود أن أسأل عن موعد التسليم (CS 240).")], course=cs)
-    make.conversation(800004, "关于期末考试的时间安排", [people[7]], [(people[7], ago(0.1), "老师好，请问期末考试是什么时候？谢谢！")], state="unread")
+    make.db.execute("UPDATE messages SET removed_at = ? WHERE id = ?", (iso(ago(1)), gone))
+    make.conversation(800002, HOSTILE, [make.person(66, HOSTILE)], [(66, ago(1.2), HOSTILE)], course=cs)
+    make.attachment(
+        make.next_message - 1, 'ev"il\r\nX-Injected: 1; <script>.html', b"<script>alert(5)</script>"
+    )
+    make.conversation(
+        800003,
+        "مرحبا بكم في الدورة 2026",
+        [people[8]],
+        [(people[8], ago(0.2), "السلام عليكم،\n\nأود أن أسأل عن موعد التسليم (CS 240).")],
+        course=cs,
+    )
+    make.conversation(
+        800004,
+        "关于期末考试的时间安排",
+        [people[7]],
+        [(people[7], ago(0.1), "老师好，请问期末考试是什么时候？谢谢！")],
+        state="unread",
+    )
     make.conversation(
         800005,
         "A subject that goes on and on, " * 7 + "without_any_space_" * 12,
@@ -260,9 +313,18 @@ def fill(make: Maker) -> None:
         course=old,
         course_name="A course whose name is very long",
     )
-    make.conversation(800006, None, [people[0]], [(OWNER, ago(5), "Nobody answered this one yet.")], course=math)
+    make.conversation(
+        800006, None, [people[0]], [(OWNER, ago(5), "Nobody answered this one yet.")], course=math
+    )
     make.conversation(800007, "Note to self", [], [(OWNER, ago(6), "Remember the maps.")])
-    make.conversation(800008, "Reading group Tuesday", [people[4]], [(people[4], ago(9), bodies[3])], course=cs, removed=ago(8))
+    make.conversation(
+        800008,
+        "Reading group Tuesday",
+        [people[4]],
+        [(people[4], ago(9), bodies[3])],
+        course=cs,
+        removed=ago(8),
+    )
     run = json.dumps({"new": 12, "changed": 3})
     make.db.execute(
         "INSERT INTO sync_runs (mode, started_at, finished_at, status, complete, requests, bytes, counts)"
@@ -277,8 +339,78 @@ def fill(make: Maker) -> None:
 
 def make_archive(folder: Path) -> Path:
     """Create the small mailbox in ``folder`` and return the folder."""
-    with Archive.create(folder, base_url="https://school.instructure.com", user_id=OWNER, name="Jules Marchetti") as archive:
+    with Archive.create(
+        folder, base_url="https://school.instructure.com", user_id=OWNER, name="Jules Marchetti"
+    ) as archive:
         with transaction(archive.db):
             fill(Maker(archive.db, archive.folder))
+        update_index(archive.db, archive.search_dir)
         archive.db.execute("ANALYZE")
     return folder
+
+
+class Visitor:
+    """Asks a Datasette in this process, as a browser of the same origin would."""
+
+    def __init__(self, datasette: Any) -> None:
+        self.datasette = datasette
+        self.origin = {"origin": "http://localhost", "host": "localhost"}
+        self.cookies: dict[str, str] = {"canvas_archive_zone": "UTC"}
+        self._loop = asyncio.new_event_loop()
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        for database in self.datasette.databases.values():
+            database.close()
+        self.datasette.executor.shutdown()
+
+    def run(self, awaitable: Any) -> Any:
+        return self._loop.run_until_complete(awaitable)
+
+    def ask(self, method: str, path: str, **how: Any) -> Any:
+        async def go() -> Any:
+            await self.datasette.invoke_startup()
+            return await getattr(self.datasette.client, method)(path, **how)
+
+        return self.run(go())
+
+    def get(self, path: str, **how: Any) -> Any:
+        return self.ask("get", path, **{"cookies": self.cookies, **how})
+
+    def token(self) -> str:
+        """The token of the forms, read from a page as a browser would."""
+        found = re.search(r'data-token="([0-9a-f]{64})"', self.get("/mail").text)
+        if found is None:
+            raise LookupError("the page has no form token")
+        return found[1]
+
+    def post(
+        self,
+        path: str,
+        fields: dict[str, Any],
+        *,
+        headers: dict[str, str] | None = None,
+        token: str | None = None,
+    ) -> Any:
+        data = {"csrf": self.token() if token is None else token, **fields}
+        return self.ask(
+            "post", path, data=data, cookies=self.cookies, headers={**self.origin, **(headers or {})}
+        )
+
+
+def open_visitor(folder: Path) -> Visitor:
+    """A visitor of an archive served without sign-in, as on the loopback with ``--no-login``."""
+    return Visitor(build(folder, host="127.0.0.1", port=8001, login=False))
+
+
+def column(folder: Path, statement: str, *values: Any) -> list[Any]:
+    """The first column of a query on the archive's database."""
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        return [row[0] for row in db.execute(statement, values)]
+
+
+def change(folder: Path, statement: str, *values: Any) -> None:
+    """Write to the archive's database as any SQLite client may."""
+    with closing(sqlite3.connect(folder / "archive.db", timeout=10)) as db, db:
+        db.execute(statement, values)

@@ -125,5 +125,6 @@ def draw(periods: tuple[Period, ...], received: list[int], sent: list[int]) -> C
         )
     unit = "year" if len(periods[0].key) == 4 else "month"
     return Chart(
-        tuple(bars), f"Messages per {unit}; {sum(received):,} received, {sum(sent):,} sent, at most {tallest:,}"
+        tuple(bars),
+        f"Messages per {unit}; {sum(received):,} received, {sum(sent):,} sent, at most {tallest:,}",
     )

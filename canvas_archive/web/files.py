@@ -41,7 +41,9 @@ def blob(files: Path, sha256: str | None) -> Path:
     root = files.resolve()
     path = (root / sha256[:2] / sha256).resolve()
     if not path.is_relative_to(root) or not path.is_file():
-        raise NotFound("The bytes of this file are missing from the archive's folder. Run canvas-archive verify.")
+        raise NotFound(
+            "The bytes of this file are missing from the archive's folder. Run canvas-archive verify."
+        )
     return path
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
+from canvas_archive.web.render import HUES
 
 SIDE_COURSES = 14
 OTHER = "Other courses"
@@ -22,6 +23,7 @@ class Course:
     name: str
     term: str
     latest_at: str
+    hue: int = 0
 
     @property
     def full(self) -> str:
@@ -70,6 +72,10 @@ class Frame:
             for key, folder in queries.FOLDERS.items()
         )
 
+    def label_of(self, name: str) -> str:
+        """Return the short label of the course of that name; the name itself for an unknown one."""
+        return next((course.label for course in self.courses.values() if course.name == name), name)
+
     def course(self, code: str | None, fallback: str | None = None) -> Course | None:
         """Return the course of that code, made of the conversation's own words when it is not known."""
         if not code:
@@ -97,7 +103,10 @@ def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
     """Read the frame of every page."""
     account = connection.execute(queries.ACCOUNT).fetchone()
     counts = dict(connection.execute(queries.COUNTS).fetchone())
-    courses = {row["code"]: course_of(*tuple(row)) for row in connection.execute(queries.CONTEXTS)}
+    courses = {
+        row["code"]: replace(course_of(*tuple(row)), hue=place % HUES)
+        for place, row in enumerate(connection.execute(queries.CONTEXTS))
+    }
     shown = [course for course in courses.values() if course.kind == "course" and course.latest_at]
     newest = sorted(shown, key=lambda course: course.latest_at, reverse=True)[:SIDE_COURSES]
     sync = connection.execute(queries.LAST_SYNC).fetchone()

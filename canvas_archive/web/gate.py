@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from datasette import NotFound, hookimpl
+from datasette import NotFound
+
+from canvas_archive.web.hooks import hook
 
 PLUGIN = "canvas-archive"
 EDIT = "canvas-archive-edit"
@@ -120,12 +122,10 @@ async def may_edit(datasette: Any, request: Any, archive: Archive) -> bool:
     """Tell whether the actor may change the archive, and whether it can be changed at all."""
     if not archive.writable:
         return False
-    return bool(
-        await datasette.permission_allowed(request.actor, EDIT, resource=archive.name, default=False)
-    )
+    return bool(await datasette.permission_allowed(request.actor, EDIT, resource=archive.name, default=False))
 
 
-@hookimpl
+@hook
 def permission_allowed(actor: dict[str, Any] | None, action: str) -> bool | None:
     """Decide our own action alone: on 0.65 the last answer wins, so a ``True`` would open view-* too."""
     if action != EDIT:

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from datasette import hookimpl
-
 from canvas_archive.web.gate import archives
+from canvas_archive.web.hooks import hook_last
 from canvas_archive.web.login import configured_hosts, door_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -102,7 +101,7 @@ def _wrap(datasette: Any, app: App) -> App:
     return guarded
 
 
-@hookimpl(trylast=True)
+@hook_last
 def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
     """Wrap Datasette in the guard. It stands aside for as long as no archive is attached."""
     return functools.partial(_wrap, datasette)

@@ -15,10 +15,11 @@ import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasette import Response, hookimpl
+from datasette import Response
 
 from canvas_archive.clock import SYSTEM, Clock
 from canvas_archive.web.gate import OWNER, PLUGIN, archives
+from canvas_archive.web.hooks import hook, hook_first
 from canvas_archive.web.render import render
 
 SESSION_SECONDS = 24 * 3600.0
@@ -89,9 +90,7 @@ class Door:
         cannot be rebound, so any is fine once the server listens beyond the loopback.
         """
         bare = host.strip().lower()
-        if not bare.endswith("]") and bare.count(":") == 1:
-            bare = bare.rpartition(":")[0]
-        elif bare.startswith("[") and "]:" in bare:
+        if (not bare.endswith("]") and bare.count(":") == 1) or (bare.startswith("[") and "]:" in bare):
             bare = bare.rpartition(":")[0]
         name = bare[1:-1] if bare.startswith("[") and bare.endswith("]") else bare
         if name in self.hosts or name in more:
@@ -118,17 +117,14 @@ def configured_hosts(datasette: Any) -> frozenset[str]:
     return frozenset(str(host).lower() for host in hosts)
 
 
-@hookimpl
+@hook
 def actor_from_request(datasette: Any, request: Any) -> dict[str, str] | None:
     """Recognise the owner by our cookie, or by the loopback address when sign-in was switched off."""
     if not archives(datasette):
         return None
     door = door_of(datasette)
-    if door.open_to_all:
-        return dict(OWNER)
-    if door.locked and door.admits(request.cookies.get(door.cookie, "")):
-        return dict(OWNER)
-    return None
+    known = door.open_to_all or (door.locked and door.admits(request.cookies.get(door.cookie, "")))
+    return dict(OWNER) if known else None
 
 
 def form_token(datasette: Any, request: Any) -> str:
@@ -146,7 +142,7 @@ def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
     return hmac.compare_digest(form_token(datasette, request).encode(), offered.encode())
 
 
-@hookimpl
+@hook
 def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
     """Take the mail pages out of asgi-csrf: they have the guard, a Strict cookie and their own token."""
     if not archives(datasette):
@@ -161,7 +157,7 @@ def locked_page(datasette: Any, *, status: int, used: bool = False) -> Any:
     return Response.html(body, status=status, headers={"Cache-Control": "private, no-store"})
 
 
-@hookimpl(tryfirst=True)
+@hook_first
 def forbidden(datasette: Any, request: Any) -> Any:
     """Answer a refusal calmly, and only where there is an archive to protect."""
     if not archives(datasette) or request.path.endswith(".json"):
@@ -195,15 +191,4 @@ async def login(request: Any, datasette: Any) -> Any:
         secure=request.scheme == "https",
         path=datasette.setting("base_url"),
     )
-    return response
-
-
-async def logout(request: Any, datasette: Any) -> Any:
-    """``POST /mail/logout``: end this session."""
-    door = door_of(datasette)
-    if request.method != "POST":
-        return Response.text("POST only.", status=405, headers={"Allow": "POST"})
-    door.leave(request.cookies.get(door.cookie, ""))
-    response = Response.redirect(datasette.urls.path("/mail"), status=303)
-    response.set_cookie(door.cookie, "", max_age=0, httponly=True, samesite="strict")
     return response

@@ -18,12 +18,14 @@ FROM account a LEFT JOIN users u ON u.id = coalesce(a.as_user_id, a.user_id)
 CONTEXTS = """
 SELECT code, kind, name, course_code, term,
        (SELECT max(c.latest_at) FROM conversations c WHERE c.context_code = x.code) AS latest_at
-FROM contexts x
+FROM contexts x ORDER BY x.kind, x.canvas_id, x.code
 """
+"""In the order of their ids, so that neighbours get different colours and keep them."""
 
 COUNTS = """
 SELECT
-  (SELECT count(*) FROM conversations WHERE workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL)
+  (SELECT count(*) FROM conversations
+     WHERE workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL)
   - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL
        AND workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL) AS inbox,
   (SELECT count(*) FROM conversations WHERE workflow_state = 'unread' AND last_message_at IS NOT NULL)
@@ -116,7 +118,8 @@ IN_COURSE = "c.context_code = :code"
 WITH_PERSON = "p.user_id = :person AND c.id = p.conversation_id"
 WITH_PERSON_SOURCE = "conversation_participants p CROSS JOIN conversations c"
 WITH_BUSY_PERSON = (
-    "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id AND p.user_id = :person)"
+    "EXISTS (SELECT 1 FROM conversation_participants p"
+    " WHERE p.conversation_id = c.id AND p.user_id = :person)"
 )
 """For someone in thousands of conversations: walk them by date instead of sorting them all."""
 
@@ -139,7 +142,10 @@ ORDER BY p.conversation_id, p.position
 """
 
 PERSON = "SELECT id, coalesce(name, 'User ' || id) AS name, full_name, pronouns FROM users WHERE id = :person"
-PERSON_WROTE = "SELECT count(*) AS n, min(created_at) AS first, max(created_at) AS last FROM messages WHERE author_id = :person"
+PERSON_WROTE = """
+SELECT count(*) AS n, min(created_at) AS first, max(created_at) AS last FROM messages
+WHERE author_id = :person
+"""
 
 TO_PERSON = """
 SELECT m.created_at FROM conversation_participants p
@@ -151,7 +157,9 @@ SELECT m.created_at, m.author_id = :owner AS mine
 FROM conversations c JOIN messages m ON m.conversation_id = c.id WHERE c.context_code = :code
 """
 
-SPAN = "SELECT (SELECT min(created_at) FROM messages) AS first, (SELECT max(created_at) FROM messages) AS last"
+SPAN = (
+    "SELECT (SELECT min(created_at) FROM messages) AS first, (SELECT max(created_at) FROM messages) AS last"
+)
 PERIODS_ALL = """
 SELECT (SELECT count(*) FROM messages
         WHERE created_at >= json_extract(p.value, '$[0]') AND created_at < json_extract(p.value, '$[1]')) AS n
@@ -185,7 +193,8 @@ FROM contexts x
 """
 PEOPLE = """
 SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, u.full_name, u.pronouns, coalesce(t.n, 0) AS n, t.last
-FROM users u LEFT JOIN (SELECT author_id, count(*) AS n, max(created_at) AS last FROM messages GROUP BY author_id) t
+FROM users u
+LEFT JOIN (SELECT author_id, count(*) AS n, max(created_at) AS last FROM messages GROUP BY author_id) t
   ON t.author_id = u.id
 WHERE u.id <> :owner
   AND (:like IS NULL OR u.name LIKE :like ESCAPE '\\' OR u.full_name LIKE :like ESCAPE '\\')
@@ -233,7 +242,9 @@ SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachm
   WHERE sha256 IS NOT NULL GROUP BY sha256)
 """
 SYNC_RUNS = "SELECT * FROM sync_runs ORDER BY id DESC LIMIT :limit"
-PROBLEMS = "SELECT kind, item_id, error, attempts, first_at, last_at FROM problems ORDER BY last_at DESC LIMIT :limit"
+PROBLEMS = """
+SELECT kind, item_id, error, attempts, first_at, last_at FROM problems ORDER BY last_at DESC LIMIT :limit
+"""
 SAVED_SEARCHES = "SELECT name, query FROM saved_searches ORDER BY name"
 
 ATTACHMENT = """

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from datasette import Response, hookimpl
+from datasette import Response
 
 from canvas_archive.web import assets, files, login
 from canvas_archive.web.gate import archives
-from canvas_archive.web.pages import changes, courses, edits, folders, people, search, status, thread, timeline
+from canvas_archive.web.hooks import hook
+from canvas_archive.web.pages import (
+    changes,
+    courses,
+    edits,
+    folders,
+    people,
+    search,
+    status,
+    thread,
+    timeline,
+)
 
 ID = r"(?P<id>[0-9]{1,18})"
 
@@ -19,7 +30,7 @@ async def home(datasette: Any) -> Any:
     return Response.redirect(datasette.urls.path("/mail"))
 
 
-@hookimpl
+@hook
 def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
     """Return the mail pages: none where no archive is attached."""
     found = archives(datasette)
@@ -30,8 +41,9 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
     pages: list[tuple[str, Callable[..., Any]]] = [
         (r"^/mail/static/(?P<name>[\w.-]+)$", assets.static),
         (r"^/mail/login$", login.login),
-        (r"^/mail/logout$", login.logout),
+        (r"^/mail/logout$", status.sign_out),
         (rf"^/mail/c/{ID}$", thread.conversation),
+        (rf"^/mail/c/{ID}\.(?P<kind>txt|json|eml)$", thread.saved),
         (r"^/mail/edit$", changes.edit),
         (r"^/mail/undo$", changes.undo),
         (r"^/mail/search$", search.page),

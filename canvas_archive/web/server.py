@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,14 @@ class Served:
     datasette: Any
     url: str
 
+    def close(self) -> None:
+        """Let go of the port, the database and the threads."""
+        self.listener.close()
+        for database in self.datasette.databases.values():
+            database.close()
+        if self.datasette.executor is not None:
+            self.datasette.executor.shutdown(wait=False)
+
 
 def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True) -> Served:
     """Bind the port and build the server.
@@ -158,18 +166,6 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     return Served(uvicorn.Server(config), listener, datasette, url)
 
 
-@contextlib.contextmanager
-def _closing(served: Served) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        served.listener.close()
-        for database in served.datasette.databases.values():
-            database.close()
-        if served.datasette.executor is not None:
-            served.datasette.executor.shutdown(wait=False)
-
-
 def serve_archive(
     folder: Path,
     *,
@@ -198,5 +194,5 @@ def serve_archive(
                 await asyncio.get_running_loop().run_in_executor(None, webbrowser.open, served.url)
         await task
 
-    with _closing(served):
+    with contextlib.closing(served):
         asyncio.run(run())

@@ -94,7 +94,8 @@ class ProgressStream:
             tell(f"{FAILED} {error}")
         except Exception as error:
             # Whatever it was, the reader must not wait for ever; the text of a stray error may hold secrets.
-            tell(f"{FAILED} an unexpected {type(error).__name__}. Run canvas-archive sync in a terminal to see more.")
+            name = type(error).__name__
+            tell(f"{FAILED} an unexpected {name}. Run canvas-archive sync in a terminal to see more.")
         finally:
             self._lock.release()
             tell(_END)

@@ -11,17 +11,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datasette import hookimpl
 from datasette.utils import parse_metadata
 from markupsafe import Markup
 
 from canvas_archive.web.gate import archives, is_archive
+from canvas_archive.web.hooks import hook
 from canvas_archive.web.render import HERE, asset, body, filesize
 
 KEYED_AS = "archive"
 CELL = 300
-_CONVERSATION_KEYS = {("conversations", "id"), ("threads", "id"), ("inbox", "id"), ("sent", "id")}
-_CONVERSATION_LINKS = {"messages", "edits", "pending_edits", "conversation_participants", "conversation_contexts"}
+THREADS = frozenset({"conversations", "threads", "inbox", "sent"})
+"""Tables and views whose ``id`` is a conversation's."""
 
 
 def metadata_path() -> Path:
@@ -44,7 +44,7 @@ def _metadata() -> tuple[str, frozenset[str]]:
     return json.dumps(parsed), frozenset(known)
 
 
-@hookimpl
+@hook
 def get_metadata(datasette: Any, key: str | None) -> dict[str, Any]:
     """Describe every attached archive under its own name. Local ``-m`` metadata outranks this.
 
@@ -66,7 +66,7 @@ def get_metadata(datasette: Any, key: str | None) -> dict[str, Any]:
     return parsed
 
 
-@hookimpl
+@hook
 def menu_links(datasette: Any) -> list[dict[str, str]] | None:
     """Lead from any page of Datasette's to the mail."""
     if not archives(datasette):
@@ -79,17 +79,17 @@ def menu_links(datasette: Any) -> list[dict[str, str]] | None:
     ]
 
 
-@hookimpl
+@hook
 def table_actions(datasette: Any, database: str, table: str) -> list[dict[str, str]] | None:
     """Offer to read a table of mail as mail."""
-    if not is_archive(datasette, database) or table not in ("conversations", "messages", "threads", "inbox", "sent"):
+    if not is_archive(datasette, database) or table not in THREADS | {"messages"}:
         return None
     tail = "/mail/sent" if table == "sent" else "/mail"
     return [{"href": datasette.urls.path(tail), "label": "Read as mail"}]
 
 
-@hookimpl
-def extra_css_urls(datasette: Any, view_name: str | None) -> list[str]:
+@hook
+def extra_css_urls(datasette: Any) -> list[str]:
     """Give Datasette's pages the paper and type of the mail pages."""
     return [asset("tables.css")] if archives(datasette) else []
 
@@ -105,7 +105,7 @@ def _value(row: Any, column: str) -> Any:
         return None
 
 
-@hookimpl
+@hook
 def render_cell(
     row: Any, value: Any, column: str, table: str | None, database: str | None, datasette: Any
 ) -> Markup | str | None:
@@ -114,7 +114,9 @@ def render_cell(
         return None
     if column == "subject":
         ident = _value(row, "conversation_id") or _value(row, "id")
-        if isinstance(ident, int) and (table in ("conversations", "threads", "inbox", "sent") or table != "messages"):
+        if isinstance(ident, int) and (
+            table in ("conversations", "threads", "inbox", "sent") or table != "messages"
+        ):
             return _link(datasette, f"/mail/c/{ident}", value or "(no subject)")
         return None
     if column == "conversation_id" and isinstance(value, int) and table in (None, "pending_edits"):

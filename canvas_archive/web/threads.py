@@ -80,9 +80,7 @@ def _letter(
         to=_addressed(message, owner_id, everyone),
         files=tuple(attachment_of(file) for file in message.attachments),
         recordings=tuple(recording_of(message.id, media) for media in message.media),
-        forwarded=tuple(
-            _letter(inner, owner_id, everyone, homes, here) for inner in message.forwarded
-        ),
+        forwarded=tuple(_letter(inner, owner_id, everyone, homes, here) for inner in message.forwarded),
         elsewhere=home if home != here else None,
         number=number,
     )

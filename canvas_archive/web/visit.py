@@ -98,7 +98,7 @@ class Visit:
                 except sqlite3.OperationalError as error:
                     if "interrupted" in str(error):
                         raise TooSlow(
-                            "That took longer than a page may take. Narrow it down, or ask in SQL under Tables."
+                            "That took longer than a page may take. Narrow it down, or ask in SQL."
                         ) from None
                     raise
 
@@ -141,11 +141,15 @@ class Visit:
         if self.wants_json:
             return Response.json({"ok": False, "message": sentence}, status=status, headers=dict(CALM))
         return await self.page(
-            "mail/message.html", lambda connection, frame: {"title": title, "sentence": sentence}, status=status
+            "mail/message.html",
+            lambda connection, frame: {"title": title, "sentence": sentence},
+            status=status,
         )
 
 
-def view(table: str = "conversations", *, method: str = "GET") -> Callable[[View], Callable[..., Awaitable[Any]]]:
+def view(
+    table: str = "conversations", *, method: str = "GET"
+) -> Callable[[View], Callable[..., Awaitable[Any]]]:
     """Make a route of a function of a Visit: gated, with errors turned into calm pages.
 
     A ``POST`` view is reached only with the right to edit and a form of ours.
@@ -194,7 +198,9 @@ async def _posted(function: View, visit: Visit) -> Any:
         )
     if not visit.can_edit:
         return await visit.message(
-            "Sign in first", "Open the link that the terminal printed, then try again. Nothing was changed.", 403
+            "Sign in first",
+            "Open the link that the terminal printed, then try again. Nothing was changed.",
+            403,
         )
     visit.request.scope["canvas_archive_form"] = form = Form(await _body(visit.request))
     if not login.form_is_ours(visit.datasette, visit.request, form.one("csrf")):

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from canvas_archive.errors import ArchiveLocked, BadInput
+from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput
+from canvas_archive.store import transaction
 from canvas_archive.store.edits import EditOutcome, discard_edits, record_edit
 from canvas_archive.web.undo import Change
 
@@ -51,31 +52,36 @@ _READ = {
 }
 
 
-def write(path: Path, work: Callable[[sqlite3.Connection], T], *, patience: float = BUSY_SECONDS) -> T:
-    """Run ``work`` in one write transaction and return its result.
+def with_writer(path: Path, work: Callable[[sqlite3.Connection], T], *, patience: float = BUSY_SECONDS) -> T:
+    """Run ``work``, which begins its own transaction, on a short-lived connection that may write.
 
     Raises ArchiveLocked when another process keeps writing for longer than ``patience`` seconds.
     """
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(connection)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-        return result
+        return work(connection)
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
             raise ArchiveLocked(
                 "The archive is being written to right now, probably by a sync. "
                 "Nothing was changed; try again in a moment."
             ) from None
+        if "readonly" in str(error):
+            raise ArchiveError(f"{path} may not be written to by this user. Nothing was changed.") from None
         raise
     finally:
         connection.close()
+
+
+def write(path: Path, work: Callable[[sqlite3.Connection], T], *, patience: float = BUSY_SECONDS) -> T:
+    """Run ``work`` in one write transaction and return its result. Raises as ``with_writer`` does."""
+
+    def in_transaction(connection: sqlite3.Connection) -> T:
+        with transaction(connection):
+            return work(connection)
+
+    return with_writer(path, in_transaction, patience=patience)
 
 
 def _value(connection: sqlite3.Connection, conversation_id: int, field: str) -> str | None:

@@ -53,9 +53,7 @@ def go_on(visit: Visit, key: str, message: str, *, can_undo: bool, changed: list
             headers={"Cache-Control": "no-store"},
         )
     target = safe_next(form_of(visit).one("next"))
-    return Response.redirect(
-        visit.path(f"{target}{'&' if '?' in target else '?'}done={key}"), status=303
-    )
+    return Response.redirect(visit.path(f"{target}{'&' if '?' in target else '?'}done={key}"), status=303)
 
 
 @view(method="POST")

@@ -10,7 +10,7 @@ from datasette import NotFound
 
 from canvas_archive.web import queries
 from canvas_archive.web.chart import bucketed, draw, periods_of
-from canvas_archive.web.frame import Course, Frame, by_term, course_of
+from canvas_archive.web.frame import Course, Frame, by_term
 from canvas_archive.web.rows import Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
@@ -34,9 +34,7 @@ async def index(visit: Visit) -> Any:
         others: list[Course] = []
         tallies: dict[str, Tally] = {}
         for row in connection.execute(queries.COURSES):
-            course = course_of(
-                row["code"], row["kind"], row["name"], row["course_code"], row["term"], row["latest_at"]
-            )
+            course = frame.courses[row["code"]]
             (courses if row["kind"] == "course" else others).append(course)
             tallies[course.code] = Tally(row["conversations"], row["unread"])
         return {

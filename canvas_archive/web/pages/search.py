@@ -1,22 +1,19 @@
-"""``/mail/search``: the message search, with facets that narrow sideways, and searches worth keeping.
+"""``/mail/search``: the message search, with facets that narrow, and searches worth keeping.
 
-A facet is an operator of the query language, added to what was typed. A facet that narrows is counted
-without itself, so that its other values stay in sight: one more search per active facet.
+A facet that narrows is counted without itself, so that its other values stay in sight and can be added.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from datasette import Response
 from markupsafe import Markup
 
-from canvas_archive.clock import SYSTEM, iso
+from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.web import queries, writing
 from canvas_archive.web.frame import Frame
@@ -24,17 +21,18 @@ from canvas_archive.web.undo import remember
 from canvas_archive.web.visit import Context, Visit, form_of, in_thread, view
 
 if TYPE_CHECKING:
-    from canvas_archive.search import Hit, SearchResult
+    from canvas_archive.search import Filters, Hit, SearchResult
+    from canvas_archive.search.service import Sort
 
 PAGE = 20
 LONGEST = 1000
 SHOWN_VALUES = 8
+MOST_CHOSEN = 20
 LAST_PAGE = 200
 SORTS = {"relevance": "Best", "newest": "Newest", "oldest": "Oldest"}
-FACETS = {"from": "Person", "course": "Course", "year": "Year"}
-"""The parameter of a facet in an address, and its heading."""
+FACETS = {"person": "Person", "course": "Course", "year": "Year", "has": "With"}
+"""The name of a facet in the search and in an address, and its heading."""
 
-FIELD_OF = {"from": "person", "course": "course", "year": "year"}
 OPERATORS = (
     ("exam schedule", "both words, in any form"),
     ('"final exam"', "this phrase"),
@@ -53,31 +51,36 @@ class Asked:
     """What an address asks for."""
 
     text: str = ""
-    filters: tuple[tuple[str, str], ...] = ()
+    chosen: tuple[tuple[str, str], ...] = ()
     sort: str = "relevance"
     page: int = 1
 
+    def toggled(self, name: str, value: str) -> Asked:
+        """Return the same with a facet's value added, or taken away when it was there."""
+        pair = (name, value)
+        kept = tuple(one for one in self.chosen if one != pair)
+        return replace(self, chosen=kept if pair in self.chosen else (*kept, pair), page=1)
+
+    def values_of(self, name: str) -> tuple[str, ...]:
+        """Return the chosen values of a facet."""
+        return tuple(value for facet, value in self.chosen if facet == name)
+
     @property
-    def query(self) -> str:
-        """Return the text with the facets added as operators."""
-        return " ".join((self.text, *(operator(name, value) for name, value in self.filters))).strip()
+    def filters(self) -> Filters:
+        """Return the choice as the search takes it."""
+        from canvas_archive.search import Filters
 
-    def without(self, name: str) -> Asked:
-        """Return the same without one facet."""
-        return replace(self, filters=tuple(pair for pair in self.filters if pair[0] != name), page=1)
-
-    def with_value(self, name: str, value: str) -> Asked:
-        """Return the same, narrowed by a facet's value."""
-        return replace(self, filters=(*self.without(name).filters, (name, value)), page=1)
-
-    def value_of(self, name: str) -> str:
-        """Return the value a facet narrows to; empty when it does not."""
-        return dict(self.filters).get(name, "")
+        return Filters(
+            person=tuple(int(value) for value in self.values_of("person") if value.isdigit()),
+            course=self.values_of("course"),
+            year=tuple(int(value) for value in self.values_of("year") if value.isdigit()),
+            has=self.values_of("has"),
+        )
 
     @property
     def href(self) -> str:
         """Return the address that asks for this."""
-        pairs = [("q", self.text), *self.filters]
+        pairs = [("q", self.text), *self.chosen]
         if self.sort != "relevance":
             pairs.append(("sort", self.sort))
         if self.page > 1:
@@ -85,25 +88,34 @@ class Asked:
         return f"/mail/search?{urlencode(pairs)}"
 
 
-def operator(name: str, value: str) -> str:
-    """Write a facet's value in the query language."""
-    quoted = value.replace('"', " ")
-    if name == "year":
-        return f"on:{quoted}" if quoted.isdigit() else ""
-    return f"{name}:{quoted}" if quoted.isdigit() or quoted == "me" else f'{name}:"{quoted}"'
-
-
 def asked_of(visit: Visit) -> Asked:
     """Read the address."""
-    pages = visit.argument("page", 6)
-    filters = [(name, visit.argument(name, 120)) for name in FACETS]
-    sort = visit.argument("sort", 20)
+    page, sort = visit.argument("page", 6), visit.argument("sort", 20)
+    chosen = [
+        (name, value[:120]) for name in FACETS for value in visit.request.args.getlist(name) if value.strip()
+    ]
     return Asked(
         visit.argument("q", LONGEST),
-        tuple((name, value) for name, value in filters if value),
+        tuple(chosen[:MOST_CHOSEN]),
         sort if sort in SORTS else "relevance",
-        min(LAST_PAGE, max(1, int(pages))) if pages.isdigit() else 1,
+        min(LAST_PAGE, max(1, int(page))) if page.isdecimal() else 1,
     )
+
+
+def as_text(asked: Asked, frame: Frame) -> str:
+    """Write a question with its facets in the query language alone, as it is kept under a name."""
+    parts = [asked.text] if asked.text else []
+    for name in FACETS:
+        words = []
+        for value in asked.values_of(name):
+            if name == "course":
+                known = frame.course(value)
+                words.append(f'course:"{(known.name or known.label) if known else value}"'.replace("\n", " "))
+            else:
+                words.append(f"{ {'person': 'from', 'year': 'on', 'has': 'has'}[name] }:{value}")
+        if words:
+            parts.append(words[0] if len(words) == 1 else f"({' OR '.join(words)})")
+    return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,60 +130,57 @@ class FacetLine:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search gave: the answer and the facets, or the sentence why there is none."""
+    """What a search gave, or the sentence why it gave nothing. ``missing``: there is no sound index."""
 
     result: SearchResult | None = None
-    facets: tuple[tuple[str, tuple[FacetLine, ...]], ...] = ()
-    milliseconds: float = 0.0
     trouble: str = ""
     missing: bool = False
 
 
 def run(visit: Visit, asked: Asked) -> Found:
     """Search, in a thread of its own: the index is read with no connection of Datasette's."""
-    archive = visit.archive
-    if not archive.search.is_dir() or not any(archive.search.iterdir()):
-        return Found(missing=True)
     from canvas_archive.search import search
 
-    def once(question: Asked, *, limit: int, offset: int = 0) -> SearchResult:
-        return search(
-            archive.path,
-            archive.search,
-            question.query,
-            limit=limit,
-            offset=offset,
-            sort=question.sort,  # type: ignore[arg-type]
+    try:
+        result = search(
+            visit.archive.path,
+            visit.archive.search,
+            asked.text,
+            limit=PAGE,
+            offset=(asked.page - 1) * PAGE,
+            sort=cast("Sort", asked.sort),
             facets=True,
+            filters=asked.filters,
             tz=visit.dates.zone,
             now=visit.dates.now,
         )
-
-    began = time.perf_counter()
-    try:
-        result = once(asked, limit=PAGE, offset=(asked.page - 1) * PAGE)
-        facets = []
-        for name, title in FACETS.items():
-            source = once(asked.without(name), limit=1) if asked.value_of(name) else result
-            lines = facet_lines(visit, asked, name, (source.facets or {}).get(FIELD_OF[name], ()))
-            if lines:
-                facets.append((title, lines))
     except BadInput as error:
         return Found(trouble=str(error))
     except ArchiveError as error:
         return Found(trouble=str(error), missing=True)
-    return Found(result, tuple(facets), (time.perf_counter() - began) * 1000)
+    return Found(result)
 
 
-def facet_lines(visit: Visit, asked: Asked, name: str, values: Iterable[Any]) -> tuple[FacetLine, ...]:
-    """Return a facet's values as links: choosing narrows, choosing again widens."""
-    chosen = asked.value_of(name)
-    lines = []
-    for value in values:
-        key = str(value.value)
-        target = asked.without(name) if key == chosen else asked.with_value(name, key)
-        lines.append(FacetLine(value.label, value.count, visit.path(target.href), key == chosen))
-    return tuple(lines[:SHOWN_VALUES])
+def facets_of(
+    visit: Visit, frame: Frame, asked: Asked, result: SearchResult
+) -> list[tuple[str, list[FacetLine]]]:
+    """Return each facet's values as links: choosing one adds it, choosing it again takes it away."""
+    found = []
+    for name, title in FACETS.items():
+        chosen = asked.values_of(name)
+        values = sorted((result.facets or {}).get(name, ()), key=lambda value: value.value not in chosen)
+        lines = []
+        for value in values[: max(SHOWN_VALUES, len(chosen))]:
+            label = value.label
+            if name == "person" and value.value == str(frame.owner_id):
+                label = "You"
+            elif name == "course" and (course := frame.course(value.value, value.label)):
+                label = course.label
+            href = visit.path(asked.toggled(name, value.value).href)
+            lines.append(FacetLine(label, value.count, href, value.value in chosen))
+        if lines:
+            found.append((title, lines))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +190,7 @@ class HitLine:
     href: str
     subject: str
     author: str
+    name: str
     author_id: int
     course: str
     at: str
@@ -189,13 +199,15 @@ class HitLine:
 
 def hit_of(visit: Visit, frame: Frame, asked: Asked, hit: Hit) -> HitLine:
     """Describe a hit."""
+    name = hit.author or f"User {hit.author_id}"
     back = urlencode({"in": f"search:{asked.text}"[:80]})
     return HitLine(
         href=visit.path(f"/mail/c/{hit.conversation_id}?{back}#m{hit.message_id}"),
         subject=hit.subject or "(no subject)",
-        author="You" if hit.author_id == frame.owner_id else hit.author,
+        author="You" if hit.author_id == frame.owner_id else name,
+        name=name,
         author_id=hit.author_id,
-        course=hit.course or "",
+        course=frame.label_of(hit.course or ""),
         at=hit.created_at,
         snippet=Markup(hit.snippet.html()),  # noqa: S704 (the search escapes all but its own marks)
     )
@@ -203,33 +215,39 @@ def hit_of(visit: Visit, frame: Frame, asked: Asked, hit: Hit) -> HitLine:
 
 @view(table="messages")
 async def page(visit: Visit) -> Any:
-    """Answer with the hits, or without a query with saved searches and the language."""
+    """Answer with the hits, or without a question with saved searches and the language."""
     asked = asked_of(visit)
-    found = await in_thread(lambda: run(visit, asked)) if asked.query else Found()
+    asking = bool(asked.text or asked.chosen)
+    found = await in_thread(lambda: run(visit, asked)) if asking else Found()
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         result = found.result
         total = result.total if result else 0
+        suggestion = result.suggestion if result else None
         return {
             "title": asked.text or "Search",
             "q": asked.text,
             "asked": asked,
-            "asking": bool(asked.query),
-            "found": found,
+            "asking": asking,
+            "trouble": found.trouble,
+            "missing": found.missing,
             "total": total,
+            "milliseconds": round(result.milliseconds) if result else 0,
+            "waiting": result.freshness.pending if result else 0,
             "hits": [hit_of(visit, frame, asked, hit) for hit in result.hits] if result else [],
-            "suggestion": visit.path(replace(asked, text=result.suggestion, page=1).href)
-            if result and result.suggestion
-            else "",
+            "facets": facets_of(visit, frame, asked, result) if result else [],
+            "suggestion": suggestion,
+            "suggested": visit.path(replace(asked, text=suggestion, page=1).href) if suggestion else "",
             "sorts": [
                 (label, visit.path(replace(asked, sort=key, page=1).href), key == asked.sort)
                 for key, label in SORTS.items()
             ],
-            "clear": visit.path(replace(asked, filters=(), page=1).href),
+            "clear": visit.path(replace(asked, chosen=(), page=1).href),
             "more": visit.path(replace(asked, page=asked.page + 1).href)
             if total > asked.page * PAGE and asked.page < LAST_PAGE
             else "",
             "less": visit.path(replace(asked, page=asked.page - 1).href) if asked.page > 1 else "",
+            "as_text": as_text(asked, frame),
             "saved": connection.execute(queries.SAVED_SEARCHES).fetchall(),
             "operators": OPERATORS,
         }
@@ -240,29 +258,18 @@ async def page(visit: Visit) -> Any:
 @view(table="saved_searches", method="POST")
 async def save(visit: Visit) -> Any:
     """``POST /mail/search/save``: keep a search under a name, or forget the one named ``forget``."""
+    from canvas_archive.search import forget_search, save_search
+
     form = form_of(visit)
-    forget, name, query = form.one("forget"), form.one("name").strip()[:80], form.one("query").strip()[:LONGEST]
+    forget, name, query = form.one("forget"), form.one("name").strip(), form.one("query").strip()
+    path = visit.archive.path
     if forget:
-        await in_thread(
-            lambda: writing.write(
-                visit.archive.path, lambda db: db.execute("DELETE FROM saved_searches WHERE name = ?", (forget,))
-            )
-        )
-        target, message = "/mail/search", f"“{forget}” is forgotten."
+        await in_thread(lambda: writing.with_writer(path, lambda db: forget_search(db, forget)))
+        target, message = "/mail/search?", f"“{forget}” is forgotten."
     else:
-        if not name or not query:
-            raise BadInput("Give the search a name before you save it.")
         await in_thread(
-            lambda: writing.write(
-                visit.archive.path,
-                lambda db: db.execute(
-                    "INSERT INTO saved_searches (name, query, created_at) VALUES (?, ?, ?)"
-                    " ON CONFLICT (name) DO UPDATE SET query = excluded.query",
-                    (name, query, iso(SYSTEM.now())),
-                ),
-            )
+            lambda: writing.with_writer(path, lambda db: save_search(db, name, query, now=SYSTEM.now()))
         )
-        target, message = f"/mail/search?{urlencode({'q': query})}", f"Saved as “{name}”."
+        target, message = f"/mail/search?{urlencode({'q': query})}&", f"Saved as “{name}”."
     notice = remember(visit.datasette, message)
-    joined = "&" if "?" in target else "?"
-    return Response.redirect(visit.path(f"{target}{joined}done={notice.key}"), status=303)
+    return Response.redirect(visit.path(f"{target}done={notice.key}"), status=303)

@@ -7,9 +7,11 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from datasette import Response
+
 from canvas_archive.errors import CredentialProblem
 from canvas_archive.store.reading import archive_counts
-from canvas_archive.web import actions, queries
+from canvas_archive.web import actions, login, queries
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.streams import ProgressStream, is_running
 from canvas_archive.web.visit import Context, Visit, view
@@ -120,3 +122,15 @@ async def sync(visit: Visit) -> Any:
 async def push(visit: Visit) -> Any:
     """``POST /mail/status/push``: send the pending changes now."""
     return await _stream(visit, "push")
+
+
+@view(method="POST")
+async def sign_out(visit: Visit) -> Any:
+    """``POST /mail/logout``: end this browser's session."""
+    door = login.door_of(visit.datasette)
+    door.leave(visit.request.cookies.get(door.cookie, ""))
+    response = Response.redirect(visit.path("/mail"), status=303)
+    response.set_cookie(
+        door.cookie, "", max_age=0, httponly=True, samesite="strict", path=visit.datasette.setting("base_url")
+    )
+    return response

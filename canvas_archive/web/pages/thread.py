@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from datasette import NotFound
+from datasette import NotFound, Response
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.reading import read_thread
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
+from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.rows import Source
 from canvas_archive.web.threads import Letter, every_file, forwarded_ids, letters_of
-from canvas_archive.web.visit import Context, Visit, view
+from canvas_archive.web.visit import CALM, Context, Visit, in_thread, view
 
 SHOWN_PEOPLE = 12
 WISHES = {
@@ -152,3 +153,35 @@ async def conversation(visit: Visit) -> Any:
         }
 
     return await visit.page("mail/thread.html", build)
+
+
+@view(table="messages")
+async def saved(visit: Visit) -> Any:
+    """``/mail/c/ID.txt``, ``.json``, ``.eml``: the conversation as a file to keep."""
+    from canvas_archive.web import saving
+
+    ident, kind = int(visit.request.url_vars["id"]), visit.request.url_vars["kind"]
+
+    def read(connection: sqlite3.Connection) -> tuple[str, str, str]:
+        try:
+            thread = read_thread(connection, ident)
+        except BadInput as error:
+            raise NotFound(str(error)) from None
+        base_url = connection.execute(queries.ACCOUNT).fetchone()["base_url"]
+        text = saving.thread_text(thread, visit.dates, base_url)
+        if kind == "json":
+            return thread.subject or "", saving.thread_json(thread, base_url), text
+        return thread.subject or "", "", text
+
+    subject, document, text = await visit.read(read)
+    if kind == "eml":
+        archive = visit.archive
+        content = await in_thread(lambda: saving.thread_eml(archive.path, archive.files, ident, text))
+    else:
+        content = (document or text).encode("utf-8", "replace")
+    name = f"{subject[:80].strip() or 'conversation'} {ident}.{kind}"
+    return Response(
+        content,
+        content_type=saving.TYPES[kind],
+        headers={"Content-Disposition": disposition(name), "Content-Security-Policy": POLICY, **CALM},
+    )

@@ -59,7 +59,10 @@ async def timeline(visit: Visit) -> Any:
             queries.TOP_PEOPLE, {"owner": frame.owner_id, "limit": TOP}
         ).fetchall()
         context["top_courses"] = [
-            (course_of(row["code"], row["kind"], row["name"], row["course_code"], row["term"], None), row["n"])
+            (
+                course_of(row["code"], row["kind"], row["name"], row["course_code"], row["term"], None),
+                row["n"],
+            )
             for row in connection.execute(queries.TOP_COURSES, {"limit": TOP})
         ]
         return context

@@ -1,0 +1,183 @@
+"""Datasette's own pages of an archive: described, queried, linked to the mail."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from datasette.app import Datasette
+
+from canvas_archive.web import tables
+from tests.web_support import Visitor, make_archive, open_visitor
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_archive(tmp_path_factory.mktemp("tables") / "archive")
+
+
+@pytest.fixture(scope="module")
+def visitor(folder: Path) -> Iterator[Visitor]:
+    visitor = open_visitor(folder)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture(scope="module")
+def described(repository: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((repository / "metadata.yml").read_text(encoding="utf-8"))
+    archive: dict[str, Any] = document["databases"]["archive"]
+    return archive
+
+
+def schema(folder: Path) -> dict[str, set[str]]:
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        names = [
+            row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+        ]
+        return {name: {row[1] for row in db.execute(f"PRAGMA table_xinfo([{name}])")} for name in names}
+
+
+def test_every_table_and_column_is_described_and_nothing_else(
+    folder: Path, described: dict[str, Any]
+) -> None:
+    real = schema(folder)
+    told = described["tables"]
+    undescribed = [name for name in real if not told.get(name, {}).get("description")]
+    assert undescribed == []
+    for name, columns in real.items():
+        if name.startswith("sqlite_"):
+            continue
+        assert set(told[name]["columns"]) == columns, name
+    assert set(told) - set(real) <= {"sqlite_stat1", "sqlite_stat4", "sqlite_sequence"}
+
+
+def test_what_the_metadata_names_exists(folder: Path, described: dict[str, Any]) -> None:
+    real = schema(folder)
+    for name, table in described["tables"].items():
+        for key in ("label_column", "sort", "sort_desc"):
+            assert table.get(key) is None or table[key] in real[name]
+        for key in ("facets", "sortable_columns"):
+            assert set(table.get(key, ())) <= real.get(name, set()), name
+
+
+def test_technical_tables_are_out_of_the_way(visitor: Visitor) -> None:
+    listed = visitor.get("/archive.json").json()["tables"]
+    hidden = {table["name"] for table in listed if table["hidden"]}
+    assert {"index_queue", "_sqlite_migrations"} <= hidden
+    assert not hidden & {"conversations", "messages", "edits"}
+
+
+def test_there_are_queries_enough_and_each_runs(visitor: Visitor, described: dict[str, Any]) -> None:
+    queries = described["queries"]
+    assert len(queries) >= 10
+    for name, query in queries.items():
+        assert query["title"]
+        answer = visitor.get(f"/archive/{name}.json?_shape=objects&days=1")
+        assert answer.status_code == 200, answer.text
+        rows = answer.json()["rows"]
+        if name not in ("what_changed", "same_file_twice", "edit_history"):
+            assert rows, name
+        assert visitor.get(f"/archive/{name}").status_code == 200
+
+
+def test_the_queries_tell_the_truth(visitor: Visitor, folder: Path) -> None:
+    def rows(name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = visitor.get(f"/archive/{name}.json?_shape=array&days=0").json()
+        return found
+
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        (messages,) = db.execute("SELECT count(*) FROM messages WHERE generated = 0").fetchone()
+    assert sum(row["messages"] for row in rows("correspondents")) == messages
+    assert sum(row["messages"] for row in rows("per_month")) == messages
+    assert {row["conversation_id"] for row in rows("unanswered_by_them")} >= {800006, 800007}
+    waiting = {row["conversation_id"] for row in rows("unanswered_by_me")}
+    assert {800001, 800004} <= waiting and not waiting & {800006, 800007, 800008}
+    assert {row["kind"] for row in rows("only_here")} == {"conversation", "message"}
+    largest = rows("largest_attachments")
+    assert largest[0]["bytes"] == 3_700_000 and largest[0]["display_name"] == "samples.csv"
+
+
+def test_cells_lead_to_the_mail_pages(visitor: Visitor) -> None:
+    for path, link in (
+        ("/archive/conversations?id=800001", "/mail/c/800001"),
+        ("/archive/inbox?id=800001", "/mail/c/800001"),
+        ("/archive/unanswered_by_me?days=0", "/mail/c/800001"),
+        ("/archive/users?id=4", "/mail/people/4"),
+        ("/archive/contexts?code=course_106", "/mail/courses/course_106"),
+        ("/archive/correspondents", "/mail/people/4"),
+        ("/archive/attachments?id=9001", "/mail/files/9001"),
+        ("/archive/edits", ""),
+    ):
+        answer = visitor.get(path)
+        assert answer.status_code == 200
+        assert f'href="{link}' in answer.text
+    assert visitor.get("/archive/messages?conversation_id=800002").text.count("<script>alert") == 0
+
+
+def test_tables_can_be_sorted_and_faceted(visitor: Visitor) -> None:
+    text = visitor.get("/archive/conversations").text
+    for facet in ("workflow_state", "context_code", "starred"):
+        assert f'id="facet-{facet}"' in text or f'data-column="{facet}"' in text
+    assert visitor.get("/archive/conversations?_sort=message_count").status_code == 200
+    assert "/mail/static/tables.css?v=" in text
+    assert "Open the subject" not in text and "The subject opens it as mail" in text
+    assert "Read as mail" in text
+
+
+def test_labels_stand_for_ids(visitor: Visitor) -> None:
+    text = visitor.get("/archive/messages?conversation_id=800001").text
+    assert "Astrid Chen" in text and "Midterm review session" in text
+
+
+def test_a_database_of_another_name_is_described_too(tmp_path: Path) -> None:
+    folder = make_archive(tmp_path / "a")
+    (folder / "archive.db").rename(folder / "my mail 2026.db")
+    visitor = Visitor(Datasette([str(folder / "my mail 2026.db")]))
+    try:
+        text = visitor.get("/my+mail+2026/conversations").text
+        assert "The subject opens it as mail" in text
+        assert visitor.get("/my+mail+2026/correspondents.json").status_code == 200
+        assert "/my+mail+2026/conversations/800001" in visitor.get("/mail/c/800001").text
+    finally:
+        visitor.close()
+
+
+def test_plain_datasette_with_our_metadata_and_templates(folder: Path, repository: Path) -> None:
+    metadata = yaml.safe_load((repository / "metadata.yml").read_text(encoding="utf-8"))
+    visitor = Visitor(
+        Datasette([str(folder / "archive.db")], metadata=metadata, template_dir=str(repository / "templates"))
+    )
+    try:
+        assert visitor.get("/mail").status_code == 200
+        assert visitor.get("/mail/c/800001").status_code == 200
+        assert visitor.get("/archive").status_code == 200
+        assert "The subject opens it as mail" in visitor.get("/archive/conversations").text
+        assert visitor.get("/archive/correspondents.json").status_code == 200
+    finally:
+        visitor.close()
+
+
+def test_what_others_merge_into_the_metadata_does_not_stay(visitor: Visitor) -> None:
+    first = tables.get_metadata(visitor.datasette, None)
+    first["databases"]["archive"]["tables"].clear()
+    first["databases"]["archive"]["queries"]["extra"] = {"sql": "select 1"}
+    again = tables.get_metadata(visitor.datasette, None)
+    assert again["databases"]["archive"]["tables"]
+    assert "extra" not in again["databases"]["archive"]["queries"]
+    assert tables.get_metadata(visitor.datasette, "allow") == {}
+
+
+def test_the_row_of_a_conversation_is_one_click_away(visitor: Visitor) -> None:
+    row = re.search(r'href="(/archive/conversations/800001)"', visitor.get("/mail/c/800001").text)
+    assert row is not None
+    assert visitor.get(row[1]).status_code == 200
+    table = re.search(r'href="(/archive/messages\?[^"]*)"', visitor.get("/mail/c/800001").text)
+    assert table is not None
+    assert visitor.get(table[1].replace("&amp;", "&")).status_code == 200
