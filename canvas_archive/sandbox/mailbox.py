@@ -1,7 +1,7 @@
 """What a school's inbox consists of, before any server: plain data that the sandbox serves.
 
-``sample.py`` makes one from a seed; ``loading.py`` takes it up, ``delivery.py`` and ``editing.py`` apply Canvas's rules to it.
-Times are aware UTC datetimes with whole seconds. Ids are unique within their kind.
+``sample.py`` makes one from a seed; ``loading.py`` takes it up, and ``delivery.py`` and ``editing.py`` apply
+Canvas's rules to it. Times are aware UTC datetimes with whole seconds. Ids are unique within their kind.
 """
 
 from __future__ import annotations
