@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
 from canvas_archive.credentials import find_token, token_source
-from canvas_archive.errors import ArchiveError, ItemsFailed
-from canvas_archive.store import Archive, runs
+from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
+from canvas_archive.store import Archive, runs, transaction
+from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
 from canvas_archive.sync.progress import Progress, Silent
 from canvas_archive.sync.pull import Options, Pull
@@ -20,7 +21,7 @@ from canvas_archive.sync.report import Report
 from canvas_archive.sync.workers import StoppableClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from canvas_archive.canvas import Wait
@@ -167,22 +168,24 @@ def _sync(
     report = pull.report
     error: ArchiveError | None = None
     status = "failed"
+    notes: list[str] = []
     try:
         try:
             pull.run()
+            error = _send(archive, client, clock, report, notes, push=options.push)
         except ArchiveError as caught:
             error = caught
         if options.index:
             progress.phase("Indexing")
             report.indexed = _index(archive)
         refresh_statistics(db)
-        if error is None and report.problems:
+        if (error is None or isinstance(error, ItemsFailed)) and report.problems:
             error = ItemsFailed(
                 f"{len(report.problems)} items failed; they are recorded and tried first next time. "
                 "'canvas-archive status' lists them."
             )
             status = "partial"
-        elif error is None:
+        elif error is None or isinstance(error, ConflictsLeft):
             status = "ok"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -192,7 +195,38 @@ def _sync(
         report.seconds = clock.monotonic() - started
         with contextlib.suppress(KeyboardInterrupt):
             _finish(archive, run_id, status, report, error, clock)
-    return SyncResult(report, error)
+    return SyncResult(report, error, notes)
+
+
+def _send(
+    archive: Archive,
+    client: CanvasClient,
+    clock: Clock,
+    report: Report,
+    notes: list[str],
+    *,
+    push: bool,
+) -> ArchiveError | None:
+    """Archive once more what Canvas un-archived by itself, and push the pending edits when asked to.
+
+    Returns what a push leaves undone (conflicts, failed items); raises when Canvas is out of reach.
+    """
+    from canvas_archive.sync.push import push_archive
+    from canvas_archive.sync.push_report import PushReport
+    from canvas_archive.sync.reverts import repush_reverted
+
+    sent = PushReport()
+    try:
+        repush_reverted(archive, client, clock, report=sent)
+        if push:
+            push_archive(archive, client, clock, report=sent)
+    finally:
+        report.edits_pushed = sent.pushed + sent.already + sent.repushed
+        report.edits_conflicts = sent.conflicts + sent.asked
+        report.reverted = sent.reverted
+        report.problems += sent.problems
+        notes += sent.notes
+    return sent.error()
 
 
 def _index(archive: Archive) -> int:
@@ -222,6 +256,8 @@ def _finish(
         str(error) if error else None,
         clock=clock,
     )
+    with transaction(db):
+        extend_chain(db, clock=clock)
 
 
 def token_available(folder: Path) -> bool:
@@ -276,8 +312,30 @@ def sync_now(folder: Path) -> Iterator[str]:
     yield from _streamed(work, show, result)
 
 
-def _streamed(work: object, show: _Lines, result: list[str]) -> Iterator[str]:
-    thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+def push_now(folder: Path) -> Iterator[str]:
+    """Push and yield lines of text as ``sync_now`` does."""
+    from canvas_archive.sync.push import push_archive
+    from canvas_archive.sync.push_report import PushReport
+
+    show = _Lines()
+    result: list[str] = []
+
+    def work() -> None:
+        sent = PushReport()
+        try:
+            show.phase("Reading what Canvas has")
+            with Archive.open(folder, write=True) as archive, open_client(archive, progress=show) as client:
+                push_archive(archive, client, SYSTEM, report=sent)
+        except ArchiveError as error:
+            result.append(f"Error: {error}")
+        result.extend(sent.notes)
+        result.append(sent.summary())
+
+    yield from _streamed(work, show, result)
+
+
+def _streamed(work: Callable[[], None], show: _Lines, result: list[str]) -> Iterator[str]:
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     told = 0
     while thread.is_alive() or told < len(show.lines):
