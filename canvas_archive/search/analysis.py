@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Container
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -59,8 +60,9 @@ _STEMMABLE = re.compile(r"[a-z]{3,30}\Z")
 
 
 class Span(NamedTuple):
-    """Where a term stands in the composed text."""
+    """Where a term stands: the how-manyeth it is, and its place in the composed text."""
 
+    at: int
     start: int
     end: int
     term: str
@@ -119,8 +121,11 @@ def terms(text: str) -> list[str]:
     return resolved
 
 
-def spans(text: str) -> list[Span]:
-    """Return the terms of an already composed text with their places: the same terms as ``terms``."""
+def spans(text: str, wanted: Container[str] | None = None) -> list[Span]:
+    """Return the terms of an already composed text with their places: the same terms as ``terms``.
+
+    With ``wanted`` only those among them.
+    """
     if text.isascii():
         folded, origin = text.lower(), None
     else:
@@ -130,19 +135,26 @@ def spans(text: str) -> list[Span]:
         if len(folded) != len(text) or any(len(piece) != 1 for piece in pieces):
             origin = [at for at, piece in enumerate(pieces) for _ in piece]
     found: list[Span] = []
+    at = 0
     for match in (_ASCII_TERM if folded.isascii() else _ANY_TERM).finditer(folded):
-        run, start = match.group(), match.start()
+        run = match.group()
         if "'" in run:
-            found += [Span(start + lo, start + hi, term) for lo, hi, term in _apostrophes(run)]
+            resolved = _apostrophes(run)
         elif run[0] >= "\u0e00" and len(run) > 1 and _SPACELESS_START.match(run):
-            found += [
-                Span(start + at, start + min(at + 2, len(run)), run[at : at + 2]) for at in range(len(run))
-            ]
+            resolved = [(low, min(low + 2, len(run)), run[low : low + 2]) for low in range(len(run))]
         else:
-            found.append(Span(start, match.end(), run))
+            if wanted is None or run in wanted:
+                found.append(Span(at, match.start(), match.end(), run))
+            at += 1
+            continue
+        start = match.start()
+        for low, high, term in resolved:
+            if wanted is None or term in wanted:
+                found.append(Span(at, start + low, start + high, term))
+            at += 1
     if origin is None:
         return found
-    return [Span(origin[lo], origin[hi - 1] + 1, term) for lo, hi, term in found]
+    return [Span(at, origin[low], origin[high - 1] + 1, term) for at, low, high, term in found]
 
 
 def query_terms(text: str) -> list[tuple[int, str]]:

@@ -47,7 +47,7 @@ from canvas_archive.store.connection import transaction
 
 Progress = Callable[[int, int], None]
 
-LARGEST_SEGMENT = 25_000  # documents built at once: bounds the memory of a build to about 150 MB
+LARGEST_SEGMENT = 32_000  # documents built at once: bounds the memory of a build to about 200 MB
 _WORTH_A_PROCESS = 4_000  # documents below which a second process costs more than it saves
 _MERGE_AT = 8  # segments of one size that become one
 
@@ -132,14 +132,18 @@ def _renew(
     for number in merged:
         wanted |= _live_messages(folder, segments[number])
     kept = [segment for number, segment in enumerate(segments) if number not in merged]
-    builder = SegmentBuilder(record.usual_length)
+    written: list[WrittenSegment] = []
     renewed: set[int] = set()
-    for document in read_documents(db, sorted(wanted)):
-        builder.add(document)
-        renewed.add(document.message_id)
-        if progress is not None and builder.count % 500 == 0:
-            progress(builder.count, len(wanted))
-    written = [builder.write(folder)] if builder.count else []
+    ordered = sorted(wanted)
+    for at in range(0, len(ordered), LARGEST_SEGMENT):
+        builder = SegmentBuilder(record.usual_length)
+        for document in read_documents(db, ordered[at : at + LARGEST_SEGMENT]):
+            builder.add(document)
+            renewed.add(document.message_id)
+            if progress is not None and builder.count % 500 == 0:
+                progress(at + builder.count, len(ordered))
+        if builder.count:
+            written.append(builder.write(folder))
     kept_names = {segment.segment_id() for segment in kept}
     files = {name: file for name, file in record.files.items() if name.partition(".")[0] in kept_names}
     committed = _commit(db, folder, record, kept, files, written, record.usual_length, end, record.built_at)

@@ -8,7 +8,8 @@ matters; conditions on columns look only at what is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from canvas_archive.search.postings import place_of, position_of
@@ -63,11 +64,7 @@ class TextMatcher(Matcher):
             return set()
         if len(listed) == 1:
             return _union(segment, listed[0], within)
-        for entries in sorted(listed, key=_size):
-            within = _union(segment, entries, within)
-            if not within:
-                return within
-        return self._side_by_side(segment, listed, within or set())
+        return self._side_by_side(segment, listed, within)
 
     def estimate(self, segment: Segment) -> int:
         """Return the length of the shortest list."""
@@ -77,25 +74,20 @@ class TextMatcher(Matcher):
         found = (segment.entry(self.field, form.term) for form in slot.forms)
         return [entry for entry in found if entry is not None]
 
-    def _side_by_side(self, segment: Segment, listed: list[list[Entry]], within: Numbers) -> Numbers:
-        """Keep the documents in which the slots' positions line up."""
-        first = self.slots[0].offset
-        starts = positions(segment, listed[0], within)
-        for slot, entries in zip(self.slots[1:], listed[1:], strict=False):
-            by = slot.offset - first
+    def _side_by_side(self, segment: Segment, listed: list[list[Entry]], within: Numbers | None) -> Numbers:
+        """Return the documents in which the slots' positions line up, beginning with the rarest slot."""
+        ordered = sorted(zip(self.slots, listed, strict=True), key=lambda pair: _size(pair[1]))
+        rarest, entries = ordered[0]
+        starts = positions(segment, entries, within)
+        for at, (slot, entries) in enumerate(ordered[1:], 2):
             here = positions(segment, entries, starts)
+            by = slot.offset - rarest.offset
+            lined_up = _touching if at == len(ordered) else _kept
             left: dict[int, str] = {}
-            for number, places in starts.items():
-                target = here.get(number)
-                if target is None:
-                    continue
-                if len(places) == 1:
-                    if place_of(position_of(places) + by) in target:
-                        left[number] = places
-                else:
-                    kept = "".join([place for place in places if place_of(position_of(place) + by) in target])
-                    if kept:
-                        left[number] = kept
+            for number, target in here.items():
+                places = lined_up(starts[number], target, by)
+                if places:
+                    left[number] = places
             starts = left
             if not starts:
                 break
@@ -216,14 +208,49 @@ class NoneOf(Matcher):
         return candidates - self.part.match(segment, candidates)
 
 
-def positions(segment: Segment, entries: Sequence[Entry], within: Numbers | dict[int, str]) -> dict[int, str]:
-    """Return where the terms stand in each of the documents, as strings of places."""
+def _kept(places: str, target: str, by: int) -> str:
+    """Return the places that have one of the target's, ``by`` positions away."""
+    return "".join([place for place in places if _moved(place, by) in target])
+
+
+def _touching(places: str, target: str, by: int) -> str:
+    """Return the first such place; what the last slot needs to know."""
+    for place in places:
+        if _moved(place, by) in target:
+            return place
+    return ""
+
+
+def _moved(place: str, by: int) -> str:
+    code = ord(place) + by
+    if 0 < code < 0xD000:  # far from the gap in the numbering
+        return chr(code)
+    position = position_of(place) + by
+    return place_of(position) if position > 0 else " \0"
+
+
+def positions(
+    segment: Segment, entries: Sequence[Entry], within: Numbers | dict[int, str] | None
+) -> dict[int, str]:
+    """Return where the terms stand in each of the documents (``None``: in all), as strings of places."""
     found: dict[int, str] = {}
-    narrowed = sorted(within) if len(within) < _FEW else None
+    chosen = None if within is None else set(within)
+    narrowed = sorted(chosen) if chosen is not None and len(chosen) < _FEW else None
     for entry in entries:
         for block in segment.blocks(entry, narrowed):
-            for number, places in zip(block.documents, block.positions(), strict=False):
-                if number in within:
+            documents = block.documents
+            here = chosen.intersection(documents) if chosen is not None else documents
+            if not here:
+                continue
+            listed = block.positions()
+            if len(here) == len(documents):
+                pairs: Iterable[tuple[int, str]] = zip(documents, listed, strict=True)
+            else:
+                pairs = [(number, listed[bisect_left(documents, number)]) for number in here]
+            if len(entries) == 1:
+                found.update(pairs)
+            else:
+                for number, places in pairs:
                     found[number] = found[number] + places if number in found else places
     return found
 

@@ -5,7 +5,7 @@ it, and the pickled data: document numbers as gaps, one weight byte per document
 positions. Stock Whoosh reads these lists; what it reads as a weight is our level (``weights.py``).
 
 Here nothing on disk is ever unpickled freely: the tuple about a block has a fixed layout and is read with
-``struct``; the data is read by an unpickler that knows numbers, bytes and tuples and no classes at all.
+``struct``; the data is read by an unpickler that knows plain values and arrays of numbers, nothing else.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import io
 import pickle
 import struct
 import zlib
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import sub
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 BLOCK = 512  # documents; large, because lists are read whole
 _COMPRESS_FROM = 160  # bytes; shorter data does not get shorter
 _COMPRESSED = 3
+_ARRAY_FROM = 48  # documents; from there on an array is read faster than a tuple
 
 _MAGIC = b"W3Bl"
 _LENGTH = struct.Struct("!i")
@@ -44,11 +46,13 @@ class Damaged(Exception):
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, bytes, text, tuples, lists and dicts; refuses every class and function."""
+    """Reads numbers, bytes, text, tuples, lists, dicts and arrays; refuses every other class and function."""
 
-    def find_class(self, module: str, name: str) -> NoReturn:
-        """Refuse: nothing in a posting list is an object."""
-        raise Damaged(f"an object of {module}.{name} where there can be none")
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what makes an array; refuse everything else."""
+        if module != "array" or name not in ("array", "_array_reconstructor"):
+            raise Damaged(f"an object of {module}.{name} where there can be none")
+        return super().find_class(module, name)
 
 
 def place_of(position: int) -> str:
@@ -63,7 +67,7 @@ def position_of(place: str) -> int:
 
 
 def plain_loads(data: bytes) -> Any:
-    """Unpickle plain values only."""
+    """Unpickle plain values and arrays only."""
     return PlainUnpickler(io.BytesIO(data)).load()
 
 
@@ -107,7 +111,9 @@ def encode(documents: Sequence[int], levels: Sequence[int] | None, positions: Se
 def _encode_block(
     documents: Sequence[int], levels: Sequence[int] | None, positions: Sequence[str] | None, *, last: bool
 ) -> bytes:
-    gaps = (documents[0], *map(sub, documents[1:], documents)) if len(documents) > 1 else (documents[0],)
+    gaps: Sequence[int] = (documents[0], *map(sub, documents[1:], documents))
+    if len(gaps) >= _ARRAY_FROM:
+        gaps = array("H" if documents[-1] < 1 << 16 else "I", gaps)
     weights = None if levels is None else bytes(levels)
     packed = None if positions is None else _SEPARATOR.join(positions).encode()
     data = pickle.dumps((gaps, weights, packed), 3)

@@ -182,6 +182,7 @@ class OpenIndex:
         self.lock = threading.Lock()
         self.segments = [Segment(folder, segment) for segment in segments]
         self.count = sum(segment.count - len(segment.dead) for segment in self.segments)
+        self._newest: int | None = None
 
     def documents_with(self, field: str, term: str) -> int:
         """Return in how many documents a term occurs (deleted ones included)."""
@@ -190,7 +191,9 @@ class OpenIndex:
 
     def newest(self) -> int:
         """Return when the newest message was written, in seconds since 1970; 0 in an empty index."""
-        return max((max(segment.column("written"), default=0) for segment in self.segments), default=0)
+        if self._newest is None:
+            self._newest = max((max(one.column("written"), default=0) for one in self.segments), default=0)
+        return self._newest
 
     def close(self) -> None:
         """Let go of the files."""

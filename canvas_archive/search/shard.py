@@ -45,7 +45,7 @@ def build_range(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Hold the cycle collector: it would look at millions of lists again and again, and there are no cycles."""
+    """Hold the cycle collector: it would look at millions of lists again and again; none is in a cycle."""
     enabled = gc.isenabled()
     gc.disable()
     try:

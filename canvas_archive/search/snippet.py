@@ -50,21 +50,29 @@ class Marking:
     terms: dict[str, float] = field(default_factory=dict)
     sequences: tuple[tuple[tuple[int, frozenset[str]], ...], ...] = ()
 
+    def wanted(self) -> frozenset[str]:
+        """Return every term that any mark may begin, hold or end with."""
+        parts = (terms for sequence in self.sequences for _, terms in sequence)
+        return frozenset(self.terms).union(*parts)
+
     def marks(self, found: Sequence[Span]) -> list[tuple[int, int, str, float]]:
-        """Return (first span, last span, what, worth) of everything to mark, by place."""
+        """Return (start, end, what, worth) of everything to mark in the text, by place."""
         marks = [
-            (at, at, span.term, self.terms[span.term])
-            for at, span in enumerate(found)
+            (span.start, span.end, span.term, self.terms[span.term])
+            for span in found
             if span.term in self.terms
         ]
-        for sequence in self.sequences:
-            first = sequence[0][1]
-            for at, span in enumerate(found):
-                if span.term in first and all(
-                    at + offset < len(found) and found[at + offset].term in terms
-                    for offset, terms in sequence[1:]
-                ):
-                    marks.append((at, at + sequence[-1][0], repr(sequence), 3.0 * len(sequence)))
+        if self.sequences:
+            by_place = {span.at: span for span in found}
+            for sequence in self.sequences:
+                first = sequence[0][1]
+                for span in found:
+                    if span.term not in first:
+                        continue
+                    others = [(by_place.get(span.at + offset), terms) for offset, terms in sequence[1:]]
+                    if all(other is not None and other.term in terms for other, terms in others):
+                        end = max([span.end, *(other.end for other, _ in others if other is not None)])
+                        marks.append((span.start, end, repr(sequence), 3.0 * len(sequence)))
         return sorted(marks)
 
 
@@ -79,11 +87,9 @@ _printable = printable
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:
     """Return the passage that holds most of what is to be marked, and how much that is (0: nothing)."""
     text = composed(text[:_LONGEST_TEXT])
-    found = spans(text)
-    marks = marking.marks(found)
-    if not marks:
+    places = marking.marks(spans(text, marking.wanted()))
+    if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
-    places = [(found[first].start, found[last].end, what, worth) for first, last, what, worth in marks]
     at, worth = _best_window(places, length)
     start, end = _passage(text, places[at][0], places, length)
     return Snippet(_pieces(text, start, end, places)), worth

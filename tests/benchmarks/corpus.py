@@ -16,15 +16,30 @@ VOCABULARY = 45_000
 PEOPLE = 3_000
 COURSES = 60
 _START = datetime(2018, 9, 1, tzinfo=timezone.utc)
-_ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p pl pr qu r s sc sh sl sp st str t th tr v w".split()
-_VOWELS = "a e i o u ai ea ee ie oa oo ou".split()
-_CODAS = " b ck d ft g l ll m mp n nd ng nt p r rd rk rt s sh sk st t x".split(" ")
+# fmt: off
+_ONSETS = (
+    "b", "bl", "br", "c", "ch", "cl", "cr", "d", "dr", "f", "fl", "fr", "g", "gl", "gr", "h", "j",
+    "k", "l", "m", "n", "p", "pl", "pr", "qu", "r", "s", "sc", "sh", "sl", "sp", "st", "str", "t",
+    "th", "tr", "v", "w"
+)
+_VOWELS = (
+    "a", "e", "i", "o", "u", "ai", "ea", "ee", "ie", "oa", "oo", "ou"
+)
+_CODAS = (
+    "", "b", "ck", "d", "ft", "g", "l", "ll", "m", "mp", "n", "nd", "ng", "nt", "p", "r", "rd",
+    "rk", "rt", "s", "sh", "sk", "st", "t", "x"
+)
 _ENDINGS = ("", "", "", "s", "ing", "ed", "er", "ly", "ation", "ment", "s")
 _COMMON = (
-    "the to and you a i of for in is it that on be this with will have we your are at not can if as or my me "
-    "please from by but do so was there all would know let what when class exam lab report course week assignment "
-    "grade final paper question meeting time thanks project group notes quiz homework section deadline"
-).split()
+    "the", "to", "and", "you", "a", "i", "of", "for", "in", "is", "it", "that", "on", "be", "this",
+    "with", "will", "have", "we", "your", "are", "at", "not", "can", "if", "as", "or", "my", "me",
+    "please", "from", "by", "but", "do", "so", "was", "there", "all", "would", "know", "let",
+    "what", "when", "class", "exam", "lab", "report", "course", "week", "assignment", "grade",
+    "final", "paper", "question", "meeting", "time", "thanks", "project", "group", "notes", "quiz",
+    "homework", "section", "deadline"
+)
+
+# fmt: on
 
 
 def words(rng: random.Random) -> list[str]:
@@ -32,7 +47,8 @@ def words(rng: random.Random) -> list[str]:
     found = dict.fromkeys(_COMMON)
     while len(found) < VOCABULARY:
         stem = "".join(
-            rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(rng.choice((1, 2, 2, 3)))
+            rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
+            for _ in range(rng.choice((1, 2, 2, 3)))
         )
         found[stem + rng.choice(_ENDINGS)] = None
     return list(found)
@@ -48,7 +64,8 @@ class Corpus:
         self._weights = list(accumulate(1.0 / (rank + 2.7) ** 1.05 for rank in range(len(self.words))))
         names = [word.capitalize() for word in self.words[2000:8000] if len(word) > 4]
         self.people = {
-            number: f"{self.rng.choice(names)} {self.rng.choice(names)}" for number in range(OWNER, PEOPLE + OWNER)
+            number: f"{self.rng.choice(names)} {self.rng.choice(names)}"
+            for number in range(OWNER, PEOPLE + OWNER)
         }
 
     def text(self, length: int) -> str:
@@ -63,7 +80,9 @@ class Corpus:
         if kind < 0.05:
             found.append(f"BIO {rng.randrange(100, 400)}")
         elif kind < 0.1:
-            found.append(f"https://canvas.example.edu/courses/{rng.randrange(9000)}/files/{rng.randrange(99999)}")
+            found.append(
+                f"https://canvas.example.edu/courses/{rng.randrange(9000)}/files/{rng.randrange(99999)}"
+            )
         elif kind < 0.13:
             found.append(f"{rng.choice(names_of(self))}@example.edu")
         elif kind < 0.2:
@@ -94,7 +113,13 @@ class Corpus:
                 if number == first or (number - 1) % 4 == 0:
                     state = rng.choice(("read", "read", "read", "unread", "archived"))
                     conversations.append(
-                        (thread, self.text(rng.randrange(2, 8)), f"course_{rng.randrange(COURSES)}", state, state)
+                        (
+                            thread,
+                            self.text(rng.randrange(2, 8)),
+                            f"course_{rng.randrange(COURSES)}",
+                            state,
+                            state,
+                        )
                     )
                 author = OWNER if rng.random() < 0.3 else min(PEOPLE, 2 + int(rng.paretovariate(0.6)))
                 length = max(3, min(2000, int(rng.lognormvariate(4.1, 0.9))))
@@ -104,7 +129,8 @@ class Corpus:
                 recipients += [(number, user) for user in others]
             db.executemany(
                 "INSERT OR IGNORE INTO conversations"
-                " (id, subject, context_code, workflow_state, remote_workflow_state, last_message_at, first_seen_at)"
+                " (id, subject, context_code, workflow_state, remote_workflow_state, last_message_at,"
+                "  first_seen_at)"
                 " VALUES (?, ?, ?, ?, ?, '2026-01-01T00:00:00Z', '')",
                 conversations,
             )

@@ -1,0 +1,264 @@
+"""Search beside SQLite FTS5 on the same messages: ``python -m tests.benchmarks.search [--messages N]``.
+
+Both answer every query in the same run, one after the other, the best of three each. Ours is the whole call
+(connection, exact total, 20 hits with snippets); FTS5's is the least that answers the same question (20 ids,
+by rank or date). Only the last class asks FTS5 for snippets and facet counts too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from canvas_archive.search import rebuild_index, search, update_index
+from canvas_archive.search.dates import year_bounds
+from canvas_archive.store import Archive
+from tests.benchmarks.corpus import Corpus, make_archive
+
+NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)
+LIMIT_MS = 15.0
+LIMIT_RATIO = 2.0
+_YEARS = (2019, 2020, 2021, 2022, 2023)
+
+_FTS = """
+CREATE TABLE docs (id INTEGER PRIMARY KEY, subject TEXT, author TEXT, body TEXT,
+                   author_id INTEGER, context TEXT, written INTEGER);
+CREATE VIRTUAL TABLE fts USING fts5 (subject, author, body, content = 'docs', content_rowid = 'id',
+                                     tokenize = 'porter unicode61');
+"""
+_ROWS = """
+SELECT m.id, c.subject, u.name, m.body, m.author_id, c.context_code,
+       CAST(strftime('%s', m.created_at) AS INTEGER)
+FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN users u ON u.id = m.author_id
+"""
+_RANKED = "SELECT rowid FROM fts WHERE fts MATCH ? ORDER BY rank LIMIT 20"
+_DATED = """
+SELECT d.id FROM fts JOIN docs d ON d.id = fts.rowid
+WHERE fts MATCH ? AND d.author_id = ? AND d.written >= ? AND d.written < ? ORDER BY d.written DESC LIMIT 20
+"""
+_SNIPPETS = (
+    "SELECT rowid, snippet(fts, 2, '[', ']', '…', 30) FROM fts WHERE fts MATCH ? ORDER BY rank LIMIT 20"
+)
+_FACETS = (
+    "SELECT d.author_id, count(*) FROM fts JOIN docs d ON d.id = fts.rowid WHERE fts MATCH ? GROUP BY 1",
+    "SELECT d.context, count(*) FROM fts JOIN docs d ON d.id = fts.rowid WHERE fts MATCH ? GROUP BY 1",
+    "SELECT strftime('%Y', d.written, 'unixepoch'), count(*) FROM fts JOIN docs d ON d.id = fts.rowid"
+    " WHERE fts MATCH ? GROUP BY 1",
+)
+
+Timed = Callable[[], object]
+
+
+def best(call: Timed, repeats: int = 3) -> float:
+    """Return the shortest time of a call, in milliseconds."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - began) * 1000)
+    return min(times)
+
+
+def build_fts(archive: Archive, path: Path) -> tuple[sqlite3.Connection, float]:
+    """Put the same messages into FTS5; return the connection and the seconds it took."""
+    db = sqlite3.connect(path)
+    db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _FTS)
+    rows = [tuple(row) for row in archive.db.execute(_ROWS)]
+    db.executemany("INSERT INTO docs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    db.commit()
+    began = time.perf_counter()
+    db.execute("INSERT INTO fts (fts) VALUES ('rebuild')")
+    db.commit()
+    return db, time.perf_counter() - began
+
+
+def draw_queries(archive: Archive, fts: sqlite3.Connection, per_class: int) -> dict[str, list[Any]]:
+    """Choose the queries of each class by how many messages their words are in."""
+    rng = random.Random(11)
+    total = archive.db.execute("SELECT count(*) FROM messages").fetchone()[0]
+    # Words as people write them, spread over the ranks of a Zipf vocabulary.
+    ranked = Corpus().words
+    sample = [*ranked[:150], *rng.sample(ranked[150:2000], 400), *rng.sample(ranked[2000:], 600)]
+    count = "SELECT count(*) FROM fts WHERE fts MATCH ?"
+    listed = [(word, fts.execute(count, (word,)).fetchone()[0]) for word in sample if len(word) > 2]
+
+    def between(low: float, high: float) -> list[str]:
+        found = [term for term, count in listed if low <= count < high]
+        rng.shuffle(found)
+        return found
+
+    common = between(0.2 * total, 0.6 * total)
+    mid = between(0.02 * total, 0.1 * total)
+    authors = [row[0] for row in fts.execute(
+        "SELECT author_id FROM docs GROUP BY 1 HAVING count(*) > 20 ORDER BY 1 LIMIT 200")]  # fmt: skip
+    phrases = []
+    while len(phrases) < per_class:
+        body = archive.db.execute(
+            "SELECT body FROM messages WHERE id = ?", (rng.randrange(1, total + 1),)
+        ).fetchone()[0].split()  # fmt: skip
+        at = rng.randrange(max(1, len(body) - 1))
+        pair = body[at : at + 2]
+        if len(pair) == 2 and all(word.isalpha() for word in pair):
+            phrases.append(" ".join(pair).lower())
+    names = dict(tuple(row) for row in fts.execute("SELECT DISTINCT author_id, author FROM docs"))
+    return {
+        "rare word": between(5, 50)[:per_class],
+        "common word": common[:per_class],
+        "three words": [tuple(rng.sample(mid, 3)) for _ in range(per_class)],
+        "phrase": phrases,
+        "prefix": [term[:4] for term in between(20, 0.1 * total) if len(term) > 5][:per_class],
+        "from, word, year": [
+            (author, names[author], rng.choice(common + mid), rng.choice(_YEARS))
+            for author in rng.choices(authors, k=per_class)
+        ],
+        "page with facets": mid[:per_class],
+    }
+
+
+def pairs_of(kind: str, query: Any, archive: Archive, fts: sqlite3.Connection) -> tuple[Timed, Timed]:
+    """Return our call and FTS5's for one query."""
+
+    def ours(text: str, **options: Any) -> Timed:
+        return lambda: search(archive.db_path, archive.search_dir, text, tz="UTC", now=NOW, **options)
+
+    def theirs(sql: str, *values: object) -> Timed:
+        return lambda: fts.execute(sql, values).fetchall()
+
+    if kind == "three words":
+        return ours(" ".join(query)), theirs(_RANKED, " AND ".join(query))
+    if kind == "phrase":
+        return ours(f'"{query}"'), theirs(_RANKED, f'"{query}"')
+    if kind == "prefix":
+        return ours(f"{query}*"), theirs(_RANKED, f"{query}*")
+    if kind == "from, word, year":
+        author, name, word, year = query
+        start, end = year_bounds(year, timezone.utc)
+        return (
+            ours(f'from:"{name}" {word} on:{year}', sort="newest"),
+            theirs(_DATED, word, author, start, end),
+        )
+    if kind == "page with facets":
+
+        def page() -> None:
+            fts.execute(_SNIPPETS, (query,)).fetchall()
+            for sql in _FACETS:
+                fts.execute(sql, (query,)).fetchall()
+
+        return ours(query, facets=True), page
+    return ours(query), theirs(_RANKED, query)
+
+
+def compare(archive: Archive, fts: sqlite3.Connection, per_class: int) -> list[dict[str, Any]]:
+    """Time every class; return one row each."""
+    rows = []
+    for kind, queries in draw_queries(archive, fts, per_class).items():
+        mine, theirs = [], []
+        for query in queries:
+            our_call, their_call = pairs_of(kind, query, archive, fts)
+            mine.append(best(our_call))
+            theirs.append(best(their_call))
+        ours, other = statistics.median(mine), statistics.median(theirs)
+        rows.append({
+            "class": kind, "queries": len(queries), "ours_ms": ours, "fts5_ms": other, "ratio": ours / other,
+            "ours_p95_ms": sorted(mine)[int(len(mine) * 0.95)],
+            "met": ours <= LIMIT_MS or ours <= LIMIT_RATIO * other,
+        })  # fmt: skip
+    return rows
+
+
+def small_update(archive: Archive, corpus: Corpus, total: int) -> float:
+    """Return the median time of indexing 10 new messages, in milliseconds."""
+    times = []
+    for turn in range(9):
+        corpus.fill(archive, 10, first=total + 1 + turn * 10)
+        began = time.perf_counter()
+        update_index(archive.db, archive.search_dir)
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times)
+
+
+def cold_search(folder: Path) -> tuple[float, float]:
+    """Return seconds and megabytes of a whole ``canvas-archive search`` in a new process (best of five)."""
+    code = (
+        "import sys; from canvas_archive.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        # Not getrusage: its maximum includes this process, of which the new one is a copy at first.
+        "status = open('/proc/self/status').read()\n"
+        "print(status.split('VmHWM:')[1].split()[0], file=sys.stderr)"
+    )
+    times, sizes = [], []
+    for _ in range(5):
+        began = time.perf_counter()
+        run = subprocess.run(
+            [sys.executable, "-c", code, "--archive", str(folder), "search", "project", "meeting"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        times.append(time.perf_counter() - began)
+        sizes.append(int(run.stderr.split()[-1]) / 1024)
+    return min(times), max(sizes)
+
+
+def main() -> None:
+    """Run everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=25, help="queries of each class")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--folder", type=Path, help="keep the archive here, and use the one that is there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch) / "archive"
+        corpus = Corpus() if (folder / "archive.db").exists() else make_archive(folder, options.messages)
+        with Archive.open(folder, write=True) as archive:
+            total = archive.db.execute("SELECT max(id) FROM messages").fetchone()[0]
+            cpu = os.times()
+            report = rebuild_index(archive.db, archive.search_dir)
+            after = os.times()
+            spent = sum(after[:4]) - sum(cpu[:4])
+            fts, fts_seconds = build_fts(archive, Path(scratch) / "fts.db")
+            rows = compare(archive, fts, options.queries)
+            size = sum(path.stat().st_size for path in archive.search_dir.iterdir()) / 1e6
+            fts_size = fts.execute("SELECT sum(length(block)) FROM fts_data").fetchone()[0] / 1e6
+            update_ms = small_update(archive, corpus, total)
+            fts.close()
+        seconds, megabytes = cold_search(folder)
+    facts = {
+        "messages": total, "index_per_second": report.total / report.seconds,
+        "index_per_cpu_second": report.total / spent, "fts5_per_second": total / fts_seconds,
+        "index_mb": size, "fts5_mb": fts_size, "update_10_ms": update_ms,
+        "cold_seconds": seconds, "cold_mb": megabytes, "load": os.getloadavg()[0],
+    }  # fmt: skip
+    if options.json:
+        print(json.dumps({"facts": facts, "classes": rows}, indent=2))
+        return
+    print(f"{'class':<18} {'ours ms':>9} {'p95':>8} {'FTS5 ms':>9} {'ratio':>7}  target")
+    for row in rows:
+        print(
+            f"{row['class']:<18} {row['ours_ms']:>9.2f} {row['ours_p95_ms']:>8.2f} {row['fts5_ms']:>9.2f} "
+            f"{row['ratio']:>7.2f}  {'met' if row['met'] else 'MISSED'}"
+        )
+    print(f"\n{total:,} messages, load {facts['load']:.1f}")
+    print(
+        f"indexing        {facts['index_per_second']:>10,.0f} a second ({facts['index_per_cpu_second']:,.0f} "
+        f"per second of processor time), FTS5 {facts['fts5_per_second']:,.0f}; target 5,000"
+    )
+    print(f"size            {size:>10.1f} MB, FTS5 {fts_size:.1f} MB")
+    print(f"10 new messages {update_ms:>10.1f} ms; target 50")
+    print(f"cold search     {seconds:>10.3f} s, {megabytes:.0f} MB; targets 0.35 s, 80 MB")
+
+
+if __name__ == "__main__":
+    main()
