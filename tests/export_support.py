@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from canvas_archive.clock import iso
 from canvas_archive.store import Archive
@@ -263,6 +269,23 @@ def generated_archive(folder: Path, conversations: int, messages_each: int = 4) 
                 )  # fmt: skip
         make.sync_run()
     return folder
+
+
+def rsmf_parts(path: Path) -> tuple[EmailMessage, zipfile.ZipFile]:
+    """Open an RSMF file as the specification describes it: a mail with exactly one attachment, rsmf.zip."""
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    assert isinstance(message, EmailMessage) and not message.defects
+    (attachment,) = message.iter_attachments()
+    assert attachment.get_filename() == "rsmf.zip"
+    assert attachment["Content-Transfer-Encoding"] == "base64"
+    return message, zipfile.ZipFile(io.BytesIO(attachment.get_content()))
+
+
+def rsmf_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of an RSMF file."""
+    with rsmf_parts(path)[1] as archive:
+        document: dict[str, Any] = json.loads(archive.read("rsmf_manifest.json"))
+    return document
 
 
 def tree(folder: Path) -> dict[str, bytes]:

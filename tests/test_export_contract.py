@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import email
 import email.policy
+import html.parser
 import json
 import mailbox
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from canvas_archive.errors import BadInput, ForeignFolder, VerificationFailed
@@ -21,7 +23,14 @@ from canvas_archive.export.formats import FORMATS
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.run import ExportReport, Progress, Request, export
 from canvas_archive.export.selection import Selection
-from tests.export_support import NASTY_BODY, SMALL_CONVERSATIONS, SMALL_MESSAGES, small_archive, tree
+from tests.export_support import (
+    NASTY_BODY,
+    SMALL_CONVERSATIONS,
+    SMALL_MESSAGES,
+    rsmf_manifest,
+    small_archive,
+    tree,
+)
 
 Found = dict[int, str]
 """Message ids with their bodies, as a foreign program reads them."""
@@ -80,11 +89,68 @@ def read_eml(root: Path) -> Iterator[tuple[int, str]]:
         yield int(message["X-Canvas-Message-Id"]), body_of(message)
 
 
+class SiteParser(html.parser.HTMLParser):
+    """Reads the messages of a page the way a browser would see them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+        self._message: int | None = None
+        self._in_body = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        assert tag not in ("iframe", "object", "embed", "base") and not any(
+            name.startswith("on") for name in named
+        )
+        if tag == "script":
+            assert named["src"] == "assets/site.js"
+        if tag == "article":
+            self._message = int(named["data-message"] or "")
+        if tag == "blockquote":
+            self._message = None
+        if tag == "div" and named.get("class") == "body" and self._message is not None:
+            self._in_body = True
+            self.found.append((self._message, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "div":
+            self._in_body = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_body:
+            number, text = self.found[-1]
+            self.found[-1] = (number, text + data)
+
+
+def read_html(root: Path) -> Iterator[tuple[int, str]]:
+    for path in (root / "html").rglob("*.html"):
+        parser = SiteParser()
+        parser.feed(path.read_text("utf-8"))
+        parser.close()
+        yield from parser.found
+
+
+def read_parquet(root: Path) -> Iterator[tuple[int, str]]:
+    files = f"{root}/parquet/messages/*/*.parquet"
+    with duckdb.connect() as db:
+        yield from db.execute("SELECT message_id, body FROM read_parquet(?)", [files]).fetchall()
+
+
+def read_rsmf(root: Path) -> Iterator[tuple[int, str]]:
+    for path in (root / "rsmf").rglob("*.rsmf"):
+        for event in rsmf_manifest(path)["events"]:
+            yield int(event["id"]), event["body"]
+
+
 READERS: dict[str, Callable[[Path], Iterator[tuple[int, str]]]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
     "mbox": read_mbox,
     "eml": read_eml,
+    "html": read_html,
+    "rsmf": read_rsmf,
+    "parquet": read_parquet,
 }
 TESTED = tuple(READERS)
 
@@ -111,7 +177,7 @@ def test_hostile_and_foreign_text_survives(archive: Path, tmp_path: Path, name: 
     nasty = bodies[1010]
     for piece in ("From me to you", ">From quoted", "é 😀 e\u0301 مرحبا"):
         assert piece in nasty
-    if name in ("jsonl",):
+    if name in ("jsonl", "rsmf", "parquet"):
         assert nasty == NASTY_BODY
     if name in ("mbox", "eml"):
         assert nasty == NASTY_BODY.replace("\r\n", "\n")

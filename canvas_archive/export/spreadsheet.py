@@ -98,8 +98,13 @@ def cell(text: str | None) -> str:
     """
     if not text:
         return ""
-    text = _SURROGATE.sub("\ufffd", _CONTROL.sub(_picture, text))
+    text = visible(text)
     return "'" + text if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+
+
+def visible(text: str) -> str:
+    """Return text with control characters as their pictures, and no half of a surrogate pair."""
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub(_picture, text))
 
 
 def _picture(match: re.Match[str]) -> str:
