@@ -210,15 +210,15 @@ class Writer:
             author = OWNER if rng.random() < 0.35 else rng.choice(others)
             body, created_at = self._body(), iso(moment)
             self._message_id += 1
-            rows.messages.append(
-                (self._message_id, conversation_id, author, created_at, body, self._seen_at)
-            )
+            rows.messages.append((self._message_id, conversation_id, author, created_at, body, self._seen_at))
             rows.recipients += [(self._message_id, user_id) for user_id in everyone]
             if rng.random() < FILE_SHARE:
                 has_files = True
                 self._add_file(rows, created_at)
             last[author == OWNER] = (body, created_at)
-            moment += timedelta(minutes=rng.expovariate(1 / 600) + 1) if number < 300 else timedelta(minutes=1)
+            moment += (
+                timedelta(minutes=rng.expovariate(1 / 600) + 1) if number < 300 else timedelta(minutes=1)
+            )
         code = f"course_{rng.randrange(1, COURSES + 1)}" if rng.random() < 0.8 else None
         state = rng.choices(("read", "unread", "archived"), (80, 5, 15))[0]
         received, sent = last.get(False), last.get(True)
@@ -254,12 +254,16 @@ class Writer:
         for number in range(min(60, 1 + int(rng.lognormvariate(1.0, 0.8)))):
             sentence = rng.choice(self._words.sentences)
             if any(character.isdigit() for character in sentence):
-                sentence = _NUMBER.sub(lambda _: str(rng.randrange(10, 20_000)), sentence)
+                sentence = _NUMBER.sub(self._number, sentence)
             if rng.random() < 0.04:
                 sentence = f"{rng.choice(self._words.first_names)}, {sentence}"
             parts.append(sentence)
             parts.append("\n\n" if number % 4 == 3 else " ")
         return "".join(parts[:-1])
+
+    def _number(self, found: re.Match[str]) -> str:
+        digits = len(found[0])
+        return str(self._rng.randrange(10 ** (digits - 1), 10**digits))
 
 
 def generate(dest: Path, messages: int, seed: int = 2026, *, index: bool = True) -> dict[str, float]:
