@@ -1,9 +1,10 @@
-"""The command line as a person meets it: the way from nothing to a page, and one clear sentence for every error."""
+"""The command line as a person meets it: from nothing to a page, and one clear sentence for every error."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import pytest
 
 from canvas_archive.cli.registry import COMMANDS
@@ -91,6 +93,32 @@ def test_demo_json_is_one_document(tmp_path: Path) -> None:
     document = json.loads(done.stdout)
     assert document["conversations"]["total"] == 40
     assert document["mode"] == "full" and document["problems"] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_demo_serves_what_it_pulled_until_interrupted(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "canvas_archive", "demo", "--conversations", "40"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        with httpx.Client(follow_redirects=True) as browser:
+            signed_in = browser.get(address)
+            inbox = browser.get(signed_in.url.join("/mail"))
+            assert inbox.status_code == 200 and "Midterm review session" in inbox.text
+            assert browser.get(inbox.url.join("/mail/c/700001")).status_code == 200
+        assert httpx.get(inbox.url).status_code in (401, 403)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_init_needs_only_the_environment_and_keeps_no_token(
@@ -299,7 +327,8 @@ def test_every_command_helps_and_says_what_the_list_says(name: str) -> None:
 def test_help_imports_no_command() -> None:
     code = (
         "import sys; from canvas_archive.cli import run; run(['--help']);"
-        "heavy = {'httpx', 'datasette', 'whoosh', 'sqlite_utils', 'rich', 'starlette', 'keyring'} & set(sys.modules);"
+        "heavy = {'httpx', 'datasette', 'whoosh', 'sqlite_utils', 'rich', 'starlette', 'keyring'};"
+        "heavy &= set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--conversations", type=click.IntRange(1, 100_000), default=250, show_default=True)
 @click.option("--seed", type=int, default=2026, show_default=True, help="Another seed, another mailbox.")
 @click.option("--serve/--no-serve", "serve", default=True, help="Browse it afterwards. [default: serve]")
-@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 (the default): any free port.")
 @click.option("--open/--no-open", "open_browser", default=False, help="Open a browser.")
 @json_option
 @pass_settings
@@ -45,7 +46,8 @@ def demo(
 
     with _folder(settings) as folder:
         settings.note("Starting a local Canvas with a sample mailbox …")
-        with Sandbox(seed=seed, conversations=conversations) as sandbox:
+        # The token stays at hand while the pages are up: they can sync and push, too.
+        with Sandbox(seed=seed, conversations=conversations) as sandbox, _credentials(sandbox):
             report = _pull(settings, folder, sandbox)
             if not serve:
                 _summary(settings, folder, report, as_json)
@@ -55,7 +57,8 @@ def demo(
 
             def ready(url: str) -> None:
                 click.echo(url)
-                settings.note("Open that address in a browser. Ctrl-C stops.")
+                sys.stdout.flush()
+                settings.note("Open that address in a browser; it signs you in once. Ctrl-C stops.")
 
             serve_archive(folder, host="127.0.0.1", port=port, open_browser=open_browser, ready=ready)
 
@@ -94,7 +97,7 @@ def _pull(settings: Settings, folder: Path, sandbox: Sandbox) -> Report:
     with CanvasClient(sandbox.url, Token(sandbox.token)) as client:
         user = client.current_user()
     Archive.create(folder, base_url=sandbox.url, user_id=user.id, name=user.name).close()
-    with _credentials(sandbox), sync_progress(settings) as progress:
+    with sync_progress(settings) as progress:
         result = sync(folder, SyncOptions(mode="full"), progress)
     if result.error is not None:
         raise result.error

@@ -78,7 +78,8 @@ def _line(line: ConversationLine) -> str:
     marks += "✎" if line.edited else " "
     who = printable(line.people or "(only you)").replace("\n", " ")
     subject = printable(line.subject or "(no subject)").replace("\n", " ")
-    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {_fit(who, 26)}  {_fit(subject, 50).rstrip()}"
+    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {_fit(who, 26)}  "
+    text += _fit(subject, 50).rstrip()
     if line.message_count > 1:
         text += f" ({line.message_count})"
     return click.style(text, bold=True) if line.workflow_state == "unread" and colours() else text
