@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -16,7 +18,8 @@ from typing import Any
 from canvas_archive.clock import iso
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
-from canvas_archive.web.server import build
+from canvas_archive.web.login import door_of
+from canvas_archive.web.server import build, prepare
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
 OWNER = 1
@@ -414,3 +417,81 @@ def change(folder: Path, statement: str, *values: Any) -> None:
     """Write to the archive's database as any SQLite client may."""
     with closing(sqlite3.connect(folder / "archive.db", timeout=10)) as db, db:
         db.execute(statement, values)
+
+
+CHROMIUM = next(
+    (path for path in (os.environ.get("CHROME", ""), "/usr/bin/chromium") if path and os.path.exists(path)),
+    "",
+)
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Running:
+    """A server of an archive in a thread of its own, on a free port."""
+
+    def __init__(self, folder: Path, *, login: bool = True) -> None:
+        self.folder = folder
+        self.served = prepare(folder, login=login)
+        self.url = self.served.url
+        self.base = self.url.partition("/mail")[0]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._up = threading.Event()
+        self._thread.start()
+        if not self._up.wait(20):
+            raise TimeoutError("the server did not start")
+
+    def _serve(self) -> None:
+        async def go() -> None:
+            await self.served.datasette.invoke_startup()
+            task = asyncio.ensure_future(self.served.server.serve(sockets=[self.served.listener]))
+            while not self.served.server.started and not task.done():
+                await asyncio.sleep(0.005)
+            self._up.set()
+            await task
+
+        asyncio.run(go())
+
+    def stop(self) -> None:
+        # Not force_exit: that skips the application's own shutdown, and its task would be cancelled noisily.
+        self.served.server.should_exit = True
+        self._thread.join(20)
+        self.served.close()
+
+    def link(self) -> str:
+        return f"{self.base}/mail/login?token={door_of(self.served.datasette).new_link()}"
+
+
+class Watched:
+    """A page whose complaints are kept: errors, refused content, requests to other hosts, dialogs."""
+
+    def __init__(self, page: Any, base: str) -> None:
+        self.page = page
+        self.base = base
+        self.complaints: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._request)
+        page.on("dialog", self._dialog)
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.base + "/", "data:")):
+            self.complaints.append(f"outside: {request.url}")
+
+    def _dialog(self, dialog: Any) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def go(self, path: str) -> Any:
+        return self.page.goto(self.base + path)

@@ -7,12 +7,11 @@
   const narrow = matchMedia('(max-width: 760px)');
 
   /* The reader's time zone. The server knows its own; a browser elsewhere tells it once. */
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const known = document.cookie.split('; ').find(pair => pair.startsWith('canvas_archive_zone='));
-  if (zone && (!known || decodeURIComponent(known.split('=')[1]) !== zone)) {
-    document.cookie = `canvas_archive_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=strict`;
-    const there = document.documentElement.dataset.offset;
-    if (there !== String(-new Date().getTimezoneOffset()) && document.cookie.includes('canvas_archive_zone=')) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || '';
+  const told = () => document.cookie.split('; ').includes(`canvas_archive_zone=${zone}`);
+  if (/^[\w+\-/]+$/.test(zone) && !told()) {
+    document.cookie = `canvas_archive_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
+    if (told() && document.documentElement.dataset.offset !== String(-new Date().getTimezoneOffset())) {
       location.reload();
       return;
     }

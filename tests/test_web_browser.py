@@ -1,0 +1,449 @@
+"""The mail pages in Debian's Chromium: keys, undo, hostile mail, attackers, accessibility, every size."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web_support import CHROMIUM, CHROMIUM_ARGUMENTS, Running, Watched, column, make_archive
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "inbox": "/mail",
+    "sent": "/mail/sent",
+    "gone": "/mail/gone",
+    "thread": "/mail/c/800001",
+    "thread-gone": "/mail/c/800008",
+    "thread-long": "/mail/c/800005",
+    "thread-rtl": "/mail/c/800003",
+    "search": "/mail/search?q=proof+matrix",
+    "search-narrowed": "/mail/search?q=proof&person=1",
+    "search-help": "/mail/search",
+    "search-nothing": "/mail/search?q=zebra",
+    "people": "/mail/people",
+    "person": "/mail/people/4",
+    "courses": "/mail/courses",
+    "course": "/mail/courses/course_106",
+    "timeline": "/mail/timeline",
+    "month": "/mail/timeline?when=2026-10",
+    "edits": "/mail/edits",
+    "status": "/mail/status",
+    "not-found": "/mail/nowhere",
+}
+SAME_PARTS = frozenset({"sent", "gone", "search-narrowed", "month", "course", "thread-rtl", "search-nothing"})
+"""Pages made of the same parts as others: pictured in every scheme, examined in one."""
+
+ARTIFACTS = Path(__file__).resolve().parent / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if not CHROMIUM:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium, and in CI there must be one")
+        pytest.skip("there is no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server whose archive no test changes."""
+    running = Running(make_archive(tmp_path_factory.mktemp("browser") / "archive"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def writing(tmp_path: Path) -> Iterator[Running]:
+    """A server of a test's own archive."""
+    running = Running(make_archive(tmp_path / "archive"))
+    yield running
+    running.stop()
+
+
+@contextmanager
+def visit(chromium: Any, running: Running, **how: Any) -> Iterator[Watched]:
+    context = chromium.new_context(
+        **{"viewport": {"width": 1280, "height": 800}, "timezone_id": "UTC", **how}
+    )
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    page.goto(running.link())
+    page.wait_for_url("**/mail")
+    try:
+        yield Watched(page, running.base)
+    finally:
+        context.close()
+
+
+def edits(running: Running) -> list[str]:
+    return column(running.folder, "SELECT conversation_id || ' ' || field || ' ' || value FROM pending_edits")
+
+
+def toast(page: Any) -> str:
+    page.wait_for_selector(".toast")
+    return str(page.locator(".toast span").inner_text())
+
+
+def test_the_link_signs_in_and_the_cookie_stays_hidden(chromium: Any, reading: Running) -> None:
+    with visit(chromium, reading) as watched:
+        page = watched.page
+        assert page.title() == "Inbox · Canvas archive"
+        (cookie,) = [
+            one
+            for one in page.context.cookies()
+            if one["name"].startswith("canvas_archive_") and one["httpOnly"]
+        ]
+        assert cookie["sameSite"] == "Strict"
+        assert cookie["name"] == f"canvas_archive_{reading.base.rpartition(':')[2]}"
+        assert cookie["value"] not in page.evaluate("document.cookie")
+        assert watched.complaints == []
+    fresh = chromium.new_context()
+    page = fresh.new_page()
+    assert page.goto(reading.base + "/mail").status == 403
+    assert "private" in page.locator("h1").inner_text()
+    fresh.close()
+
+
+def test_keys_move_open_star_and_come_back(chromium: Any, writing: Running) -> None:
+    with visit(chromium, writing) as watched:
+        page = watched.page
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        focused = "document.activeElement.closest('.row').dataset.id"
+        ident = page.evaluate(focused)
+        assert ident == page.locator(".row").nth(1).get_attribute("data-id")
+        page.keyboard.press("k")
+        page.keyboard.press("j")
+        page.keyboard.press("s")
+        assert toast(page) == "1 conversation starred."
+        page.wait_for_function(
+            "id => document.querySelector(`.row[data-id='${id}'] .star`).getAttribute('aria-pressed') === 'true'",
+            arg=ident,
+        )
+        assert edits(writing) == [f"{ident} starred 1"]
+        assert page.evaluate(focused) == ident  # the place is kept
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/mail/c/{ident}")
+        page.keyboard.press("e")
+        assert toast(page) == "1 conversation archived."
+        page.wait_for_selector(".arch:has-text('Move to inbox')")
+        page.keyboard.press("u")
+        page.wait_for_url("**/mail")
+        assert page.locator(f".row[data-id='{ident}']").count() == 0
+        page.keyboard.press("?")
+        assert page.locator("#keys").is_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "q"
+        page.keyboard.type("proof")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/mail/search?q=proof")
+        page.keyboard.press("Escape")
+        page.keyboard.press("j")
+        page.keyboard.press("o")
+        page.wait_for_url("**/mail/c/**")
+        page.keyboard.press("u")
+        page.wait_for_url("**/mail/search?q=proof")
+        assert watched.complaints == []
+
+
+def test_several_are_archived_and_undone_without_a_reload(chromium: Any, writing: Running) -> None:
+    with visit(chromium, writing) as watched:
+        page = watched.page
+        page.evaluate("window.untouched = true")
+        first = [page.locator(".row").nth(place).get_attribute("data-id") for place in range(3)]
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+        assert page.locator(".bulk").is_visible()
+        page.locator(".row").nth(2).locator(".pick input").click(modifiers=["Shift"])
+        assert page.locator(".picked").inner_text() == "3 selected"
+        page.locator(".bulk button[value=archive]").click()
+        assert toast(page) == "3 conversations archived."
+        page.wait_for_function("id => !document.querySelector(`.row[data-id='${id}']`)", arg=first[0])
+        assert len(edits(writing)) == 3
+        page.locator(".toast button").click()
+        page.wait_for_function("id => document.querySelector(`.row[data-id='${id}']`)", arg=first[0])
+        assert edits(writing) == []
+        assert page.evaluate("window.untouched")
+        assert page.locator("#toasts").get_attribute("aria-live") == "polite"
+        assert watched.complaints == []
+
+
+def test_everything_works_without_script(chromium: Any, writing: Running) -> None:
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(10_000)
+    try:
+        page = context.new_page()
+        page.goto(writing.link())
+        page.wait_for_url("**/mail")
+        ident = page.locator(".row").first.get_attribute("data-id")
+        page.locator(".row").first.locator("button.star").click()
+        page.wait_for_url("**/mail?done=*")
+        assert "starred" in page.locator(".toast").inner_text()
+        assert edits(writing) == [f"{ident} starred 1"]
+        page.locator(".row").nth(1).locator(".pick input").check()
+        assert page.locator(".bulk").is_visible()
+        page.locator(".bulk button[value=archive]").click()
+        page.wait_for_selector(".toast:has-text('archived')")
+        page.locator(".toast button").click()
+        page.wait_for_selector(".toast:has-text('Undone')")
+        assert edits(writing) == [f"{ident} starred 1"]
+        page.goto(writing.base + "/mail/edits")
+        page.locator(".ledger button").first.click()
+        page.wait_for_selector(".toast:has-text('discarded')")
+        assert edits(writing) == []
+        page.fill("#q", "proof")
+        page.press("#q", "Enter")
+        page.wait_for_url("**/mail/search?q=proof")
+        assert page.locator(".hits > li").count() > 3
+    finally:
+        context.close()
+
+
+def test_hostile_mail_is_only_text(chromium: Any, reading: Running) -> None:
+    with visit(chromium, reading) as watched:
+        page = watched.page
+        for path in ("/mail", "/mail/c/800002", "/mail/people/66", "/mail/people", "/mail/search?q=%3Cscript%3Ealert(9)",
+                     "/mail/search?q=onmouseover", '/mail/people?name="><script>alert(7)</script>',
+                     "/archive/messages?conversation_id=800002", "/archive/conversations/800002", "/archive/users/66",
+                     "/archive/correspondents", "/archive/largest_attachments", "/archive/attachments"):  # fmt: skip
+            watched.go(path)
+        watched.go("/mail/c/800002")
+        assert page.locator("main script, main img").count() == 0
+        links = page.eval_on_selector_all(".body a", "links => links.map(link => link.getAttribute('href'))")
+        assert links and all(link.startswith(("https://a.example/", "mailto:")) for link in links)
+        with page.expect_download() as download:
+            page.locator(".files a").first.click()
+        assert "<" not in download.value.suggested_filename and '"' not in download.value.suggested_filename
+        assert watched.complaints == []
+
+
+@contextmanager
+def attacker(html: str) -> Iterator[int]:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_another_site_or_port_cannot_write(chromium: Any, writing: Running, host: str) -> None:
+    with visit(chromium, writing) as watched:
+        page = watched.page
+        token = page.evaluate("document.body.dataset.token")
+        form = (
+            f'<form id=f method=post action="{writing.base}/mail/edit"><input name=do value="star:700001">'
+            f'<input name=csrf value="{token}"></form><script>f.submit()</script>'
+        )
+        with attacker(form) as port:
+            page.goto(f"http://{host}:{port}/")
+            page.wait_for_url("**/mail/edit")
+            assert "refused" in page.content()
+        assert edits(writing) == []
+
+
+def test_another_page_cannot_read_or_frame(chromium: Any, reading: Running) -> None:
+    with visit(chromium, reading) as watched:
+        page = watched.page
+        with attacker("<p>attacker</p>") as port:
+            page.goto(f"http://127.0.0.1:{port}/")
+            read = "url => fetch(url, {credentials: 'include'}).then(r => r.text(), () => 'blocked')"
+            assert page.evaluate(read, reading.base + "/mail") == "blocked"
+            framed = (
+                "url => new Promise(done => { const f = document.createElement('iframe'); f.src = url;"
+                " f.onload = () => { let text = 'blocked'; try { text = f.contentDocument.body.innerText } catch {}"
+                " done(text) }; document.body.append(f) })"
+            )
+            assert "Inbox" not in page.evaluate(framed, reading.base + "/mail")
+
+
+def test_a_rebound_name_reads_nothing(chromium: Any, reading: Running) -> None:
+    port = reading.base.rpartition(":")[2]
+
+    context = chromium.new_context()
+    page = context.new_page()
+    try:
+        # Chromium resolves *.localhost to the loopback by itself: a foreign name on our address.
+        answer = page.goto(f"http://rebound.localhost:{port}/mail")
+        assert answer.status == 421
+        assert "Midterm" not in page.content()
+    finally:
+        context.close()
+
+
+def test_the_reader_s_zone_is_used(chromium: Any, reading: Running) -> None:
+    with visit(chromium, reading, timezone_id="Asia/Tokyo") as watched:
+        page = watched.page
+        page.wait_for_function("() => document.documentElement.dataset.offset === '540'")
+        watched.go("/mail/c/800001")
+        assert "21 Nov 2026, 18:30" in page.locator("main").inner_text()
+        assert watched.complaints == []
+
+
+@pytest.fixture(scope="module")
+def axe() -> Any:
+    module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    return module.Axe()
+
+
+SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_is_accessible_fits_and_is_kept_as_a_picture(
+    chromium: Any, reading: Running, axe: Any, size: str, scheme: str
+) -> None:
+    width, height = SIZES[size]
+    folder = ARTIFACTS / f"{size}-{scheme}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with visit(
+        chromium,
+        reading,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    ) as watched:
+        page = watched.page
+        found: dict[str, list[str]] = {}
+        for name, path in PAGES.items():
+            watched.go(path)
+            page.screenshot(path=str(folder / f"{name}.png"))
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (
+                f"{name} overflows"
+            )
+            if scheme == "dark" and name in SAME_PARTS:
+                continue
+            violations = axe.run(page).response["violations"]
+            if violations:
+                found[name] = [
+                    f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0]['failureSummary'][:300]}"
+                    for one in violations
+                ]
+        if size == "phone":
+            watched.go("/mail")
+            page.locator(".burger summary").click()
+            page.screenshot(path=str(folder / "menu.png"))
+            found_open = axe.run(page).response["violations"]
+            assert found_open == []
+        assert found == {}
+        expected = [one for one in watched.complaints if "404 (Not Found)" not in one]
+        assert expected == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 400), (320, 568)])
+def test_nothing_overflows_when_enlarged(chromium: Any, reading: Running, width: int, height: int) -> None:
+    with visit(chromium, reading, viewport={"width": width, "height": height}) as watched:
+        for name, path in PAGES.items():
+            watched.go(path)
+            over = watched.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert over <= 0, f"{name} is {over} pixels too wide"
+
+
+def test_the_selection_and_help_are_accessible(chromium: Any, writing: Running, axe: Any) -> None:
+    with visit(chromium, writing) as watched:
+        page = watched.page
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+        page.wait_for_selector(".bulk")
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=str(ARTIFACTS / "selection.png"))
+        assert axe.run(page).response["violations"] == []
+        page.keyboard.press("s")
+        toast(page)
+        page.screenshot(path=str(ARTIFACTS / "undo.png"))
+        assert axe.run(page).response["violations"] == []
+        page.keyboard.press("?")
+        page.screenshot(path=str(ARTIFACTS / "keys.png"))
+        assert axe.run(page).response["violations"] == []
+        page.keyboard.press("Escape")
+        watched.go("/mail/edits")
+        page.screenshot(path=str(ARTIFACTS / "edits-pending.png"))
+        assert axe.run(page).response["violations"] == []
+
+
+def test_on_paper_there_is_the_mail_and_nothing_else(chromium: Any, reading: Running) -> None:
+    with visit(chromium, reading) as watched:
+        page = watched.page
+        watched.go("/mail/c/800001")
+        page.emulate_media(media="print")
+        for selector in (".top", ".side", ".bar"):
+            assert not page.locator(selector).is_visible()
+        assert page.locator(".th h1").is_visible() and page.locator(".body").first.is_visible()
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=str(ARTIFACTS / "print.png"), full_page=True)
+
+
+def test_sync_now_streams_into_the_page(
+    chromium: Any, writing: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    import types
+
+    from canvas_archive.web import actions
+
+    go_on = threading.Event()
+    module: Any = types.ModuleType(actions.SERVICE)
+
+    def sync_now(folder: Path) -> Iterator[str]:
+        yield "Looking at the inbox…"
+        go_on.wait(10)
+        yield "2 new, 1 changed"
+
+    module.sync_now = module.push_now = sync_now
+    module.token_available = lambda folder: True
+    monkeypatch.setitem(sys.modules, actions.SERVICE, module)
+    actions.forget_tokens()
+    with visit(chromium, writing) as watched:
+        page = watched.page
+        watched.go("/mail/status")
+        page.locator("button:has-text('Sync now')").click()
+        page.wait_for_selector(".progress:has-text('Looking at the inbox')")  # while it still runs
+        go_on.set()
+        page.wait_for_selector(".toast:has-text('Done.')")
+        assert re.search("2 new, 1 changed", page.locator(".progress").inner_text())
+        assert watched.complaints == []
+    actions.forget_tokens()
+
+
+def test_datasette_s_pages_carry_no_outside_request(chromium: Any, reading: Running) -> None:
+    with visit(chromium, reading) as watched:
+        for path in ("/archive", "/archive/conversations", "/archive/conversations/800001", "/archive/correspondents",
+                     "/archive/messages?author_id=4", "/-/databases"):  # fmt: skip
+            watched.go(path)
+        folder = ARTIFACTS / "desktop-light"
+        folder.mkdir(parents=True, exist_ok=True)
+        watched.go("/archive/conversations")
+        watched.page.screenshot(path=str(folder / "table.png"))
+        assert watched.complaints == []
