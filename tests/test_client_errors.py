@@ -40,7 +40,7 @@ def said(message: str, **more: Any) -> dict[str, Any]:
         ([{"attribute": "recipients", "message": "blank"}], ("recipients: blank",)),
         ([{"attribute": "Unable to send to BIO", "message": ""}], ("Unable to send to BIO",)),
         ({"message": "conversation_ids not specified"}, ("conversation_ids not specified",)),
-        ({"errors": {"subject": [{"type": "too_long", "message": "is too long"}]}}, ("subject: is too long",)),
+        ({"errors": {"subject": [{"type": "too_long", "message": "too long"}]}}, ("subject: too long",)),
         ({"errors": {"a": ["long", "odd"], "b": "blank"}}, ("a: long", "a: odd", "b: blank")),
         ({"errors": {"subject": [{"type": "too_long"}]}}, ("subject: too_long",)),
         ({"errors": "Invalid as_user_id", "merged_into_user_id": 5}, ("Invalid as_user_id",)),

@@ -58,8 +58,9 @@ def test_the_window_never_exceeds_the_concurrency(concurrency: int, first: int) 
 
 
 @pytest.mark.parametrize(
-    ("remaining", "allowed"), [(700.0, 4), (200.0, 4), (199.0, 3), (150.0, 3), (100.0, 2), (99.0, 1), (50.0, 1), (3.0, 1), (-80.0, 1)]
-)  # fmt: skip
+    ("remaining", "allowed"),
+    [(700, 4), (200, 4), (199, 3), (150, 3), (100, 2), (99, 1), (50, 1), (3, 1), (-80, 1)],
+)
 def test_no_more_under_way_than_the_bucket_has_room_for(remaining: float, allowed: int) -> None:
     limiter = make_limiter()
     limiter.release(limiter.acquire(), clean=True, remaining=remaining)
@@ -252,7 +253,7 @@ def test_threads_respect_the_room_in_the_bucket() -> None:
 
 
 def test_threads_survive_a_leaky_bucket() -> None:
-    """Against Canvas's own arithmetic: 12 threads, none of whose requests is refused twice, all get through."""
+    """Against Canvas's own arithmetic: twelve threads, hardly a refusal, and all get through."""
     clock = FakeClock()
     lock = threading.Lock()
     level, leaked_at, refused = 0.0, 0.0, 0

@@ -81,7 +81,10 @@ class FilesApi(Endpoints):
         transport = self._transport
         request_name = f"POST {target.url.path}"
         effort = transport.effort()
+        start = data.tell() if data.seekable() else None
         while True:
+            if start is not None:
+                data.seek(start)
             body = Multipart(target, name, content_type, data, size)
             headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **body.headers}
             request = transport.http.build_request("POST", target.url, headers=headers, content=iter(body))

@@ -296,7 +296,7 @@ def conversation(value: Json) -> Conversation:
         participants=values.items(item, "participants", here, participant),
         context_name=values.text(item, "context_name", here),
         context_code=values.text(item, "context_code", here),
-        messages=None if messages is None else tuple(message(one, here) for one in as_list(messages, here)),
+        messages=None if messages is None else values.items(item, "messages", here, message),
         extra=extra,
     )
 

@@ -1,0 +1,115 @@
+"""The token appears in the Authorization header of requests to Canvas, and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import logging
+import traceback
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from canvas_archive.canvas import CanvasClient
+from canvas_archive.errors import ArchiveError
+from tests.client_support import SECRET, URL, Script, make_client, me, shown
+
+TROUBLES = [
+    httpx.Response(
+        401, json={"errors": [{"message": "Invalid access token."}]}, headers={"WWW-Authenticate": "Bearer"}
+    ),
+    httpx.Response(403, json={"errors": [{"message": "no"}]}),
+    httpx.Response(404, json={"errors": [{"message": "no"}]}),
+    httpx.Response(429),
+    httpx.Response(500, json={"errors": []}),
+    httpx.Response(200, content=b"{"),
+    httpx.Response(302, headers={"Location": "https://evil.example/"}),
+    httpx.ConnectError("refused"),
+    httpx.ReadTimeout("slow"),
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=str)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.conversation(5),
+        lambda client: client.add_message(5, "hello"),
+        lambda client: client.download(f"{URL}/files/1/download", io.BytesIO()),
+    ],
+)
+def test_errors_and_logs_never_show_the_token(
+    trouble: httpx.Response | Exception,
+    call: Callable[[CanvasClient], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    script = Script(me(), trouble, endless=True)
+    with make_client(script, patience=5.0) as client:
+        client.current_user()
+        told = []
+        try:
+            call(client)
+        except ArchiveError as error:
+            told = [*traceback.format_exception(error), repr(error), repr(error.__dict__)]
+        # To a download any 200 is the file.
+        assert told or (isinstance(trouble, httpx.Response) and trouble.status_code == 200)
+        shown_to_users = [
+            *told,
+            repr(client),
+            repr(vars(client)),
+            caplog.text,
+            *(repr(record.__dict__) for record in caplog.records),
+        ]
+    assert not any(SECRET in text for text in shown_to_users)
+    assert all(SECRET not in str(request.url) for request in script.requests)
+
+
+def test_the_log_tells_method_path_status_and_cost(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="canvas_archive.canvas")
+    answer = httpx.Response(
+        200, json=shown(5), headers={"X-Request-Cost": "1.5", "X-Rate-Limit-Remaining": "598.5"}
+    )
+    script = Script(
+        answer,
+        httpx.Response(302, headers={"Location": "https://inst-fs.example/f/1?token=jwt123"}),
+        httpx.Response(200, content=b"x"),
+    )
+    with make_client(script) as client:
+        client.conversation(5)
+        client.download(f"{URL}/files/1/download?verifier=door", io.BytesIO())
+    told = [record.getMessage() for record in caplog.records if record.name == "canvas_archive.canvas"]
+    assert told == [
+        "GET /api/v1/conversations/5?auto_mark_as_read=false -> 200 (cost 1.5, remaining 598.5)",
+        "GET /files/1/download?verifier=... -> 302 (cost -, remaining -)",
+        "GET https://inst-fs.example/f/1 -> 200 (cost -, remaining -)",
+    ]
+
+
+def test_only_https_hosts_and_only_canvas_itself_see_the_token() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def watch(request: httpx.Request) -> httpx.Response:
+        seen.append((f"{request.url.scheme}://{request.url.host}", SECRET in str(request.headers.raw)))
+        if request.url.host == "school.example" and request.url.path.startswith("/files"):
+            return httpx.Response(302, headers={"Location": "https://cdn.example/1"})
+        return httpx.Response(200, json=shown(5))
+
+    with make_client(watch) as client:
+        client.conversation(5)
+        client.download(f"{URL}/files/1/download", io.BytesIO())
+        client.download("https://other.example/files/1", io.BytesIO())
+    assert seen == [
+        ("https://school.example", True),
+        ("https://school.example", True),
+        ("https://cdn.example", False),
+        ("https://other.example", False),
+    ]
+
+
+def test_a_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    for base_url, proxied in (("http://127.0.0.1:3000", False), (URL, True)):
+        with make_client(Script(), base_url=base_url) as client:
+            assert client._http.trust_env is proxied
