@@ -15,7 +15,9 @@ from threading import Thread
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from canvas_archive.cli import cli
 from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.sandbox import Sandbox
 from tests.sync_support import told_by_archive, told_by_canvas
@@ -318,10 +320,10 @@ def test_a_reader_that_goes_away_is_no_error(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
-def test_every_command_helps_and_says_what_the_list_says(name: str) -> None:
-    done = canvas_archive(name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Usage: canvas-archive")
+def test_every_command_of_the_list_exists_and_helps(name: str) -> None:
+    done = CliRunner().invoke(cli, [name, "--help"], prog_name="canvas-archive")
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(f"Usage: canvas-archive {name} ")
 
 
 def test_help_imports_no_command() -> None:

@@ -170,12 +170,11 @@ class Pull:
         self._ghosts = {int(p.item_id) for p in runs.open_problems(self._db, GHOST)}
         try:
             self._retry_problems()
-            self._progress.phase("Listing")
+            self._progress.phase("Conversations")
             self._submit_lists()
             self._drain(lists_only=True)
             if self._listed.complete:
                 self._after_listing()
-            self._progress.phase("Fetching")
             self._recheck()
             self._drain(lists_only=True)
             guarded = self._confirm_removals()
