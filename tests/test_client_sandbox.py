@@ -5,12 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.canvas.client import SCOPES
-from canvas_archive.errors import NotFound, TokenRefused, Unreachable
+from canvas_archive.errors import (
+    MalformedAnswer,
+    NotFound,
+    ServerFailure,
+    TokenRefused,
+    Unreachable,
+    UnsafeRedirect,
+)
 from canvas_archive.sandbox import Sandbox
 from tests.client_support import FakeClock
 
@@ -117,3 +125,94 @@ def test_wrong_token_and_nobody_there(sandbox: Sandbox) -> None:
     with CanvasClient(sandbox.url.replace("http:", "https:"), Token("any")) as client:
         with pytest.raises(Unreachable, match="does not speak TLS"):
             client.current_user()
+
+
+# -- trouble on the wire -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def faulty(sandbox: Sandbox) -> Iterator[Sandbox]:
+    yield sandbox
+    sandbox.faults.clear()
+
+
+def hurried(sandbox: Sandbox, **options: Any) -> CanvasClient:
+    """A client for which waiting takes no time, and which has had an answer before."""
+    client = CanvasClient(sandbox.url, Token(sandbox.token), clock=FakeClock(), **options)
+    client.current_user()
+    return client
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("status", {"status": 500}),
+        ("status", {"status": 502}),
+        ("status", {"status": 503}),
+        ("throttle_403", {}),
+        ("throttle_429", {}),
+        ("throttle_429", {"retry_after": 20}),
+        ("html_login", {}),
+        ("reset", {}),
+        ("abort", {}),
+        ("truncate", {}),
+        ("invalid_json", {}),
+        ("slow", {"delay": 0.01}),
+    ],
+)
+def test_trouble_that_passes_is_survived(faulty: Sandbox, kind: Any, options: dict[str, Any]) -> None:
+    with hurried(faulty) as client:
+        number = every_id(client)[0]
+        fault = faulty.faults.add(kind, f"/conversations/{number}", times=2, **options)
+        assert client.conversation(number).id == number
+        assert fault.struck >= 1
+        assert client.stats.retries == (0 if kind == "slow" else fault.struck)
+
+
+def test_a_server_that_hangs_is_left_and_asked_again(faulty: Sandbox) -> None:
+    with hurried(faulty, timeout=0.4) as client:
+        fault = faulty.faults.add("hang", "/unread_count", times=1)
+        assert client.unread_count() >= 0
+        assert fault.struck == 1 and client.stats.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "match", "error"),
+    [
+        ("foreign_redirect", "/unread_count", UnsafeRedirect),
+        ("gzip_bomb", "/unread_count", MalformedAnswer),
+        ("html_login", "/unread_count", MalformedAnswer),
+        ("invalid_json", "/unread_count", MalformedAnswer),
+        ("status", "/unread_count", ServerFailure),
+        ("abort", "/unread_count", Unreachable),
+        ("loop_next", "/conversations", MalformedAnswer),
+        ("foreign_next", "/conversations", UnsafeRedirect),
+    ],
+)
+def test_trouble_that_stays_is_told(faulty: Sandbox, kind: Any, match: str, error: type[Exception]) -> None:
+    with hurried(faulty, patience=60.0, max_answer_bytes=1_000_000) as client:
+        faulty.faults.add(kind, match, times=None)
+        with pytest.raises(error):
+            client.unread_count() if match == "/unread_count" else list(client.conversations(per_page=10))
+
+
+def test_a_download_over_a_bad_line_arrives_whole(faulty: Sandbox) -> None:
+    with hurried(faulty) as client:
+        attachment = next(
+            attachment
+            for number in every_id(client)
+            for message in client.conversation(number).messages or ()
+            for attachment in message.attachments
+            if attachment.url and attachment.size
+        )
+        for kind in ("truncate", "abort", "throttle_403", "reset"):
+            faulty.faults.add(kind, rf"/files/{attachment.id}", times=1)
+        sink = io.BytesIO()
+        assert client.download(attachment.url or "", sink).total == attachment.size == len(sink.getvalue())
+
+
+def test_a_token_revoked_midway_is_a_credential_problem(faulty: Sandbox) -> None:
+    with Sandbox(conversations=5) as other, hurried(other) as client:
+        other.faults.add("revoke_token", "/unread_count")
+        with pytest.raises(TokenRefused):
+            client.unread_count()
