@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SINGLES = 10
 """Up to so many conversations are updated one by one."""
 
+FEW = 2
+"""A batch costs a request, a poll and a reading back: up to so many conversations are cheaper one by one."""
+
 BATCH = 500
 """Canvas refuses larger batches."""
 
@@ -87,16 +90,19 @@ def plan_calls(edits: Iterable[PendingEdit]) -> list[Call]:
         by_conversation.setdefault(edit.conversation_id, []).append(edit)
     if len(by_conversation) <= SINGLES:
         return [SingleCall(id_, tuple(group)) for id_, group in by_conversation.items()]
-    calls: list[Call] = []
+    single: dict[int, list[PendingEdit]] = {}
     by_event: dict[str, list[PendingEdit]] = {}
     for id_, group in by_conversation.items():
-        single = [edit for edit in group if (edit.field, edit.value) not in EVENTS]
-        if single:
-            # Unsubscribing marks as read: the state goes along in the same call, where Canvas lets it win.
-            calls.append(SingleCall(id_, tuple(group)))
+        if any((edit.field, edit.value) not in EVENTS for edit in group):
+            # Subscribing and unsubscribing move the state: it goes along in the same call, where it wins.
+            single[id_] = group
             continue
         for edit in group:
             by_event.setdefault(EVENTS[edit.field, edit.value], []).append(edit)
+    for event in [event for event, wished in by_event.items() if len(wished) <= FEW]:
+        for edit in by_event.pop(event):
+            single.setdefault(edit.conversation_id, []).append(edit)
+    calls: list[Call] = [SingleCall(id_, tuple(group)) for id_, group in single.items()]
     for event, wished in by_event.items():
         for start in range(0, len(wished), BATCH):
             calls.append(BatchCall(event, tuple(wished[start : start + BATCH])))

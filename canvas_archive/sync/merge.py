@@ -8,7 +8,10 @@ Values are text, as the journal keeps them: ``0``/``1``, or ``read``/``unread``/
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Policy: TypeAlias = Literal["local", "remote", "ask"]
 Field: TypeAlias = Literal["starred", "workflow_state", "subscribed"]
@@ -27,7 +30,7 @@ class PendingEdit:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Tell Canvas; ``detail`` is journalled with the settled edit when the wish overrode something."""
+    """Tell Canvas; ``detail`` is journalled with the settled edit when there is something to say."""
 
     edit: PendingEdit
     detail: str | None = None
@@ -85,6 +88,28 @@ def decide(edit: PendingEdit, remote: str | None, *, new_message: bool, policy: 
     if policy == "remote":
         return Yield(edit, f"conflict: Canvas had {remote}, and it was kept")
     return Ask(edit, remote)
+
+
+def protect_states(decisions: Iterable[Decision]) -> list[Decision]:
+    """Return the decisions with every wished state sent along where a subscription is changed.
+
+    Unsubscribing makes Canvas mark the conversation as read, subscribing may make it unread: a state that
+    is already as wished would be lost. In one request an explicit state wins.
+    """
+    settled = list(decisions)
+    moved = {
+        one.edit.conversation_id
+        for one in settled
+        if isinstance(one, Send) and one.edit.field == "subscribed"
+    }
+    return [
+        Send(one.edit)
+        if isinstance(one, AlreadySo)
+        and one.edit.field == "workflow_state"
+        and one.edit.conversation_id in moved
+        else one
+        for one in settled
+    ]
 
 
 CONFLICT_TABLE = """\

@@ -6,22 +6,17 @@ settled without being sent again. Nothing is sent that is not in the journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from canvas_archive.errors import (
-    ArchiveError,
     BadRequest,
-    CanvasProblem,
-    ConflictsLeft,
-    GuardRefused,
-    ItemsFailed,
     MalformedAnswer,
     NotFound,
     NotPermitted,
     ServerFailure,
 )
 from canvas_archive.store import Ingest, edits, transaction
+from canvas_archive.store.chain import extend_chain
 from canvas_archive.sync.calls import BatchCall, SingleCall, is_sendable, plan_calls
 from canvas_archive.sync.merge import (
     AlreadySo,
@@ -32,16 +27,20 @@ from canvas_archive.sync.merge import (
     TargetGone,
     Yield,
     decide,
+    protect_states,
 )
+from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.pull import check_account
+from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from canvas_archive.canvas import CanvasClient
+    from canvas_archive.canvas.client import Scope
     from canvas_archive.clock import Clock
-    from canvas_archive.model import Conversation, JsonObject, Progress
+    from canvas_archive.model import Conversation, Progress
     from canvas_archive.store import Archive
     from canvas_archive.sync.calls import Call
     from canvas_archive.sync.merge import Decision
@@ -50,74 +49,62 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 POLL_LIMIT_SECONDS = 900.0
+BROKEN_IN_A_ROW = 3
+"""So many conversations failing one after another is no longer about them: Canvas is gone."""
+
 ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure)
+SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
+
+_NEWS = """
+SELECT c.last_message_at, EXISTS (
+    SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL
+      AND m.author_id <> :owner
+      AND (m.first_seen_at > e.made_at OR (m.first_seen_at = e.made_at AND :moved)))
+FROM edits e JOIN conversations c ON c.id = e.conversation_id WHERE e.id = :edit
+"""
+_COLUMN = {field: f"SELECT {field}, remote_{field} FROM conversations WHERE id = ?" for field in edits.FIELDS}  # noqa: S608 (constants)
+_ORIGIN = "SELECT origin FROM edits WHERE id = ?"
 
 
-@dataclass(slots=True)
-class PushReport:
-    """What a push did, or with ``dry_run`` would do."""
+def push_archive(
+    archive: Archive,
+    client: CanvasClient,
+    clock: Clock,
+    *,
+    policy: Policy = "local",
+    choose: Chooser | None = None,
+    dry_run: bool = False,
+    only: Collection[int] | None = None,
+    report: PushReport | None = None,
+) -> PushReport:
+    """Send the pending edits, then the messages of the outbox; return what was done.
 
-    dry_run: bool = False
-    requests: list[str] = field(default_factory=list)
-    pushed: int = 0
-    already: int = 0
-    conflicts: int = 0
-    gone: int = 0
-    pending: int = 0
-    asked: int = 0
-    sent_messages: int = 0
-    notes: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def to_json(self) -> JsonObject:
-        """Return the document that ``push --json`` prints."""
-        return {
-            "dry_run": self.dry_run,
-            "requests": list(self.requests),
-            "pushed": self.pushed,
-            "already": self.already,
-            "conflicts": self.conflicts,
-            "gone": self.gone,
-            "pending": self.pending,
-            "sent_messages": self.sent_messages,
-            "notes": list(self.notes),
-            "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
-        }
-
-    def summary(self) -> str:
-        """Return the last line a person reads."""
-        if self.dry_run:
-            count = len(self.requests)
-            return f"{count} request{'' if count == 1 else 's'} would be sent; nothing was."
-        parts = [
-            f"{self.pushed} pushed",
-            *([f"{self.already} already so"] if self.already else []),
-            *([f"{self.conflicts} conflicts"] if self.conflicts else []),
-            *([f"{self.gone} gone from Canvas"] if self.gone else []),
-            *([f"{self.sent_messages} messages sent"] if self.sent_messages else []),
-            f"{self.pending} pending",
-        ]
-        return f"Edits: {', '.join(parts)}."
-
-    def error(self) -> ArchiveError | None:
-        """Return what the command should end with, if not with success."""
-        if self.problems:
-            return ItemsFailed(f"{len(self.problems)} edits could not be sent; they stay pending.")
-        if self.asked:
-            return ConflictsLeft(
-                f"{self.asked} conflicts wait for a decision: run push with --on-conflict local or remote."
-            )
-        return None
+    ``only`` limits it to these edits, and leaves the outbox alone. With ``dry_run`` nothing is written, here
+    or on Canvas, and the archive may be open for reading. A ``report`` that is given is filled in also when
+    an error ends the push: CredentialProblem, CanvasProblem or WrongAccount, with the rest still pending.
+    """
+    report = report or PushReport()
+    report.dry_run = dry_run
+    try:
+        Push(archive, client, clock, report, policy=policy, choose=choose, only=only).run()
+        if only is None:
+            Outbox(archive, client, clock, report).send_pending()
+    finally:
+        if not dry_run:
+            with transaction(archive.db):
+                extend_chain(archive.db, clock=clock)
+    return report
 
 
 class Push:
-    """One push of the pending edits of an archive open for writing."""
+    """One push of the pending edits of an archive: ``only`` those named, or all."""
 
     def __init__(
         self,
         archive: Archive,
         client: CanvasClient,
         clock: Clock,
+        report: PushReport,
         *,
         policy: Policy = "local",
         choose: Chooser | None = None,
@@ -132,88 +119,87 @@ class Push:
         self._db = archive.db
         self._ingest = Ingest(archive.db, clock)
         self._details: dict[int, str | None] = {}
-        self.report = PushReport()
+        self._broken_in_a_row = 0
+        self.report = report
 
-    def run(self, *, dry_run: bool = False) -> PushReport:
+    def run(self) -> None:
         """Send what is pending. Raises CredentialProblem or CanvasProblem with the rest still pending.
 
         :calls: PUT /api/v1/conversations/:id
         :calls: PUT /api/v1/conversations
         """
-        self.report.dry_run = dry_run
-        wishes = self._pending()
-        if not wishes:
-            return self.report
-        check_account(self._archive, self._client)
-        rows = self._read_rows({wish.conversation_id for wish in wishes})
-        decisions = [self._decide(wish, rows) for wish in wishes if self._checked(wish)]
-        sends = [decision for decision in decisions if isinstance(decision, Send)]
-        calls = plan_calls(send.edit for send in sends)
-        if dry_run:
-            self.report.requests = [call.describe() for call in calls]
-            self.report.pending = len(wishes)
-            return self.report
-        self._details = {send.edit.id: send.detail for send in sends}
-        self._settle_unsent(decisions, rows)
         try:
-            for call in calls:
-                self._perform(call)
+            self._run()
         finally:
             self.report.pending = len(self._pending())
-        return self.report
+
+    def _run(self) -> None:
+        wishes = [wish for wish in self._pending() if self._is_sendable(wish)]
+        if not wishes:
+            return
+        check_account(self._archive, self._client)
+        rows = self._read_rows({wish.conversation_id for wish in wishes})
+        decisions = protect_states(
+            self._decide(wish, rows[wish.conversation_id]) for wish in wishes if wish.conversation_id in rows
+        )
+        sends = [decision for decision in decisions if isinstance(decision, Send)]
+        calls = plan_calls(send.edit for send in sends)
+        if self.report.dry_run:
+            self._tell(decisions)
+            self.report.requests += [call.describe() for call in calls]
+            return
+        self._details = {send.edit.id: send.detail for send in sends}
+        self._settle_unsent(decisions, rows)
+        for call in calls:
+            self._perform(call)
 
     # -- deciding --------------------------------------------------------------------------------
 
     def _pending(self) -> list[PendingEdit]:
         return [
-            PendingEdit(edit.id, edit.conversation_id, edit.field, edit.base_value, edit.value)
+            PendingEdit(edit.id, edit.conversation_id, edit.field, edit.base_value, edit.value)  # type: ignore[arg-type]
             for edit in edits.pending_edits(self._db)
             if self._only is None or edit.id in self._only
         ]
 
-    def _checked(self, wish: PendingEdit) -> bool:
+    def _is_sendable(self, wish: PendingEdit) -> bool:
         if is_sendable(wish):
             return True
-        self.report.problems.append(
-            Problem("edit", str(wish.id), f"{wish.field} = {wish.value!r} is nothing Canvas knows; not sent")
-        )
+        self._failed(wish, f"{wish.field} = {wish.value!r} is nothing Canvas knows; it was not sent")
         return False
 
-    def _decide(self, wish: PendingEdit, rows: Mapping[int, Conversation | None]) -> Decision:
-        row = rows.get(wish.conversation_id)
-        remote = None if row is None else edits.as_text(getattr(row, wish.field))
-        decision = decide(
-            wish,
-            remote,
-            new_message=row is not None and self._has_news(wish, row),
-            policy=self._policy,
-        )
+    def _decide(self, wish: PendingEdit, row: Conversation | None) -> Decision:
+        remote = None if row is None else _value_of(row, wish)
+        new_message = row is not None and self._has_news(wish, row)
+        decision = decide(wish, remote, new_message=new_message, policy=self._policy)
         if isinstance(decision, Ask) and self._choose is not None:
-            chosen = self._choose(decision)
-            decision = decide(wish, remote, new_message=False, policy=chosen)
+            decision = decide(wish, remote, new_message=new_message, policy=self._choose(decision))
         return decision
 
     def _has_news(self, wish: PendingEdit, row: Conversation) -> bool:
-        """Tell whether somebody wrote since the person last saw the conversation."""
-        stored = self._db.execute(
-            "SELECT c.last_message_at, e.made_at FROM conversations c JOIN edits e ON e.id = ?"
-            " WHERE c.id = ?",
-            (wish.id, wish.conversation_id),
+        """Tell whether somebody wrote since the person last saw the conversation.
+
+        A message that came with the very sync before the edit, within one second, counts as seen unless
+        Canvas's state has moved since the edit. Who does not follow a conversation does not wait for news.
+        """
+        if not row.subscribed:
+            return False
+        known_until, arrived = self._db.execute(
+            _NEWS,
+            {
+                "edit": wish.id,
+                "owner": self._archive.account.owner_id,
+                "moved": _value_of(row, wish) != wish.base,
+            },
         ).fetchone()
-        if (row.last_message_at or "") > (stored["last_message_at"] or ""):
-            return True
-        return bool(
-            self._db.execute(
-                "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = ? AND generated = 0"
-                " AND author_id <> ? AND first_seen_at > ? AND removed_at IS NULL)",
-                (wish.conversation_id, self._archive.account.owner_id, stored["made_at"]),
-            ).fetchone()[0]
-        )
+        return bool(arrived) or (row.last_message_at or "") > (known_until or "")
 
     # -- reading ---------------------------------------------------------------------------------
 
     def _read_rows(self, ids: set[int]) -> dict[int, Conversation | None]:
-        """Read what Canvas has for these conversations, in the fewest requests.
+        """Read what Canvas has for these conversations, in the fewest requests; ``None`` for a 404.
+
+        What cannot be read is reported, and missing from the answer.
 
         :calls: GET /api/v1/conversations
         :calls: GET /api/v1/conversations/:id
@@ -221,41 +207,57 @@ class Push:
         rows: dict[int, Conversation | None] = {}
         stored = self._db.execute("SELECT count(*) FROM conversations WHERE removed_at IS NULL").fetchone()[0]
         if len(ids) > max(10, stored // 50):
-            for scope in ("inbox", "archived", "sent", "starred"):
-                for page in self._client.conversations(scope, per_page=100):  # type: ignore[arg-type]
+            for scope in SCOPES:
+                for page in self._client.conversations(scope, per_page=100):
                     rows.update((row.id, row) for row in page.conversations if row.id in ids)
                     if len(rows) == len(ids):
-                        break
-                if len(rows) == len(ids):
-                    break
+                        return rows
         for id_ in sorted(ids - rows.keys()):
             try:
                 rows[id_] = self._client.conversation(id_, auto_mark_as_read=False)
+                self._broken_in_a_row = 0
             except NotFound:
                 rows[id_] = None
+            except ITEM_ERRORS as error:
+                self._problem(id_, str(error))
+                self._give_up_if_broken(error)
         return rows
 
     # -- settling --------------------------------------------------------------------------------
 
-    def _settle_unsent(self, decisions: Iterable[Decision], rows: Mapping[int, Conversation | None]) -> None:
+    def _tell(self, decisions: Iterable[Decision]) -> None:
+        """Count and name what will not be sent, and why."""
         for decision in decisions:
             edit = decision.edit
-            row = rows.get(edit.conversation_id)
+            where = f"Conversation {edit.conversation_id}:"
+            if isinstance(decision, TargetGone):
+                self.report.gone += 1
+                self.report.notes.append(f"{where} it is no longer on Canvas.")
+            elif isinstance(decision, AlreadySo):
+                self.report.already += 1
+            elif isinstance(decision, Yield):
+                self.report.conflicts += 1
+                self.report.notes.append(f"{where} {decision.detail}.")
+            elif isinstance(decision, Ask):
+                self.report.asked += 1
+                self.report.notes.append(
+                    f"{where} {edit.field} is {decision.remote} on Canvas, was {edit.base}, and you want "
+                    f"{edit.value}."
+                )
+
+    def _settle_unsent(
+        self, decisions: Collection[Decision], rows: Mapping[int, Conversation | None]
+    ) -> None:
+        self._tell(decisions)
+        for decision in decisions:
+            edit = decision.edit
+            row = rows[edit.conversation_id]
             if isinstance(decision, TargetGone):
                 self._gone(edit)
             elif isinstance(decision, AlreadySo) and row is not None:
                 self._settle(edit, row, "pushed", "already so on Canvas")
-                self.report.already += 1
             elif isinstance(decision, Yield) and row is not None:
                 self._settle(edit, row, "conflict", decision.detail)
-                self.report.conflicts += 1
-                self.report.notes.append(f"Conversation {edit.conversation_id}: {decision.detail}.")
-            elif isinstance(decision, Ask):
-                self.report.asked += 1
-                self.report.notes.append(
-                    f"Conversation {edit.conversation_id}: {edit.field} is {decision.remote} on Canvas, was "
-                    f"{edit.base}, and you want {edit.value}."
-                )
 
     def _gone(self, edit: PendingEdit) -> None:
         with transaction(self._db):
@@ -263,13 +265,39 @@ class Push:
                 self._db, edit.id, "gone", "the conversation is no longer on Canvas", edit.value, self._clock
             )
             self._ingest.mark_removed(edit.conversation_id)
-        self.report.gone += 1
+            # No wish waits any more: the column shows what Canvas had last, as every settled column does.
+            _, last = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
+            self._ingest.save_flags(
+                edit.conversation_id,
+                starred=bool(last) if edit.field == "starred" else None,
+                workflow_state=last if edit.field == "workflow_state" else None,
+                subscribed=bool(last) if edit.field == "subscribed" else None,
+            )
 
-    def _settle(self, edit: PendingEdit, row: Conversation, state: str, detail: str | None) -> None:
-        """Settle one edit and take in the row in the same transaction: the column then follows Canvas."""
+    def _settle(self, edit: PendingEdit, row: Conversation, state: str, detail: str | None) -> bool:
+        """Settle one edit and take in the row in the same transaction: the column then follows Canvas.
+
+        False when the edit was changed or taken back while Canvas was being asked.
+        """
         with transaction(self._db):
-            edits.settle_edit(self._db, edit.id, state, detail, edit.value, self._clock)
+            settled = edits.settle_edit(self._db, edit.id, state, detail, edit.value, self._clock)
             self._take_row(row)
+        return settled
+
+    def _settle_sent(self, edit: PendingEdit, row: Conversation) -> None:
+        """Settle an edit that Canvas has carried out, or keep the later wish as a new edit."""
+        with transaction(self._db):
+            detail = self._details.get(edit.id)
+            if edits.settle_edit(self._db, edit.id, "pushed", detail, edit.value, self._clock):
+                self._take_row(row)
+                self.report.pushed += 1
+                return
+            wish, _ = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
+            origin = self._db.execute(_ORIGIN, (edit.id,)).fetchone()[0]
+            # What the edit was based on is past since the request: the wish of now starts from there.
+            edits.discard_edits(self._db, [edit.id], clock=self._clock)
+            self._take_row(row)
+            edits.record_edit(self._db, edit.conversation_id, edit.field, wish, origin)
 
     def _take_row(self, row: Conversation) -> None:
         self._ingest.save_flags(
@@ -297,31 +325,35 @@ class Push:
         except NotFound:
             for edit in call.edits:
                 self._gone(edit)
+                self.report.gone += 1
             return
         except ITEM_ERRORS as error:
-            for edit in call.edits:
-                self._failed(edit, str(error))
+            self._problem(call.conversation_id, str(error))
+            self._give_up_if_broken(error)
             return
+        self._broken_in_a_row = 0
         self._read_back(call.edits, row)
 
     def _perform_batch(self, call: BatchCall) -> None:
         try:
-            progress = self._client.batch_update(call.conversation_ids, call.event)
-            self._await(progress)
+            told = self._await(self._client.batch_update(call.conversation_ids, call.event))
         except ITEM_ERRORS as error:
             for edit in call.edits:
                 self._failed(edit, str(error))
             return
         rows = self._read_rows(set(call.conversation_ids))
         for edit in call.edits:
-            row = rows[edit.conversation_id]
-            if row is None:
+            row = rows.get(edit.conversation_id)
+            if row is not None:
+                self._read_back((edit,), row, told)
+            elif edit.conversation_id in rows:
                 self._gone(edit)
-            else:
-                self._read_back((edit,), row)
+                self.report.gone += 1
 
-    def _await(self, progress: Progress) -> None:
-        """Poll until Canvas says the batch is over; what came of it is read from the rows.
+    def _await(self, progress: Progress) -> str:
+        """Poll until Canvas says the batch is over; return what it says that concerns failures.
+
+        What came of the batch is read from the rows: a completed one may have failed for some of them.
 
         :calls: GET /api/v1/progress/:id
         """
@@ -330,30 +362,40 @@ class Push:
         pause = next(waits)
         while progress.workflow_state in ("queued", "running"):
             if self._clock.monotonic() > deadline:
-                raise CanvasProblem(
-                    f"Canvas has not finished a batch update (progress {progress.id}) within "
-                    f"{POLL_LIMIT_SECONDS / 60:.0f} minutes. Its edits stay pending; push again later."
-                )
+                return f" (its batch, progress {progress.id}, is not finished)"
             self._clock.sleep(pause)
             pause = next(waits, pause)
-            progress = self._client.progress(progress.id)
+            try:
+                progress = self._client.progress(progress.id)
+            except (NotFound, *ITEM_ERRORS) as error:
+                return f" (its batch, progress {progress.id}, cannot be followed: {error})"
+        _, _, failures = (progress.message or "").partition("\n")
+        return f" ({' '.join(failures.split())})" if failures else ""
 
-    def _read_back(self, wished: Iterable[PendingEdit], row: Conversation) -> None:
+    def _read_back(self, wished: Iterable[PendingEdit], row: Conversation, told: str = "") -> None:
         for edit in wished:
-            now = edits.as_text(getattr(row, edit.field))
+            now = _value_of(row, edit)
             if now == edit.value:
-                self._settle(edit, row, "pushed", self._details.get(edit.id))
-                self.report.pushed += 1
-            else:
-                self._failed(edit, f"Canvas was told {edit.field} = {edit.value}, but still says {now}")
+                self._settle_sent(edit, row)
+                continue
+            with transaction(self._db):
+                self._take_row(row)
+            self._failed(edit, f"Canvas was told {edit.field} = {edit.value}, but still says {now}{told}")
+
+    # -- what fails ------------------------------------------------------------------------------
 
     def _failed(self, edit: PendingEdit, sentence: str) -> None:
-        self.report.problems.append(
-            Problem("edit", str(edit.id), f"conversation {edit.conversation_id}: {sentence}")
-        )
+        self._problem(edit.conversation_id, sentence)
+
+    def _problem(self, conversation_id: int, sentence: str) -> None:
+        self.report.problems.append(Problem("edit", str(conversation_id), sentence))
+
+    def _give_up_if_broken(self, error: Exception) -> None:
+        if isinstance(error, ServerFailure):
+            self._broken_in_a_row += 1
+            if self._broken_in_a_row >= BROKEN_IN_A_ROW:
+                raise error
 
 
-def refuse_without_archive_state(archive: Archive) -> None:
-    """Raise GuardRefused when no pull was ever completed: an empty base decides nothing."""
-    if not archive.db.execute("SELECT EXISTS (SELECT 1 FROM sync_runs WHERE complete = 1)").fetchone()[0]:
-        raise GuardRefused("Nothing is pushed before the first complete sync. Run canvas-archive sync first.")
+def _value_of(row: Conversation, edit: PendingEdit) -> str:
+    return edits.as_text(getattr(row, edit.field))

@@ -1,0 +1,271 @@
+"""``canvas-archive send`` and ``reply``: writing messages, now or into the outbox."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from canvas_archive.cli.consent import can_ask, require_consent, yes_option
+from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.editing import brief_write, count_of
+from canvas_archive.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from canvas_archive.store import Archive
+    from canvas_archive.store.outbox import Draft, Queued
+    from canvas_archive.sync.online import Addressee
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_THREAD = "SELECT subject, audience, removed_at FROM conversations WHERE id = ?"
+
+
+def _text_options(function: F) -> F:
+    options = (
+        click.option("--body", metavar="TEXT", help="The message; - reads it from standard input."),
+        click.option(
+            "--body-file",
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+            help="A text file with the message; - is standard input.",
+        ),
+        click.option(
+            "--attach",
+            metavar="FILE",
+            multiple=True,
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Send this file along; repeatable.",
+        ),
+        click.option("--queue", is_flag=True, help="Offline: put it into the outbox for the next push."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command()
+@common_options
+@click.option(
+    "--to",
+    "recipients",
+    metavar="WHO",
+    multiple=True,
+    required=True,
+    help="A user id, course_12, course_12_students, group_3, or a name; repeatable.",
+)
+@click.option("--subject", metavar="TEXT")
+@click.option(
+    "--group/--individual",
+    "group",
+    default=False,
+    help="One conversation with everyone, or one with each. [default: individual]",
+)
+@click.option("--reuse", is_flag=True, help="Let Canvas continue an old private conversation.")
+@click.option("--context", metavar="CODE", help="The course or group it is about, e.g. course_12.")
+@_text_options
+@yes_option
+@json_option
+@pass_settings
+def send(
+    settings: Settings,
+    recipients: tuple[str, ...],
+    subject: str | None,
+    group: bool,
+    reuse: bool,
+    context: str | None,
+    body: str | None,
+    body_file: Path | None,
+    attach: tuple[Path, ...],
+    queue: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send a new message and print the ids of the conversations it began.
+
+    Without --body or --body-file your editor opens. Writing to more than one person is asked about.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.outbox import Draft
+    from canvas_archive.sync.online import check_text
+
+    if group and reuse:
+        fail("--reuse is about private conversations; a --group conversation is always a new one.")
+    with Archive.open(settings.folder) as archive:
+        people = _addressees(archive, recipients, offline=queue)
+        text = _body(body, body_file)
+        check_text(text, subject)
+        draft = Draft(
+            "send",
+            text,
+            recipients=tuple(one.code for one in people),
+            subject=subject,
+            group=group,
+            # With this, Canvas makes one conversation for each person: never for a group.
+            force_new=not (group or reuse),
+            context_code=context,
+        )
+        number = sum(one.people for one in people)
+        names = ", ".join(printable(one.name) for one in people)
+        _ask(archive, f"Send to {names}?", number, queue=queue, yes=yes)
+        if queue:
+            _queue(settings, archive, draft, attach, as_json)
+            return
+    _show(_send(settings, draft, attach), as_json)
+
+
+@click.command()
+@common_options
+@click.argument("conversation_id", metavar="ID", type=click.IntRange(min=1))
+@click.option(
+    "--to", "recipients", metavar="WHO", multiple=True, help="Only to this participant; repeatable."
+)
+@_text_options
+@yes_option
+@json_option
+@pass_settings
+def reply(
+    settings: Settings,
+    conversation_id: int,
+    recipients: tuple[str, ...],
+    body: str | None,
+    body_file: Path | None,
+    attach: tuple[Path, ...],
+    queue: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Reply to a conversation and print the new message's id.
+
+    Without --body or --body-file your editor opens. A reply to more than one person is asked about.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.outbox import Draft
+    from canvas_archive.sync.online import check_text, resolve_offline
+
+    with Archive.open(settings.folder) as archive:
+        row = archive.db.execute(_THREAD, (conversation_id,)).fetchone()
+        if row is None:
+            fail(f"There is no conversation {conversation_id} in this archive.")
+        if row["removed_at"] is not None:
+            fail(f"Conversation {conversation_id} is no longer on Canvas: nobody would get a reply.")
+        narrowed = resolve_offline(archive.db, recipients)
+        text = _body(body, body_file)
+        check_text(text)
+        number = sum(one.people for one in narrowed) if narrowed else len(json.loads(row["audience"]))
+        subject = printable(row["subject"] or "(no subject)")
+        _ask(archive, f"Reply to “{subject}”?", number, queue=queue, yes=yes)
+        draft = Draft(
+            "reply",
+            text,
+            conversation_id=conversation_id,
+            recipients=tuple(one.code for one in narrowed),
+        )
+        if queue:
+            _queue(settings, archive, draft, attach, as_json)
+            return
+    _show(_send(settings, draft, attach), as_json)
+
+
+def _addressees(archive: Archive, recipients: Iterable[str], *, offline: bool) -> tuple[Addressee, ...]:
+    from canvas_archive.sync.online import is_code, resolve_offline, resolve_recipients
+
+    if offline or all(is_code(one.strip()) for one in recipients):
+        return resolve_offline(archive.db, recipients)
+    from canvas_archive.sync.service import open_client
+
+    with open_client(archive) as client:
+        return resolve_recipients(client, recipients)
+
+
+def _body(body: str | None, body_file: Path | None) -> str:
+    """Return the message from wherever it is given; trailing blank lines of a file do not count."""
+    if body is not None and body_file is not None:
+        fail("Give the message with --body or with --body-file, not with both.")
+    try:
+        if body == "-" or (body_file is not None and str(body_file) == "-"):
+            return sys.stdin.read().rstrip()
+        if body is not None:
+            return body
+        if body_file is not None:
+            return body_file.read_text("utf-8-sig").rstrip()
+    except UnicodeDecodeError:
+        fail("The message is not UTF-8 text.")
+    if not can_ask():
+        fail("There is no message: give it with --body or --body-file.")
+    written = click.edit("", extension=".txt")
+    if written is None:
+        raise click.Abort
+    return written.rstrip()
+
+
+def _ask(archive: Archive, question: str, people: int, *, queue: bool, yes: bool) -> None:
+    account = archive.account
+    if account.as_user_id is not None:
+        who = printable(account.name or f"user {account.as_user_id}")
+        require_consent(f"{question} It will be sent in the name of {who}.", yes=yes)
+    elif people > 1:
+        more = (
+            " That is more than one person."
+            if not queue
+            else " That is more than one person, at the next push."
+        )
+        require_consent(f"{question}{more}", yes=yes)
+
+
+def _queue(
+    settings: Settings, archive: Archive, draft: Draft, attach: tuple[Path, ...], as_json: bool
+) -> None:
+    from dataclasses import replace
+
+    from canvas_archive.store.outbox import queue_message
+    from canvas_archive.sync.online import enclose
+
+    whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
+    with brief_write(archive) as db:
+        number = queue_message(db, whole)
+    if as_json:
+        print_json({"state": "queued", "outbox_id": number, "conversation_ids": [], "message_ids": []})
+        return
+    click.echo(f"queued as message {number}")
+    settings.note("Send it with: canvas-archive push")
+
+
+def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...]) -> Queued:
+    from dataclasses import replace
+
+    from canvas_archive.clock import SYSTEM
+    from canvas_archive.store import Archive
+    from canvas_archive.sync.online import enclose, send_now
+    from canvas_archive.sync.service import open_client
+
+    with Archive.open(settings.folder, write=True) as archive, open_client(archive) as client:
+        whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
+        queued = send_now(archive, client, SYSTEM, whole)
+    settings.note(
+        f"Sent: {count_of(len(queued.sent_ids), 'conversation')}." if draft.kind == "send" else "Sent."
+    )
+    return queued
+
+
+def _show(queued: Queued, as_json: bool) -> None:
+    ids = list(queued.sent_ids)
+    if as_json:
+        is_reply = queued.draft.kind == "reply"
+        conversation_id = queued.draft.conversation_id
+        print_json(
+            {
+                "state": queued.state,
+                "outbox_id": queued.id,
+                "conversation_ids": [conversation_id] if is_reply else ids,
+                "message_ids": ids if is_reply else [],
+            }
+        )
+        return
+    for id_ in ids:
+        click.echo(str(id_))

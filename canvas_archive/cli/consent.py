@@ -1,0 +1,28 @@
+"""Asking before something is done that many would notice, or that cannot be undone."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from canvas_archive.cli.context import fail
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def can_ask() -> bool:
+    """Tell whether there is a person at a terminal."""
+    return sys.stdin.isatty()
+
+
+def require_consent(question: str, *, yes: bool) -> None:
+    """Go on only with ``-y`` or after a yes at the terminal.
+
+    Raises BadInput where nobody can be asked, click.Abort after a no.
+    """
+    if yes:
+        return
+    if not can_ask():
+        fail(f"{question} Nobody can be asked here: nothing was done. Give -y to do it.")
+    click.confirm(question, err=True, abort=True)

@@ -1,0 +1,172 @@
+"""``canvas-archive edits``: what waits to be sent, what became of the rest, and taking things back."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.consent import require_consent, yes_option
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    console,
+    fail,
+    json_option,
+    pass_settings,
+    print_json,
+)
+from canvas_archive.cli.editing import ASK_OVER, brief_write, count_of, subject_line
+from canvas_archive.cli.terminal import local_time, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from canvas_archive.store.edits import Edit
+    from canvas_archive.store.outbox import Queued
+
+
+@click.group(invoke_without_command=True)
+@common_options
+@click.option("--all", "everything", is_flag=True, help="Also what was sent, discarded, or yielded.")
+@json_option
+@pass_settings
+@click.pass_context
+def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: bool) -> None:
+    """List the edits and messages that wait to be sent; with --all also what became of earlier ones."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from canvas_archive.store import Archive
+    from canvas_archive.store.edits import list_edits, pending_edits
+    from canvas_archive.store.outbox import OPEN, outbox
+
+    with Archive.open(settings.folder) as opened:
+        db = opened.db
+        found = list_edits(db) if everything else pending_edits(db)
+        messages = outbox(db, ("queued", "sending", "sent", "failed", "discarded") if everything else OPEN)
+        subjects = dict(map(tuple, db.execute("SELECT id, subject FROM conversations").fetchall()))
+    if as_json:
+        print_json(
+            {
+                "edits": [{**asdict(edit), "subject": subjects.get(edit.conversation_id)} for edit in found],
+                "messages": [message.to_json() for message in messages],
+            }
+        )
+        return
+    if found:
+        _print_edits(found, subjects)
+    if messages:
+        _print_messages(messages, subjects)
+    if not found and not messages:
+        settings.note("Nothing waits to be sent." if not everything else "There never was an edit.")
+
+
+def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None:
+    rows: list[tuple[str, ...]] = [
+        (
+            str(edit.id),
+            str(edit.conversation_id),
+            f"{edit.field}: {edit.base_value} → {edit.value}",
+            edit.state,
+            local_time(edit.settled_at or edit.made_at),
+            edit.origin,
+            subject_line(subjects.get(edit.conversation_id)),
+            printable(edit.detail or ""),
+        )
+        for edit in found
+    ]
+    _table(("edit", "conversation", "change", "state", "when", "from", "subject", "note"), rows)
+
+
+def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None]) -> None:
+    rows: list[tuple[str, ...]] = []
+    for message in messages:
+        draft = message.draft
+        to = ", ".join(draft.recipients) or f"conversation {draft.conversation_id}"
+        subject = draft.subject if draft.conversation_id is None else subjects.get(draft.conversation_id)
+        rows.append(
+            (
+                str(message.id),
+                printable(to),
+                message.state,
+                local_time(message.sent_at or message.queued_at),
+                subject_line(subject),
+                printable(message.detail or ""),
+            )
+        )
+    _table(("message", "to", "state", "when", "subject", "note"), rows)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a table on a terminal, tab-separated lines elsewhere."""
+    if not sys.stdout.isatty():
+        click.echo("\t".join(heads))
+        for row in rows:
+            click.echo("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+        return
+    from rich.table import Table
+
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table, markup=False)
+
+
+@edits.command()
+@common_options
+@click.argument("ids", metavar="[EDIT]...", nargs=-1, type=click.IntRange(min=1))
+@click.option("--all", "everything", is_flag=True, help="All pending edits.")
+@click.option(
+    "--message",
+    "messages",
+    metavar="N",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Withdraw this message of the outbox; repeatable.",
+)
+@yes_option
+@json_option
+@pass_settings
+def discard(
+    settings: Settings,
+    ids: tuple[int, ...],
+    everything: bool,
+    messages: tuple[int, ...],
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take back pending edits by their numbers in 'edits', or --all: the columns show Canvas's values again.
+
+    A message is withdrawn only if it is not known to be sent.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.edits import discard_edits, pending_edits
+    from canvas_archive.store.outbox import discard_messages, outbox
+
+    if (everything and ids) or not (everything or ids or messages):
+        fail("Name edits by their numbers in 'canvas-archive edits', or give --all.")
+    with Archive.open(settings.folder) as opened:
+        pending = {edit.id for edit in pending_edits(opened.db)}
+        wanted = pending if everything else set(ids)
+        _refuse_unknown("pending edit", wanted - pending)
+        open_messages = {one.id for one in outbox(opened.db, ("queued", "sending", "failed"))}
+        _refuse_unknown("waiting message", set(messages) - open_messages)
+        if len(wanted) > ASK_OVER:
+            require_consent(f"Discard {len(wanted):,} edits?", yes=yes)
+        with brief_write(opened) as db:
+            edited = discard_edits(db, wanted)
+            withdrawn = discard_messages(db, messages)
+    if as_json:
+        print_json({"discarded": edited, "messages": withdrawn})
+        return
+    settings.note(f"{count_of(edited, 'edit')} discarded.")
+    if messages:
+        settings.note(f"{count_of(withdrawn, 'message')} withdrawn.")
+
+
+def _refuse_unknown(what: str, unknown: Collection[int]) -> None:
+    if unknown:
+        numbers = ", ".join(map(str, sorted(unknown)))
+        fail(f"There is no {what} {numbers}. 'canvas-archive edits' lists what there is.")

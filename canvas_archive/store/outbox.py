@@ -1,0 +1,213 @@
+"""Messages that wait to be sent: the rows of ``outbox``, and the promise that none is sent twice.
+
+    queued   -> sending   committed, with what Canvas had then (``baseline``), before the request goes out
+    sending  -> sent      Canvas answered, or the message was found there after a crash
+    sending  -> queued    Canvas certainly did not act
+    any open -> failed    Canvas refused it; ``detail`` says why
+    queued, failed, sending -> discarded    by a person
+
+The caller holds the transaction. The bytes of enclosures lie among the archive's files, by their SHA-256.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from canvas_archive.clock import SYSTEM, Clock, iso
+from canvas_archive.model import JsonObject
+from canvas_archive.store.rows import clean, ids_json, to_json
+
+Kind: TypeAlias = Literal["send", "reply"]
+
+OPEN = ("queued", "sending")
+
+_COLUMNS = "id, kind, conversation_id, payload, queued_at, state, sent_at, sent_ids, detail"
+_ALL = f"SELECT {_COLUMNS} FROM outbox ORDER BY id"  # noqa: S608 (constants)
+_ONE = f"SELECT {_COLUMNS} FROM outbox WHERE id = ?"  # noqa: S608 (constants)
+_INSERT = "INSERT INTO outbox (kind, conversation_id, payload, queued_at) VALUES (?, ?, ?, ?)"
+_PAYLOAD = "UPDATE outbox SET payload = ? WHERE id = ? AND state = 'queued'"
+_BEGIN = "UPDATE outbox SET state = 'sending', payload = ?, detail = NULL WHERE id = ? AND state = 'queued'"
+_BACK = "UPDATE outbox SET state = 'queued', detail = ? WHERE id = ? AND state = 'sending'"
+_SENT = "UPDATE outbox SET state = 'sent', sent_at = ?, sent_ids = ?, detail = ? WHERE id = ?"
+_FAILED = "UPDATE outbox SET state = 'failed', detail = ? WHERE id = ?"
+_NOTE = "UPDATE outbox SET detail = ? WHERE id = ?"
+_DISCARD = """
+UPDATE outbox SET state = 'discarded', detail = 'discarded'
+WHERE state IN ('queued', 'sending', 'failed') AND id IN (SELECT value FROM json_each(?))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes along. ``size`` in bytes; ``file_id`` once Canvas has it."""
+
+    sha256: str
+    name: str
+    content_type: str
+    size: int
+    file_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as the person wants it sent.
+
+    A reply has a ``conversation_id``; its ``recipients`` are empty (everyone) or narrow who gets it. For a
+    new message ``force_new`` keeps Canvas from reviving an old private conversation, whose subject would win.
+    """
+
+    kind: Kind
+    body: str
+    conversation_id: int | None = None
+    recipients: tuple[str, ...] = ()
+    subject: str | None = None
+    group: bool = False
+    force_new: bool = False
+    context_code: str | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What Canvas had right before the request went out, by which the message is told from older ones.
+
+    ``newest`` is the id of the newest own message of a conversation replied to; ``sent`` the top of the
+    ``sent`` list as (conversation, time of the newest own message, number of messages).
+    """
+
+    at: str
+    newest: int = 0
+    sent: tuple[tuple[int, str | None, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One row of the outbox. ``sent_ids`` are messages for a reply, conversations for a new message."""
+
+    id: int
+    draft: Draft
+    queued_at: str
+    state: str
+    sent_at: str | None = None
+    sent_ids: tuple[int, ...] = ()
+    detail: str | None = None
+    baseline: Baseline | None = field(default=None, repr=False)
+
+    def to_json(self) -> JsonObject:
+        """Return the row as ``edits --json`` prints it."""
+        draft = self.draft
+        return {
+            "id": self.id,
+            "kind": draft.kind,
+            "conversation_id": draft.conversation_id,
+            "recipients": list(draft.recipients),
+            "subject": draft.subject,
+            "body": draft.body,
+            "attachments": [enclosure.name for enclosure in draft.enclosures],
+            "queued_at": self.queued_at,
+            "state": self.state,
+            "sent_at": self.sent_at,
+            "sent_ids": list(self.sent_ids),
+            "detail": self.detail,
+        }
+
+
+def queue_message(db: sqlite3.Connection, draft: Draft, *, clock: Clock = SYSTEM) -> int:
+    """Put a message into the outbox; return its number there."""
+    values = (draft.kind, draft.conversation_id, _payload(draft, None), iso(clock.now()))
+    number: int | None = db.execute(_INSERT, values).lastrowid
+    return number or 0
+
+
+def outbox(db: sqlite3.Connection, states: Iterable[str] = OPEN) -> list[Queued]:
+    """Return the rows in any of these states, in the order they were queued."""
+    wanted = frozenset(states)
+    return [row for row in map(_row, db.execute(_ALL)) if row.state in wanted]
+
+
+def outbox_row(db: sqlite3.Connection, number: int) -> Queued | None:
+    """Return one row of the outbox, if there is one by that number."""
+    found = db.execute(_ONE, (number,)).fetchone()
+    return None if found is None else _row(found)
+
+
+def note_upload(db: sqlite3.Connection, queued: Queued, position: int, file_id: int) -> Queued:
+    """Remember that Canvas has one of the files, so that it is not uploaded again."""
+    enclosures = list(queued.draft.enclosures)
+    enclosures[position] = replace(enclosures[position], file_id=file_id)
+    draft = replace(queued.draft, enclosures=tuple(enclosures))
+    db.execute(_PAYLOAD, (_payload(draft, None), queued.id))
+    return replace(queued, draft=draft)
+
+
+def begin_sending(db: sqlite3.Connection, queued: Queued, baseline: Baseline) -> bool:
+    """Note that the request is about to go out; False when the message was withdrawn meanwhile."""
+    return db.execute(_BEGIN, (_payload(queued.draft, baseline), queued.id)).rowcount > 0
+
+
+def back_to_queue(db: sqlite3.Connection, number: int, detail: str | None = None) -> None:
+    """Note that Canvas certainly has not sent it: it may be sent again."""
+    db.execute(_BACK, (clean(detail), number))
+
+
+def mark_sent(
+    db: sqlite3.Connection,
+    number: int,
+    sent_ids: Iterable[int],
+    *,
+    detail: str | None = None,
+    clock: Clock = SYSTEM,
+) -> None:
+    """Note that Canvas has it, and under which ids."""
+    db.execute(_SENT, (iso(clock.now()), ids_json(sent_ids), clean(detail), number))
+
+
+def mark_failed(db: sqlite3.Connection, number: int, detail: str) -> None:
+    """Note that Canvas refuses it: it is not tried again."""
+    db.execute(_FAILED, (clean(detail), number))
+
+
+def note_doubt(db: sqlite3.Connection, number: int, detail: str) -> None:
+    """Say why it is unknown whether Canvas has it; the state stays as it is."""
+    db.execute(_NOTE, (clean(detail), number))
+
+
+def discard_messages(db: sqlite3.Connection, numbers: Iterable[int]) -> int:
+    """Withdraw messages that are not known to be sent; return how many."""
+    return db.execute(_DISCARD, (ids_json(numbers),)).rowcount
+
+
+def _payload(draft: Draft, baseline: Baseline | None) -> str:
+    document = asdict(draft)
+    del document["kind"], document["conversation_id"]
+    if baseline is not None:
+        document["baseline"] = asdict(baseline)
+    return to_json(document)
+
+
+def _row(row: sqlite3.Row | tuple[object, ...]) -> Queued:
+    number, kind, conversation_id, payload, queued_at, state, sent_at, sent_ids, detail = row
+    document = json.loads(str(payload))
+    known = document.pop("baseline", None)
+    document["recipients"] = tuple(document.get("recipients", ()))
+    document["enclosures"] = tuple(Enclosure(**one) for one in document.get("enclosures", ()))
+    baseline = (
+        None
+        if known is None
+        else Baseline(known["at"], known["newest"], tuple(tuple(one) for one in known["sent"]))
+    )
+    draft = Draft(kind=kind, conversation_id=conversation_id, **document)  # type: ignore[arg-type]
+    return Queued(
+        int(str(number)),
+        draft,
+        str(queued_at),
+        str(state),
+        None if sent_at is None else str(sent_at),
+        tuple(json.loads(str(sent_ids))),
+        None if detail is None else str(detail),
+        baseline,
+    )

@@ -1,0 +1,337 @@
+"""The rest of the API: what changes Canvas at once, and tells the archive from the answer.
+
+Nothing here is journalled to be sent later. Each request is made once; what Canvas answers is taken into the
+archive right away, and the conversation is read again, so that the archive shows it as Canvas does.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canvas_archive.errors import ArchiveError, BadInput, BadRequest, MalformedAnswer, NotFound, NotPermitted
+from canvas_archive.store import Ingest, outbox, transaction
+from canvas_archive.store.blobs import BlobWriter
+from canvas_archive.store.outbox import Draft, Enclosure
+from canvas_archive.sync.outbox import Outbox
+from canvas_archive.sync.pull import check_account
+from canvas_archive.sync.push_report import PushReport
+from canvas_archive.sync.report import Problem
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from canvas_archive.canvas import CanvasClient
+    from canvas_archive.clock import Clock
+    from canvas_archive.model import Conversation, Recipient
+    from canvas_archive.store import Archive
+    from canvas_archive.store.outbox import Queued
+
+MOST_BODY = 64 * 1024 - 1
+MOST_SUBJECT = 255
+
+_CODE = re.compile(r"(?:\d{1,19}|\d{1,6}~\d{1,18}|(?:course|group|section)_\d{1,19}(?:_[a-z]+)?|uuid:\S+)\Z")
+_MOST_CANDIDATES = 8
+_BY_NAME = "SELECT id, name, full_name FROM users WHERE name IS NOT NULL OR full_name IS NOT NULL"
+_UNREAD = "SELECT id FROM conversations WHERE remote_workflow_state = 'unread' AND removed_at IS NULL"
+_MESSAGES = """
+SELECT id FROM messages WHERE conversation_id = ? AND id IN (SELECT value FROM json_each(?))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a message goes to: the code Canvas takes, a name to show, how many people that is at least."""
+
+    code: str
+    name: str
+    people: int = 1
+
+
+@dataclass(slots=True)
+class Deleted:
+    """What became of deleting conversations: gone now, gone before, failed."""
+
+    deleted: list[int] = field(default_factory=list)
+    absent: list[int] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+# -- whom to write to -----------------------------------------------------------------------------------
+
+
+def is_code(text: str) -> bool:
+    """Tell whether this is an id or a code that Canvas takes as a recipient, rather than a name."""
+    return _CODE.match(text) is not None
+
+
+def resolve_recipients(client: CanvasClient, texts: Iterable[str]) -> tuple[Addressee, ...]:
+    """Return whom these texts mean: ids and codes as they are, names looked up on Canvas.
+
+    Raises BadInput for a name that nobody or more than one has, with the candidates.
+
+    :calls: GET /api/v1/search/recipients
+    """
+    return tuple(dict.fromkeys(_resolve(client, text.strip()) for text in texts))
+
+
+def _resolve(client: CanvasClient, text: str) -> Addressee:
+    if not text:
+        raise BadInput("A recipient is empty: give an id, a code like course_12_students, or a name.")
+    if is_code(text):
+        return Addressee(text, text, 1 if text[0].isdigit() or text.startswith("uuid:") else 2)
+    found = list(client.search_recipients(text))
+    exact = [
+        one
+        for one in found
+        if text.casefold() in ((one.name or "").casefold(), (one.full_name or "").casefold())
+    ]
+    chosen = exact if exact else found
+    if len(chosen) == 1:
+        one = chosen[0]
+        count = 1 if one.kind == "user" else (2 if one.user_count is None else one.user_count)
+        return Addressee(one.id, one.name, count)
+    raise BadInput(_not_one(text, [(one.id, _full(one)) for one in chosen]))
+
+
+def _full(one: Recipient) -> str:
+    return one.full_name if one.full_name and one.full_name != one.name else one.name
+
+
+def resolve_offline(db: sqlite3.Connection, texts: Iterable[str]) -> tuple[Addressee, ...]:
+    """Return whom these texts mean, asking the archive alone: ids, codes, and the names of known people.
+
+    Raises BadInput for a name that nobody or more than one in the archive has.
+    """
+    found = []
+    for text in (one.strip() for one in texts):
+        if is_code(text):
+            found.append(Addressee(text, text, 1 if text[0].isdigit() or text.startswith("uuid:") else 2))
+            continue
+        wanted = text.casefold()
+        people = [
+            (str(row[0]), str(row[2] or row[1]))
+            for row in db.execute(_BY_NAME)
+            if wanted and wanted in ((row[1] or "").casefold(), (row[2] or "").casefold())
+        ]
+        if len(people) != 1:
+            raise BadInput(_not_one(text, people))
+        found.append(Addressee(people[0][0], people[0][1]))
+    return tuple(dict.fromkeys(found))
+
+
+def _not_one(text: str, candidates: Sequence[tuple[str, str]]) -> str:
+    if not candidates:
+        return (
+            f"Nobody called {text!r} can be written to. Look with 'canvas-archive recipients NAME', "
+            "or give an id."
+        )
+    names = ", ".join(f"{name} ({code})" for code, name in candidates[:_MOST_CANDIDATES])
+    more = f" and {len(candidates) - _MOST_CANDIDATES} more" if len(candidates) > _MOST_CANDIDATES else ""
+    return f"{text!r} can mean {len(candidates)} recipients: {names}{more}. Give the id of one."
+
+
+# -- messages -------------------------------------------------------------------------------------------
+
+
+def check_text(body: str, subject: str | None = None) -> None:
+    """Raise BadInput for a body or subject that Canvas would refuse."""
+    if not body.strip():
+        raise BadInput("The message is empty; nothing was sent.")
+    if len(body) > MOST_BODY:
+        raise BadInput(f"The message has {len(body):,} characters; Canvas takes {MOST_BODY:,}.")
+    if subject is not None and len(subject) > MOST_SUBJECT:
+        raise BadInput(f"The subject has {len(subject)} characters; Canvas takes {MOST_SUBJECT}.")
+
+
+def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[Enclosure, ...]:
+    """Copy files into the archive, so that they can be sent later whatever becomes of the originals.
+
+    Raises BadInput for one that cannot be read or is empty.
+    """
+    return tuple(_enclose(files_dir, path) for path in paths)
+
+
+def _enclose(files_dir: Path, path: Path) -> Enclosure:
+    # Downloads use the ids of attachments and small negative numbers; this is neither.
+    number = -(2**62 + secrets.randbelow(2**61))
+    try:
+        with path.open("rb") as source, BlobWriter(files_dir, number) as sink:
+            if os.fstat(source.fileno()).st_size == 0:
+                sink.discard()
+                raise BadInput(f"{path} is empty; nothing was sent.")
+            shutil.copyfileobj(source, sink, 1 << 20)
+            blob = sink.commit()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be attached: {error.strerror or error}.") from error
+    kind, _ = mimetypes.guess_type(path.name)
+    return Enclosure(blob.sha256, path.name, kind or "application/octet-stream", blob.size)
+
+
+def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft) -> Queued:
+    """Send a message at once, by way of the outbox; return its row with the ids Canvas gave it.
+
+    Raises what Canvas refuses it with. When its fate is unknown it stays in the outbox as ``sending``, and
+    the next push finds out; when Canvas certainly did not act it is not left to be sent by surprise.
+
+    :calls: POST /api/v1/conversations
+    :calls: POST /api/v1/conversations/:id/add_message
+    """
+    check_account(archive, client)
+    with transaction(archive.db):
+        number = outbox.queue_message(archive.db, draft, clock=clock)
+    queued = outbox.outbox_row(archive.db, number)
+    if queued is None:
+        raise ArchiveError("The message could not be put into the outbox.")
+    try:
+        return Outbox(archive, client, clock, PushReport()).send(queued)
+    except ArchiveError as error:
+        raise _with_fate(archive, number, error) from error
+    except BaseException:
+        _withdraw_unsent(archive, number, "interrupted before it was sent")
+        raise
+
+
+def _with_fate(archive: Archive, number: int, error: ArchiveError) -> ArchiveError:
+    now = outbox.outbox_row(archive.db, number)
+    if now is not None and now.state == "sending":
+        error.args = (
+            f"{error} It stays in the outbox as number {number}: 'canvas-archive push' looks for it on "
+            f"Canvas and sends it only if it is not there; 'canvas-archive edits discard --message {number}' "
+            "withdraws it.",
+        )
+    _withdraw_unsent(archive, number, str(error))
+    return error
+
+
+def _withdraw_unsent(archive: Archive, number: int, sentence: str) -> None:
+    now = outbox.outbox_row(archive.db, number)
+    if now is not None and now.state == "queued":
+        with transaction(archive.db):
+            outbox.mark_failed(archive.db, number, sentence)
+
+
+# -- conversations --------------------------------------------------------------------------------------
+
+
+def refresh(archive: Archive, client: CanvasClient, clock: Clock, conversation_id: int) -> bool:
+    """Read one conversation again and store it; False when it is gone (it is marked removed then).
+
+    :calls: GET /api/v1/conversations/:id
+    """
+    ingest = Ingest(archive.db, clock)
+    try:
+        shown = client.conversation(conversation_id, auto_mark_as_read=False)
+    except NotFound:
+        with transaction(archive.db):
+            ingest.mark_removed(conversation_id)
+        return False
+    with transaction(archive.db):
+        ingest.save_conversation(shown)
+    return True
+
+
+def add_recipients(
+    archive: Archive, client: CanvasClient, clock: Clock, conversation_id: int, codes: Sequence[str]
+) -> Conversation:
+    """Add people to a group conversation.
+
+    Raises BadInput for a private one (Canvas fails at that), NotFound, BadRequest.
+
+    :calls: POST /api/v1/conversations/:id/add_recipients
+    """
+    row = archive.db.execute("SELECT private FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+    if row is not None and row[0]:
+        raise BadInput(
+            f"Conversation {conversation_id} is private: nobody can be added. Send a new one with --group."
+        )
+    check_account(archive, client)
+    try:
+        answer = client.add_recipients(conversation_id, codes)
+    except BadRequest as error:
+        if error.messages:
+            raise
+        raise BadInput("None of these people can be added by you; nothing was changed.") from None
+    with transaction(archive.db):
+        Ingest(archive.db, clock).save_conversation(answer, complete=False)
+    refresh(archive, client, clock, conversation_id)
+    return answer
+
+
+def check_messages(db: sqlite3.Connection, conversation_id: int, message_ids: Sequence[int]) -> None:
+    """Raise BadInput unless all these messages are known to be in the conversation."""
+    ids = f"[{','.join(map(str, message_ids))}]"
+    known = {row[0] for row in db.execute(_MESSAGES, (conversation_id, ids))}
+    unknown = [str(one) for one in message_ids if one not in known]
+    if unknown:
+        raise BadInput(
+            f"Conversation {conversation_id} has no message {', '.join(unknown)} in this archive. "
+            f"'canvas-archive show {conversation_id}' names them."
+        )
+
+
+def remove_messages(
+    archive: Archive, client: CanvasClient, clock: Clock, conversation_id: int, message_ids: Sequence[int]
+) -> bool:
+    """Remove messages from the owner's view on Canvas; the archive keeps them, marked as removed.
+
+    False when nothing of the conversation is left on Canvas. Raises BadInput for messages that are not
+    known to be in it, NotFound.
+
+    :calls: POST /api/v1/conversations/:id/remove_messages
+    """
+    check_messages(archive.db, conversation_id, message_ids)
+    check_account(archive, client)
+    client.remove_messages(conversation_id, message_ids)
+    with transaction(archive.db):
+        Ingest(archive.db, clock).mark_messages_removed(conversation_id, message_ids)
+    return refresh(archive, client, clock, conversation_id)
+
+
+def delete_conversations(
+    archive: Archive, client: CanvasClient, clock: Clock, conversation_ids: Iterable[int]
+) -> Deleted:
+    """Delete conversations from the owner's view on Canvas; the archive keeps its copies, marked removed.
+
+    What Canvas refuses is among the problems, and the others go on.
+
+    :calls: DELETE /api/v1/conversations/:id
+    """
+    check_account(archive, client)
+    ingest = Ingest(archive.db, clock)
+    result = Deleted()
+    for id_ in dict.fromkeys(conversation_ids):
+        try:
+            client.delete_conversation(id_)
+        except NotFound:
+            result.absent.append(id_)
+        except (BadRequest, NotPermitted, MalformedAnswer) as error:
+            result.problems.append(Problem("conversation", str(id_), str(error)))
+            continue
+        else:
+            result.deleted.append(id_)
+        with transaction(archive.db):
+            ingest.mark_removed(id_)
+    return result
+
+
+def mark_all_read(archive: Archive, client: CanvasClient, clock: Clock) -> int:
+    """Mark everything on Canvas as read; return how many conversations of the archive that concerns.
+
+    :calls: POST /api/v1/conversations/mark_all_as_read
+    """
+    check_account(archive, client)
+    client.mark_all_as_read()
+    ingest = Ingest(archive.db, clock)
+    with transaction(archive.db):
+        unread = [row[0] for row in archive.db.execute(_UNREAD).fetchall()]
+        for id_ in unread:
+            ingest.save_flags(id_, workflow_state="read")
+    return len(unread)

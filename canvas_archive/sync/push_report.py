@@ -1,0 +1,100 @@
+"""What a push tells of itself: counted while it runs, printed and turned into an exit code at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
+
+if TYPE_CHECKING:
+    from canvas_archive.model import JsonObject
+    from canvas_archive.sync.report import Problem
+
+
+@dataclass(slots=True)
+class PushReport:
+    """What a push did, or with ``dry_run`` would do.
+
+    ``requests`` are the requests that write, one line each. ``pushed`` and the other counts are edits;
+    ``sent_messages`` counts messages of the outbox, ``recognised`` those found on Canvas after a crash.
+    """
+
+    dry_run: bool = False
+    requests: list[str] = field(default_factory=list)
+    pushed: int = 0
+    already: int = 0
+    conflicts: int = 0
+    gone: int = 0
+    pending: int = 0
+    asked: int = 0
+    repushed: int = 0
+    reverted: int = 0
+    sent_messages: int = 0
+    recognised: int = 0
+    queued_messages: int = 0
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def to_json(self) -> JsonObject:
+        """Return the document that ``push --json`` prints."""
+        return {
+            "dry_run": self.dry_run,
+            "requests": list(self.requests),
+            "edits": {
+                "pushed": self.pushed,
+                "already": self.already,
+                "conflicts": self.conflicts,
+                "undecided": self.asked,
+                "gone": self.gone,
+                "repushed": self.repushed,
+                "reverted": self.reverted,
+                "pending": self.pending,
+            },
+            "messages": {
+                "sent": self.sent_messages,
+                "recognised": self.recognised,
+                "queued": self.queued_messages,
+            },
+            "notes": list(self.notes),
+            "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
+        }
+
+    def summary(self) -> str:
+        """Return the last line a person reads."""
+        if self.dry_run:
+            return f"{_count(len(self.requests), 'request')} would be sent; nothing was."
+        edits = [
+            f"{self.pushed:,} pushed",
+            *([f"{self.already:,} already so on Canvas"] if self.already else []),
+            *([f"{self.conflicts:,} yielded to Canvas"] if self.conflicts else []),
+            *([f"{self.gone:,} gone from Canvas"] if self.gone else []),
+            *([f"{self.repushed:,} pushed again"] if self.repushed else []),
+            *([f"{self.reverted:,} reverted by Canvas"] if self.reverted else []),
+            f"{self.pending:,} pending",
+        ]
+        line = f"Edits: {', '.join(edits)}."
+        messages = [
+            *([f"{self.sent_messages:,} sent"] if self.sent_messages else []),
+            *([f"{self.recognised:,} found to be sent already"] if self.recognised else []),
+            *([f"{self.queued_messages:,} waiting"] if self.queued_messages else []),
+        ]
+        return f"{line} Messages: {', '.join(messages)}." if messages else line
+
+    def error(self) -> ArchiveError | None:
+        """Return what the command should end with, if not with success."""
+        if self.problems:
+            return ItemsFailed(
+                f"{_count(len(self.problems), 'item')} could not be sent; what was not refused for good "
+                "is tried again by the next push."
+            )
+        if self.asked:
+            return ConflictsLeft(
+                f"{_count(self.asked, 'conflict')} left for you to decide: run push with "
+                "--on-conflict local, or with --on-conflict remote."
+            )
+        return None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
