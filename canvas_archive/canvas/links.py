@@ -23,8 +23,6 @@ def parse_links(header: str) -> Iterator[tuple[str, str]]:
         relation = _RELATION.search(parameters)
         for name in (relation.group(1) or relation.group(2) or "").lower().split() if relation else ():
             yield name, target
-        if match.end() == position:
-            return
         position = match.end()
 
 
