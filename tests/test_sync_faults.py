@@ -191,3 +191,28 @@ def test_a_ghost_in_the_id_list_is_not_asked_for_at_every_sync(pair: Pair) -> No
     pair.sync(mode="quick", attachments=False)
     assert pair.sync(mode="quick", attachments=False).report.requests == 6
     assert pair.one("SELECT count(*) FROM conversations WHERE id = ?", ghost) == 0
+
+
+def test_a_stored_conversation_that_becomes_a_ghost_is_marked_once_and_comes_back(pair: Pair) -> None:
+    pair.sync(mode="full", attachments=False)
+    id_, school = inbox_group(pair), pair.sandbox.school
+    school.receive(id_, pair.others(id_)[0], "The last one.")
+    school.orphan(id_)
+    pair.sync(mode="full", attachments=False)
+    pair.sync(mode="full", attachments=False, refetch=True)
+    assert pair.one("SELECT removed_at FROM conversations WHERE id = ?", id_) is not None
+    assert pair.sync(mode="quick", attachments=False).report.requests == 6
+    school.state.orphans.clear()
+    school.receive(id_, pair.others(id_)[0], "Repaired.")
+    pair.sync(mode="quick", attachments=False)
+    assert_equal(pair)
+
+
+def test_a_list_that_failed_is_forgotten_once_it_succeeds(pair: Pair) -> None:
+    pair.sync(mode="full", attachments=False)
+    pair.sandbox.faults.add(Fault("invalid_json", LIST, times=None))
+    pair.sync(mode="quick", attachments=False, check=False, clock=QuickClock())
+    assert pair.one("SELECT count(*) FROM problems WHERE kind = 'list'") > 0
+    pair.sandbox.faults.clear()
+    pair.sync(mode="quick", attachments=False)
+    assert pair.one("SELECT count(*) FROM problems") == 0

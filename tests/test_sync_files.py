@@ -152,3 +152,15 @@ def test_without_attachments_they_stay_pending(pair: Pair) -> None:
     assert state(pair, file_id) == "pending" and report.pending == 1
     pair.sync(mode="quick")
     assert state(pair, file_id) == "stored"
+
+
+def test_a_file_host_that_is_away_is_given_up_and_the_rest_stays_pending(pair: Pair) -> None:
+    files = [receive_file(pair, f"{number}.pdf", CONTENT + bytes([number])) for number in range(30)]
+    pair.sandbox.faults.add(Fault("abort", "", origin="files", times=None))
+    result = pair.sync(mode="quick", check=False, clock=QuickClock())
+    assert isinstance(result.error, ItemsFailed)
+    states = [state(pair, file_id) for file_id in files]
+    assert set(states) == {"failed", "pending"} and states.count("failed") < 20
+    pair.sandbox.faults.clear()
+    pair.sync(mode="quick")
+    assert {state(pair, file_id) for file_id in files} == {"stored"}

@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urljoin
 
 from canvas_archive.canvas import FileHostUnreachable, FileTooLarge
-from canvas_archive.errors import ApiError, BadRequest, MalformedAnswer, NotFound, NotPermitted
+from canvas_archive.errors import (
+    BadRequest,
+    MalformedAnswer,
+    NotFound,
+    NotPermitted,
+    ServerFailure,
+    UnsafeRedirect,
+)
 from canvas_archive.store.blobs import BlobWriter
+from canvas_archive.sync.workers import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -69,13 +77,17 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """How a download ended; ``url`` is a fresher address when one had to be asked for."""
+    """How a download ended; ``url`` is a fresher address when one had to be asked for.
+
+    ``host_away`` says that it failed because the host that keeps the files does not answer.
+    """
 
     state: State
     sha256: str | None = None
     size: int | None = None
     error: str | None = None
     url: str | None = None
+    host_away: bool = False
 
 
 class _Unusable(Exception):
@@ -89,6 +101,8 @@ class Files:
         self._archive = archive
         self._client = client
         self._max_bytes = max_bytes
+        self.given_up = False
+        """Set when the host of the files is away: what is queued then stays pending."""
 
     # -- what is wanted --------------------------------------------------------------------------
 
@@ -121,6 +135,8 @@ class Files:
 
         Raises CredentialProblem and the CanvasProblems that concern more than this item.
         """
+        if self.given_up:
+            raise Stopped
         if self._is_too_large(task.size):
             return FileResult("refused", error=self._too_large(task.size))
         fresh_url: str | None = None
@@ -142,10 +158,12 @@ class Files:
                 complaint = "gone"
             except _Unusable as error:
                 complaint = str(error)
-            except (NotPermitted, BadRequest) as error:
+            except (NotPermitted, BadRequest, UnsafeRedirect) as error:
                 complaint = f"refused: {error}"
-            except (ApiError, MalformedAnswer, FileHostUnreachable) as error:
+            except (ServerFailure, MalformedAnswer) as error:
                 complaint = str(error)
+            except FileHostUnreachable as error:
+                return FileResult("failed", error=str(error), url=fresh_url, host_away=True)
             else:
                 return FileResult("stored", sha256=digest, size=size, url=fresh_url)
             if complaint == "gone" and task.kind == "media":

@@ -17,7 +17,6 @@ from canvas_archive.errors import (
     ApiError,
     ArchiveError,
     BadRequest,
-    CanvasProblem,
     MalformedAnswer,
     MassRemoval,
     NotFound,
@@ -152,6 +151,7 @@ class Pull:
         self._show_total = 0
         self._file_total = 0
         self._broken_in_a_row = 0
+        self._hosts_away = 0
         self.report = Report(options.mode)
 
     # -- the run ---------------------------------------------------------------------------------
@@ -175,6 +175,7 @@ class Pull:
             self._drain(lists_only=True)
             if self._listed.complete:
                 self._after_listing()
+                self._forget_list_problems()
             self._recheck()
             self._drain(lists_only=True)
             guarded = self._confirm_removals()
@@ -230,6 +231,13 @@ class Pull:
             self._perform(plan.flags_from_membership(self._known, members, skip=self._wanted))
         if self._options.refetch:
             self._perform(Fetch(id_, "asked") for id_, summary in self._known.items() if not summary.removed)
+
+    def _forget_list_problems(self) -> None:
+        told_now = {problem.id for problem in self.report.problems if problem.kind == "list"}
+        with transaction(self._db):
+            for problem in runs.open_problems(self._db, "list"):
+                if problem.item_id not in told_now:
+                    runs.clear_problem(self._db, "list", problem.item_id)
 
     def _recheck(self) -> None:
         if self._listed.failed:
@@ -398,7 +406,7 @@ class Pull:
             self._store(value)
         elif isinstance(error, NotFound):
             self._broken_in_a_row = 0
-            self._gone(id_)
+            self._gone(id_, listed=job.reason != "missing")
         elif isinstance(error, (MalformedAnswer, BadRequest, NotPermitted, ServerFailure)):
             self._problem("conversation", str(id_), str(error))
             if isinstance(error, ServerFailure):
@@ -422,26 +430,26 @@ class Pull:
         if self._options.attachments and (saved.new_attachment_ids or saved.new_messages):
             self._enqueue_files(self._files.of_conversation(conversation.id, saved.new_attachment_ids))
 
-    def _gone(self, conversation_id: int) -> None:
+    def _gone(self, conversation_id: int, *, listed: bool) -> None:
         summary = self._known.get(conversation_id)
         with transaction(self._db):
             runs.clear_problem(self._db, "conversation", str(conversation_id))
-            if summary is None:
+            if listed:
                 runs.record_problem(
                     self._db, GHOST, str(conversation_id), "listed, but not found", self._clock
                 )
-            elif not summary.removed:
+            if summary is not None and not summary.removed:
                 self._ingest.mark_removed(conversation_id)
                 self.report.removed += 1
 
     def _take_file(self, task: FileTask, value: object, error: ArchiveError | None) -> None:
-        if error is not None and not isinstance(error, (ApiError, MalformedAnswer)):
-            if isinstance(error, CanvasProblem):
-                self._settle_file(task, FileResult("failed", error=str(error)))
-                return
+        if error is not None:
             raise error
-        result = value if isinstance(value, FileResult) else FileResult("failed", error=str(error))
-        self._settle_file(task, result)
+        if isinstance(value, FileResult):
+            self._hosts_away = self._hosts_away + 1 if value.host_away else 0
+            if self._hosts_away >= BROKEN_IN_A_ROW:
+                self._files.given_up = True
+            self._settle_file(task, value)
 
     def _settle_file(self, task: FileTask, result: FileResult) -> None:
         with transaction(self._db):
