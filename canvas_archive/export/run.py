@@ -176,7 +176,7 @@ def _context(request: Request, snapshot: Snapshot, formats: tuple[str, ...], alo
     included = request.options.attachments
     return ExportContext(
         custodian=snapshot.custodian,
-        selection=request.selection,
+        selection=request.selection.redacted() if request.options.redacted else request.selection,
         scope=scope,
         blobs=Blobs(request.files_dir, included),
         options=request.options,
@@ -254,14 +254,7 @@ def record_json(
 ) -> JsonObject:
     """Return what an export says about itself."""
     custodian = context.custodian
-    selection = context.selection.to_json()
     collector = custodian.collected_by
-    if redactor:
-        # A search for a person says whom the export is about.
-        selection = {
-            name: "[redacted]" if name in ("query", "with") else selection[name] for name in selection
-        }
-        collector = redactor.id(collector)
     return {
         "type": RECORD_TYPE,
         "generator": GENERATOR,
@@ -270,10 +263,10 @@ def record_json(
             "id": custodian.user_id,
             "name": custodian.name,
             "base_url": custodian.base_url,
-            "collected_by": collector,
+            "collected_by": redactor.id(collector) if redactor else collector,
         },
         "collected_at": custodian.collected_at,
-        "selection": selection,
+        "selection": context.selection.to_json(),
         "formats": list(formats),
         "options": {
             "attachments": context.options.attachments,

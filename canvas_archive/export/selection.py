@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from canvas_archive.clock import iso, parse_iso
@@ -57,10 +57,10 @@ class Selection:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def __str__(self) -> str:
-        """Return the filters as one line of text; "everything" when none is set."""
-        parts = [f"{name}={value}" for name, value in self.to_json().items()]
-        return "; ".join(parts) or "everything"
+    def redacted(self) -> Selection:
+        """Return the selection as it may be told: what was searched for says whom an export is about."""
+        hidden = "[redacted]"
+        return replace(self, query=hidden if self.query else None, people=tuple(hidden for _ in self.people))
 
 
 @dataclass(frozen=True, slots=True)
