@@ -203,4 +203,11 @@ def assert_equal(pair: Pair, *, ordered: bool = True) -> None:
             told["participants"] = sorted(told["participants"], key=str)
     assert sorted(archive) == sorted(canvas)
     for id_, told in canvas.items():
-        assert archive[id_] == told, f"conversation {id_}"
+        have = archive[id_]
+        differing = {field: (have[field], told[field]) for field in told if have[field] != told[field]}
+        if "messages" in differing:
+            differing["messages"] = (
+                [message for message in have["messages"] if message not in told["messages"]],
+                [message for message in told["messages"] if message not in have["messages"]],
+            )
+        assert not differing, f"conversation {id_} (archive, Canvas): {differing}"

@@ -157,6 +157,18 @@ def test_a_message_removed_on_canvas_is_kept_and_marked(pair: Pair) -> None:
     assert_equal(pair)
 
 
+def test_a_removed_generated_line_changes_no_list_and_is_found_by_refetching(pair: Pair) -> None:
+    school = pair.sandbox.school
+    id_ = inbox_group(pair)
+    newcomer = next(person for person in school.state.people if person not in school.conversation(id_).rows)
+    line = school.add_people(id_, pair.others(id_)[0], [newcomer])
+    pair.sync(mode="full", attachments=False)
+    school.owner_remove_messages(id_, [line])
+    pair.sync(mode="full", attachments=False, refetch=True)
+    assert pair.one("SELECT removed_at FROM messages WHERE id = ?", line) is not None
+    assert_equal(pair)
+
+
 @pytest.mark.parametrize("mode", ["quick", "full"])
 def test_a_conversation_that_disappears_is_kept_and_comes_back_with_the_same_id(
     pair: Pair, mode: str

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -91,13 +91,16 @@ class Mailboxes(RuleBasedStateMachine):
         starred=st.sampled_from([None, True, False]),
         subscribed=st.sampled_from([None, True, False]),
     )
-    def owner_set(self, number: int, state: str | None, starred: bool | None, subscribed: bool | None) -> None:
+    def owner_set(
+        self, number: int, state: str | None, starred: bool | None, subscribed: bool | None
+    ) -> None:
         self.sandbox.school.owner_set(self._visible(number), state, starred, subscribed)
 
     @rule(number=numbers, which=numbers)
     def remove_message(self, number: int, which: int) -> None:
         id_ = self._visible(number)
-        messages = self.sandbox.school.truth()[id_]["messages"]
+        # A removed "X was added" line changes nothing that any list tells: only --refetch sees it.
+        messages = [m for m in self.sandbox.school.truth()[id_]["messages"] if not m["generated"]]
         if len(messages) > 1:
             self.sandbox.school.owner_remove_messages(id_, [messages[which % len(messages)]["id"]])
 
@@ -183,7 +186,9 @@ class Mailboxes(RuleBasedStateMachine):
         try:
             if (self.pair.folder / "archive.db").exists():
                 self.sandbox.faults.clear()
-                wishes = self.pair.sql("SELECT conversation_id, field, value FROM edits WHERE state = 'pending'")
+                wishes = self.pair.sql(
+                    "SELECT conversation_id, field, value FROM edits WHERE state = 'pending'"
+                )
                 self._sync("full")
                 self.nothing_seen_is_lost()
                 assert_equal(self.pair, ordered=False)
@@ -216,5 +221,9 @@ class TestManyMailboxes(Mailboxes.TestCase):
     """The same, for long."""
 
     settings = settings(
-        max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=quietly
+        max_examples=400,
+        stateful_step_count=50,
+        deadline=None,
+        suppress_health_check=quietly,
+        phases=(Phase.reuse, Phase.generate),  # shrinking such a sequence takes longer than reading it
     )
