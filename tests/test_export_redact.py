@@ -105,7 +105,7 @@ def archive(tmp_path: Path) -> Path:
         make.message(3, None, 987002, "forwarded by Kowalska", to=(987001,))
         make.forward(2, 3)
         make.db.execute(
-            "INSERT INTO problems VALUES ('conversation', '5', 'Quentin Vandersloot is gone', 1, '2026', '2026')"
+            "INSERT INTO problems VALUES ('conversation', '5', 'Quentin Vandersloot left', 1, '2026', '2026')"
         )
         make.sync_run()
     return folder
