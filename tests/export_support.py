@@ -204,7 +204,7 @@ def small_archive(folder: Path) -> Path:
             1003, 100, OWNER, "Zoë was added to the conversation by Olivia Owner", at="2026-02-01T09:00:00Z",
             generated=True,
         )  # fmt: skip
-        make.attachment(500, 1002, "report.pdf", b"%PDF-1.4 a report" * 999)
+        make.attachment(500, 1002, "report.pdf", b"%PDF-1.4 a report" * 99)
         make.conversation(
             101, "Re: =?utf-8?q?trick?=\r\nX-Evil: 1", people=(OWNER, 2), state="unread", count=1
         )

@@ -100,7 +100,7 @@ def test_what_a_reviewer_needs_is_in_the_events(archive: Path, tmp_path: Path) -
 def test_attachments_and_forwarded_messages_are_inside(archive: Path, tmp_path: Path) -> None:
     files = write(archive, tmp_path / "out")
     with rsmf_parts(files["conversation-100"])[1] as zipped:
-        assert zipped.read("1002-500-report.pdf") == b"%PDF-1.4 a report" * 999
+        assert zipped.read("1002-500-report.pdf") == b"%PDF-1.4 a report" * 99
     with rsmf_parts(files["conversation-102"])[1] as zipped:
         forwarded = zipped.read("1020-forwarded-900.eml")
         assert b"Message-ID: <msg.900@school.example.edu>\r\n" in forwarded

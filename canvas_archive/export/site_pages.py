@@ -203,7 +203,8 @@ def rows(listed: Iterable[Row], root: str) -> str:
         parts.append(
             f'<li><div class="who{unread}"><a href="{root}{row.path}" dir="auto">'
             f'{text(row.subject) or "(no subject)"}</a></div><div class="what" dir="auto">'
-            f"<bdi>{text(row.people)}</bdi>{' — ' if row.preview else ''}{text(row.preview)}</div>"
+            f"<bdi>{text(row.people)}</bdi>{' — ' if row.preview else ''}"
+            f"<bdi>{text(row.preview)}</bdi></div>"
             f'<time datetime="{attribute(row.latest)}">{text(day(row.latest))}</time></li>'
         )
     return "".join(parts) + ("</ul>" if parts else "<p>Nothing here.</p>")

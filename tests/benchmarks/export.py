@@ -1,0 +1,103 @@
+"""How fast exports, verification and backups are, and how much memory they take.
+
+    python -m tests.benchmarks.export [MESSAGES] [--formats jsonl,csv,…] [--keep FOLDER]
+
+Makes an archive of that many messages (100,000 by default; 1,000,000 takes a few minutes and 3 GB of disk), then
+runs each step in a process of its own and prints messages per second and the peak resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from canvas_archive.export.formats import FORMATS
+
+PER_CONVERSATION = 4
+
+
+def step(archive: Path, name: str, work: Path) -> None:
+    """Run one step and print its seconds and peak memory as JSON."""
+    began = time.perf_counter()
+    if name == "verify":
+        from canvas_archive.export.verify import VerifyOptions, verify_archive
+
+        bad = [check for check in verify_archive(archive, VerifyOptions()) if not check.ok]
+        if bad:
+            raise SystemExit(f"not verified: {bad}")
+    elif name == "backup":
+        from canvas_archive.export.backup import backup
+
+        backup(archive, work / "backup")
+    else:
+        from canvas_archive.export.context import Options
+        from canvas_archive.export.run import Request, export
+
+        form = name.removesuffix("+bag").removesuffix("+redact")
+        request = Request(
+            archive,
+            archive / "archive.db",
+            archive / "files",
+            work / "out",
+            (form,),
+            options=Options(redacted=name.endswith("+redact")),
+            bag=name.endswith("+bag"),
+        )
+        export(request)
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+
+
+def size_of(folder: Path) -> float:
+    """Return the size of all files below a folder in megabytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def main() -> None:
+    """Parse the arguments, make the archive, run the steps, print a table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("messages", nargs="?", type=int, default=100_000)
+    parser.add_argument(
+        "--formats", default=",".join([*FORMATS, "jsonl+bag", "jsonl+redact", "verify", "backup"])
+    )
+    parser.add_argument("--keep", type=Path, help="where the archive is made, or taken from")
+    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        step(Path(arguments.step[0]), arguments.step[1], Path(arguments.step[2]))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        archive = arguments.keep or Path(temporary) / "archive"
+        if not (archive / "archive.db").exists():
+            from tests.export_support import generated_archive
+
+            began = time.perf_counter()
+            generated_archive(archive, arguments.messages // PER_CONVERSATION, PER_CONVERSATION)
+            print(f"made {arguments.messages:,} messages in {time.perf_counter() - began:.1f} s")
+        print(f"{'step':14} {'seconds':>8} {'messages/s':>11} {'peak MB':>8} {'output MB':>10}")
+        for name in arguments.formats.split(","):
+            with tempfile.TemporaryDirectory() as work:
+                done = subprocess.run(
+                    [sys.executable, "-m", "tests.benchmarks.export", "--step", str(archive), name, work],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                )
+                result = json.loads(done.stdout)
+                rate = arguments.messages / result["seconds"]
+                print(
+                    f"{name:14} {result['seconds']:8.1f} {rate:11,.0f} {result['peak_mb']:8.0f} "
+                    f"{size_of(Path(work)):10.1f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
