@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -51,6 +52,9 @@ _LEFT_UNFINISHED = """
 SELECT coalesce((SELECT complete = 0 FROM sync_runs WHERE id < ? ORDER BY id DESC LIMIT 1), 0)
 """
 _UNNAMED_COURSES = "SELECT EXISTS (SELECT 1 FROM contexts WHERE kind = 'course' AND course_code IS NULL)"
+
+FAREWELL_SECONDS = 1.5
+"""How long a run that ends early waits for requests that are under way."""
 
 BROKEN_IN_A_ROW = 8
 """So many items failing one after another is no longer about the items: Canvas is gone."""
@@ -185,8 +189,13 @@ class Pull:
             self._stop.set()  # workers that wait for a throttled Canvas end now
             raise
         finally:
-            for crew in (self._lister, self._shows, self._downloads):
+            crews = (self._lister, self._shows, self._downloads)
+            for crew in crews:
                 crew.stop()
+            # What is under way gets a moment to finish, so that no connection is torn from under it.
+            until = time.monotonic() + FAREWELL_SECONDS
+            for crew in crews:
+                crew.join(until)
         self.report.flags = len(self._flagged - self._wanted)
         self.report.complete = self._listed.complete and not guarded
         if guarded:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -98,7 +99,7 @@ class Crew(Generic[T]):
         for _ in self._threads:
             self._work.put(None)
 
-    def join(self, timeout: float) -> None:
-        """Wait for the threads, each at most that many seconds."""
+    def join(self, until: float) -> None:
+        """Wait for the threads to end, at most until that moment of ``time.monotonic``."""
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, until - time.monotonic()))
