@@ -33,7 +33,8 @@ DEEPEST_FORWARD = 100
 _INBOX = "last_message_at IS NOT NULL AND removed_at IS NULL"
 _FOLDERS = {
     # name: (the column it is sorted by, the condition)
-    "inbox": ("last_message_at", f"workflow_state IN ('read', 'unread') AND {_INBOX}"),
+    # "+" keeps SQLite from the index by state, whose two runs would have to be sorted into one.
+    "inbox": ("last_message_at", f"+workflow_state IN ('read', 'unread') AND {_INBOX}"),
     "unread": ("last_message_at", f"workflow_state = 'unread' AND {_INBOX}"),
     "starred": ("latest_at", "starred = 1 AND removed_at IS NULL"),
     "archived": ("last_message_at", f"workflow_state = 'archived' AND {_INBOX}"),
@@ -43,11 +44,13 @@ _FOLDERS = {
 FOLDERS = tuple(_FOLDERS)
 
 _LINES = {
-    name: f"""
+    # By folder, and whether the page begins at the top. Behind "?1 IS NULL OR" SQLite would walk from the
+    # top to a page it can seek to, so there are two statements.
+    (name, top): f"""
     WITH page AS (
       SELECT id, {column} AS sorted_at FROM conversations
-      WHERE {condition} AND (?1 IS NULL OR ({column}, id) < (?1, ?2))
-      ORDER BY {column} DESC, id DESC LIMIT ?3
+      WHERE {condition} {"" if top else f"AND ({column}, id) < (?2, ?3)"}
+      ORDER BY {column} DESC, id DESC LIMIT ?1
     )
     SELECT t.id, t.subject, t.people, t.context_code, t.context_name, t.workflow_state, t.starred,
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
@@ -58,6 +61,7 @@ _LINES = {
     ORDER BY page.sorted_at DESC, page.id DESC
     """  # noqa: S608 (constants)
     for name, (column, condition) in _FOLDERS.items()
+    for top in (True, False)
 }
 
 
@@ -96,12 +100,11 @@ def list_conversations(
 
     Raises BadInput for an unknown folder or a limit below 1.
     """
-    if folder not in _LINES:
+    if folder not in _FOLDERS:
         raise BadInput(f"There is no folder {folder!r}; there are {', '.join(FOLDERS)}.")
     if limit < 1:
         raise BadInput("The number of conversations to list must be at least 1.")
-    time, row_id = before or (None, None)
-    rows = db.execute(_LINES[folder], (time, row_id, limit + 1)).fetchall()
+    rows = db.execute(_LINES[folder, before is None], (limit + 1, *(before or ()))).fetchall()
     lines = tuple(ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13))) for row in rows[:limit])
     following = (rows[limit - 1][14], rows[limit - 1][0]) if len(rows) > limit else None
     return FolderPage(lines, following)

@@ -297,7 +297,7 @@ FROM conversations c LEFT JOIN contexts x ON x.code = c.context_code;
 
 CREATE VIEW inbox AS
 SELECT * FROM threads
-WHERE workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL AND removed_at IS NULL
+WHERE +workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL AND removed_at IS NULL
 ORDER BY last_message_at DESC, id DESC;
 
 CREATE VIEW sent AS
