@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 from canvas_archive.clock import SYSTEM, iso
@@ -57,7 +58,7 @@ def extract_missing(db: sqlite3.Connection, files_dir: Path) -> int:
     seen: set[str] = set()
     for sha256, name, content_type in db.execute(_MISSING).fetchall():
         kind = text_kind(name, content_type)
-        if kind is None or sha256 in seen:
+        if kind is None or sha256 in seen or not _readable(kind):
             continue
         seen.add(sha256)
         text, error = read_text(blob_path(files_dir, sha256), kind)
@@ -79,6 +80,12 @@ def text_kind(name: str, content_type: str) -> str | None:
     if ending in _DOCUMENTS:
         return ending
     return "plain" if ending in _PLAIN else None
+
+
+def _readable(kind: str) -> bool:
+    """Tell whether the library for a kind is there; without it a file waits for the day it is."""
+    module = {"pdf": "pypdf", "docx": "docx"}.get(kind)
+    return module is None or find_spec(module) is not None
 
 
 def read_text(path: Path, kind: str) -> tuple[str | None, str | None]:
@@ -111,7 +118,7 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start >= len(data) - 3:  # the last character was cut in two
+        if error.reason == "unexpected end of data":  # the last character was cut in two
             return data[: error.start].decode("utf-8")
     return data.decode("cp1252", "replace")
 

@@ -340,7 +340,7 @@ def _commit(
     end: int,
     built_at: str,
 ) -> IndexRecord:
-    """Write the table of contents, then make it count by its record; then tidy up."""
+    """Write the table of contents and make it count by its record; then tidy up."""
     from whoosh.codec.whoosh3 import W3Codec, W3Segment
     from whoosh.filedb.filestore import FileStorage
     from whoosh.index import TOC
@@ -352,25 +352,26 @@ def _commit(
         segments.append(segment)
     generation = before.generation + 1 if before else 1
     path = folder / toc_name(generation)
-    path.unlink(missing_ok=True)  # left by an update that was killed before its commit
-    TOC(whoosh_schema(), segments, generation).write(FileStorage(str(folder)), INDEX_NAME)
-    path.chmod(0o600)
-    now = iso(SYSTEM.now())
-    record = IndexRecord(
-        generation=generation,
-        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-        files={**files, **{name: file for new in written for name, file in new.files.items()}},
-        version=VERSION,
-        identity=identity(db),
-        total=sum(segment.doc_count_all() - segment.deleted_count() for segment in segments),
-        usual_length=usual,
-        built_at=built_at,
-        updated_at=now,
-    )
+    # The table of contents is written under the database's lock: of two updates that began from the same
+    # record, only one gets this far.
     with transaction(db):
         db.execute(TABLE)
         if read_record(db) != before:
             raise ArchiveLocked("Another process has just updated the search index; nothing was changed.")
+        path.unlink(missing_ok=True)  # left by an update that was killed before its commit
+        TOC(whoosh_schema(), segments, generation).write(FileStorage(str(folder)), INDEX_NAME)
+        path.chmod(0o600)
+        record = IndexRecord(
+            generation=generation,
+            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            files={**files, **{name: file for new in written for name, file in new.files.items()}},
+            version=VERSION,
+            identity=identity(db),
+            total=sum(segment.doc_count_all() - segment.deleted_count() for segment in segments),
+            usual_length=usual,
+            built_at=built_at,
+            updated_at=iso(SYSTEM.now()),
+        )
         write_record(db, record)
         db.execute(_QUEUE_DONE, (end,))
     _tidy(folder, record)

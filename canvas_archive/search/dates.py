@@ -68,9 +68,8 @@ def _span(operator: str, whole: str, value: str, now: datetime, tz: tzinfo | Non
             day = today - timedelta(days=lowered == "yesterday")
             return seconds(day, tz), seconds(day + timedelta(days=1), tz)
         if ago := _AGO.fullmatch(lowered):
-            day = today - timedelta(days=int(ago[1]) * _DAYS[ago[2]])
-            if day.year < _FIRST_YEAR:
-                day = datetime(_FIRST_YEAR, 1, 1)
+            most = (today - datetime(_FIRST_YEAR, 1, 2)).days
+            day = today - timedelta(days=min(most, int(ago[1]) * _DAYS[ago[2]]))
             return seconds(day, tz), seconds(day + timedelta(days=1), tz)
         if date := _DATE.fullmatch(lowered):
             year, month, number = int(date[1]), date[2], date[3]

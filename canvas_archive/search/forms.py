@@ -38,4 +38,4 @@ def table_key(base: str) -> str:
 def forms_in(lines: str, base: str) -> list[str]:
     """Return the forms a stem has in its entry's lines, without the stem itself."""
     at = lines.find(f"{_LINE}{base}{_FORM}")
-    return [] if at < 0 else lines[at + 1 : lines.index(_LINE, at + 1)].split(_FORM)[1:]
+    return [] if at < 0 else lines[at + 1 :].partition(_LINE)[0].split(_FORM)[1:]

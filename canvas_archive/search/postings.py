@@ -168,6 +168,9 @@ def _decode(data: bytes, compressed: int, count: int) -> Block:
         documents = list(accumulate(gaps))
     except (ValueError, TypeError, EOFError, IndexError, zlib.error, pickle.UnpicklingError) as error:
         raise Damaged(f"a posting block cannot be read: {error}") from error
+    plain = all(part is None or type(part) is bytes for part in (levels, packed))
+    if not plain or not documents or type(documents[-1]) is not int:
+        raise Damaged("a posting block holds something else than a list")
     if len(documents) != count or (levels is not None and len(levels) != count):
         raise Damaged("a posting block holds another number of documents than it says")
     return Block(documents, levels or b"", packed or b"")

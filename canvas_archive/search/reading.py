@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import mmap
 import pickle
+import struct
 import sys
 import threading
 from array import array
@@ -30,6 +31,10 @@ _TOC_CLASSES = {
     ("builtins", "set"),
     ("__builtin__", "set"),
 }
+
+
+# What Whoosh's readers make of bytes that are not theirs.
+_BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
 
 
 class _TocUnpickler(PlainUnpickler):
@@ -119,7 +124,7 @@ class Segment:
             self._terms = OrderedHashReader(terms_file, terms_file.size)
         except Exception as error:
             raise Damaged(f"a term index cannot be read: {error}") from error
-        if self._terms.extras.get("fieldmap") != FIELD_NUMBERS:
+        if self._terms.hashtype != 0 or self._terms.extras.get("fieldmap") != FIELD_NUMBERS:
             raise Damaged("the index has other fields")
         self._lists = MappedFile(folder / f"{self.name}.pst")
         self._columns: dict[str, array[int]] = {}
@@ -127,16 +132,26 @@ class Segment:
     def entry(self, field: str, term: str) -> Entry | None:
         """Look a term up."""
         key = FIELD_NUMBERS[field].to_bytes(2, "big") + term.encode()
-        row = self._terms.get(key)
-        return None if row is None else Entry(row)
+        try:
+            row = self._terms.get(key)
+            return None if row is None else Entry(row)
+        except _BROKEN as error:
+            raise Damaged(f"the term index cannot be read: {error}") from error
 
     def expand(self, field: str, prefix: str) -> Iterator[tuple[str, Entry]]:
         """Yield the terms that begin so, in order."""
         key = FIELD_NUMBERS[field].to_bytes(2, "big") + prefix.encode()
-        for found, row in self._terms.items_from(key):
-            if not found.startswith(key):
-                return
-            yield found[2:].decode(), Entry(row)
+        before = b""
+        try:
+            for found, row in self._terms.items_from(key):
+                if not found.startswith(key):
+                    return
+                if found <= before:  # or damaged lengths could lead round in circles
+                    raise Damaged("the term index is out of order")
+                yield found[2:].decode(), Entry(row)
+                before = found
+        except _BROKEN as error:
+            raise Damaged(f"the term index cannot be read: {error}") from error
 
     def forms(self, stem: str) -> list[str]:
         """Return the forms other than the stem itself that occur in this segment."""
@@ -147,7 +162,10 @@ class Segment:
 
     def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
         """Yield the blocks of a term's list; with ``within`` (ascending) only those that may matter."""
-        return blocks(self._lists.get(entry.offset, entry.size), within)
+        for block in blocks(self._lists.get(entry.offset, entry.size), within):
+            if not 0 <= block.documents[0] <= block.documents[-1] < self.count:
+                raise Damaged("a posting list names documents that are not there")
+            yield block
 
     def ids(self, entry: Entry, within: Sequence[int] | None = None) -> list[int]:
         """Return the documents of a term's list."""

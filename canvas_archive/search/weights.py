@@ -11,14 +11,14 @@ from __future__ import annotations
 from functools import lru_cache
 from math import log, log2
 
-SUBJECT = 3.0
+SUBJECT = 3.5
 AUTHOR = 2.0
 FILENAME = 1.5
 CONTEXT = 0.6
 RECIPIENT = 0.6
 
 USUAL_LENGTH = 80.0  # terms in a body, while an archive has none to measure
-_LENGTH_SHARE = 0.7  # BM25's b: how much a long body counts against a term
+_LENGTH_SHARE = 0.6  # BM25's b: how much a long body counts against a term
 SATURATION = 1.2  # BM25's k1
 
 _STEPS = 23.0  # levels per doubling

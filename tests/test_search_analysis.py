@@ -1,0 +1,96 @@
+"""From text to terms: the same for documents, queries and marks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canvas_archive.search.analysis import composed, fold, is_spaceless, query_terms, spans, stem, terms
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Final EXAM", "final exam"),
+        ("naïve Ångström Łódź Søren", "naive angstrom lodz soren"),
+        ("Straße ŒUVRE Æsir þing", "strasse oeuvre aesir thing"),
+        ("e\u0301cole", "ecole"),
+        ("ﬁne ＦＵＬＬ １２３ x²", "fine full 123 x 2"),
+        ("İstanbul IŞIK", "istanbul isik"),
+        ("don't Chen's students' I’ll O'Brien", "dont chen students ill obrien"),
+        ("l'école d’accord qu'il", "l ecole d accord qu il"),
+        ("BIO-101 bio101 BIO 101", "bio 101 bio 101 bio 101"),
+        ("astrid.chen@uni.example.edu", "astrid chen uni example edu"),
+        ("https://x.edu/a_b?c=1", "https x edu a b c 1"),
+        ("3.14, 1,000 and 2025-03-09", "3 14 1 000 and 2025 03 09"),
+        ("生物学", "生物 物学 学"),
+        ("カタカナ", "カタ タカ カナ ナ"),
+        ("김하늘 씨", "김하 하늘 늘 씨"),
+        ("生", "生"),
+        ("👍🏽 👨‍👩‍👧", "👍 👨 👩 👧"),
+        ("سَمَرقند", "سمرقند"),
+        ("Дмитрий Ёлка", "дмитрии елка"),
+        ("हिन्दी", "हिन्दी"),
+        ("٤٢", "42"),
+        ("a\u00adb zero\u200bwidth", "ab zerowidth"),
+        ("a" * 90, " ".join(("a" * 40, "a" * 40, "a" * 10))),
+        ("!!! ... \x00 _", ""),
+    ],
+)
+def test_a_text_has_the_terms(text: str, expected: str) -> None:
+    assert terms(text) == expected.split()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_marks_are_placed_on_the_terms_that_are_indexed(text: str) -> None:
+    text = composed(text)
+    found = spans(text)
+    assert [span.term for span in found] == terms(text)
+    assert [span.at for span in found] == list(range(len(found)))
+    for span in found:
+        assert 0 <= span.start < span.end <= len(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+def test_folding_twice_changes_nothing_more(text: str) -> None:
+    assert terms(fold(text)) == terms(text)
+
+
+def test_only_wanted_spans_are_returned_when_asked() -> None:
+    assert [(span.at, span.start, span.end) for span in spans("the exam, an exam", {"exam"})] == [
+        (1, 4, 8),
+        (3, 13, 17),
+    ]
+
+
+def test_spans_point_into_the_original_text() -> None:
+    text = "Die Straße ﬁndet l'École"
+    places = {span.term: text[span.start : span.end] for span in spans(text)}
+    assert places["strasse"] == "Straße"
+    assert places["findet"] == "ﬁndet"
+    assert places["ecole"] == "École"
+
+
+def test_a_query_leaves_out_the_last_character_that_its_pair_holds() -> None:
+    assert query_terms("生物学") == [(0, "生物"), (1, "物学")]
+    assert query_terms("生物101") == [(0, "生物"), (2, "101")]
+    assert query_terms("生") == [(0, "生")]
+    assert query_terms("bio-101") == [(0, "bio"), (1, "101")]
+    assert query_terms("…") == []
+
+
+def test_stems_join_the_forms_of_a_word() -> None:
+    assert stem("exams") == stem("exam")
+    assert stem("studies") == stem("study") == stem("studying")
+    assert stem("running") == stem("runs") == stem("run")
+    assert stem("universities") == stem("university")
+    assert stem("生物") == "生物"
+    assert stem("ok") == "ok"
+
+
+def test_scripts_without_spaces_are_known() -> None:
+    assert is_spaceless("学")
+    assert not is_spaceless("exam")

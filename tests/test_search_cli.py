@@ -1,0 +1,211 @@
+"""``canvas-archive search`` and ``index`` as a person or a script runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canvas_archive.cli import run
+from canvas_archive.store import Archive
+from tests.search_support import SearchArchive, utc
+
+
+class Cli:
+    """Runs commands on one archive; what they printed is in ``out`` and ``err``."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capture = capture
+        self.out = self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        code = run([*words, "--archive", str(self.folder)])
+        self.out, self.err = self._capture.readouterr()
+        return code
+
+    def json(self, *words: str) -> Any:
+        assert self(*words, "--json") == 0, self.err
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[SearchArchive]:
+    made = SearchArchive(tmp_path / "archive")
+    made.person(20, "Astrid Chen")
+    made.conversation(1, "Room \x1b[31mchange", context_code=made.course(12, "Living Systems", "BIO 101"))
+    made.message(
+        "The exam is on Monday \x1b]0;owned\x07.", conversation=1, author=20, number=100, at=utc(2025)
+    )
+    made.message("No exam for me", conversation=2, number=101, at=utc(2024))
+    made.index()
+    made.close()
+    yield made
+
+
+@pytest.fixture
+def cli(archive: SearchArchive, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(archive.folder, capsys)
+
+
+def add(archive: SearchArchive, *bodies: str) -> None:
+    with Archive.open(archive.folder, write=True) as opened:
+        archive.db = opened.db
+        for body in bodies:
+            archive.message(body)
+
+
+def test_hits_are_printed_for_people(cli: Cli) -> None:
+    assert cli("search", "exams", "--sort", "newest") == 0
+    lines = cli.out.splitlines()
+    assert lines[0].startswith("1  2025-01-01 ")
+    assert lines[0].endswith("Astrid Chen · Room [31mchange · Living Systems  #1")
+    assert lines[1] == "   The exam is on Monday ]0;owned."
+    assert "\x1b" not in cli.out
+    assert cli.err.startswith("2 messages in ")
+
+
+def test_json_has_the_documented_shape(cli: Cli) -> None:
+    document = cli.json("search", "exam", "from:chen")
+    assert list(document) == ["query", "total", "hits", "facets", "suggestion", "milliseconds"]
+    assert document["query"] == "exam from:chen"
+    assert document["facets"] is None
+    assert list(document["hits"][0]) == [
+        "message_id", "conversation_id", "subject", "author", "author_id", "created_at", "course",
+        "snippet", "score",
+    ]  # fmt: skip
+    facets = cli.json("search", "exam", "--facets")["facets"]
+    assert facets["year"] == [
+        {"value": "2025", "label": "2025", "count": 1}, {"value": "2024", "label": "2024", "count": 1},
+    ]  # fmt: skip
+    assert set(facets) == {"person", "course", "year", "has"}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("exam", "-from:chen"), [101]),
+        (("-from:chen",), [101]),
+        (("-qquarrel", "exam", "-vvote"), [100, 101]),
+        (("--limit", "1", "exam", "--sort=oldest"), [101]),
+        (("exam", "-q", "--threads", "--sort", "oldest"), [101, 100]),
+        (('"on monday"',), [100]),
+        (("on:2025", "--tz", "Asia/Tokyo"), [100]),
+        (("nothing-of-this",), []),
+    ],
+)
+def test_queries_and_options_are_told_apart(cli: Cli, words: tuple[str, ...], found: list[int]) -> None:
+    hits = cli.json("search", *words)["hits"]
+    assert sorted(hit["message_id"] for hit in hits) == sorted(found)
+
+
+def test_what_cannot_be_searched_ends_with_2(cli: Cli) -> None:
+    for words, sentence in (
+        (("before:someday",), "'before:someday' is not a search"),
+        (("from:nobody",), "nobody in this archive"),
+        (("exam", "--tz", "Mars"), "'Mars' is not a time zone"),
+        ((), "Say what to search for"),
+        (("  ",), "Say what to search for"),
+        (("--saved", "x"), "No search is saved as 'x'. None has been saved yet."),
+        (("--forget", "x"), "No search is saved as 'x'"),
+        (("--save", "\n", "exam"), "needs a name"),
+    ):
+        assert cli("search", *words) == 2
+        assert sentence in cli.err
+        assert cli.out == "" or "--save" in words
+
+
+def test_no_hits_are_no_error_and_a_slip_is_put_right(cli: Cli) -> None:
+    assert cli("search", "exma") == 0
+    assert cli.out == ""
+    assert "0 messages in " in cli.err
+    assert "Did you mean: exam" in cli.err
+
+
+def test_facets_are_printed(cli: Cli) -> None:
+    assert cli("search", "exam", "--facets", "--limit", "0") == 0
+    assert cli.out == (
+        "\nperson\n  1  Astrid Chen\n  1  Jules Owner\n"
+        "\ncourse\n  1  Living Systems\n"
+        "\nyear\n  1  2025\n  1  2024\n"
+    )
+    assert "first 0 shown" in cli.err
+
+
+def test_searches_are_saved_listed_run_and_forgotten(cli: Cli) -> None:
+    assert cli("search", "exam", "--save", "Exams") == 0
+    assert "Saved as 'Exams'." in cli.err
+    assert cli("search", "from:chen", "--save", "astrid") == 0
+    assert cli("search", "--list-saved") == 0
+    assert cli.out == "astrid  from:chen\nExams   exam\n"
+    assert [one["query"] for one in cli.json("search", "--list-saved")] == ["from:chen", "exam"]
+    assert cli.json("search", "--saved", "Exams", "from:chen")["query"] == "exam from:chen"
+    assert cli("search", "--saved", "Exam") == 2
+    assert "There is Exams." in cli.err
+    assert cli("search", "--forget", "Exams") == 0
+    assert cli("search", "--forget", "astrid") == 0
+    assert cli("search", "--list-saved") == 0
+    assert cli.out == ""
+    assert "No search has been saved yet" in cli.err
+
+
+def test_a_search_brings_a_small_queue_up_to_date(cli: Cli, archive: SearchArchive) -> None:
+    add(archive, "a brand new exam")
+    assert cli.json("search", "brand new")["total"] == 1
+
+
+def test_a_search_goes_on_while_another_process_writes(cli: Cli, archive: SearchArchive) -> None:
+    add(archive, "a brand new exam")
+    with Archive.open(archive.folder, write=True):
+        assert cli("search", "exam") == 0
+    assert "2 messages in" in cli.err
+    assert "1 message not indexed yet" in cli.err
+
+
+def test_a_missing_index_is_built_where_it_can_be(cli: Cli, archive: SearchArchive) -> None:
+    for path in archive.search_dir.iterdir():
+        path.unlink()
+    with Archive.open(archive.folder, write=True):
+        assert cli("search", "exam") == 7
+    assert cli("search", "exam") == 0
+    assert "2 messages in" in cli.err
+    archive.search_dir.rename(archive.search_dir.with_name("gone"))
+    assert cli("search", "exam") == 0
+
+
+def test_the_index_is_updated_rebuilt_and_checked(cli: Cli, archive: SearchArchive) -> None:
+    assert cli("index") == 0
+    assert cli.out.startswith("Updated: 2 messages in the index, 0 indexed, 0 removed, in ")
+    assert cli("index", "--rebuild") == 0
+    assert cli.out.startswith("Rebuilt: 2 messages in the index, 2 indexed, 0 removed, in ")
+    assert cli.json("index", "--rebuild")["total"] == 2
+    assert cli("index", "--check") == 0
+    assert cli.out.startswith("The index is sound: 2 messages in 1 segment, ")
+    assert cli.json("index", "--check")["problem"] is None
+    assert cli("index", "--check", "--rebuild") == 2
+    path = next(path for path in archive.search_dir.iterdir() if path.suffix == ".pst")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert cli("index", "--check") == 8
+    assert "1 of the index's files are damaged" in cli.err
+    assert cli("index", "--check", "--json") == 8
+    assert json.loads(cli.out)["problem"]
+    assert cli("index", "--rebuild") == 0
+    assert cli("index", "--check") == 0
+
+
+def test_without_an_archive_there_is_nothing_to_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["search", "exam", "--archive", str(tmp_path / "none")]) == 2
+    assert run(["index", "--archive", str(tmp_path / "none")]) == 2
+    assert "none" in capsys.readouterr().err
+
+
+def test_words_are_bold_on_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canvas_archive.cli.search.colours", lambda: True)
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
+    assert cli("search", "monday") == 0
+    assert "on \x1b[1mMonday\x1b[22m ]0;owned." in cli.out

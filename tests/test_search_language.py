@@ -1,0 +1,200 @@
+"""The query language: what a text means, and which texts are refused with which words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from canvas_archive.errors import BadInput
+from canvas_archive.search.dates import zone
+from canvas_archive.search.language import (
+    EVERYTHING,
+    LONGEST_QUERY,
+    NOTHING,
+    And,
+    Course,
+    Dated,
+    Has,
+    Node,
+    Not,
+    Or,
+    Person,
+    Phrase,
+    Prefix,
+    State,
+    Word,
+    leaves,
+    parse,
+)
+
+NOW = datetime(2026, 3, 9, 14, 5, tzinfo=timezone.utc)
+EXAM, QUIZ, LATE = Word("exam"), Word("quiz"), Word("late")
+
+
+def read(text: str) -> Node:
+    return parse(text, now=NOW, tz=timezone.utc)
+
+
+def at(*date: int) -> int:
+    return int(datetime(*date, tzinfo=timezone.utc).timestamp())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("", EVERYTHING),
+        ("   ", EVERYTHING),
+        ("exam", EXAM),
+        ("exam quiz", And((EXAM, QUIZ))),
+        ("exam AND quiz", And((EXAM, QUIZ))),
+        ("exam OR quiz", Or((EXAM, QUIZ))),
+        ("exam | quiz", Or((EXAM, QUIZ))),
+        ("exam or quiz", And((EXAM, Word("or"), QUIZ))),
+        ("late exam OR quiz", And((LATE, Or((EXAM, QUIZ))))),
+        ("(late exam) OR quiz", Or((And((LATE, EXAM)), QUIZ))),
+        ("-late", Not(LATE)),
+        ("NOT late", Not(LATE)),
+        ("exam -(late quiz)", And((EXAM, Not(And((LATE, QUIZ)))))),
+        ("NOT -late", LATE),
+        ('"final exam"', Phrase("final exam")),
+        ("“final exam”", Phrase("final exam")),
+        ('"final exam', Phrase("final exam")),
+        ('-"final exam"', Not(Phrase("final exam"))),
+        ("photo*", Prefix("photo")),
+        ("mid-term", Word("mid-term")),
+        ("from:chen", Person("from", "chen")),
+        ('from:"Astrid  Chen"', Person("from", "Astrid Chen")),
+        ("-from:chen", Not(Person("from", "chen"))),
+        ("FROM:chen", Person("from", "chen")),
+        ("to:(me OR chen)", Or((Person("to", "me"), Person("to", "chen")))),
+        ("with:7", Person("with", "7")),
+        ("course:bio101", Course("bio101")),
+        ("group:study", Course("study")),
+        ("subject:exam", Word("exam", "subject")),
+        ('subject:"final exam"', Phrase("final exam", "subject")),
+        ("subject:(exam quiz)", And((Word("exam", "subject"), Word("quiz", "subject")))),
+        ("subject:phot*", Prefix("phot", "subject")),
+        ("filename:*.pdf", Word(".pdf", "file")),
+        ("has:attachments", Has("attachment")),
+        ("has:Media", Has("media")),
+        ("is:starred", State("starred")),
+        ("in:archive", State("archived")),
+        ("in:sent", State("sent")),
+        ("in:attachments", Has("text")),
+        ("in:attachments exam", And((Has("text"), Word("exam", "attached")))),
+        ("exam in:attachments -late",
+         And((Has("text"), Word("exam", "attached"), Not(Word("late", "attached"))))),
+        ("exam OR (quiz in:attachments)", Or((EXAM, And((Has("text"), Word("quiz", "attached")))))),
+        ("subject:late in:attachments", And((Has("text"), Word("late", "subject")))),
+        ("foo:bar", Word("foo:bar")),
+        ("http://example.edu/a?b=1", Word("http://example.edu/a?b=1")),
+        ("12:30", Word("12:30")),
+        ("--exam", Word("--exam")),
+        ("-", Word("-")),
+        ("((((exam", EXAM),
+        ("exam))))", EXAM),
+        ("exam OR", EXAM),
+        ("OR exam", EXAM),
+        ("OR", Word("OR")),
+        ("NOT", Word("NOT")),
+        ("()", NOTHING),
+        ('""', NOTHING),
+        ("a\ud800b", Word("a?b")),
+    ],
+)  # fmt: skip
+def test_a_text_means(text: str, tree: Node) -> None:
+    assert read(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("on:2025", at(2025, 1, 1), at(2026, 1, 1)),
+        ("on:2025-03", at(2025, 3, 1), at(2025, 4, 1)),
+        ("on:2025-12", at(2025, 12, 1), at(2026, 1, 1)),
+        ("on:2025-03-09", at(2025, 3, 9), at(2025, 3, 10)),
+        ("on:2025/3/9", at(2025, 3, 9), at(2025, 3, 10)),
+        ("on:today", at(2026, 3, 9), at(2026, 3, 10)),
+        ("on:yesterday", at(2026, 3, 8), at(2026, 3, 9)),
+        ("on:2025-03..2025-05", at(2025, 3, 1), at(2025, 6, 1)),
+        ("on:..2024", None, at(2025, 1, 1)),
+        ("on:2025..", at(2025, 1, 1), None),
+        ("before:2025-03", None, at(2025, 3, 1)),
+        ("after:2025-03", at(2025, 3, 1), None),
+        ("after:7d", at(2026, 3, 2), None),
+        ("before:2w", None, at(2026, 2, 23)),
+        ("after:1y", at(2025, 3, 9), None),
+        ("after:9999y", at(1970, 1, 2), None),
+    ],
+)
+def test_a_date_means(text: str, start: int | None, end: int | None) -> None:
+    assert read(text) == Dated(start, end)
+
+
+def test_dates_are_of_the_zone_that_is_given() -> None:
+    # Central European Summer Time began on 30 March 2025: that day has 23 hours.
+    day = parse("on:2025-03-30", now=NOW, tz=ZoneInfo("Europe/Berlin"))
+    assert day == Dated(at(2025, 3, 29, 23), at(2025, 3, 30, 22))
+    late = datetime(2026, 3, 9, 23, 30, tzinfo=timezone.utc)
+    assert parse("on:today", now=late, tz=ZoneInfo("Asia/Tokyo")) == Dated(
+        at(2026, 3, 9, 15), at(2026, 3, 10, 15)
+    )
+
+
+def test_dates_without_a_zone_are_local() -> None:
+    local = int(datetime(2025, 3, 9).astimezone().timestamp())
+    assert parse("after:2025-03-09", now=NOW) == Dated(local, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("before:someday", ("before", "someday", "2025-03-09", "7d")),
+        ("on:2025-13", ("on", "2025-13")),
+        ("on:2025-02-30", ("2025-02-30",)),
+        ("after:0001", ("0001",)),
+        ("on:2026..2025", ("2026..2025", "range")),
+        ("on:..", ("..", "range")),
+        ("on:2025..soon", ("2025..soon",)),
+        ("has:banana", ("has", "banana", "attachment", "media", "link", "forwarded")),
+        ("is:weird", ("is", "weird", "starred", "unread", "archived", "removed")),
+        ("in:nowhere", ("in", "nowhere", "inbox", "sent", "attachments")),
+        ("from:", ("from", "needs a value", "from:chen")),
+        ("exam from: chen", ("from", "right after the colon")),
+        ("subject:", ("subject",)),
+        ('course:""', ("course",)),
+        ("has:()", ("has",)),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(text: str, named: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput) as raised:
+        read(text)
+    for part in named:
+        assert part in str(raised.value)
+
+
+def test_queries_are_bounded() -> None:
+    read("a" * LONGEST_QUERY)
+    with pytest.raises(BadInput, match="4,001 characters"):
+        read("a" * (LONGEST_QUERY + 1))
+    with pytest.raises(BadInput, match="more than 250 words"):
+        read("a " * 251)
+    with pytest.raises(BadInput, match="parentheses"):
+        read("(a " * 41)
+
+
+def test_an_unknown_zone_is_named() -> None:
+    with pytest.raises(BadInput, match="'Mars/Olympus' is not a time zone"):
+        zone("Mars/Olympus")
+    with pytest.raises(BadInput):
+        zone("../../etc/passwd")
+    assert zone("") is None
+    assert zone("utc") is timezone.utc
+
+
+def test_leaves_are_the_words_a_match_contains() -> None:
+    assert leaves(read('exam (quiz OR "a b") -late subject:x from:chen')) == [
+        EXAM, QUIZ, Phrase("a b"), Word("x", "subject"),
+    ]  # fmt: skip
