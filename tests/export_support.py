@@ -7,6 +7,7 @@ import email.policy
 import hashlib
 import io
 import json
+import random
 import zipfile
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -252,7 +253,10 @@ def generated_archive(folder: Path, conversations: int, messages_each: int = 4) 
             ((100 + n, f"Person {n}", f"Person Number {n}", iso(NOW)) for n in range(people)),
         )
         start = datetime(2020, 1, 1, tzinfo=timezone.utc)
-        words = [f"word{n}" for n in range(2000)]
+        # Words that begin in as many ways as those of a language do.
+        rng = random.Random(1)
+        syllables = [a + b for a in "bcdfghklmnprstvw" for b in ("a", "e", "i", "o", "u", "an", "er", "ing")]
+        words = ["".join(rng.choices(syllables, k=rng.randint(1, 3))) for _ in range(2000)]
         number = 0
         for c in range(conversations):
             other = 100 + c % people

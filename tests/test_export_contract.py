@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 import email
 import email.policy
+import errno
 import html.parser
 import json
 import mailbox
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from email.message import EmailMessage
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from canvas_archive.errors import BadInput, ForeignFolder, VerificationFailed
+from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed
 from canvas_archive.export.context import Options
 from canvas_archive.export.formats import FORMATS
 from canvas_archive.export.records import ThreadRecord
@@ -319,8 +322,6 @@ def test_a_sync_meanwhile_changes_nothing_in_the_export(archive: Path, tmp_path:
 
     class Meddling(Progress):
         def begin(self, messages: int) -> None:
-            import sqlite3
-
             db = sqlite3.connect(copy / "archive.db")
             db.execute("UPDATE messages SET body = 'changed' WHERE id = 1000")
             db.commit()
@@ -337,3 +338,27 @@ def test_the_order_is_by_conversation_and_time(archive: Path) -> None:
         threads: list[ThreadRecord] = list(snapshot.threads(snapshot.choose(Selection())))
     assert [thread.id for thread in threads] == list(SMALL_CONVERSATIONS)
     assert [message.id for message in threads[0].messages] == [1000, 1003, 1001, 1002]
+
+
+def test_a_damaged_database_is_not_exported(archive: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(archive, copy)
+    with closing(sqlite3.connect(copy / "archive.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages'").fetchone()[0]
+    data = bytearray((copy / "archive.db").read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    (copy / "archive.db").write_bytes(data)
+    with pytest.raises(VerificationFailed, match="cannot be read"):
+        run(copy, tmp_path / "out", "jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
+
+
+def test_a_full_disk_leaves_nothing(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object, thread: ThreadRecord) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("canvas_archive.export.jsonl.JsonlWriter.add", full)
+    with pytest.raises(ArchiveError, match="No space left"):
+        run(archive, tmp_path / "out", "jsonl")
+    assert list(tmp_path.iterdir()) == []

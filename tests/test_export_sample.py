@@ -106,10 +106,10 @@ def test_what_canvas_has_and_the_archive_lacks_is_named(
         db.execute(
             "UPDATE messages SET removed_at = '2026-01-01T00:00:00Z' WHERE conversation_id = ?", (short,)
         )
-        db.execute("UPDATE conversations SET message_count = 0 WHERE id = ?", (short,))
+        db.execute("UPDATE conversations SET message_count = 0 WHERE id = ?", [short])
         db.execute(
-            "INSERT INTO conversations (id, workflow_state, remote_workflow_state, first_seen_at, fetched_at) "
-            "VALUES (987654321, 'read', 'read', '', '')"
+            "INSERT INTO conversations (id, workflow_state, remote_workflow_state, first_seen_at, "
+            "fetched_at) VALUES (987654321, 'read', 'read', '', '')"
         )
         db.commit()
     assert run(["--archive", str(copy), "verify", "--remote", "--no-files", "--json"]) == 8

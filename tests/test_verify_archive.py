@@ -154,6 +154,14 @@ def test_what_does_not_fit_is_named(
     assert outcome.bad[check] or check == "account"
 
 
+def test_a_missing_table_hides_nothing_else(archive: Path, verify: Callable[..., Outcome]) -> None:
+    change(archive, "DROP TABLE edits", "UPDATE sync_runs SET requests = 3")
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+    assert {"schema", "edits", "chain"} <= set(outcome.bad)
+    assert outcome.names[-1] == "permissions"
+
+
 def test_a_table_of_ones_own_is_no_fault(archive: Path, verify: Callable[..., Outcome]) -> None:
     change(archive, "CREATE TABLE my_notes (text)", "CREATE VIEW mine AS SELECT * FROM messages")
     assert verify("--archive", archive).code == 0

@@ -130,6 +130,8 @@ def export(
         )
         with _progress(settings) as progress:
             report = write(request, progress)
+    if redact and with_attachments is None:
+        settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
     _tell(settings, report, as_json)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.backup import write_private
 from canvas_archive.export.bag import PAYLOAD, write_bag
@@ -104,9 +105,23 @@ def export(request: Request, progress: Progress | None = None) -> ExportReport:
 
     Raises BadInput when the destination exists (without ``force``) or a filter names nothing, ForeignFolder
     when ``force`` would replace something that is no export, VerificationFailed when a stored attachment
-    does not match its hash. Whatever is raised, nothing is left behind.
+    does not match its hash or the database is damaged, ArchiveError when the disk is full. Whatever is
+    raised, nothing is left behind.
     """
-    progress = progress or Progress()
+    try:
+        return _export(request, progress or Progress())
+    except sqlite3.DatabaseError as error:
+        raise VerificationFailed(
+            f"The archive's database cannot be read ({error}); nothing was exported. "
+            "Run `canvas-archive verify`."
+        ) from error
+    except OSError as error:
+        raise ArchiveError(
+            f"The export could not be written ({error.strerror or error}); nothing was left behind."
+        ) from error
+
+
+def _export(request: Request, progress: Progress) -> ExportReport:
     formats = check_formats(request.formats, request.dest)
     alone = is_single_file(request.dest, formats)
     check_request(request, alone)

@@ -15,6 +15,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 DOCS_PER_FILE = 200
 LONGEST_WORD = 40
@@ -24,6 +25,9 @@ SPLIT_ABOVE = 200_000
 _EVERYWHERE = 0
 _FEW = 200
 _HELD = 200_000
+
+Postings: TypeAlias = "dict[str, array[int]]"
+"""Words with the places of the conversations that hold them, each once."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -80,7 +84,7 @@ class SearchIndex:
         self._spill()
         split = []
         for path in sorted(self._work.glob("w-*")):
-            postings: dict[str, list[int]] = defaultdict(list)
+            postings: Postings = defaultdict(lambda: array("I"))
             total = 0
             with path.open("r", encoding="utf-8", newline="\n") as file:
                 for line in file:
@@ -97,27 +101,28 @@ class SearchIndex:
         about = {"count": len(ranks), "per_file": DOCS_PER_FILE, "split": sorted(split)}
         write_script(self._folder / "about.js", "about", about)
 
-    def _write_split(self, postings: dict[str, list[int]], documents: int) -> None:
-        by_three: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    def _write_split(self, postings: Postings, documents: int) -> None:
+        by_three: dict[str, Postings] = defaultdict(dict)
         for word, numbers in postings.items():
             by_three[word[:3]][word] = numbers
         for beginning, part in sorted(by_three.items()):
             self._write(beginning, part, documents)
 
-    def _write(self, beginning: str, postings: dict[str, list[int]], documents: int) -> None:
-        packed: dict[str, object] = {}
-        for word in sorted(postings):
-            numbers = sorted(set(postings[word]))
-            if documents > _FEW and len(numbers) * 2 > documents:
-                packed[word] = _EVERYWHERE  # a word that is nearly everywhere tells nothing apart
-            else:
-                packed[word] = _deltas(numbers)
+    def _write(self, beginning: str, postings: Postings, documents: int) -> None:
         name = file_of(beginning)
-        write_script(self._folder / f"{name}.js", name, packed)
+        with (self._folder / f"{name}.js").open("w", encoding="ascii", newline="\n") as file:
+            file.write(f"canvasArchive.put({json.dumps(name)},{{")
+            for place, word in enumerate(sorted(postings)):
+                file.write(f"{',' if place else ''}{json.dumps(word)}:{_packed(postings[word], documents)}")
+            file.write("});\n")
 
 
-def _deltas(numbers: list[int]) -> list[int]:
-    return [number - before for before, number in zip([0, *numbers], numbers, strict=False)]
+def _packed(numbers: array[int], documents: int) -> str:
+    if documents > _FEW and len(numbers) * 2 > documents:
+        return str(_EVERYWHERE)  # a word that is nearly everywhere tells nothing apart
+    ordered = sorted(numbers)
+    steps = (number - before for before, number in zip([0, *ordered], ordered, strict=False))
+    return f"[{','.join(map(str, steps))}]"
 
 
 def write_script(path: Path, name: str, data: object) -> None:

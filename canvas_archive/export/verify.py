@@ -81,29 +81,37 @@ def verify_archive(
         integrity = check_integrity(db)
         yield integrity
         if not integrity.ok:
-            # Whatever a damaged database says next is worth nothing; its files still are.
-            return
+            return  # whatever a damaged database says next is worth nothing
         yield from _contents(folder, db, options, tell)
 
 
 def _contents(
     folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
 ) -> Iterator[Check]:
-    yield check_foreign_keys(db)
-    yield check_schema(db)
-    yield check_account(folder, db)
-    yield check_completeness(db)
-    yield check_journal(db)
-    yield check_states(db)
-    tell("chain", 0, 0)
-    yield check_evidence(db, options.chain_head)
-    tell("seals", 0, 0)
-    yield check_contents(db)
-    if options.files:
-        yield from check_files(folder, db, options, tell)
-    tell("index", 0, 0)
-    yield check_search_index(folder, db)
-    yield check_permissions(folder)
+    def on_files() -> Iterator[Check]:
+        return check_files(folder, db, options, tell) if options.files else iter(())
+
+    looks: tuple[tuple[str, Callable[[], Check | Iterator[Check]]], ...] = (
+        ("foreign keys", lambda: check_foreign_keys(db)),
+        ("schema", lambda: check_schema(db)),
+        ("account", lambda: check_account(folder, db)),
+        ("completeness", lambda: check_completeness(db)),
+        ("edits", lambda: check_journal(db)),
+        ("states", lambda: check_states(db)),
+        ("chain", lambda: check_evidence(db, options.chain_head)),
+        ("contents", lambda: check_contents(db)),
+        ("attachments", on_files),
+        ("index", lambda: check_search_index(folder, db)),
+        ("permissions", lambda: check_permissions(folder)),
+    )
+    for name, look in looks:
+        tell(name, 0, 0)
+        try:
+            found = look()
+            yield from (found,) if isinstance(found, Check) else found
+        except (sqlite3.DatabaseError, ValueError, OSError) as error:
+            # A table that is missing or holds nonsense must not hide what the other checks find.
+            yield Check(name, False, f"could not be looked at ({type(error).__name__}: {error})")
 
 
 def findings(name: str, items: list[str], good: str, bad: str) -> Check:

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.export [MESSAGES] [--formats jsonl,csv,…] [--keep FOLDER]
 
-Makes an archive of that many messages (100,000 by default; 1,000,000 takes a few minutes and 3 GB of disk), then
-runs each step in a process of its own and prints messages per second and the peak resident memory.
+Makes an archive of that many messages (100,000 by default; a million take minutes and gigabytes of
+disk), then runs each step in a process of its own and prints messages per second and the peak memory.
 """
 
 from __future__ import annotations
