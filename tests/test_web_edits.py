@@ -37,7 +37,7 @@ JSON = {"accept": "application/json"}
 def journal(folder: Path) -> list[str]:
     return column(
         folder,
-        "SELECT conversation_id || ' ' || field || ' ' || value || ' ' || origin || ' ' || state FROM edits ORDER BY id",
+        "SELECT format('%d %s %s %s %s', conversation_id, field, value, origin, state) FROM edits",
     )
 
 
@@ -48,7 +48,7 @@ def test_a_star_is_an_edit_and_leads_back(visitor: Visitor, folder: Path) -> Non
     assert journal(folder) == ["700001 starred 1 web pending"]
     page = visitor.get(answer.headers["location"]).text
     assert "1 conversation starred." in page and ">Undo</button>" in page
-    assert "1 change waiting" in page
+    assert 'title="1 change waiting to be sent to Canvas">1</b>' in page
 
 
 def test_many_at_once_and_undone_together(visitor: Visitor, folder: Path) -> None:

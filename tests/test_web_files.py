@@ -54,7 +54,8 @@ def test_a_large_file_arrives_whole(visitor: Visitor, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ['a"b.txt', "line\r\nX-Injected: 1.txt", "../../etc/passwd", "日本語.pdf", "a\u202efdp.exe", "", "…", "x" * 500, "~*'()%\\;.html"],
+    ['a"b.txt', "line\r\nX-Injected: 1.txt", "../../etc/passwd", "日本語.pdf", "a\u202efdp.exe",
+     "", "…", "x" * 500, "~*'()%\\;.html"],
 )  # fmt: skip
 def test_a_name_can_say_nothing_but_a_name(name: str) -> None:
     value = files.disposition(name)

@@ -359,17 +359,22 @@ class Visitor:
         self.datasette = datasette
         self.origin = {"origin": "http://localhost", "host": "localhost"}
         self.cookies: dict[str, str] = {"canvas_archive_zone": "UTC"}
+        # In a thread of its own: Playwright keeps a loop running in the one the tests run in.
         self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
         self._loop.close()
         for database in self.datasette.databases.values():
             database.close()
         self.datasette.executor.shutdown()
 
     def run(self, awaitable: Any) -> Any:
-        return self._loop.run_until_complete(awaitable)
+        return asyncio.run_coroutine_threadsafe(awaitable, self._loop).result(60)
 
     def ask(self, method: str, path: str, **how: Any) -> Any:
         async def go() -> Any:

@@ -13,6 +13,7 @@ from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Course, Frame
 
 PAGE = 40
+PAGE_WITH_CHART = 30
 SHOWN_NAMES = 3
 PREVIEW = 110
 _KEY = re.compile(r"(?P<at>[0-9TZ:.+-]{0,40})~(?P<id>[0-9]{1,18})")

@@ -139,6 +139,8 @@ def render_cell(
         return _link(datasette, f"/mail/people/{row['id']}", value or "")
     if column == "name" and table == "contexts":
         return _link(datasette, f"/mail/courses/{row['code']}", value or row["code"])
+    if column == "context_code" and isinstance(value, str):
+        return _link(datasette, f"/mail/courses/{value}", value)
     if column == "display_name" and table == "attachments" and _value(row, "state") == "stored":
         return _link(datasette, f"/mail/files/{row['id']}", value or "file")
     return None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from datasette import NotFound
 
 from canvas_archive.web import queries
 from canvas_archive.web.chart import bucketed, draw, periods_of
-from canvas_archive.web.frame import Course, Frame, by_term
-from canvas_archive.web.rows import Source, read_page
+from canvas_archive.web.frame import Frame, by_term
+from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
+PAGE = 150
 GROUPS = "Groups and others"
 
 
@@ -29,19 +32,29 @@ class Tally:
 async def index(visit: Visit) -> Any:
     """Answer with all courses by term, and groups after them."""
 
+    first = visit.argument("from", 6)
+    skipped = int(first) if first.isdecimal() else 0
+
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        courses: list[Course] = []
-        others: list[Course] = []
-        tallies: dict[str, Tally] = {}
-        for row in connection.execute(queries.COURSES):
-            course = frame.courses[row["code"]]
-            (courses if row["kind"] == "course" else others).append(course)
-            tallies[course.code] = Tally(row["conversations"], row["unread"])
+        unread = {row["context_code"]: row["unread"] for row in connection.execute(queries.UNREAD_TALLIES)}
+        tallies = {
+            row["context_code"]: Tally(row["conversations"], unread.get(row["context_code"], 0))
+            for row in connection.execute(queries.TALLIES)
+        }
+        courses = [course for course in frame.courses.values() if course.kind == "course"]
+        others = [course for course in frame.courses.values() if course.kind != "course"]
+        terms = (*by_term(courses), *by_term(others, GROUPS))
+        flat = [(term.title, course) for term in terms for course in term.courses]
+        shown = flat[skipped : skipped + PAGE]
         return {
             "title": "Courses",
-            "terms": (*by_term(courses), *by_term(others, GROUPS)),
+            "terms": [
+                (title, [course for _, course in group]) for title, group in groupby(shown, key=itemgetter(0))
+            ],
             "tallies": tallies,
+            "none": Tally(0, 0),
             "total": len(courses),
+            "next": skipped + PAGE if len(flat) > skipped + PAGE else 0,
         }
 
     return await visit.page("mail/courses.html", build, active="courses")
@@ -84,6 +97,7 @@ async def course(visit: Visit) -> Any:
                 source,
                 before=visit.argument("before"),
                 after=visit.argument("after"),
+                limit=PAGE_WITH_CHART,
             ),
         }
 

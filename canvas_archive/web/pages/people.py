@@ -11,7 +11,7 @@ from datasette import NotFound
 from canvas_archive.web import queries
 from canvas_archive.web.chart import bucketed, counted, draw, periods_of
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.rows import Source, read_page
+from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
 PAGE = 80
@@ -108,6 +108,7 @@ async def person(visit: Visit) -> Any:
                 source,
                 before=visit.argument("before"),
                 after=visit.argument("after"),
+                limit=PAGE_WITH_CHART,
             ),
         }
 

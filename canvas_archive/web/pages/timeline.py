@@ -9,7 +9,7 @@ from canvas_archive.web import queries
 from canvas_archive.web.chart import counted, draw, periods_of
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Frame, course_of
-from canvas_archive.web.rows import Source, read_page
+from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
 TOP = 8
@@ -53,6 +53,7 @@ async def timeline(visit: Visit) -> Any:
                 source,
                 before=visit.argument("before"),
                 after=visit.argument("after"),
+                limit=PAGE_WITH_CHART,
             )
             return context
         context["top_people"] = connection.execute(
