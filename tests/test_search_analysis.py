@@ -87,6 +87,9 @@ def test_stems_join_the_forms_of_a_word() -> None:
     assert stem("studies") == stem("study") == stem("studying")
     assert stem("running") == stem("runs") == stem("run")
     assert stem("universities") == stem("university")
+    assert stem("quizzes") == stem("quiz")
+    assert stem("theses") == stem("thesis")
+    assert stem("wrote") == stem("writing") == stem("write")
     assert stem("生物") == "生物"
     assert stem("ok") == "ok"
 

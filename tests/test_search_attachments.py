@@ -63,7 +63,7 @@ def test_text_in_documents_is_found(empty: SearchArchive) -> None:
     paper = empty.message("see attached", files=[("paper.pdf", pdf("osmosis in leaves"))])
     essay = empty.message("see attached", files=[("essay.docx", docx("The guild of weavers"))])
     empty.index()
-    assert empty.found("in:attachments osmosis leaf") == {paper}
+    assert empty.found("in:attachments osmosis leaves") == {paper}
     assert empty.found("in:attachments weaver*") == empty.found("in:attachments celltext") == {essay}
 
 

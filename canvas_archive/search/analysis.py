@@ -56,6 +56,28 @@ _ANY_TERM = re.compile(
 _SPACELESS_START = re.compile(f"[{_SPACELESS}]")
 
 _ELIDED = frozenset({"l", "d", "j", "c", "n", "qu"})
+# Forms that rules do not join with their word; the words of a school first.
+_IRREGULAR = {
+    form: word
+    for word, forms in {
+        "quiz": "quizzes quizzed quizzing", "thesis": "theses", "analysis": "analyses",
+        "hypothesis": "hypotheses", "crisis": "crises",
+        "diagnosis": "diagnoses", "synthesis": "syntheses",
+        "parenthesis": "parentheses", "matrix": "matrices", "vertex": "vertices", "index": "indices",
+        "appendix": "appendices", "syllabus": "syllabi", "focus": "foci", "nucleus": "nuclei",
+        "stimulus": "stimuli", "alumnus": "alumni", "curriculum": "curricula", "datum": "data",
+        "memorandum": "memoranda", "bacterium": "bacteria", "criterion": "criteria",
+        "phenomenon": "phenomena", "formula": "formulae", "larva": "larvae", "child": "children",
+        "man": "men", "woman": "women", "person": "people", "foot": "feet", "tooth": "teeth", "mouse": "mice",
+        "half": "halves", "shelf": "shelves", "knife": "knives",
+        "self": "selves", "wolf": "wolves", "loaf": "loaves", "wife": "wives", "go": "went gone goes",
+        "write": "wrote written", "meet": "met", "teach": "taught", "send": "sent", "give": "gave given",
+        "take": "took taken", "find": "found", "choose": "chose chosen", "bring": "brought", "buy": "bought",
+        "think": "thought", "speak": "spoke spoken", "forget": "forgot forgotten", "begin": "began begun",
+        "lose": "lost", "pay": "paid", "run": "ran", "hold": "held", "tell": "told", "keep": "kept",
+    }.items()
+    for form in forms.split()
+}  # fmt: skip
 _STEMMABLE = re.compile(r"[a-z]{3,30}\Z")
 
 
@@ -186,12 +208,15 @@ def is_spaceless(term: str) -> bool:
 
 @lru_cache(maxsize=200_000)
 def stem(form: str) -> str:
-    """Return the English stem of a form (Porter 2); forms that are not plain letters are their own stem."""
+    """Return the English stem of a form: Porter 2, after the irregular forms.
+
+    Forms that are not plain letters are their own stem.
+    """
     if not _STEMMABLE.match(form):
         return form
     from whoosh.lang.porter2 import stem as porter2
 
-    return str(porter2(form))
+    return str(porter2(_IRREGULAR.get(form, form)))
 
 
 def _apostrophes(run: str) -> list[tuple[int, int, str]]:
