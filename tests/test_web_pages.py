@@ -191,6 +191,27 @@ def test_a_long_archive_is_drawn_by_years(visitor: Visitor, monkeypatch: pytest.
     assert visitor.get("/mail/timeline?when=2026").status_code == 200
 
 
+def test_courses_stand_under_their_terms_the_latest_made_first(visitor: Visitor) -> None:
+    text = visitor.get("/mail/courses").text
+    places = [text.index(f"<h2>{term}</h2>", text.index("<main")) for term in
+              ("Spring 2027", "Autumn 2026", "Spring 2026", "Other courses")]  # fmt: skip
+    assert places == sorted(places)
+    assert "<bdi>PHYS 1</bdi><small>A course nobody wrote in</small>" in text  # its code is said once
+    assert "0 conversations" in text
+    assert visitor.get("/mail/courses/course_110").status_code == 200
+    assert "PHYS 1" not in visitor.get("/mail").text  # the side column shows where there is mail
+
+
+def test_many_courses_are_paged(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    from canvas_archive.web.pages import courses
+
+    monkeypatch.setattr(courses, "PAGE", 2)
+    first = visitor.get("/mail/courses").text
+    assert '<a class="btn" rel="next" href="?from=2">' in first
+    second = visitor.get("/mail/courses?from=2").text
+    assert "PHYS 1" in first and "PHYS 1" not in second and "MATH 221" in second
+
+
 def test_searching_narrows_and_widens(visitor: Visitor) -> None:
     text = visitor.get("/mail/search?q=proof").text
     assert "<mark>proof</mark>" in text

@@ -200,6 +200,7 @@ def fill(make: Maker) -> None:
     geog = make.course(106, "GEOG 118", "Maps and Their Makers", "Autumn 2026")
     cs = make.course(105, "CS 240", "Data Structures", "Autumn 2026")
     math = make.course(103, "MATH 221", "Linear Algebra", "Spring 2026")
+    make.course(110, "PHYS 1", "PHYS 1 A course nobody wrote in", "Spring 2027")
     old = make.course(90, None, "A course whose name is very long because nobody gave it a code", None)
     bodies = [
         "Hi Jules,\n\nThe room has changed: we are now in Hollis 204, on the second floor. The projector "

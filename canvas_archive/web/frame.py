@@ -9,7 +9,8 @@ from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.render import HUES
 
-SIDE_COURSES = 14
+SIDE_COURSES = 5
+"""As many as leave the rest of the column in sight on a small screen."""
 OTHER = "Other courses"
 
 
@@ -23,12 +24,22 @@ class Course:
     name: str
     term: str
     latest_at: str
-    hue: int = 0
+    place: int = 0  # among all courses, in the order Canvas made them
+
+    @property
+    def hue(self) -> int:
+        """Return which colour it has: neighbours differ, and keep theirs."""
+        return self.place % HUES
+
+    @property
+    def rest(self) -> str:
+        """Return what the name says beyond the label; nothing when that is all."""
+        return self.name.removeprefix(self.label).lstrip(" :·–-")
 
     @property
     def full(self) -> str:
         """Return label and name together, once each."""
-        return self.label if self.name in ("", self.label) else f"{self.label} {self.name}"
+        return f"{self.label} {self.rest}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +102,20 @@ def course_of(
 
 
 def by_term(courses: list[Course], other: str = OTHER) -> tuple[Term, ...]:
-    """Group courses under their terms; the term and the course with the newest message come first."""
+    """Group courses under their terms, each with the newest message first.
+
+    Terms have no order of their own here. Canvas numbers courses as they are made, so the term of the
+    latest made course comes first.
+    """
     groups: dict[str, list[Course]] = {}
     for course in sorted(courses, key=lambda course: (course.latest_at, course.label), reverse=True):
         groups.setdefault(course.term, []).append(course)
-    titles = [term for term in groups if term] + ([""] if "" in groups else [])
+    titles = sorted(
+        (term for term in groups if term),
+        key=lambda term: max(course.place for course in groups[term]),
+        reverse=True,
+    )
+    titles += [""] if "" in groups else []
     return tuple(Term(title or other, tuple(groups[title])) for title in titles)
 
 
@@ -104,7 +124,7 @@ def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
     account = connection.execute(queries.ACCOUNT).fetchone()
     counts = dict(connection.execute(queries.COUNTS).fetchone())
     courses = {
-        row["code"]: replace(course_of(*tuple(row)), hue=place % HUES)
+        row["code"]: replace(course_of(*tuple(row)), place=place)
         for place, row in enumerate(connection.execute(queries.CONTEXTS))
     }
     shown = [course for course in courses.values() if course.kind == "course" and course.latest_at]

@@ -179,7 +179,7 @@ FROM (SELECT author_id, count(*) AS n FROM messages WHERE author_id <> :owner GR
       ORDER BY n DESC LIMIT :limit) t JOIN users u ON u.id = t.author_id ORDER BY t.n DESC, u.id
 """
 TOP_COURSES = """
-SELECT x.code, x.kind, x.name, x.course_code, x.term, t.n
+SELECT x.code, t.n
 FROM (SELECT context_code, count(*) AS n FROM conversations WHERE context_code IS NOT NULL
       GROUP BY context_code ORDER BY n DESC LIMIT :limit) t JOIN contexts x ON x.code = t.context_code
 ORDER BY t.n DESC, x.code

@@ -52,7 +52,7 @@ async def index(visit: Visit) -> Any:
                 (title, [course for _, course in group]) for title, group in groupby(shown, key=itemgetter(0))
             ],
             "tallies": tallies,
-            "none": Tally(0, 0),
+            "nothing": Tally(0, 0),
             "total": len(courses),
             "next": skipped + PAGE if len(flat) > skipped + PAGE else 0,
         }

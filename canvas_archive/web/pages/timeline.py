@@ -8,7 +8,7 @@ from typing import Any
 from canvas_archive.web import queries
 from canvas_archive.web.chart import counted, draw, periods_of
 from canvas_archive.web.dates import Dates
-from canvas_archive.web.frame import Frame, course_of
+from canvas_archive.web.frame import Frame
 from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
@@ -60,10 +60,7 @@ async def timeline(visit: Visit) -> Any:
             queries.TOP_PEOPLE, {"owner": frame.owner_id, "limit": TOP}
         ).fetchall()
         context["top_courses"] = [
-            (
-                course_of(row["code"], row["kind"], row["name"], row["course_code"], row["term"], None),
-                row["n"],
-            )
+            (frame.courses[row["code"]], row["n"])
             for row in connection.execute(queries.TOP_COURSES, {"limit": TOP})
         ]
         return context
