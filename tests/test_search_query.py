@@ -113,6 +113,22 @@ def test_prefixes(empty: SearchArchive) -> None:
     assert empty.found("zz*") == set()
 
 
+def test_beginnings_that_fit_too_much_are_bounded(
+    empty: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("canvas_archive.search.planning.MOST_LISTS", 3)
+    monkeypatch.setattr("canvas_archive.search.ranking._WIDE", 1)
+    old = empty.message("sand sea", at=utc(2024))
+    new = empty.message("sand", at=utc(2025))
+    empty.message("salt sugar soup tea")
+    empty.index()
+    assert empty.order("sa*", sort="oldest", limit=2) == [old, new]
+    assert empty.search("sa*").total == 3
+    with pytest.raises(BadInput, match=r"'s\*'; write more of the word"):
+        empty.search("s*")
+    assert empty.search("te* te* te* te* te*").total == 1
+
+
 # Operators
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.terminal import local_time, printable
+from canvas_archive.errors import ArchiveError, VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,9 +115,9 @@ def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     with Archive.open(settings.folder) as archive:
         db_path, search_dir = archive.db_path, archive.search_dir
         pending = _pending(archive.db)
-    if 0 < pending <= _SMALL_UPDATE and (search_dir / ".").exists():
-        # A sync that is running will do it; a search never fails for it.
-        with contextlib.suppress(Exception):
+    if 0 < pending <= _SMALL_UPDATE and search_dir.is_dir():
+        # A sync that is running will do it, and a read-only disk cannot: a search never fails for it.
+        with contextlib.suppress(ArchiveError, OSError, sqlite3.Error):
             _update(settings)
     try:
         result = find(db_path, search_dir, text, **options)
@@ -275,7 +277,6 @@ def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None
 
 
 def _check(settings: Settings, as_json: bool) -> None:
-    from canvas_archive.errors import VerificationFailed
     from canvas_archive.search import check_index
     from canvas_archive.store import Archive
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from canvas_archive.search.postings import place_of, position_of
 from canvas_archive.search.reading import Entry, Segment
@@ -42,15 +43,34 @@ class Form:
     share: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Slot:
     """One place in a text and the forms that may stand there; ``offset`` counts from the first slot."""
 
+    field: str
     offset: int
     forms: tuple[Form, ...]
+    _listed: dict[str, list[tuple[Entry, float]]] = dataclass_field(default_factory=dict)
+
+    def entries(self, segment: Segment) -> list[tuple[Entry, float]]:
+        """Return where the forms' lists are in a segment, with the forms' shares; looked up once."""
+        listed = self._listed.get(segment.name)
+        if listed is None:
+            found = ((segment.entry(self.field, form.term), form.share) for form in self.forms)
+            listed = [(entry, share) for entry, share in found if entry is not None]
+            self._listed[segment.name] = listed
+        return listed
+
+    def found(self, segment: Segment, entries: list[tuple[Entry, float]]) -> None:
+        """Note the entries of a segment that are known already."""
+        self._listed[segment.name] = entries
+
+    def documents(self, segment: Segment) -> int:
+        """Return the length of all lists together."""
+        return sum(entry.documents for entry, _ in self.entries(segment))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class TextMatcher(Matcher):
     """A word (one slot) or words side by side (several)."""
 
@@ -59,28 +79,23 @@ class TextMatcher(Matcher):
 
     def match(self, segment: Segment, within: Numbers | None) -> Numbers:
         """Return the documents that hold the word, or the words in their places."""
-        listed = [self._entries(segment, slot) for slot in self.slots]
-        if not all(listed):
+        if not all(slot.entries(segment) for slot in self.slots):
             return set()
-        if len(listed) == 1:
-            return _union(segment, listed[0], within)
-        return self._side_by_side(segment, listed, within)
+        if len(self.slots) == 1:
+            return _union(segment, _lists(self.slots[0], segment), within)
+        return self._side_by_side(segment, within)
 
     def estimate(self, segment: Segment) -> int:
         """Return the length of the shortest list."""
-        return min(_size(self._entries(segment, slot)) for slot in self.slots) if self.slots else 0
+        return min((slot.documents(segment) for slot in self.slots), default=0)
 
-    def _entries(self, segment: Segment, slot: Slot) -> list[Entry]:
-        found = (segment.entry(self.field, form.term) for form in slot.forms)
-        return [entry for entry in found if entry is not None]
-
-    def _side_by_side(self, segment: Segment, listed: list[list[Entry]], within: Numbers | None) -> Numbers:
+    def _side_by_side(self, segment: Segment, within: Numbers | None) -> Numbers:
         """Return the documents in which the slots' positions line up, beginning with the rarest slot."""
-        ordered = sorted(zip(self.slots, listed, strict=True), key=lambda pair: _size(pair[1]))
-        rarest, entries = ordered[0]
-        starts = positions(segment, entries, within)
-        for at, (slot, entries) in enumerate(ordered[1:], 2):
-            here = positions(segment, entries, starts)
+        ordered = sorted(self.slots, key=lambda slot: slot.documents(segment))
+        rarest = ordered[0]
+        starts = positions(segment, _lists(rarest, segment), within)
+        for at, slot in enumerate(ordered[1:], 2):
+            here = positions(segment, _lists(slot, segment), starts)
             by = slot.offset - rarest.offset
             lined_up = _touching if at == len(ordered) else _kept
             left: dict[int, str] = {}
@@ -268,6 +283,10 @@ def _union(segment: Segment, entries: Sequence[Entry], within: Numbers | None) -
     for entry in entries:
         chosen.update(segment.ids(entry, narrowed))
     return chosen & within
+
+
+def _lists(slot: Slot, segment: Segment) -> list[Entry]:
+    return [entry for entry, _ in slot.entries(segment)]
 
 
 def _size(entries: Sequence[Entry]) -> int:

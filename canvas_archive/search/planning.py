@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from canvas_archive.errors import BadInput
 from canvas_archive.search.analysis import is_spaceless, query_terms, stem
 from canvas_archive.search.language import (
     And,
@@ -36,7 +36,7 @@ from canvas_archive.search.reading import OpenIndex
 from canvas_archive.search.resolve import courses, people, state_sets
 
 RELATED = 0.55  # how much another form of a word counts, beside the form that was asked for
-MOST_FORMS = 20_000  # forms of one prefix
+MOST_LISTS = 300_000  # lists that the beginnings of one query may need: seconds of work
 
 _ROLES = {"from": ("author",), "to": ("to",), "with": ("author", "to")}
 
@@ -55,6 +55,8 @@ class Planner:
     def __init__(self, index: OpenIndex, db: sqlite3.Connection) -> None:
         self._index = index
         self._db = db
+        self._known: dict[Word | Phrase | Prefix, TextMatcher | None] = {}
+        self._lists = 0
 
     def plan(self, tree: Node) -> Plan:
         """Return the plan. Raises BadInput for a person or course that is not in the archive."""
@@ -71,7 +73,7 @@ class Planner:
             return found
         if isinstance(node, (And, Or)):
             parts = [self._matcher(part, texts) for part in node.parts]
-            present = tuple(part for part in parts if part is not None)
+            present = tuple(dict.fromkeys(part for part in parts if part is not None))
             if parts and not present:
                 return None
             return AllOf(present) if isinstance(node, And) else AnyOf(present)
@@ -90,31 +92,36 @@ class Planner:
         return DateMatcher(((node.start, node.end),))
 
     def text(self, node: Word | Phrase | Prefix) -> TextMatcher | None:
-        """Return the matcher of a word, phrase or prefix; ``None`` when it holds no term."""
-        found = query_terms(node.text)
-        if not found:
-            return None
-        slots: list[Slot] = []
-        for at, (offset, term) in enumerate(found):
-            last = at == len(found) - 1
-            if isinstance(node, Prefix) and last:
-                forms: Iterable[Form] = self._beginning(node.field, term)
-            elif is_spaceless(term) and len(term) == 1:
-                forms = self._beginning(node.field, term)
-            elif isinstance(node, Word):
-                forms = self._related(term)
-            else:
-                forms = (Form(term),)
-            slots.append(Slot(offset, tuple(forms)))
-        return TextMatcher(node.field, tuple(slots))
+        """Return the matcher of a word, phrase or prefix; ``None`` when it holds no term.
 
-    def _beginning(self, name: str, prefix: str) -> list[Form]:
-        terms: dict[str, None] = {}
-        for segment in self._index.segments:
-            terms.update(dict.fromkeys(term for term, _ in segment.expand(name, prefix)))
-        return [Form(term) for term in list(terms)[:MOST_FORMS]]
+        The same node gets the same matcher. Raises BadInput when beginnings fit too many words.
+        """
+        if node not in self._known:
+            found = query_terms(node.text)
+            slots = tuple(
+                self._slot(node, offset, term, last=at == len(found))
+                for at, (offset, term) in enumerate(found, 1)
+            )
+            self._known[node] = TextMatcher(node.field, slots) if slots else None
+        return self._known[node]
 
-    def _related(self, term: str) -> list[Form]:
+    def _slot(self, node: Word | Phrase | Prefix, offset: int, term: str, *, last: bool) -> Slot:
+        if (isinstance(node, Prefix) and last) or (len(term) == 1 and is_spaceless(term)):
+            return self._beginning(node.field, offset, term)
+        forms = self._related(term) if isinstance(node, Word) else (Form(term),)
+        return Slot(node.field, offset, forms)
+
+    def _beginning(self, name: str, offset: int, prefix: str) -> Slot:
+        listed = [(segment, list(segment.expand(name, prefix))) for segment in self._index.segments]
+        self._lists += sum(len(found) for _, found in listed)
+        if self._lists > MOST_LISTS:
+            raise BadInput(f"Too many different words begin like '{prefix}*'; write more of the word.")
+        slot = Slot(name, offset, tuple(map(Form, {term: None for _, found in listed for term, _ in found})))
+        for segment, found in listed:
+            slot.found(segment, [(entry, 1.0) for _, entry in found])
+        return slot
+
+    def _related(self, term: str) -> tuple[Form, ...]:
         """Return the form itself and the others of the same stem."""
         base = stem(term)
         forms = {term: 1.0}
@@ -123,4 +130,4 @@ class Planner:
         for segment in self._index.segments:
             for form in segment.forms(base):
                 forms.setdefault(form, RELATED)
-        return [Form(form, share) for form, share in forms.items()]
+        return tuple(Form(form, share) for form, share in forms.items())

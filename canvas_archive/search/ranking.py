@@ -16,6 +16,7 @@ RECENT = 0.06  # share by which the newest message outranks one of equal score t
 _HALF_LIFE = 365.0 * 86400.0  # seconds in which that share halves
 ADJACENT = 0.15  # share for each pair of words that stand side by side as in the query
 _LOOKED_AT = 200  # best hits whose words' places are looked at
+_WIDE = 2000  # forms of a beginning
 _PAIRS = 6  # pairs of words looked at
 _FEW = 3000  # documents below which only some blocks of a list are read
 
@@ -38,7 +39,7 @@ class Ranker:
     def __init__(self, index: OpenIndex, texts: Sequence[TextMatcher]) -> None:
         self.index = index
         self.texts = texts
-        self._known: dict[tuple[str, Slot], float] = {}
+        self._known: dict[Slot, float] = {}
 
     def best(self, matches: Matches, count: int, *, threads: bool) -> list[Ranked]:
         """Return the ``count`` best hits in order; with ``threads`` the best one of each conversation."""
@@ -98,17 +99,16 @@ class Ranker:
         total: dict[int, float] = {}
         for text in self.texts:
             for slot in text.slots:
-                self._add_slot(total, segment, text.field, slot, numbers)
+                # A beginning that fits very many words tells nothing about a message.
+                if len(slot.forms) <= _WIDE:
+                    self._add_slot(total, segment, slot, numbers)
         return total
 
-    def _add_slot(
-        self, total: dict[int, float], segment: Segment, field: str, slot: Slot, numbers: Numbers
-    ) -> None:
-        found = [(segment.entry(field, form.term), form.share) for form in slot.forms]
-        entries = [(entry, share) for entry, share in found if entry is not None]
+    def _add_slot(self, total: dict[int, float], segment: Segment, slot: Slot, numbers: Numbers) -> None:
+        entries = slot.entries(segment)
         if not entries:
             return
-        telling = self._rarity(field, slot)
+        telling = self._rarity(slot)
         narrowed = sorted(numbers) if len(numbers) < _FEW else None
         if len(entries) == 1:
             entry, share = entries[0]
@@ -134,13 +134,12 @@ class Ranker:
         for number, weight in weights.items():
             total[number] = total.get(number, 0.0) + telling * saturated(weight)
 
-    def _rarity(self, field: str, slot: Slot) -> float:
+    def _rarity(self, slot: Slot) -> float:
         """Return how much a word tells, judged by all its forms together."""
-        key = (field, slot)
-        known = self._known.get(key)
+        known = self._known.get(slot)
         if known is None:
-            documents = sum(self.index.documents_with(field, form.term) for form in slot.forms)
-            known = self._known[key] = rarity(min(documents, self.index.count), self.index.count)
+            documents = sum(slot.documents(segment) for segment in self.index.segments)
+            known = self._known[slot] = rarity(min(documents, self.index.count), self.index.count)
         return known
 
     def _ranked(self, score: float, at: int, number: int) -> Ranked:

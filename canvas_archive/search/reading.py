@@ -98,15 +98,17 @@ def read_toc(folder: Path, generation: int) -> list[Any]:
 
 
 class Entry:
-    """A term of one segment: in how many documents, and where its list is."""
+    """A term of one segment: in how many documents, the first and the last of them, and where its list is."""
 
-    __slots__ = ("documents", "offset", "size")
+    __slots__ = ("documents", "first", "last", "offset", "size")
 
     def __init__(self, row: bytes) -> None:
         fields = TERM_INFO.unpack(row)
         if fields[0]:
             raise Damaged("a term holds its list inline, which this program never writes")
         self.documents: int = fields[2]
+        self.first: int = fields[6]
+        self.last: int = fields[7]
         self.offset: int = fields[8]
         self.size: int = fields[9]
 
@@ -168,7 +170,11 @@ class Segment:
             yield block
 
     def ids(self, entry: Entry, within: Sequence[int] | None = None) -> list[int]:
-        """Return the documents of a term's list."""
+        """Return the documents of a term's list; one may come twice."""
+        if entry.documents <= 2:  # known without looking
+            if not entry.first <= entry.last < self.count:
+                raise Damaged("a term names documents that are not there")
+            return [entry.first, entry.last]
         found: list[int] = []
         for block in self.blocks(entry, within):
             found += block.documents

@@ -12,11 +12,13 @@ _WORD = re.compile(r"[^\W\d_]+")
 _OPERATOR = re.compile(r"^-?[a-z]+:", re.IGNORECASE)
 _SHORTEST = 3
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_MOST_WORDS = 8  # words of a query that are looked at
 _CANDIDATES = 40_000  # terms compared with a word, at most
 
 
 def respelt(index: OpenIndex, text: str) -> str | None:
     """Return the query with its unknown words replaced by near ones; ``None`` when there are none."""
+    better: dict[str, str | None] = {}
     changed = False
     parts = re.split(r"(\s+)", text)
     for at, part in enumerate(parts):
@@ -28,9 +30,11 @@ def respelt(index: OpenIndex, text: str) -> str | None:
             continue
         words = part[8:] if part.lower().startswith("subject:") else part
         for word in _WORD.findall(words):
-            better = nearest(index, word)
-            if better is not None:
-                parts[at] = parts[at].replace(word, better)
+            if word not in better and len(better) < _MOST_WORDS:
+                better[word] = nearest(index, word)
+            replacement = better.get(word)
+            if replacement is not None:
+                parts[at] = parts[at].replace(word, replacement)
                 changed = True
     return "".join(parts) if changed else None
 

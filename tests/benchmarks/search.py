@@ -1,8 +1,8 @@
 """Search beside SQLite FTS5 on the same messages: ``python -m tests.benchmarks.search [--messages N]``.
 
-Both answer every query in the same run, one after the other, the best of three each, in processor time. Ours is the whole call
-(connection, exact total, 20 hits with snippets); FTS5's is the least that answers the same question (20 ids,
-by rank or date). Only the last class asks FTS5 for snippets and facet counts too.
+Both answer every query in the same run, one after the other, the best of three each, in processor time.
+Ours is the whole call (connection, exact total, 20 hits with snippets); FTS5's is the least that answers the
+same question (20 ids, by rank or date). Only the last class asks FTS5 for snippets and facet counts too.
 """
 
 from __future__ import annotations
