@@ -92,7 +92,8 @@ def store_token(base_url: str, token: str, user_id: int | None = None) -> bool:
     import keyring.errors
 
     backend = keyring.get_keyring()
-    if backend.priority <= 0 or type(backend).__module__ in ("keyring.backends.null", "keyring.backends.fail"):
+    useless = ("keyring.backends.null", "keyring.backends.fail")
+    if backend.priority <= 0 or type(backend).__module__ in useless:
         return False
     try:
         keyring.set_password(SERVICE, _account(base_url, user_id), token)
@@ -110,13 +111,15 @@ def find_token(base_url: str, *, token_command: str | None = None, user_id: int 
     )
     if not token:
         raise TokenMissing(
-            f"There is no access token for {_origin(base_url)}. Set {TOKEN_VARIABLE}, put a token_command into "
-            "the archive's config.toml, or run 'canvas-archive init' in a terminal to store one in the keyring."
+            f"There is no access token for {_origin(base_url)}. Set {TOKEN_VARIABLE}, put a token_command "
+            "into the archive's config.toml, or run 'canvas-archive token' to keep one in the keyring."
         )
     return token
 
 
-def token_source(base_url: str, *, token_command: str | None = None, user_id: int | None = None) -> str | None:
+def token_source(
+    base_url: str, *, token_command: str | None = None, user_id: int | None = None
+) -> str | None:
     """Say where a token would come from (for status and doctor) without running any command."""
     if token_from_environment(base_url):
         return f"the variable {TOKEN_VARIABLE}"

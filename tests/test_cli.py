@@ -337,3 +337,31 @@ def test_help_imports_no_command() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_new_token_is_checked_before_it_is_kept(archive: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+    assert_sentence(canvas_archive("token", "--archive", archive), 2, "standard input")
+    assert_sentence(canvas_archive("token", "--archive", archive, text="wrong\n"), 3, "New Access Token")
+    other = canvas_archive("token", "--archive", archive, text=sandbox.admin_token + "\n")
+    assert_sentence(other, 9, "belongs to")
+    nowhere = canvas_archive("token", "--archive", archive, text=sandbox.token + "\n")
+    assert_sentence(nowhere, 3, "no system keyring")
+    (tmp_path / "folder_keyring.py").write_text(
+        "import pathlib\nfrom keyring.backend import KeyringBackend\n"
+        "class Keyring(KeyringBackend):\n"
+        "    priority = 1\n"
+        "    place = pathlib.Path(__file__).with_name('kept')\n"
+        "    def get_password(self, service, username):\n"
+        "        return self.place.read_text() if self.place.exists() else None\n"
+        "    def set_password(self, service, username, password):\n"
+        "        self.place.write_text(password)\n"
+        "    def delete_password(self, service, username):\n"
+        "        self.place.unlink()\n"
+    )
+    environment = {"PYTHON_KEYRING_BACKEND": "folder_keyring.Keyring", "PYTHONPATH": str(tmp_path)}
+    kept = canvas_archive("token", "--archive", archive, text=sandbox.token + "\n", environment=environment)
+    assert kept.returncode == 0, kept.stderr
+    assert sandbox.token not in kept.stdout + kept.stderr
+    assert (tmp_path / "kept").read_text() == sandbox.token
+    synced = canvas_archive("sync", "--archive", archive, environment=environment)
+    assert synced.returncode == 0, synced.stderr

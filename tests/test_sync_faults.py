@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the way, made to happen: nothing is lost, and the exit code says what it was."""
+"""Everything that can go wrong on the way, made to happen: nothing is lost, and the exit code tells."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -147,10 +148,8 @@ class Mailboxes(RuleBasedStateMachine):
     @rule(mode=st.sampled_from(["quick", "full"]), number=st.integers(0, 20))
     def killed(self, mode: str, number: int) -> None:
         options = SyncOptions(mode=mode, attachments=False, index=False)  # type: ignore[arg-type]
-        try:
+        with suppress(Killed):
             sync(self.pair.folder, options, KillAt(number), self.clock)
-        except Killed:
-            pass
         self._remember()
 
     @rule(

@@ -18,6 +18,7 @@ SECTIONS = ("Start", "Archive", "Read", "Edit", "Write to Canvas", "Evidence")
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo:demo", "Try everything on a local sample Canvas.", "Start"),
     "init": Entry("init:init", "Create an archive and bind it to your Canvas account.", "Start"),
+    "token": Entry("token:token", "Keep a new access token for an archive.", "Start"),
     "sandbox": Entry("sandbox:sandbox", "Run the local Canvas alone.", "Start"),
     "sync": Entry("sync:sync", "Pull what changed on Canvas into the archive.", "Archive"),
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),

@@ -1,0 +1,53 @@
+"""``canvas-archive token``: a new token for an archive whose old one has expired."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
+from canvas_archive.cli.init import HOW_TO_MAKE_A_TOKEN
+from canvas_archive.credentials import TOKEN_VARIABLE, store_token, token_from_environment
+
+
+@click.command()
+@common_options
+@pass_settings
+def token(settings: Settings) -> None:
+    """Check a new access token and keep it in the system keyring.
+
+    It is asked for, or read from standard input (`pass canvas | canvas-archive token`), and must belong to
+    the archive's own person.
+    """
+    from canvas_archive.canvas import CanvasClient, Token
+    from canvas_archive.errors import CredentialProblem
+    from canvas_archive.store import Archive
+    from canvas_archive.sync.pull import check_account
+
+    with Archive.open(settings.folder) as archive:
+        account = archive.account
+        secret = _ask()
+        with CanvasClient(
+            account.base_url, Token(secret), as_user_id=account.as_user_id, patience=30.0
+        ) as client:
+            check_account(archive, client)
+    if not store_token(account.base_url, secret, account.user_id):
+        raise CredentialProblem(
+            f"The token is right, but there is no system keyring to keep it in. Set {TOKEN_VARIABLE} when "
+            "you run sync, or put a token_command into config.toml."
+        )
+    click.echo(f"The token for {account.name} at {account.base_url} is in the system keyring.")
+    if token_from_environment(account.base_url) not in (None, secret):
+        settings.warn(f"{TOKEN_VARIABLE} is set to another token, and goes first.")
+
+
+def _ask() -> str:
+    if sys.stdin.isatty():
+        click.echo(HOW_TO_MAKE_A_TOKEN, err=True)
+        answer: str = click.prompt("Access token", hide_input=True, err=True)
+    else:
+        answer = sys.stdin.readline()
+    if not answer.strip():
+        fail("No token was given: type it, or pipe it into standard input.")
+    return answer.strip()
