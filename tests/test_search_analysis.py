@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canvas_archive.search.analysis import composed, fold, is_spaceless, query_terms, spans, stem, terms
+from canvas_archive.search.analysis import (
+    composed,
+    fold,
+    is_spaceless,
+    occurrences,
+    query_terms,
+    spans,
+    stem,
+    terms,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,21 @@ def test_only_wanted_spans_are_returned_when_asked() -> None:
         (1, 4, 8),
         (3, 13, 17),
     ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("aAb1 '-.é", max_size=38), st.sets(st.text("ab1", min_size=1, max_size=2), max_size=4))
+def test_occurrences_are_the_wanted_spans(text: str, words: set[str]) -> None:
+    wanted = {word for word in words if len(terms(word)) == 1}
+    text = composed(text)
+    expected = [(span.start, span.end, span.term) for span in spans(text, wanted)]
+    assert [(span.start, span.end, span.term) for span in occurrences(text, wanted)] == expected
+
+
+def test_runs_that_are_cut_in_pieces_are_no_occurrences() -> None:
+    text = "x" * 50
+    assert occurrences(text, {"x" * 10}) == []
+    assert [span.term for span in spans(text, {"x" * 10})] == ["x" * 10]
 
 
 def test_spans_point_into_the_original_text() -> None:

@@ -129,8 +129,12 @@ def _encode_block(
     return _LENGTH.pack(-size if last else size) + about + data
 
 
-def blocks(data: bytes, within: Sequence[int] | None = None) -> Iterator[Block]:
+def blocks(
+    data: bytes, within: Sequence[int] | None = None, decoded: dict[int, Block] | None = None
+) -> Iterator[Block]:
     """Yield the blocks of a list; with ``within`` (ascending) only those that may hold one of its documents.
+
+    ``decoded`` remembers blocks by their place between calls for the same list.
 
     Raises Damaged when the bytes are not a list.
     """
@@ -156,7 +160,12 @@ def blocks(data: bytes, within: Sequence[int] | None = None) -> Iterator[Block]:
                 at = following
                 continue
             wanted = reach
-        yield _decode(data[at + 4 + _ABOUT_SIZE : following], fields[8], fields[2])
+        block = None if decoded is None else decoded.get(at)
+        if block is None:
+            block = _decode(data[at + 4 + _ABOUT_SIZE : following], fields[8], fields[2])
+            if decoded is not None:
+                decoded[at] = block
+        yield block
         at = following
         if size < 0:
             return

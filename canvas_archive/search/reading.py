@@ -130,6 +130,7 @@ class Segment:
             raise Damaged("the index has other fields")
         self._lists = MappedFile(folder / f"{self.name}.pst")
         self._columns: dict[str, array[int]] = {}
+        self._decoded: dict[int, dict[int, Block]] = {}
 
     def entry(self, field: str, term: str) -> Entry | None:
         """Look a term up."""
@@ -164,7 +165,8 @@ class Segment:
 
     def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
         """Yield the blocks of a term's list; with ``within`` (ascending) only those that may matter."""
-        for block in blocks(self._lists.get(entry.offset, entry.size), within):
+        data = self._lists.get(entry.offset, entry.size)
+        for block in blocks(data, within, self._decoded.setdefault(entry.offset, {})):
             if not 0 <= block.documents[0] <= block.documents[-1] < self.count:
                 raise Damaged("a posting list names documents that are not there")
             yield block
@@ -192,6 +194,10 @@ class Segment:
                 column.byteswap()
             self._columns[name] = column
         return column
+
+    def forget_lists(self) -> None:
+        """Let go of the lists that were decoded: one search looks at them repeatedly, the next at others."""
+        self._decoded.clear()
 
     def close(self) -> None:
         """Let go of the files."""

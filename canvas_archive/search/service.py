@@ -239,6 +239,8 @@ class _Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        for segment in self._index.segments:
+            segment.forget_lists()
         self._index.lock.release()
         if isinstance(error, Damaged):
             forget(self._folder)

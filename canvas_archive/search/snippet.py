@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from canvas_archive.search.analysis import Span, composed, spans
+from canvas_archive.search.analysis import Span, composed, occurrences, spans
 
 LENGTH = 220  # characters of a passage, about
 _LONGEST_TEXT = 60_000  # characters looked at
@@ -87,7 +87,8 @@ _printable = printable
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:
     """Return the passage that holds most of what is to be marked, and how much that is (0: nothing)."""
     text = composed(text[:_LONGEST_TEXT])
-    places = marking.marks(spans(text, marking.wanted()))
+    find = spans if marking.sequences else occurrences
+    places = marking.marks(find(text, marking.wanted()))
     if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
     at, worth = _best_window(places, length)
