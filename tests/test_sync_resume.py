@@ -124,3 +124,22 @@ def test_a_second_writer_is_refused_with_7(tmp_path: Path, monkeypatch: pytest.M
             )
         assert done.returncode == 7
         assert str(os.getpid()) in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_interruption_inside_a_transaction_is_recorded_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from canvas_archive.sync.pull import Pull
+
+    def strike(pull: Pull) -> None:
+        pull._db.execute("BEGIN IMMEDIATE")
+        pull._db.execute("INSERT INTO contexts (code, kind) VALUES ('course_0', 'course')")
+        raise KeyboardInterrupt
+
+    with Sandbox(conversations=12) as sandbox:
+        pair = bind(sandbox, tmp_path / "archive", monkeypatch)
+        monkeypatch.setattr(Pull, "run", strike)
+        with pytest.raises(KeyboardInterrupt):
+            pair.sync(mode="full")
+        assert pair.sql("SELECT status FROM sync_runs")[0]["status"] == "interrupted"
+        assert pair.one("SELECT count(*) FROM contexts") == 0

@@ -115,8 +115,8 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """
     if db.in_transaction:
         raise TransactionError("A transaction is open already; this is a defect of the program.")
-    db.execute("BEGIN IMMEDIATE")
     try:
+        db.execute("BEGIN IMMEDIATE")
         yield db
     except BaseException:
         # Some errors (disk full, RAISE(ROLLBACK)) have already ended the transaction.

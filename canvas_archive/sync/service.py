@@ -239,6 +239,9 @@ def _finish(
     archive: Archive, run_id: int, status: str, report: Report, error: ArchiveError | None, clock: Clock
 ) -> None:
     db = archive.db
+    if db.in_transaction:
+        # A Ctrl-C can strike between BEGIN and the block that would roll back.
+        db.execute("ROLLBACK")
     counts = db.execute(
         "SELECT (SELECT count(*) FROM conversations),"
         " (SELECT count(*) FROM attachments WHERE state IN ('pending', 'failed')),"
