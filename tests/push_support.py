@@ -27,7 +27,7 @@ from canvas_archive.sync.push_report import PushReport
 from tests.sandbox_support import ADA, BEN, CLEO, DEE, START, at, small_mailbox
 from tests.sync_support import Pair, bind
 
-__all__ = ["ADA", "BEN", "CLEO", "DEE", "Mail", "PushClock", "Ran", "big_mailbox", "open_mail"]
+__all__ = ["ADA", "BEN", "CLEO", "DEE", "Mail", "PushClock", "Ran", "at", "big_mailbox", "open_mail"]
 
 
 class PushClock:
