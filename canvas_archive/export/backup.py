@@ -6,8 +6,11 @@
     files/ab/ab12…          attachments; those already there from an earlier backup are not copied again
     manifest-sha256.txt     the hash of every other file; written last, it makes the backup a backup
 
-The database has its hash in its name, so that the one before stays good until the new manifest is in place.
-The search index is not copied: it is derived, and made anew when a backup is restored.
+The database has its hash in its name, so that the one before stays good until the new manifest is in place;
+while the small files change, the manifest allows both of their contents. ``backup.unfinished`` says that a
+backup was begun: what no manifest lists then is left over, not foreign; ``restore.unfinished`` says that of a
+folder that is being restored into. The search index is not copied: it is derived, and made anew when a backup
+is restored.
 """
 
 from __future__ import annotations
@@ -15,11 +18,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from canvas_archive import __version__
@@ -34,7 +39,10 @@ from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, requir
 
 RECORD = "backup.json"
 RECORD_TYPE = "canvas-archive backup"
+UNFINISHED = "backup.unfinished"
+RESTORING = "restore.unfinished"
 _COPY_CHUNK = 1 << 20
+_DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db")
 
 _BLOBS = """
 SELECT sha256, max(stored_size) FROM (
@@ -71,18 +79,23 @@ def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None
                 f"{dest} lies inside the archive. Back up to another folder, best on another disk."
             )
         account = archive.account
-        _claim(dest, account.base_url, account.owner_id)
+        begun = _claim(dest, account.base_url, account.owner_id)
         tell("database", 0, 0)
-        database = _copy_database(archive.db_path, dest)
+        try:
+            database = _copy_database(archive.db_path, dest)
+        except VerificationFailed:
+            if begun and (dest / RECORD).exists():
+                (dest / UNFINISHED).unlink()  # the backup before is left exactly as it was
+            raise
         with closing(_open_copy(dest / database)) as copy:
             messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
             known = _known_hashes(dest)
             result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
-        settings = [CONFIG_NAME]
-        if (archive.folder / KEY_NAME).is_file():
-            settings.append(KEY_NAME)
-        for name in settings:
-            copy_file(archive.folder / name, dest / name)
+        settings = {
+            name: (archive.folder / name).read_bytes()
+            for name in (CONFIG_NAME, KEY_NAME)
+            if name == CONFIG_NAME or (archive.folder / name).is_file()
+        }
         record = {
             "type": RECORD_TYPE,
             "generator": f"canvas-archive {__version__}",
@@ -94,10 +107,8 @@ def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None
             "messages": messages,
             "files": result.files,
         }
-        write_private(
-            dest / RECORD, (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
-        )
-        _write_manifest(dest, (RECORD, database, *settings), result.hashes)
+        text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+        _switch(dest, database, {RECORD: text.encode("utf-8"), **settings}, result.hashes)
         _sweep(dest, database)
     return BackupReport(dest, messages, result.files, result.copied, result.size, tuple(result.missing))
 
@@ -111,12 +122,13 @@ def read_record(folder: Path) -> dict[str, object] | None:
     return document if isinstance(document, dict) and document.get("type") == RECORD_TYPE else None
 
 
-def _claim(dest: Path, base_url: str, user_id: int) -> None:
+def _claim(dest: Path, base_url: str, user_id: int) -> bool:
+    """Make or check the folder and mark the backup as begun; tell whether it was not so marked before."""
     if dest.is_file():
         raise ForeignFolder(f"{dest} is a file; a backup is a folder.")
     if dest.is_dir() and any(dest.iterdir()):
         record = read_record(dest)
-        unfinished = (dest / "backup.unfinished").exists()
+        unfinished = (dest / UNFINISHED).exists()
         if record is None and not unfinished:
             raise ForeignFolder(f"{dest} holds something that is not a backup; nothing was written there.")
         if record is not None and (record.get("base_url"), record.get("user_id")) != (base_url, user_id):
@@ -126,9 +138,10 @@ def _claim(dest: Path, base_url: str, user_id: int) -> None:
             )
     dest.mkdir(mode=0o700, parents=True, exist_ok=True)
     dest.chmod(0o700)
-    if not (dest / RECORD).exists():
-        # A first backup that is interrupted can be taken up again.
-        write_private(dest / "backup.unfinished", b"")
+    # A backup that is interrupted can be taken up again.
+    begun = not (dest / UNFINISHED).exists()
+    (dest / UNFINISHED).touch(mode=0o600)
+    return begun
 
 
 def _copy_database(source: Path, dest: Path) -> str:
@@ -172,20 +185,20 @@ def _copy_blobs(
 ) -> _Copied:
     rows = db.execute(_BLOBS).fetchall()
     result = _Copied(0, 0, 0, [], {})
-    for number, (sha256, size) in enumerate(rows, start=1):
+    for number, (digest, size) in enumerate(rows, start=1):
         tell("attachments", number, len(rows))
-        name = f"{FILES_NAME}/{sha256[:2]}/{sha256}"
-        source, target = files_dir / sha256[:2] / sha256, dest / name
-        result.hashes[name] = sha256
-        if known.get(name) == sha256 and target.is_file() and target.stat().st_size == size:
+        name = f"{FILES_NAME}/{digest[:2]}/{digest}"
+        source, target = files_dir / digest[:2] / digest, dest / name
+        result.hashes[name] = digest
+        if known.get(name) == digest and target.is_file() and target.stat().st_size == size:
             result.files += 1
             continue
         if not source.is_file():
-            result.missing.append(sha256)
+            result.missing.append(digest)
             del result.hashes[name]
             continue
         make_private(target.parent, dest)
-        copy_file(source, target, expect=sha256)
+        copy_file(source, target, expect=digest)
         result.files += 1
         result.copied += 1
         result.size += size
@@ -198,15 +211,30 @@ def _known_hashes(dest: Path) -> dict[str, str]:
     return {}
 
 
-def _write_manifest(dest: Path, others: tuple[str, ...], hashes: dict[str, str]) -> None:
+def _switch(dest: Path, database: str, small: dict[str, bytes], blobs: dict[str, str]) -> None:
+    """Make what was copied the backup; interrupted anywhere, the folder is the old backup or the new one."""
+    listed = {name: {value} for name, value in blobs.items()}
     # Blobs of earlier backups that no row of this one refers to stay: nothing is ever deleted.
-    listed = dict(hashes)
-    for name in walk(dest):
-        if name.startswith(f"{FILES_NAME}/") and name not in listed:
-            listed[name] = name.rpartition("/")[2]
-    for name in others:
-        listed[name] = hash_file(dest / name)[0]
-    text = "".join(f"{listed[name]}  {name}\n" for name in sorted(listed))
+    for name in walk(dest / FILES_NAME, f"{FILES_NAME}/") if (dest / FILES_NAME).is_dir() else ():
+        if not name.endswith(".partial"):
+            listed.setdefault(name, {name.rpartition("/")[2]})
+    listed[database] = {hash_file(dest / database)[0]}
+    listed.update((name, {sha256(data).hexdigest()}) for name, data in small.items())
+    both = {name: set(values) for name, values in listed.items()}
+    with contextlib.suppress(OSError, ValueError):
+        for value, name in read_manifest(dest / MANIFEST):
+            if (dest / name).is_file():
+                both.setdefault(name, set()).add(value)
+        _write_manifest(dest, both)
+    for name, data in small.items():
+        write_private(dest / name, data)
+        if hash_file(dest / name)[0] not in listed[name]:
+            raise VerificationFailed(f"{dest / name} could not be written: what was read back differs.")
+    _write_manifest(dest, listed)
+
+
+def _write_manifest(dest: Path, listed: dict[str, set[str]]) -> None:
+    text = "".join(f"{value}  {name}\n" for name in sorted(listed) for value in sorted(listed[name]))
     write_private(dest / MANIFEST, text.encode("utf-8"))
     sync_folder(dest)
 
@@ -215,7 +243,8 @@ def _sweep(dest: Path, database: str) -> None:
     for path in dest.glob("archive-*.db"):
         if path.name != database:
             path.unlink()
-    (dest / "backup.unfinished").unlink(missing_ok=True)
+    for path in (*dest.glob("*.partial"), *dest.glob(f"{FILES_NAME}/*/*.partial"), dest / UNFINISHED):
+        path.unlink(missing_ok=True)
 
 
 def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupReport:
@@ -228,13 +257,18 @@ def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupRe
     record = read_record(source)
     if record is None or not (source / MANIFEST).is_file():
         raise BadInput(f"{source} is no complete backup: it has no {RECORD} or no {MANIFEST}.")
+    if _is_left_by_restore(folder):
+        _clear(folder, keep=True)
     require_free_folder(folder)
     try:
-        entries = [(value, name) for value, name in read_manifest(source / MANIFEST)]
+        entries: dict[str, set[str]] = {}
+        for value, name in read_manifest(source / MANIFEST):
+            entries.setdefault(name, set()).add(value)
     except (ValueError, UnicodeDecodeError) as error:
         raise VerificationFailed(f"The backup's manifest is damaged: {error}.") from error
     existed = folder.exists()
     make_private(folder, folder)
+    (folder / RESTORING).touch(mode=0o600)
     try:
         report = _restore_into(source, folder, record, entries, tell)
     except BaseException:
@@ -246,35 +280,47 @@ def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupRe
 
 
 def _restore_into(
-    source: Path, folder: Path, record: dict[str, object], entries: list[tuple[str, str]], tell: Tell
+    source: Path, folder: Path, record: dict[str, object], entries: dict[str, set[str]], tell: Tell
 ) -> BackupReport:
     database = str(record.get("database"))
-    listed = {name for _, name in entries}
-    if database not in listed or CONFIG_NAME not in listed:
+    if database not in entries or CONFIG_NAME not in entries:
         raise VerificationFailed(f"The backup's manifest lacks {database} or {CONFIG_NAME}.")
     files = size = 0
-    for number, (value, name) in enumerate(entries, start=1):
+    for number, (name, values) in enumerate(entries.items(), start=1):
         tell("files", number, len(entries))
         if name == RECORD:
-            if hash_file(source / name)[0] != value:
+            if hash_file(source / name)[0] not in values:
                 raise VerificationFailed(f"{source / name} is not what the manifest says.")
             continue
+        if _DATABASE.fullmatch(name) and name != database:
+            continue  # the one of the backup before, or of the one that was interrupted
         # The database gets its name last: until then the folder is no archive.
         target = folder / (f"{DB_NAME}.unfinished" if name == database else name)
         make_private(target.parent, folder)
-        copy_file(source / name, target, expect=value)
+        found = next(iter(values)) if len(values) == 1 else hash_file(source / name)[0]
+        copy_file(source / name, target, expect=found if found in values else min(values))
         size += target.stat().st_size
         files += name.startswith(f"{FILES_NAME}/")
     for name in (FILES_NAME, SEARCH_NAME):
         make_private(folder / name, folder)
     (folder / f"{DB_NAME}.unfinished").replace(folder / DB_NAME)
+    (folder / RESTORING).unlink()
     with closing(_open_copy(folder / DB_NAME)) as db:
         messages = db.execute("SELECT count(*) FROM messages").fetchone()[0]
     return BackupReport(folder, messages, files, files, size)
 
 
+def _is_left_by_restore(folder: Path) -> bool:
+    """Tell whether a folder holds an interrupted restoration and nothing else."""
+    if not (folder / RESTORING).is_file():
+        return False
+    ours = {RESTORING, FILES_NAME, SEARCH_NAME, CONFIG_NAME, KEY_NAME, f"{DB_NAME}.unfinished"}
+    return all(path.name.removesuffix(".partial") in ours for path in folder.iterdir())
+
+
 def _clear(folder: Path, *, keep: bool) -> None:
-    for path in folder.iterdir():
+    # The mark goes last, so that an interruption leaves a folder that can be cleared again.
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == RESTORING):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

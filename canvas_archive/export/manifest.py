@@ -107,8 +107,13 @@ def read_manifest(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def compare(folder: Path, listed: Iterable[tuple[str, str]], present: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for every file that is missing, was changed, or is not in the list (SHA-256)."""
-    expected = {name: value for value, name in listed}
+    """Yield a sentence for every file that is missing, was changed, or is not in the list (SHA-256).
+
+    Where a file is listed more than once, any of its hashes will do.
+    """
+    expected: dict[str, set[str]] = {}
+    for value, name in listed:
+        expected.setdefault(name, set()).add(value)
     for name in present:
         if name not in expected:
             yield f"{name}: not in the manifest"
@@ -117,5 +122,5 @@ def compare(folder: Path, listed: Iterable[tuple[str, str]], present: Iterable[s
             yield f"{name}: missing"
         elif isinstance(hashes, OSError):
             yield f"{name}: cannot be read ({hashes.strerror})"
-        elif hashes[0] != expected[name]:
+        elif hashes[0] not in expected[name]:
             yield f"{name}: changed (its SHA-256 is not the recorded one)"

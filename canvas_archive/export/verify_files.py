@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
+from canvas_archive.export.backup import UNFINISHED
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, hash_files, read_manifest, walk
 from canvas_archive.export.verify import Check, findings
@@ -34,11 +35,12 @@ def verify_path(path: Path) -> Iterator[Check]:
 def check_manifest(folder: Path) -> Check:
     """Compare a folder with its list of SHA-256 hashes."""
     try:
-        items = list(
-            compare(
-                folder, read_manifest(folder / MANIFEST), (name for name in walk(folder) if name != MANIFEST)
-            )
-        )
+        present = (name for name in walk(folder) if name != MANIFEST)
+        if (folder / UNFINISHED).exists():
+            # The next backup was begun and did not come to its end: this one is still whole.
+            listed = {name for _, name in read_manifest(folder / MANIFEST)}
+            present = (name for name in present if name in listed)
+        items = list(compare(folder, read_manifest(folder / MANIFEST), present))
     except (OSError, ValueError) as error:
         items = [f"{MANIFEST}: {error}"]
     return findings(
