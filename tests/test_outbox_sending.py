@@ -431,3 +431,18 @@ def test_a_message_with_other_files_is_another_message() -> None:
 def test_a_message_to_a_course_is_found_without_knowing_who_is_in_it() -> None:
     draft = replace(DRAFT, recipients=("course_10_students",))
     assert sentmail.find_new(draft, BEFORE, [conversation(8, 2)], ADA) == Arrived((8,))
+
+
+def test_the_file_of_a_queued_message_is_known_to_verify_and_kept_by_a_backup(
+    mail: Mail, tmp_path: Path
+) -> None:
+    from canvas_archive.cli import run
+
+    paper = tmp_path / "paper.txt"
+    paper.write_text("The notes of Friday.")
+    queue_send(mail, "--to", "Ben Okri", "--subject", "Notes", "--body", "Attached.", "--attach", str(paper))
+    assert run(["-q", "--archive", str(mail.folder), "verify"]) == 0
+    copy = tmp_path / "copy"
+    assert run(["-q", "--archive", str(mail.folder), "backup", str(copy)]) == 0
+    assert [path for path in (copy / "files").rglob("*") if path.is_file()]
+    assert run(["-q", "verify", str(copy)]) == 0

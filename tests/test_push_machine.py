@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from canvas_archive.canvas import CanvasClient
 from canvas_archive.errors import ArchiveError
@@ -47,6 +47,7 @@ class Edits(RuleBasedStateMachine):
         self.before = {name: os.environ.get(name) for name in ("CANVAS_API_URL", "CANVAS_API_TOKEN")}
         os.environ.update(CANVAS_API_URL=self.sandbox.url, CANVAS_API_TOKEN=self.sandbox.token)
         self.clock = PushClock()
+        self.wished: set[tuple[int, str, str]] = set()
         self.mails = [self._archive(name) for name in ("one", "two")]
 
     def _archive(self, name: str) -> Mail:
@@ -194,16 +195,16 @@ class Edits(RuleBasedStateMachine):
         self.clock.advance(hours=2)
         mail.sync(mode="full", push=True, attachments=False, clock=self.clock, allow_mass_removal=True)
 
-    def _wished(self) -> set[tuple[int, str, str]]:
-        return {
-            (row[0], row[1], row[2])
-            for mail in self.mails
-            for row in mail.sql("SELECT conversation_id, field, value FROM edits")
-        }
+    @invariant()
+    def wishes_are_remembered(self) -> None:
+        """The journal keeps one row for a wish that is changed before it is settled: remember each value."""
+        for mail in self.mails:
+            for row in mail.sql("SELECT conversation_id, field, value FROM edits"):
+                self.wished.add((row[0], row[1], row[2]))
 
     def _nothing_else_was_sent(self) -> None:
         events = {event: pair for pair, event in EVENTS.items()}
-        wished = self._wished()
+        self.wishes_are_remembered()
         for method, path, params in self.mails[0].writes:
             assert method == "PUT"
             if path == "/conversations":
@@ -213,7 +214,7 @@ class Edits(RuleBasedStateMachine):
                 sent = {
                     (id_, field, VALUES.get(value, value)) for field, value in params["conversation"].items()
                 }
-            assert sent <= wished
+            assert sent <= self.wished
 
     def teardown(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from canvas_archive.store.outbox import Queued
 
 
+_SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FROM json_each(?))"
+
+
 @click.group(invoke_without_command=True)
 @common_options
 @click.option("--all", "everything", is_flag=True, help="Also what was sent, discarded, or yielded.")
@@ -46,7 +50,9 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
         db = opened.db
         found = list_edits(db) if everything else pending_edits(db)
         messages = outbox(db, ("queued", "sending", "sent", "failed", "discarded") if everything else OPEN)
-        subjects = dict(map(tuple, db.execute("SELECT id, subject FROM conversations").fetchall()))
+        shown = {edit.conversation_id for edit in found} | {one.draft.conversation_id for one in messages}
+        named = json.dumps([id_ for id_ in shown if id_ is not None])
+        subjects = dict(map(tuple, db.execute(_SUBJECTS, (named,)).fetchall()))
     if as_json:
         print_json(
             {

@@ -47,7 +47,9 @@ _DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db")
 _BLOBS = """
 SELECT sha256, max(stored_size) FROM (
   SELECT sha256, stored_size FROM attachments WHERE state = 'stored'
-  UNION ALL SELECT sha256, stored_size FROM media_comments WHERE state = 'stored')
+  UNION ALL SELECT sha256, stored_size FROM media_comments WHERE state = 'stored'
+  UNION ALL SELECT json_extract(value, '$.sha256'), json_extract(value, '$.size')
+    FROM outbox, json_each(payload, '$.enclosures') WHERE state IN ('queued', 'sending', 'failed'))
 GROUP BY sha256 ORDER BY sha256
 """
 

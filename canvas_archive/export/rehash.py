@@ -121,7 +121,9 @@ def _unknown(files_dir: Path, db: sqlite3.Connection) -> Iterator[str]:
             sha256[:2] == folder
             and db.execute(
                 "SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1) "
-                "OR EXISTS (SELECT 1 FROM media_comments WHERE sha256 = ?1)",
+                "OR EXISTS (SELECT 1 FROM media_comments WHERE sha256 = ?1) "
+                "OR EXISTS (SELECT 1 FROM outbox, json_each(payload, '$.enclosures') "
+                "WHERE json_extract(value, '$.sha256') = ?1)",
                 (sha256,),
             ).fetchone()[0]
         )
