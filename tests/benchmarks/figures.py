@@ -37,7 +37,10 @@ class Row:
 
 def table(rows: Iterable[Row]) -> str:
     """Return the rows as a Markdown table."""
-    lines = ["| measurement | ours | peer | times better | median of | target |", "|---|---:|---:|---:|---:|---|"]
+    lines = [
+        "| measurement | ours | peer | times better | median of | target |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.1f}" if row.ratio < 100 else f"{row.ratio:,.0f}"
         verdict = "" if row.met is None else " ✓" if row.met else " ✗"
