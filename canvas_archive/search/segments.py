@@ -216,6 +216,9 @@ def _places(found: Sequence[str], start: int) -> dict[str, str]:
         for term, place in zip(found, _CHARACTERS, strict=False):
             places[term] = get(term, "") + place
     else:
+        # Joined once: what a hostile text repeats a million times would else be copied as often.
+        long: dict[str, list[str]] = {}
         for at, term in enumerate(found, start):
-            places[term] = get(term, "") + place_of(at)
+            long.setdefault(term, []).append(place_of(at))
+        places.update((term, "".join(each)) for term, each in long.items())
     return places
