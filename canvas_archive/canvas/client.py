@@ -34,6 +34,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     that user. ``patience`` is for how many seconds a request may wait without anything going forward before
     it counts as failed; ``timeout`` how many seconds the network may stay silent; ``concurrency`` how many
     requests may be under way at most. ``on_wait`` is told of every pause (from whichever thread makes it).
+    ``limiter`` is another client's: Canvas counts by token, so clients with one token share what it allows.
 
     Raises BadInput for an address that cannot be a Canvas's.
     """
@@ -52,13 +53,14 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         on_wait: OnWait | None = None,
         rng: random.Random | None = None,
         max_answer_bytes: int = MOST_BODY_BYTES,
+        limiter: Limiter | None = None,
     ) -> None:
         home = origin_of(httpx.URL(normalise_base_url(base_url)))
         jitter = rng or random.Random()  # noqa: S311 (spreads waits, guards nothing)
         stats = Stats()
         waiter = Waiter(clock, on_wait, stats)
         self._stats = stats
-        self._limiter = Limiter(concurrency, clock, waiter, jitter)
+        self._limiter = limiter or Limiter(concurrency, clock, waiter, jitter)
         self._http = httpx.Client(
             transport=transport,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),

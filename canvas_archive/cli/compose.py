@@ -59,7 +59,7 @@ def _text_options(function: F) -> F:
     required=True,
     help="A user id, course_12, course_12_students, group_3, or a name; repeatable.",
 )
-@click.option("--subject", metavar="TEXT")
+@click.option("--subject", metavar="TEXT", help="What it is about, 255 characters at most.")
 @click.option(
     "--group/--individual",
     "group",

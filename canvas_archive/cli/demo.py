@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @common_options
-@click.option("--conversations", type=click.IntRange(1, 100_000), default=250, show_default=True)
+@click.option(
+    "--conversations",
+    type=click.IntRange(1, 100_000),
+    default=250,
+    show_default=True,
+    help="How many conversations the mailbox has.",
+)
 @click.option("--seed", type=int, default=2026, show_default=True, help="Another seed, another mailbox.")
 @click.option("--serve/--no-serve", "serve", default=True, help="Browse it afterwards. [default: serve]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 (the default): any free port.")

@@ -179,7 +179,7 @@ def mark_all_read(settings: Settings, yes: bool, as_json: bool) -> None:
 @common_options
 @click.argument("search", required=False)
 @click.option("--context", metavar="CODE", help="People of this course or group, e.g. course_12.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="People to show.")
 @json_option
 @pass_settings
 def recipients(

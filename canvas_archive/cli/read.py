@@ -33,7 +33,9 @@ WIDTH = 100
 @click.option(
     "--folder", default="inbox", show_default=True, metavar="NAME", help=f"One of {', '.join(FOLDERS)}."
 )
-@click.option("--limit", type=click.IntRange(min=1), default=25, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Conversations to show."
+)
 @click.option("--before", metavar="CURSOR", help="Go on where the last list ended.")
 @json_option
 @pass_settings

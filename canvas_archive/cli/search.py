@@ -47,6 +47,11 @@ class QueryCommand(click.Command):
         ]
         return super().parse_args(ctx, guarded)
 
+    @staticmethod
+    def joined(words: tuple[str, ...]) -> str:
+        """Return the words as the query they are, the dashes back in place."""
+        return " ".join(words).replace(_DASH, "-").strip()
+
 
 @click.command(
     cls=QueryCommand,
@@ -58,7 +63,11 @@ class QueryCommand(click.Command):
 @click.argument("query", nargs=-1)
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Hits to show.")
 @click.option(
-    "--sort", type=click.Choice(("relevance", "newest", "oldest")), default="relevance", show_default=True
+    "--sort",
+    type=click.Choice(("relevance", "newest", "oldest")),
+    default="relevance",
+    show_default=True,
+    help="The best first, or by date.",
 )
 @click.option("--threads", is_flag=True, help="One hit, the best, per conversation.")
 @click.option("--facets", is_flag=True, help="Count the hits by person, course, year and what they carry.")
@@ -86,7 +95,7 @@ def search(
     as_json: bool,
 ) -> None:
     """Search the messages."""
-    text = " ".join(query).replace(_DASH, "-").strip()
+    text = QueryCommand.joined(query)
     if list_saved:
         _list_saved(settings, as_json)
         return

@@ -333,6 +333,9 @@ class Pull:
     def _drain(self, *, lists_only: bool = False) -> None:
         """Handle outcomes until no list, or nothing at all, is open any more."""
         while (self._open_lists if lists_only else self._open) > 0:
+            if self._stop.is_set():
+                # Somebody else ends this run; going on would take what was not asked for as not there.
+                raise KeyboardInterrupt
             try:
                 outcome = self._results.get(timeout=0.5)
             except queue.Empty:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from canvas_archive.canvas import Wait
+    from canvas_archive.canvas.limiter import Limiter
     from canvas_archive.clock import Clock
     from canvas_archive.sync.listing import Mode
 
@@ -64,8 +65,11 @@ def open_client(
     stop: threading.Event | None = None,
     jobs: int | None = None,
     patience_minutes: float | None = None,
+    limiter: Limiter | None = None,
 ) -> CanvasClient:
     """Return a client for the archive's own Canvas and person, with the token found for it.
+
+    ``limiter`` is that of another client with the same token.
 
     Raises TokenMissing or CredentialProblem.
     """
@@ -86,6 +90,7 @@ def open_client(
         concurrency=jobs or config.jobs,
         clock=StoppableClock(clock, stop or threading.Event(), real_waits=clock is SYSTEM),
         on_wait=on_wait,
+        limiter=limiter,
     )
 
 
@@ -100,8 +105,14 @@ def sync(
     options: SyncOptions | None = None,
     progress: Progress | None = None,
     clock: Clock = SYSTEM,
+    *,
+    limiter: Limiter | None = None,
+    stop: threading.Event | None = None,
 ) -> SyncResult:
     """Bring the archive up to date.
+
+    ``limiter`` is shared with other syncs that use the same token; setting ``stop`` from another thread
+    ends the run like a Ctrl-C, with KeyboardInterrupt.
 
     What ends a run early (Canvas out of reach, the guard) is in ``SyncResult.error``, with the counts of
     what was done; an archive that cannot be opened or a missing token raises before anything happens.
@@ -111,7 +122,7 @@ def sync(
     if options.dry_run:
         return _dry_run(folder, options, progress, clock)
     with Archive.open(folder, write=True, clock=clock) as archive:
-        stop = threading.Event()
+        stop = stop or threading.Event()
         with open_client(
             archive,
             progress=progress,
@@ -119,6 +130,7 @@ def sync(
             stop=stop,
             jobs=options.jobs,
             patience_minutes=options.patience_minutes,
+            limiter=limiter,
         ) as client:
             return _sync(archive, client, options, progress, clock, stop)
 

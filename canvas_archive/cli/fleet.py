@@ -1,0 +1,306 @@
+"""``canvas-archive fleet``: one administrator, many custodians, an archive for each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import age, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from canvas_archive.sync.custodians import Custodian
+    from canvas_archive.sync.fleet import Fleet, FleetProgress, Outcome
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+ROOT_VARIABLE = "CANVAS_ARCHIVE_FLEET"
+
+
+def root_option(function: F) -> F:
+    """Add ``--root``, which every command of the group takes."""
+    return click.option(
+        "--root",
+        metavar="DIR",
+        envvar=ROOT_VARIABLE,
+        type=click.Path(path_type=Path, file_okay=False),
+        help=f"The folder that holds the archives. [env: {ROOT_VARIABLE}]",
+    )(function)
+
+
+def open_fleet(root: Path | None) -> Fleet:
+    """Return the fleet in that folder; a missing answer is a usage error."""
+    from canvas_archive.sync.fleet import Fleet
+
+    if root is None:
+        fail(f"Where are the archives? Give --root DIR, or set {ROOT_VARIABLE}.")
+    return Fleet(root)
+
+
+class FleetGroup(click.Group):
+    """The group; searching and exporting are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order one uses them."""
+        return ["sync", "status", "search", "export"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command, importing it if need be."""
+        if cmd_name in ("search", "export"):
+            from canvas_archive.cli import fleet_reading
+
+            return fleet_reading.search if cmd_name == "search" else fleet_reading.export
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=FleetGroup)
+@common_options
+def fleet() -> None:
+    """Collect, search and export the mailboxes of many custodians."""
+
+
+@fleet.command()
+@click.argument("custodians", metavar="CUSTODIANS.csv", type=click.Path(path_type=Path, dir_okay=False))
+@root_option
+@click.option("--url", envvar="CANVAS_API_URL", metavar="URL", help="The Canvas. [env: CANVAS_API_URL]")
+@click.option(
+    "--jobs", type=click.IntRange(1, 32), default=1, show_default=True, help="Custodians at a time."
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1, 32),
+    default=8,
+    show_default=True,
+    help="Requests under way at most, over all custodians.",
+)
+@click.option("--full", is_flag=True, help="Compare every conversation, not only the tops of the lists.")
+@click.option("--quick", is_flag=True, help="Only what six requests tell, even when a full sweep is due.")
+@click.option("--attachments/--no-attachments", default=None, help="Download attachments. [default: yes]")
+@click.option("--index/--no-index", default=True, help="Update the search indexes. [default: yes]")
+@click.option(
+    "--skip-newer-than",
+    metavar="HOURS",
+    type=click.FloatRange(min=0),
+    help="Leave out whoever was synced completely within that time.",
+)
+@click.option(
+    "--patience",
+    metavar="MINUTES",
+    type=click.FloatRange(min=0),
+    help="How long to wait for a throttling or failing Canvas. [default: 10]",
+)
+@json_option
+@common_options
+@pass_settings
+def sync(
+    settings: Settings,
+    custodians: Path,
+    root: Path | None,
+    url: str | None,
+    jobs: int,
+    requests: int,
+    full: bool,
+    quick: bool,
+    attachments: bool | None,
+    index: bool,
+    skip_newer_than: float | None,
+    patience: float | None,
+    as_json: bool,
+) -> None:
+    """Sync the archives of all custodians, making those that are missing.
+
+    CUSTODIANS.csv has a column user_id and, if wanted, name and folder. The token (an administrator's who
+    may act as other users) comes from CANVAS_API_TOKEN or the system keyring. A run that was cut short is
+    run again: whoever has no success yet comes first. Exit code 5: somebody is not complete.
+    """
+    from datetime import timedelta
+
+    from canvas_archive.sync.custodians import read_custodians
+    from canvas_archive.sync.fleet import FleetOptions, sync_fleet
+    from canvas_archive.sync.service import SyncOptions
+
+    if full and quick:
+        fail("--full and --quick exclude each other.")
+    people = read_custodians(custodians)
+    opened = open_fleet(root)
+    address = url or opened.base_url
+    if not address:
+        fail("Which Canvas? Give --url, or set CANVAS_API_URL.")
+    options = FleetOptions(
+        jobs=jobs,
+        concurrency=requests,
+        skip_newer_than=None if skip_newer_than is None else timedelta(hours=skip_newer_than),
+        sync=SyncOptions(
+            mode="full" if full else "quick" if quick else None,
+            attachments=attachments,
+            index=index,
+            jobs=requests,
+            patience_minutes=patience,
+        ),
+    )
+    with _progress(settings, people) as progress:
+        result = sync_fleet(opened, people, address, options, progress)
+    if as_json:
+        print_json(
+            {
+                "root": str(opened.root),
+                "requests": result.requests,
+                "seconds": round(result.seconds, 3),
+                "custodians": [asdict(outcome) for outcome in result.outcomes],
+            }
+        )
+    else:
+        for line in _summary(result.outcomes):
+            click.echo(line)
+        done = sum(outcome.status == "ok" for outcome in result.outcomes)
+        settings.note(
+            f"{done:,} of {len(result.outcomes):,} custodians complete "
+            f"({result.requests:,} requests, {result.seconds:.1f} s)."
+        )
+    if result.error is not None:
+        raise result.error
+
+
+def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    yield (
+        f"{'user':>14}  {'name':26}  {'status':11}  {'conversations':>13}  {'new messages':>12}  {'files':>6}"
+    )
+    for one in outcomes:
+        yield (
+            f"{one.user_id:>14}  {_short(one.name)}  {one.status:11}  {one.conversations:>13,}  "
+            f"{one.new_messages:>12,}  {one.attachments:>6,}"
+        )
+        if one.error:
+            yield f"{'':>14}  {printable(one.error)}"
+
+
+def _short(name: str | None) -> str:
+    text = printable(name or "").replace("\n", " ")
+    return f"{text[:25]}…" if len(text) > 26 else f"{text:26}"
+
+
+@contextlib.contextmanager
+def _progress(settings: Settings, people: Sequence[Custodian]) -> Iterator[FleetProgress]:
+    """Yield what shows a run: a bar on a terminal, else a line per custodian."""
+
+    class Lines:
+        """One line when somebody is done."""
+
+        def __init__(self) -> None:
+            self.total = self.done = 0
+
+        def begin(self, total: int) -> None:
+            self.total = total
+            if total < len(people):
+                settings.note(f"{len(people) - total:,} custodians are fresh enough.")
+
+        def started(self, custodian: Custodian) -> None:
+            settings.note(f"User {custodian.user_id} begins.", level=1)
+
+        def finished(self, outcome: Outcome) -> None:
+            self.done += 1
+            name = printable(outcome.name or f"user {outcome.user_id}")
+            settings.note(
+                f"{self.done:,} of {self.total:,}: {name}: {outcome.status}, "
+                f"{outcome.new_messages:,} new messages, {outcome.requests:,} requests, "
+                f"{outcome.seconds:.1f} s"
+            )
+
+        def waiting(self, seconds: float, reason: str) -> None:
+            if seconds >= 5:
+                settings.note(f"Waiting {seconds:.0f} s: {reason}")
+
+    if not settings.show_progress:
+        yield Lines()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from canvas_archive.cli.context import console
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+
+        class Shown(Lines):
+            """A bar that counts custodians."""
+
+            def begin(self, total: int) -> None:
+                super().begin(total)
+                self._task = bars.add_task("Custodians", total=total)
+
+            def started(self, custodian: Custodian) -> None:
+                bars.update(self._task, description=_short(custodian.name or str(custodian.user_id)))
+
+            def finished(self, outcome: Outcome) -> None:
+                bars.advance(self._task)
+
+            def waiting(self, seconds: float, reason: str) -> None:
+                if seconds >= 1:
+                    bars.update(self._task, description=f"Waiting {seconds:.0f} s")
+
+        yield Shown()
+
+
+@fleet.command()
+@root_option
+@json_option
+@common_options
+@pass_settings
+def status(settings: Settings, root: Path | None, as_json: bool) -> None:
+    """Show every archive: what it holds, how fresh it is, what failed. Asks nothing of Canvas."""
+    from canvas_archive.cli.status import read_status
+    from canvas_archive.errors import ArchiveError
+    from canvas_archive.store import Archive
+
+    opened = open_fleet(root)
+    opened.archives()  # refuses a folder without any
+    rows: list[dict[str, Any]] = []
+    for outcome in opened.outcomes.values():
+        row: dict[str, Any] = {**asdict(outcome), "archive": None, "messages": 0, "last_sync_at": None}
+        folder = opened.root / outcome.folder
+        if os.path.lexists(folder):
+            try:
+                with Archive.open(folder) as archive:
+                    told = read_status(archive).to_json()
+            except ArchiveError as error:
+                row["error"] = str(error)
+            else:
+                row |= {
+                    "archive": str(folder),
+                    "conversations": told["conversations"]["total"],
+                    "messages": told["messages"]["total"],
+                    "problems": len(told["problems"]),
+                    "last_sync_at": (told["last_sync"] or {}).get("finished_at"),
+                }
+        rows.append(row)
+    rows.sort(key=lambda row: row["user_id"])
+    if as_json:
+        print_json({"root": str(opened.root), "base_url": opened.base_url, "custodians": rows})
+        return
+    for line in _table(rows):
+        click.echo(line)
+    settings.note(
+        f"{len(rows):,} custodians, {sum(row['conversations'] for row in rows):,} conversations, "
+        f"{sum(row['messages'] for row in rows):,} messages at {opened.base_url}."
+    )
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield (
+        f"{'user':>14}  {'name':26}  {'status':11}  {'conversations':>13}  {'messages':>10}  "
+        f"{'failed':>6}  last sync"
+    )
+    for row in rows:
+        yield (
+            f"{row['user_id']:>14}  {_short(row['name'])}  {row['status']:11}  {row['conversations']:>13,}  "
+            f"{row['messages']:>10,}  {row['problems']:>6,}  {age(row['last_sync_at'])}"
+        )
+        if row["error"]:
+            yield f"{'':>14}  {printable(row['error'])}"

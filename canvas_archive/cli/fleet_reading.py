@@ -1,0 +1,321 @@
+"""``canvas-archive fleet search`` and ``fleet export``: over all archives of a fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from canvas_archive.cli.context import (
+    Settings,
+    colours,
+    common_options,
+    json_option,
+    pass_settings,
+    print_json,
+)
+from canvas_archive.cli.export import FORMATS
+from canvas_archive.cli.fleet import open_fleet, root_option
+from canvas_archive.cli.search import QueryCommand
+from canvas_archive.cli.terminal import local_time, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from canvas_archive.export.run import ExportReport
+    from canvas_archive.export.selection import Selection
+    from canvas_archive.search import Hit
+    from canvas_archive.sync.fleet import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SharedHit:
+    """A message that was found, and in whose archives: the same message may be in several."""
+
+    hit: Hit
+    custodians: tuple[Outcome, ...]
+
+
+def merged(found: Iterable[tuple[Outcome, Hit]], sort: str, limit: int) -> list[SharedHit]:
+    """Merge the hits of many archives: by score or date, each message once. Pure."""
+    best: dict[int, Hit] = {}
+    holders: dict[int, list[Outcome]] = {}
+    for outcome, hit in found:
+        holders.setdefault(hit.message_id, []).append(outcome)
+        if hit.message_id not in best or hit.score > best[hit.message_id].score:
+            best[hit.message_id] = hit
+    if sort == "relevance":
+        ordered = sorted(best.values(), key=lambda hit: (-hit.score, -hit.message_id))
+    else:
+        ordered = sorted(
+            best.values(), key=lambda hit: (hit.created_at, hit.message_id), reverse=sort == "newest"
+        )
+    return [SharedHit(hit, tuple(holders[hit.message_id])) for hit in ordered[:limit]]
+
+
+@click.command(cls=QueryCommand)
+@click.argument("query", nargs=-1, required=True)
+@root_option
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Hits to show.")
+@click.option(
+    "--sort",
+    type=click.Choice(("relevance", "newest", "oldest")),
+    default="relevance",
+    show_default=True,
+    help="The best first, or by date.",
+)
+@click.option("--tz", metavar="ZONE", help="Time zone of the query's dates. [default: local]")
+@json_option
+@common_options
+@pass_settings
+def search(
+    settings: Settings,
+    query: tuple[str, ...],
+    root: Path | None,
+    limit: int,
+    sort: str,
+    tz: str | None,
+    as_json: bool,
+) -> None:
+    """Search the messages of all custodians; a message that several have is shown once."""
+    from typing import cast
+
+    from canvas_archive.errors import ArchiveError, BadInput, ItemsFailed
+    from canvas_archive.search import search as find
+    from canvas_archive.search.service import Sort
+    from canvas_archive.store import Archive
+
+    text = QueryCommand.joined(query)
+    found: list[tuple[Outcome, Hit]] = []
+    per_custodian: list[dict[str, Any]] = []
+    failed: list[str] = []
+    for outcome, folder in open_fleet(root).archives():
+        try:
+            with Archive.open(folder) as archive:
+                db_path, search_dir = archive.db_path, archive.search_dir
+            result = find(db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz)
+        except BadInput:
+            raise  # the query itself is wrong, for everybody
+        except ArchiveError as error:
+            settings.warn(f"User {outcome.user_id}: {error}")
+            failed.append(str(outcome.user_id))
+            continue
+        found += [(outcome, hit) for hit in result.hits]
+        per_custodian.append({"user_id": outcome.user_id, "name": outcome.name, "total": result.total})
+    shown = merged(found, sort, limit)
+    if as_json:
+        print_json(
+            {
+                "query": text,
+                "custodians": per_custodian,
+                "failed": [int(number) for number in failed],
+                "hits": [_hit_json(one) for one in shown],
+            }
+        )
+    else:
+        for line in _lines(shown):
+            click.echo(line)
+        total = sum(row["total"] for row in per_custodian)
+        holding = sum(row["total"] > 0 for row in per_custodian)
+        settings.note(f"{total:,} hits in the archives of {holding:,} of {len(per_custodian):,} custodians.")
+    if failed:
+        raise ItemsFailed(
+            f"The archives of {len(failed)} custodians could not be searched: {', '.join(failed[:5])}. "
+            "'canvas-archive fleet sync' or 'canvas-archive --archive DIR index' mends their indexes."
+        )
+
+
+def _hit_json(one: SharedHit) -> dict[str, Any]:
+    hit = one.hit
+    return {
+        "custodians": [{"user_id": who.user_id, "name": who.name} for who in one.custodians],
+        "message_id": hit.message_id,
+        "conversation_id": hit.conversation_id,
+        "subject": hit.subject,
+        "author": hit.author,
+        "author_id": hit.author_id,
+        "created_at": hit.created_at,
+        "course": hit.course,
+        "snippet": hit.snippet.plain,
+        "score": round(hit.score, 4),
+    }
+
+
+def _lines(shown: list[SharedHit]) -> Iterator[str]:
+    bold = ("\x1b[1m", "\x1b[22m") if colours() else ("", "")
+    for one in shown:
+        hit = one.hit
+        names = [printable(who.name or f"user {who.user_id}") for who in one.custodians]
+        holders = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        about = (
+            f"{printable(hit.author or f'User {hit.author_id}')} · {printable(hit.subject or '(no subject)')}"
+        )
+        yield f"{local_time(hit.created_at)}  {bold[0]}{about}{bold[1]}  #{hit.conversation_id}  [{holders}]"
+        snippet = hit.snippet.marked(*bold)
+        if snippet:
+            yield f"  {snippet}"
+
+
+@click.command()
+@click.argument("dest", type=click.Path(path_type=Path))
+@root_option
+@click.option(
+    "--format",
+    "-f",
+    "formats",
+    multiple=True,
+    required=True,
+    metavar="FORMAT",
+    help=f"{', '.join(FORMATS)}; repeatable.",
+)
+@click.option("--query", metavar="QUERY", help="Only messages that this search finds.")
+@click.option("--after", metavar="DATE", help="Only messages from this date on (UTC; 2025, 2025-03, …).")
+@click.option("--before", metavar="DATE", help="Only messages earlier than this date.")
+@click.option(
+    "--with", "people", metavar="PERSON", multiple=True, help="Only conversations with this person."
+)
+@click.option("--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable.")
+@click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen.")
+@click.option(
+    "--with-attachments/--without-attachments",
+    default=None,
+    help="Include the bytes of attachments. [default: yes, unless --redact]",
+)
+@click.option("--bag", is_flag=True, help="A BagIt bag with a chain of custody for every custodian.")
+@click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms.")
+@click.option("--force", is_flag=True, help="Replace earlier exports.")
+@json_option
+@common_options
+@pass_settings
+def export(
+    settings: Settings,
+    dest: Path,
+    root: Path | None,
+    formats: tuple[str, ...],
+    query: str | None,
+    after: str | None,
+    before: str | None,
+    people: tuple[str, ...],
+    courses: tuple[str, ...],
+    whole_threads: bool,
+    with_attachments: bool | None,
+    bag: bool,
+    redact: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Export every custodian's messages into a folder of their own below DEST.
+
+    With --format parquet all of them are one table to DuckDB or Spark: every row names its custodian, and
+    read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
+    """
+    from canvas_archive.errors import ArchiveError, BadInput, ItemsFailed
+    from canvas_archive.export.formats import check_formats
+    from canvas_archive.export.selection import Selection, parse_moment
+
+    selection = Selection(
+        query=query,
+        after=parse_moment(after, "--after") if after else None,
+        before=parse_moment(before, "--before") if before else None,
+        people=people,
+        courses=courses,
+        whole_threads=whole_threads,
+    )
+    check_formats(formats, dest)
+    archives = open_fleet(root).archives()
+    rows: list[dict[str, Any]] = []
+    failed: list[str] = []
+    nothing: list[BadInput] = []
+    for outcome, folder in archives:
+        try:
+            report = _export_one(
+                folder,
+                dest.expanduser() / outcome.folder,
+                formats,
+                selection,
+                attachments=with_attachments if with_attachments is not None else not redact,
+                bag=bag,
+                redact=redact,
+                force=force,
+            )
+        except BadInput as error:
+            if not (people or courses):
+                raise
+            # A person or course that this archive does not know: there is nothing of theirs in it.
+            nothing.append(error)
+            settings.note(f"User {outcome.user_id}: {error}", level=1)
+            continue
+        except ArchiveError as error:
+            settings.warn(f"User {outcome.user_id}: {error}")
+            failed.append(str(outcome.user_id))
+            continue
+        counts = report.counts
+        rows.append(
+            {
+                "user_id": outcome.user_id,
+                "name": outcome.name,
+                "dest": str(report.dest),
+                **counts.to_json(),
+            }
+        )
+        if counts.lost:
+            failed.append(str(outcome.user_id))
+        settings.note(
+            f"{printable(outcome.name or '')}: {counts.messages:,} messages in {report.dest}", level=1
+        )
+    if nothing and not rows and not failed:
+        raise nothing[0]
+    if as_json:
+        print_json({"dest": str(dest), "formats": list(formats), "custodians": rows, "without": len(nothing)})
+    else:
+        settings.note(
+            f"{sum(row['messages'] for row in rows):,} messages of {len(rows):,} custodians written to "
+            f"{dest} ({', '.join(formats)})."
+        )
+    if failed:
+        raise ItemsFailed(
+            f"The exports of {len(failed)} custodians failed or lack files: {', '.join(failed[:5])}. "
+            "Run 'canvas-archive --archive DIR verify' on their archives."
+        )
+
+
+def _export_one(
+    folder: Path,
+    dest: Path,
+    formats: tuple[str, ...],
+    selection: Selection,
+    *,
+    attachments: bool,
+    bag: bool,
+    redact: bool,
+    force: bool,
+) -> ExportReport:
+    from canvas_archive.export.context import Options
+    from canvas_archive.export.run import Request
+    from canvas_archive.export.run import export as write
+    from canvas_archive.search import select_messages
+    from canvas_archive.store import Archive
+
+    with Archive.open(folder) as archive:
+        db_path, files_dir, search_dir = archive.db_path, archive.files_dir, archive.search_dir
+
+    def find_messages(text: str) -> list[int]:
+        return select_messages(db_path, search_dir, text)
+
+    dest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return write(
+        Request(
+            archive_folder=folder,
+            db_path=db_path,
+            files_dir=files_dir,
+            dest=dest,
+            formats=formats,
+            selection=selection,
+            options=Options(attachments=attachments, redacted=redact),
+            bag=bag,
+            force=force,
+            find_messages=find_messages,
+        )
+    )

@@ -1,0 +1,80 @@
+"""The list of people whose mailboxes one administrator collects, read from a CSV file. No I/O but that."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from canvas_archive.errors import BadInput
+
+_FOLDER = re.compile(r"[\w][\w .@+-]{0,99}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """One person: their Canvas id, the name the list gives, and the folder of their archive."""
+
+    user_id: int
+    name: str | None
+    folder: str
+
+
+def read_custodians(path: Path) -> tuple[Custodian, ...]:
+    """Read a CSV file with the columns ``user_id`` and, if wanted, ``name`` and ``folder``.
+
+    Other columns are passed over. Commas, semicolons and tabs separate; a byte order mark is fine. A folder
+    that is not given is named by the id.
+
+    Raises BadInput naming everything that is wrong with the list at once.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as a list of custodians: {error}.") from None
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    rows = csv.reader(text.splitlines(), delimiter=separator)
+    header = [name.strip().lower() for name in next(rows, [])]
+    if "user_id" not in header:
+        raise BadInput(
+            f"{path} needs a first line that names its columns, and one of them must be user_id "
+            "(name and folder are optional)."
+        )
+    complaints: list[str] = []
+    found = tuple(_custodians(rows, header, complaints))
+    if complaints:
+        more = f", and {len(complaints) - 8} more" if len(complaints) > 8 else ""
+        raise BadInput(f"{path}: {'; '.join(complaints[:8])}{more}.")
+    if not found:
+        raise BadInput(f"{path} names no custodian.")
+    return found
+
+
+def _custodians(
+    rows: Iterator[list[str]], header: Sequence[str], complaints: list[str]
+) -> Iterator[Custodian]:
+    seen: dict[str, int] = {}
+    for line, row in enumerate(rows, 2):
+        told = {name: value.strip() for name, value in zip(header, row, strict=False)}
+        if not any(told.values()):
+            continue
+        text = told.get("user_id", "")
+        if not (text.isascii() and text.isdigit() and 0 < int(text) <= LARGEST_ID):
+            complaints.append(f"line {line}: {text!r} is no user id")
+            continue
+        user_id = int(text)
+        folder = told.get("folder") or text
+        if not _FOLDER.fullmatch(folder) or _RESERVED.fullmatch(folder) or folder.endswith((".", " ")):
+            complaints.append(f"line {line}: {folder!r} cannot be the name of a folder")
+            continue
+        repeated = next((key for key in (text.lstrip("0"), f"/{folder.casefold()}") if key in seen), None)
+        if repeated is not None:
+            complaints.append(f"line {line}: {repeated.lstrip('/')} is on line {seen[repeated]} already")
+            continue
+        seen[text.lstrip("0")] = seen[f"/{folder.casefold()}"] = line
+        yield Custodian(user_id, told.get("name") or None, folder)

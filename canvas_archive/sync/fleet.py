@@ -1,0 +1,466 @@
+"""Many mailboxes, one administrator: an archive for each custodian, and what became of each.
+
+Every archive is a whole one that can be used, moved and verified alone; a fleet is the folder they lie in.
+``fleet.json`` there remembers the last outcome of each, ``fleet.csv`` shows it to a spreadsheet. A run that
+was cut short is simply run again: whoever has no success yet comes first, then the stalest, and every
+archive goes on where it was.
+
+All share one rate limiter, because Canvas counts by token. What concerns one custodian (no such user, no
+permission, a foreign folder) fails that one; what concerns all (the token, Canvas itself) ends the run.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from canvas_archive.canvas import CanvasClient, Token
+from canvas_archive.canvas.address import normalise_base_url
+from canvas_archive.clock import SYSTEM, Clock, iso, parse_iso
+from canvas_archive.credentials import find_token
+from canvas_archive.errors import (
+    ApiError,
+    ArchiveError,
+    BadInput,
+    BadRequest,
+    CanvasProblem,
+    CredentialProblem,
+    ItemsFailed,
+    NotFound,
+    NotPermitted,
+    WrongAccount,
+)
+from canvas_archive.store import Archive
+from canvas_archive.store.folder import is_archive
+from canvas_archive.sync.custodians import Custodian
+from canvas_archive.sync.progress import Silent
+from canvas_archive.sync.service import SyncOptions, SyncResult, sync
+from canvas_archive.sync.workers import StoppableClock, Stopped
+
+if TYPE_CHECKING:
+    from canvas_archive.canvas.limiter import Limiter
+    from canvas_archive.model import User
+
+STATE_NAME = "fleet.json"
+TABLE_NAME = "fleet.csv"
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one custodian, in the last run that came to them.
+
+    ``status`` is ``ok``, ``partial`` (some items failed), ``failed``, ``interrupted`` or ``waiting`` (no run
+    came to them yet). ``succeeded_at`` is when a sync last ended ``ok`` or ``partial``.
+    """
+
+    user_id: int
+    folder: str
+    name: str | None = None
+    status: str = "waiting"
+    error: str | None = None
+    conversations: int = 0
+    new: int = 0
+    new_messages: int = 0
+    attachments: int = 0
+    problems: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    finished_at: str | None = None
+    succeeded_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """How to run: ``jobs`` custodians at a time, ``concurrency`` requests under way at most over all."""
+
+    jobs: int = 1
+    concurrency: int = 8
+    skip_newer_than: timedelta | None = None
+    sync: SyncOptions = field(default_factory=SyncOptions)
+
+
+@dataclass(slots=True)
+class FleetResult:
+    """The outcomes in the order of the list, and what ended the run early, if anything did."""
+
+    outcomes: tuple[Outcome, ...]
+    requests: int
+    seconds: float
+    error: ArchiveError | None = None
+
+
+class FleetProgress(Protocol):
+    """Hears how far a run is; called from one thread, but ``waiting`` from any."""
+
+    def begin(self, total: int) -> None:
+        """So many custodians are to be synced."""
+
+    def started(self, custodian: Custodian) -> None:
+        """One begins."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """One is done, well or not."""
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        """Say that Canvas makes everybody wait."""
+
+
+class Fleet:
+    """The folder of many archives, and its memory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+        self._lock = threading.Lock()
+        self.base_url: str | None = None
+        self.outcomes: dict[int, Outcome] = {}
+        self._load()
+
+    def _load(self) -> None:
+        path = self.root / STATE_NAME
+        try:
+            document = json.loads(path.read_text("utf-8"))
+            version = document["version"]
+            known = {one.name for one in fields(Outcome)}
+            outcomes = [
+                Outcome(**{name: value for name, value in row.items() if name in known})
+                for row in document["custodians"]
+            ]
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadInput(
+                f"{path} cannot be read ({error}). It only remembers how syncs ended: remove it, and the "
+                "next fleet sync writes it anew."
+            ) from None
+        if version > STATE_VERSION:
+            raise BadInput(f"{path} was written by a newer version of canvas-archive. Upgrade first.")
+        self.base_url = document.get("base_url")
+        self.outcomes = {outcome.user_id: outcome for outcome in outcomes}
+
+    def expect(self, custodians: Sequence[Custodian]) -> None:
+        """Remember who is on the list, so that ``status`` shows also whom no run came to yet."""
+        for one in custodians:
+            self.outcomes.setdefault(one.user_id, Outcome(one.user_id, one.folder, one.name))
+        with self._lock:
+            self._save()
+
+    def record(self, outcome: Outcome) -> None:
+        """Remember an outcome, at once."""
+        with self._lock:
+            self.outcomes[outcome.user_id] = outcome
+            self._save()
+
+    def _save(self) -> None:
+        rows = [asdict(outcome) for _, outcome in sorted(self.outcomes.items())]
+        document = {"version": STATE_VERSION, "base_url": self.base_url, "custodians": rows}
+        text = io.StringIO()
+        table = csv.DictWriter(text, [one.name for one in fields(Outcome)], lineterminator="\r\n")
+        table.writeheader()
+        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        _write_whole(self.root / STATE_NAME, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        _write_whole(self.root / TABLE_NAME, text.getvalue())
+
+    def open_at(self, base_url: str) -> None:
+        """Make the folder and bind it to one Canvas.
+
+        Raises BadInput when it belongs to another one, or cannot be made.
+        """
+        if self.base_url not in (None, base_url):
+            raise BadInput(
+                f"{self.root} holds archives of {self.base_url}, not of {base_url}. Name another --root."
+            )
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{self.root} cannot be made: {error.strerror or error}.") from None
+        self.base_url = base_url
+
+    def archives(self) -> list[tuple[Outcome, Path]]:
+        """Return everyone who has an archive here, in the order of their ids.
+
+        Raises BadInput when there is none.
+        """
+        found = [
+            (outcome, self.root / outcome.folder)
+            for _, outcome in sorted(self.outcomes.items())
+            if is_archive(self.root / outcome.folder)
+        ]
+        if not found:
+            raise BadInput(
+                f"There are no archives of a fleet in {self.root}. Make them with "
+                "'canvas-archive fleet sync CUSTODIANS.csv', or name another --root."
+            )
+        return found
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking a name for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a private file so that a crash leaves the old one or the new one."""
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        unfinished.unlink(missing_ok=True)
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        unfinished.replace(path)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def in_order(
+    custodians: Sequence[Custodian],
+    outcomes: Mapping[int, Outcome],
+    now: datetime,
+    skip_newer_than: timedelta | None = None,
+) -> list[Custodian]:
+    """Return whom to sync, in which order: who never succeeded first, then the stalest. Pure."""
+
+    def last(custodian: Custodian) -> str:
+        outcome = outcomes.get(custodian.user_id)
+        return (outcome and outcome.succeeded_at) or ""
+
+    def is_fresh(custodian: Custodian) -> bool:
+        outcome = outcomes.get(custodian.user_id)
+        at = last(custodian)
+        return bool(
+            skip_newer_than and at and outcome and outcome.status == "ok"
+            and now - parse_iso(at) < skip_newer_than
+        )  # fmt: skip
+
+    return sorted((one for one in custodians if not is_fresh(one)), key=last)
+
+
+def sync_fleet(
+    fleet: Fleet,
+    custodians: Sequence[Custodian],
+    base_url: str,
+    options: FleetOptions,
+    progress: FleetProgress,
+    clock: Clock = SYSTEM,
+) -> FleetResult:
+    """Bring everybody's archive up to date, making those that are missing.
+
+    What fails a custodian is in their outcome; what ends the run is in ``FleetResult.error``, and so is
+    ItemsFailed when anybody failed. Raises TokenMissing, CredentialProblem, CanvasProblem or BadInput when
+    nothing could begin, KeyboardInterrupt when it was interrupted (what was done is recorded).
+    """
+    address = normalise_base_url(base_url)
+    started = clock.monotonic()
+    run = _Run(fleet, options, progress, clock)
+    with run.connect(address) as admin:
+        collector = admin.current_user()
+        fleet.open_at(address)
+        _refuse_moved(custodians, fleet.outcomes)
+        fleet.expect(custodians)
+        todo = in_order(custodians, fleet.outcomes, clock.now(), options.skip_newer_than)
+        progress.begin(len(todo))
+        run.everybody(todo, collector, admin.limiter)
+        requests = admin.stats.requests + run.requests
+    outcomes = tuple(fleet.outcomes[custodian.user_id] for custodian in custodians)
+    return FleetResult(outcomes, requests, clock.monotonic() - started, run.fatal or _shortfall(outcomes))
+
+
+def _refuse_moved(custodians: Sequence[Custodian], known: Mapping[int, Outcome]) -> None:
+    for custodian in custodians:
+        outcome = known.get(custodian.user_id)
+        if outcome is not None and outcome.folder != custodian.folder:
+            raise BadInput(
+                f"The archive of user {custodian.user_id} is in the folder {outcome.folder!r}, but the list "
+                f"says {custodian.folder!r}. Correct the list."
+            )
+
+
+def _shortfall(outcomes: Sequence[Outcome]) -> ArchiveError | None:
+    short = [outcome for outcome in outcomes if outcome.status != "ok"]
+    if not short:
+        return None
+    first = short[0]
+    return ItemsFailed(
+        f"{len(short)} of {len(outcomes)} custodians are not complete, the first of them user "
+        f"{first.user_id}: {first.error or first.status} Run it again; what succeeded is kept."
+    )
+
+
+class _Run:
+    """One run over many custodians."""
+
+    def __init__(self, fleet: Fleet, options: FleetOptions, progress: FleetProgress, clock: Clock) -> None:
+        self._fleet = fleet
+        self._options = options
+        self._progress = progress
+        self._clock = clock
+        self._stop = threading.Event()
+        self._stops: list[threading.Event] = [self._stop]
+        self.fatal: ArchiveError | None = None
+        self.requests = 0
+
+    def connect(self, base_url: str) -> CanvasClient:
+        """Return the administrator's own client, whose limiter everybody shares."""
+        secret = find_token(base_url)
+        minutes = self._options.sync.patience_minutes
+        return CanvasClient(
+            base_url,
+            Token(secret),
+            patience=600.0 if minutes is None else minutes * 60.0,
+            concurrency=self._options.concurrency,
+            clock=StoppableClock(self._clock, self._stop, real_waits=self._clock is SYSTEM),
+            on_wait=lambda pause: self._progress.waiting(pause.seconds, pause.reason),
+        )
+
+    def everybody(self, todo: Sequence[Custodian], collector: User, limiter: Limiter) -> None:
+        """Sync them, ``jobs`` at a time; stop starting new ones once something concerns all."""
+        left = list(reversed(todo))
+        under_way: dict[Future[Outcome], Custodian] = {}
+        with ThreadPoolExecutor(self._options.jobs, thread_name_prefix="custodian") as pool:
+            try:
+                while under_way or (left and self.fatal is None):
+                    while left and self.fatal is None and len(under_way) < self._options.jobs:
+                        custodian = left.pop()
+                        stop = threading.Event()
+                        self._stops.append(stop)
+                        self._progress.started(custodian)
+                        future = pool.submit(self._one, custodian, collector, limiter, stop)
+                        under_way[future] = custodian
+                    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        del under_way[future]
+                        self._settle(future.result())
+            except BaseException:
+                for stop in self._stops:
+                    stop.set()
+                # The pool waits for them: they end at their next step, and say so.
+                for future in under_way:
+                    with suppress(BaseException):
+                        self._settle(future.result())
+                raise
+
+    def _settle(self, outcome: Outcome) -> None:
+        self.requests += outcome.requests
+        self._fleet.record(outcome)
+        self._progress.finished(outcome)
+
+    def _one(self, custodian: Custodian, collector: User, limiter: Limiter, stop: threading.Event) -> Outcome:
+        before = self._fleet.outcomes[custodian.user_id]
+        base_url = self._fleet.base_url or ""
+        started = self._clock.monotonic()
+        asked = 0
+        report = None
+        error: ArchiveError | None = None
+        status = "failed"
+        name = before.name or custodian.name
+        try:
+            folder = self._fleet.root / custodian.folder
+            if not is_archive(folder):
+                asked, name = self._create(folder, custodian, base_url, collector, limiter)
+            else:
+                name = _check(folder, custodian, base_url) or name
+            result = self._sync(folder, limiter, stop)
+            report, error = result.report, result.error
+        except ArchiveError as caught:
+            error = caught
+        except (KeyboardInterrupt, Stopped):
+            status = "interrupted"
+        except (OSError, sqlite3.Error) as caught:
+            # A full or broken disk: there is no use in beginning with the next one.
+            error = self.fatal = ArchiveError(f"Writing into {self._fleet.root} failed: {caught}.")
+        if error is not None and _concerns_all(error):
+            self.fatal = self.fatal or error
+        if status != "interrupted":
+            status = "ok" if error is None else "partial" if isinstance(error, ItemsFailed) else "failed"
+        now = iso(self._clock.now())
+        outcome = Outcome(
+            custodian.user_id,
+            custodian.folder,
+            name,
+            status,
+            str(error) if error else "The run was interrupted." if status == "interrupted" else None,
+            conversations=before.conversations,
+            requests=asked,
+            seconds=round(self._clock.monotonic() - started, 3),
+            finished_at=now,
+            succeeded_at=now if status in ("ok", "partial") else before.succeeded_at,
+        )
+        if report is None:
+            return outcome
+        return replace(
+            outcome,
+            conversations=report.total,
+            new=report.new,
+            new_messages=report.new_messages,
+            attachments=report.stored,
+            problems=len(report.problems),
+            requests=asked + report.requests,
+        )
+
+    def _create(
+        self, folder: Path, custodian: Custodian, base_url: str, collector: User, limiter: Limiter
+    ) -> tuple[int, str]:
+        """Make an archive; return the requests it took and the person's name.
+
+        :calls: GET /api/v1/users/self
+        """
+        with CanvasClient(
+            base_url,
+            Token(find_token(base_url)),
+            as_user_id=custodian.user_id,
+            clock=StoppableClock(self._clock, self._stop, real_waits=self._clock is SYSTEM),
+            limiter=limiter,
+        ) as client:
+            try:
+                person = client.current_user()
+            except (NotPermitted, BadRequest, NotFound) as error:
+                raise ApiError(
+                    f"This token may not act as user {custodian.user_id}: {error}", status=error.status
+                ) from None
+            if person.id != custodian.user_id:
+                raise WrongAccount(
+                    f"Canvas answers for user {person.id} when asked as user {custodian.user_id}: the "
+                    "accounts may have been merged. Put the new id into the list."
+                )
+            Archive.create(
+                folder,
+                base_url=base_url,
+                user_id=collector.id,
+                name=person.name,
+                as_user_id=custodian.user_id,
+                clock=self._clock,
+            ).close()
+            return client.stats.requests, person.name
+
+    def _sync(self, folder: Path, limiter: Limiter, stop: threading.Event) -> SyncResult:
+        return sync(folder, self._options.sync, Silent(), self._clock, limiter=limiter, stop=stop)
+
+
+def _check(folder: Path, custodian: Custodian, base_url: str) -> str | None:
+    """Return the name on an archive that is there. Raises WrongAccount when it is somebody else's."""
+    with Archive.open(folder) as archive:
+        account = archive.account
+    if (account.base_url, account.owner_id) != (base_url, custodian.user_id):
+        raise WrongAccount(
+            f"{folder} is the archive of user {account.owner_id} at {account.base_url}, not of user "
+            f"{custodian.user_id} at {base_url}. Name another folder in the list."
+        )
+    return account.name
+
+
+def _concerns_all(error: ArchiveError) -> bool:
+    """Tell whether the next custodian would meet the same: the token, the network, Canvas as a whole."""
+    if isinstance(error, CredentialProblem):
+        return True
+    return isinstance(error, CanvasProblem) and not isinstance(error, ApiError)

@@ -1,0 +1,67 @@
+"""A sandbox whose administrator collects everybody's mail, and the command line pointed at it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from canvas_archive.cli.main import cli
+from canvas_archive.errors import ArchiveError
+from canvas_archive.sandbox import Sandbox
+
+
+@dataclass
+class Collection:
+    """The sandbox, the list of custodians, and the folder their archives lie in."""
+
+    sandbox: Sandbox
+    root: Path
+    list: Path
+
+    @property
+    def people(self) -> list[int]:
+        """Return everybody but the administrator."""
+        school = self.sandbox.school
+        return [user_id for user_id in school.state.people if user_id != school.admin_id]
+
+    def write_list(self, user_ids: Iterable[int], **columns: dict[int, str]) -> None:
+        """Write the list; ``columns`` map ids to values."""
+        with self.list.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["user_id", *columns])
+            writer.writerows([id_, *(told.get(id_, "") for told in columns.values())] for id_ in user_ids)
+
+    def run(self, *arguments: str) -> Result:
+        """Run a command of the group; an error of ours becomes its exit code, as in the program."""
+        return CliRunner().invoke(cli, ["fleet", *arguments, "--root", str(self.root)])
+
+    def code(self, result: Result) -> int:
+        """Return what the program would end with."""
+        if isinstance(result.exception, ArchiveError):
+            return result.exception.exit_code
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code
+
+    def sync(self, *options: str) -> Result:
+        """Sync everybody on the list."""
+        return self.run("sync", str(self.list), "--url", self.sandbox.url, *options)
+
+    def state(self) -> dict[int, dict[str, Any]]:
+        """Return ``fleet.json`` by user id."""
+        document = json.loads((self.root / "fleet.json").read_text("utf-8"))
+        return {row["user_id"]: row for row in document["custodians"]}
+
+
+def collection(sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:
+    """Point the environment at a sandbox's administrator."""
+    monkeypatch.setenv("CANVAS_API_URL", sandbox.url)
+    monkeypatch.setenv("CANVAS_API_TOKEN", sandbox.admin_token)
+    return Collection(sandbox, folder / "fleet", folder / "custodians.csv")
