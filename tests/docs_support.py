@@ -21,7 +21,7 @@ from canvas_archive.cli import cli
 from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
-from canvas_archive.store import Archive
+from canvas_archive.store import Archive, edits
 from canvas_archive.sync.service import SyncOptions, sync
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -262,13 +262,17 @@ def live_through(sandbox: Sandbox, folder: Path) -> Sample:
     school.owner_delete(long[1])
     school.owner_set(long[2], starred=True)
     school.rename(astrid, "Astrid Chen-Weber")
-    school.delete_file(school.add_file(astrid, "late notes.pdf", b"%PDF-1.4 never stored"))
     lost = school.add_file(astrid, "withdrawn.pdf", b"%PDF-1.4 withdrawn")
     school.start_conversation(
         astrid, [sandbox.user_id], "Reading list", "It is attached.", attachments=[lost]
     )
     school.delete_file(lost)
+    school.owner_set(school.ids("unread")[-1], workflow_state="read")
     _sync(folder)
+    with Archive.open(folder, write=True) as archive:
+        edits.record_edit(archive.db, long[3], "starred", True, "cli")
+        edits.record_edit(archive.db, long[4], "workflow_state", "archived", "web")
+        update_index(archive.db, archive.search_dir)
     return Sample(folder, sandbox)
 
 
