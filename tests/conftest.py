@@ -1,11 +1,21 @@
-"""Fixtures every test may use."""
+"""Fixtures every test may use, and the reliability section at the end of a run.
+
+That section counts what was made to go wrong, and where everything held: kill points, faults, hostile inputs,
+random histories, fuzz inputs. It sums what the processes of a parallel run counted.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.trust_support import TALLY, lines_of
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +44,54 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item.get_closest_marker("torture") is None]
+
+
+# -- what was tried ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _count_faults_of_the_sandbox() -> Iterator[None]:
+    """Count every fault that strikes a request of a sandbox in this process."""
+    from canvas_archive.sandbox.faults import Fault
+
+    strikes = Fault.strikes
+
+    @wraps(strikes)
+    def counting(self: Fault, *args: Any) -> bool:
+        struck = strikes(self, *args)
+        TALLY[f"faults: {self.kind} on the network"] += struck
+        return struck
+
+    Fault.strikes = counting  # type: ignore[method-assign]
+    yield
+    Fault.strikes = strikes  # type: ignore[method-assign]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the counts of one of several processes to the one that started them."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["tally"] = dict(TALLY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take the counts of a process that ended."""
+    TALLY.update(getattr(node, "workeroutput", {}).get("tally", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the counts: a line for each kind, and with ``-v`` or ``-m torture`` what they are made of."""
+    tally = +TALLY
+    if not tally:
+        return
+    terminalreporter.section("reliability")
+    whole = config.get_verbosity() > 0 or "torture" in config.option.markexpr
+    groups = Counter[str]()
+    for name, count in tally.items():
+        groups[name.partition(":")[0]] += count
+    for group in sorted(groups):
+        terminalreporter.write_line(f"{groups[group]:>9,}  {group}")
+        if whole:
+            for line in lines_of(tally, group):
+                terminalreporter.write_line(line)

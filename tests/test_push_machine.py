@@ -25,6 +25,7 @@ from canvas_archive.web import writing
 from tests.push_support import ADA, Mail, PushClock, at, big_mailbox
 from tests.sync_support import assert_equal
 from tests.test_push_crash import Killed
+from tests.trust_support import TALLY
 
 WRITE = r"^/api/v1/conversations(/\d+)?$"
 SHOW = r"^/api/v1/conversations/\d+\?"
@@ -40,6 +41,7 @@ class Edits(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        TALLY["random histories: of edits and pushes"] += 1
         self.folder = tempfile.TemporaryDirectory()
         self.sandbox = Sandbox(big_mailbox(12))
         self.sandbox.start()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from canvas_archive.errors import BadInput
 from canvas_archive.search import search, select_messages
 from tests.search_support import NOW, SearchArchive, utc
+from tests.trust_support import TALLY
 
 _PIECES = (
     "exam",
@@ -112,6 +113,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchArchive]
 
 
 def try_query(archive: SearchArchive, text: str, sort: str, threads: bool) -> None:
+    TALLY["fuzz inputs: search queries"] += 1
     paths = archive.archive.db_path, archive.search_dir
     try:
         result = search(*paths, text, sort=sort, threads=threads, facets=True, tz=timezone.utc, now=NOW)  # type: ignore[arg-type]
@@ -163,6 +165,7 @@ def test_any_message_is_indexed_and_found_by_its_own_words(
 ) -> None:
     from canvas_archive.search.analysis import terms
 
+    TALLY["fuzz inputs: indexed messages"] += len(bodies)
     folder: Path = tmp_path_factory.mktemp("any")
     made = SearchArchive(folder / "archive")
     try:

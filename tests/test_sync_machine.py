@@ -20,6 +20,7 @@ from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.service import SyncOptions, sync
 from tests.sync_support import Pair, assert_equal
 from tests.test_sync_faults import QuickClock
+from tests.trust_support import TALLY
 
 SHOW = r"^/api/v1/conversations/\d+"
 LIST = r"^/api/v1/conversations\?"
@@ -47,6 +48,7 @@ class Mailboxes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        TALLY["random histories: of syncs"] += 1
         self.folder = tempfile.TemporaryDirectory()
         self.sandbox = Sandbox(conversations=14)
         self.sandbox.start()

@@ -29,7 +29,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 TALLY: Counter[str] = Counter()
-"""What was tried in this session: kill points, faults, hostile inputs. Printed by the last trust test."""
+"""What was tried in this process, as ``group: what``. ``conftest`` prints the sums at the end of a run."""
 
 
 @dataclass(frozen=True)
@@ -291,10 +291,12 @@ def _serve() -> None:
         print(os.waitstatus_to_exitcode(ended), flush=True)
 
 
-def lines_of(tally: Counter[str]) -> Iterator[str]:
-    """Yield the counts as lines."""
+def lines_of(tally: Counter[str], group: str) -> Iterator[str]:
+    """Yield the counts of one group as lines."""
     for name, count in sorted(tally.items()):
-        yield f"{count:>7,}  {name}"
+        of, _, what = name.partition(": ")
+        if of == group:
+            yield f"{'':9}{count:>9,}  {what}"
 
 
 if __name__ == "__main__":
