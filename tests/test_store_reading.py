@@ -12,6 +12,7 @@ import pytest
 from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.model import Attachment, MediaComment
 from canvas_archive.store import Archive, Ingest, edits, reading
+from canvas_archive.store.counts import archive_counts
 from canvas_archive.store.reading import list_conversations, read_thread, run_sql
 from tests.store_support import OWNER, TickingClock, conversation, create, message, person
 
@@ -171,7 +172,7 @@ def test_counts(archive: Archive) -> None:
     ingest.save_summary(replace(conversation(9), messages=None))
     ingest.mark_messages_removed(2, [200])
     edits.record_edit(archive.db, 1, "starred", True, "cli")
-    counts = reading.archive_counts(archive.db)
+    counts = archive_counts(archive.db)
     assert (counts.conversations, counts.removed_conversations, counts.unread) == (8, 1, 1)
     assert (counts.messages, counts.removed_messages, counts.forwarded_only) == (7, 1, 1)
     assert counts.unfetched == 1 and counts.pending_edits == 1 and counts.problems == 0
@@ -272,4 +273,4 @@ def test_reading_works_on_a_reader(archive: Archive) -> None:
     with closing(Archive.open(archive.folder)) as reader:
         assert len(list_conversations(reader.db, "inbox").lines) == 4
         assert read_thread(reader.db, 1).subject == "Midterm"
-        assert reading.archive_counts(reader.db).conversations == 7
+        assert archive_counts(reader.db).conversations == 7

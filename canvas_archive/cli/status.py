@@ -14,7 +14,7 @@ from canvas_archive.clock import iso
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
-    from canvas_archive.store.reading import ArchiveCounts
+    from canvas_archive.store.counts import ArchiveCounts
     from canvas_archive.store.runs import Problem
 
 GHOST = "ghost"
@@ -97,7 +97,7 @@ class Status:
 def read_status(archive: Archive) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
     from canvas_archive.store import runs
-    from canvas_archive.store.reading import archive_counts
+    from canvas_archive.store.counts import archive_counts
 
     db, account = archive.db, archive.account
     last = db.execute("SELECT * FROM sync_runs ORDER BY id DESC LIMIT 1").fetchone()

@@ -6,7 +6,6 @@ There is no place for a token in it: a token lives in the environment, in the ke
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from contextlib import suppress
@@ -78,6 +77,8 @@ def _unknown(key: str, known: list[str]) -> str:
     if any(word in key.lower() for word in ("token", "secret", "password", "api_key", "bearer")):
         # The value is not repeated: it may be the token.
         return f"{key}: a token does not belong here; use CANVAS_API_TOKEN, the keyring or token_command"
+    import difflib
+
     near = difflib.get_close_matches(key, known, n=1)
     return f"there is no option {key}" + (f" (did you mean {near[0]}?)" if near else "")
 

@@ -7,9 +7,10 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from canvas_archive.model import Conversation, Message
+if TYPE_CHECKING:
+    from canvas_archive.model import Conversation, Message
 
 LARGEST_ID = 2**63 - 1
 _CONTEXT = re.compile(r"([a-z][a-z_]*)_([0-9]{1,19})\Z")

@@ -10,10 +10,12 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from canvas_archive.model import Conversation
 from canvas_archive.store.rows import clean
+
+if TYPE_CHECKING:
+    from canvas_archive.model import Conversation
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 

@@ -10,7 +10,7 @@ from typing import Any
 from datasette import Response
 
 from canvas_archive.errors import CredentialProblem
-from canvas_archive.store.reading import archive_counts
+from canvas_archive.store.counts import archive_counts
 from canvas_archive.web import actions, login, queries
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.streams import ProgressStream, is_running
