@@ -10,11 +10,15 @@ import random
 import shutil
 import sqlite3
 import stat
+from array import array
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from whoosh.filedb.filestore import FileStorage, RamStorage
 from whoosh.filedb.filetables import OrderedHashReader, OrderedHashWriter
 from whoosh.index import TOC, open_dir
@@ -32,7 +36,7 @@ from canvas_archive.search import (
     shard,
     update_index,
 )
-from canvas_archive.search.building import segments_to_merge
+from canvas_archive.search.building import compare_messages, segments_to_merge
 from canvas_archive.search.hashfile import term_index
 from canvas_archive.search.postings import Block, Damaged, blocks, encode, place_of, position_of
 from canvas_archive.search.reading import read_toc
@@ -507,6 +511,29 @@ def test_the_check_compares_with_the_messages(filled: SearchArchive) -> None:
     state = check_index(filled.db, filled.search_dir)
     assert (state.missing, state.surplus) == (1, 0)
     assert state.problem == "The index misses 1 messages and holds 0 that do not belong."
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sets(st.integers(0, 30)),
+    st.lists(st.lists(st.integers(0, 30), max_size=12), max_size=4),
+    st.sets(st.integers(0, 40), max_size=5),
+    st.integers(1, 7),
+)
+def test_the_check_counts_what_sets_would_count(
+    expected: set[int], segments: list[list[int]], queued: set[int], at_once: int
+) -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY, conversation_id, generated)")
+        db.execute("CREATE TABLE index_queue (seq INTEGER PRIMARY KEY, message_id)")
+        db.executemany("INSERT INTO messages VALUES (?, 1, 0)", ((number,) for number in expected))
+        db.executemany("INSERT INTO index_queue (message_id) VALUES (?)", ((number,) for number in queued))
+        found = [array("q", sorted(segment)) for segment in segments]
+        missing, surplus = compare_messages(db, found, at_once)
+    everything = [number for segment in segments for number in segment]
+    assert missing == len(expected - set(everything) - queued)
+    twice = len(everything) - len(set(everything))
+    assert surplus == len(set(everything) - expected - queued) + twice
 
 
 # Whoosh's own eyes

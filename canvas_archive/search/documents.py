@@ -20,7 +20,7 @@ FEW_RECIPIENTS = 5
 _BATCH = 1000
 _LINK = re.compile(r"https?://|\bwww\.", re.IGNORECASE)
 
-_IDS = """
+IDS = """
 SELECT id FROM messages
 WHERE conversation_id IS NOT NULL AND generated = 0 AND id BETWEEN ? AND ? ORDER BY id
 """
@@ -78,7 +78,7 @@ class Document:
 
 def message_ids(db: sqlite3.Connection, first: int = 0, last: int = 2**63 - 1) -> list[int]:
     """Return the ids of all messages that belong in the index, ascending."""
-    return [row[0] for row in db.execute(_IDS, (first, last))]
+    return [row[0] for row in db.execute(IDS, (first, last))]
 
 
 def read_documents(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[Document]:
