@@ -4,6 +4,7 @@ Each class carries the exit code the command line ends with; each instance carri
 sentences that say what happened and what to do about it.
 
     ArchiveError                        1   (anything below, or a defect)
+    ├── MachineTrouble                  1   the disk is full or fails, a folder cannot be written
     ├── BadInput                        2   an argument, option, query or file of the user's is wrong
     │   └── NoArchive                   2   there is no archive in that folder
     ├── CredentialProblem               3   no token, or Canvas does not accept it
@@ -44,6 +45,10 @@ class ArchiveError(Exception):
     """Base of every error this program raises on purpose; ``str()`` is the sentence for the user."""
 
     exit_code = EXIT_UNEXPECTED
+
+
+class MachineTrouble(ArchiveError):
+    """The machine refuses: the disk is full, read-only or fails, too many files are open."""
 
 
 class BadInput(ArchiveError):

@@ -12,6 +12,7 @@ import click
 from canvas_archive import __version__
 from canvas_archive.cli.context import Settings, common_options
 from canvas_archive.cli.registry import COMMANDS, SECTIONS
+from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _machine_trouble(error: Exception) -> ArchiveError | None:
+    from canvas_archive.machine import machine_trouble
+
+    return machine_trouble(error)
+
+
 def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
     settings = Settings()
@@ -86,27 +93,27 @@ def run(args: list[str] | None = None) -> int:
         result: Any = cli.main(args=args, prog_name="canvas-archive", standalone_mode=False, obj=settings)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
+        error.message = printable(error.message)
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. What was done is kept.", err=True)
         return EXIT_INTERRUPTED
-    except ArchiveError as error:
-        if settings.debug:
-            import traceback
-
-            traceback.print_exc()
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_code
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and nothing to flush at exit.
         sys.stdout = None
         return 0
     except Exception as error:
+        told = error if isinstance(error, ArchiveError) else _machine_trouble(error)
         if settings.debug:
-            raise
+            import traceback
+
+            click.echo(printable(traceback.format_exc()), err=True, nl=False)
+        if told is not None:
+            click.echo(f"Error: {printable(str(told))}", err=True)
+            return told.exit_code
         click.echo(
-            f"Unexpected error: {type(error).__name__}: {error}\n"
+            f"Unexpected error: {type(error).__name__}: {printable(str(error))}\n"
             "This is a defect; run again with --debug to see where it happened.",
             err=True,
         )

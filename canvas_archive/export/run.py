@@ -34,6 +34,7 @@ from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.redact import Redactor, load_key
 from canvas_archive.export.selection import Selection
+from canvas_archive.machine import machine_trouble
 from canvas_archive.model import JsonObject
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import extend_chain
@@ -111,6 +112,9 @@ def export(request: Request, progress: Progress | None = None) -> ExportReport:
     try:
         return _export(request, progress or Progress())
     except sqlite3.DatabaseError as error:
+        trouble = machine_trouble(error)
+        if trouble is not None and not isinstance(trouble, VerificationFailed):
+            raise trouble from error
         raise VerificationFailed(
             f"The archive's database cannot be read ({error}); nothing was exported. "
             "Run `canvas-archive verify`."

@@ -69,9 +69,14 @@ def finish_run(
 
 
 def last_complete_full(db: sqlite3.Connection) -> datetime | None:
-    """Return when the last complete full sweep began; what happened after that it may not have seen."""
-    row = db.execute("SELECT max(started_at) FROM sync_runs WHERE mode = 'full' AND complete = 1").fetchone()
-    return parse_iso(row[0]) if row[0] else None
+    """Return when the last complete full sweep began; what happened after that it may not have seen.
+
+    The last is the newest by its id: a clock that was wrong once would make another one look newest.
+    """
+    row = db.execute(
+        "SELECT started_at FROM sync_runs WHERE mode = 'full' AND complete = 1 ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return parse_iso(row[0]) if row else None
 
 
 def record_problem(db: sqlite3.Connection, kind: str, item_id: int | str, error: str, clock: Clock) -> None:

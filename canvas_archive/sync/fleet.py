@@ -37,6 +37,7 @@ from canvas_archive.errors import (
     CanvasProblem,
     CredentialProblem,
     ItemsFailed,
+    MachineTrouble,
     NotFound,
     NotPermitted,
     WrongAccount,
@@ -460,7 +461,7 @@ def _check(folder: Path, custodian: Custodian, base_url: str) -> str | None:
 
 
 def _concerns_all(error: ArchiveError) -> bool:
-    """Tell whether the next custodian would meet the same: the token, the network, Canvas as a whole."""
-    if isinstance(error, CredentialProblem):
+    """Tell whether the next custodian would meet the same: token, network, Canvas as a whole, the disk."""
+    if isinstance(error, (CredentialProblem, MachineTrouble)):
         return True
     return isinstance(error, CanvasProblem) and not isinstance(error, ApiError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
 from canvas_archive.credentials import find_token, token_source
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
+from canvas_archive.machine import machine_trouble, troubles_told
 from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
@@ -95,9 +97,13 @@ def open_client(
 
 
 def due_mode(archive: Archive, clock: Clock = SYSTEM) -> Mode:
-    """Return ``full`` when no full sweep was completed within the last day, else ``quick``."""
+    """Return ``full`` when no full sweep was completed within the last day, else ``quick``.
+
+    A last sweep that lies in the future was made by a wrong clock, and counts as none.
+    """
     last = runs.last_complete_full(archive.db)
-    return "quick" if last is not None and clock.now() - last < FULL_SWEEP_AFTER else "full"
+    recent = last is not None and timedelta() <= clock.now() - last < FULL_SWEEP_AFTER
+    return "quick" if recent else "full"
 
 
 def sync(
@@ -116,12 +122,13 @@ def sync(
 
     What ends a run early (Canvas out of reach, the guard) is in ``SyncResult.error``, with the counts of
     what was done; an archive that cannot be opened or a missing token raises before anything happens.
+    A machine that refuses (a full disk, a locked or damaged database) is told as ``machine_trouble`` says.
     """
     options = options or SyncOptions()
     progress = progress or Silent()
     if options.dry_run:
         return _dry_run(folder, options, progress, clock)
-    with Archive.open(folder, write=True, clock=clock) as archive:
+    with troubles_told(), Archive.open(folder, write=True, clock=clock) as archive:
         stop = stop or threading.Event()
         with open_client(
             archive,
@@ -180,6 +187,7 @@ def _sync(
     report = pull.report
     error: ArchiveError | None = None
     status = "failed"
+    refused = False
     notes: list[str] = []
     try:
         try:
@@ -202,10 +210,16 @@ def _sync(
     except KeyboardInterrupt:
         status = "interrupted"
         raise
+    except (OSError, sqlite3.Error) as caught:
+        error = machine_trouble(caught)
+        if error is None:
+            raise
+        refused = True
     finally:
         report.requests, report.bytes = client.stats.requests, client.stats.bytes
         report.seconds = clock.monotonic() - started
-        with contextlib.suppress(KeyboardInterrupt):
+        # Where the machine refuses to write, it may refuse this, too: the next run ends this one then.
+        with contextlib.suppress(KeyboardInterrupt, *((sqlite3.Error,) if refused else ())):
             _finish(archive, run_id, status, report, error, clock)
     return SyncResult(report, error, notes)
 
@@ -339,7 +353,11 @@ def push_now(folder: Path) -> Iterator[str]:
         sent = PushReport()
         try:
             show.phase("Reading what Canvas has")
-            with Archive.open(folder, write=True) as archive, open_client(archive, progress=show) as client:
+            with (
+                troubles_told(),
+                Archive.open(folder, write=True) as archive,
+                open_client(archive, progress=show) as client,
+            ):
                 push_archive(archive, client, SYSTEM, report=sent)
         except ArchiveError as error:
             result.append(f"Error: {error}")
