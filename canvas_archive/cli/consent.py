@@ -7,6 +7,7 @@ import sys
 import click
 
 from canvas_archive.cli.context import fail
+from canvas_archive.cli.terminal import one_line
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
@@ -25,4 +26,4 @@ def require_consent(question: str, *, yes: bool) -> None:
         return
     if not can_ask():
         fail(f"{question} Nobody can be asked here: nothing was done. Give -y to do it.")
-    click.confirm(question, err=True, abort=True)
+    click.confirm(one_line(question), err=True, abort=True)

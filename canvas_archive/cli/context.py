@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from canvas_archive.cli.terminal import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +46,11 @@ class Settings:
     def note(self, text: str, level: int = 0) -> None:
         """Write a line to standard error unless ``-q``; ``level`` 1 needs ``-v``."""
         if self.verbosity >= level:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error, even with ``-q``."""
-        click.secho(f"Warning: {text}", err=True, fg="yellow" if sys.stderr.isatty() else None)
+        click.secho(f"Warning: {printable(text)}", err=True, fg="yellow" if sys.stderr.isatty() else None)
 
 
 def colours() -> bool:
@@ -61,12 +62,13 @@ def console(*, stderr: bool = False) -> Console:
     """Return a rich console for tables and progress on the wanted stream."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    # No markup: in a person's name it would be read as colours and links of ours.
+    return Console(stderr=stderr, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 def print_json(document: object) -> None:
     """Write one JSON document to standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    click.echo(json_text(document))
 
 
 def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
         print_json({"ok": trouble is None, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}")
+            click.echo(one_line(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}"))
     if trouble is not None:
         raise trouble
 

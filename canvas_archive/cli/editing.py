@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from canvas_archive.cli.terminal import printable
+from canvas_archive.cli.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def show_report(settings: Settings, report: PushReport) -> None:
 
 def subject_line(text: str | None) -> str:
     """Return a subject as one harmless line."""
-    return printable(text or "(no subject)").replace("\n", " ")
+    return one_line(text or "(no subject)")
 
 
 def count_of(number: int, noun: str) -> str:

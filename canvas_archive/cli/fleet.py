@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.terminal import age, printable
+from canvas_archive.cli.terminal import age, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -178,11 +178,11 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"{one.new_messages:>12,}  {one.attachments:>6,}"
         )
         if one.error:
-            yield f"{'':>14}  {printable(one.error)}"
+            yield f"{'':>14}  {one_line(one.error)}"
 
 
 def _short(name: str | None) -> str:
-    text = printable(name or "").replace("\n", " ")
+    text = one_line(name or "")
     return f"{text[:25]}…" if len(text) > 26 else f"{text:26}"
 
 
@@ -206,7 +206,7 @@ def _progress(settings: Settings, people: Sequence[Custodian]) -> Iterator[Fleet
 
         def finished(self, outcome: Outcome) -> None:
             self.done += 1
-            name = printable(outcome.name or f"user {outcome.user_id}")
+            name = one_line(outcome.name or f"user {outcome.user_id}")
             settings.note(
                 f"{self.done:,} of {self.total:,}: {name}: {outcome.status}, "
                 f"{outcome.new_messages:,} new messages, {outcome.requests:,} requests, "
@@ -225,7 +225,12 @@ def _progress(settings: Settings, people: Sequence[Custodian]) -> Iterator[Fleet
 
     from canvas_archive.cli.context import console
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Bars(*columns, console=console(stderr=True), transient=True) as bars:
 
         class Shown(Lines):
@@ -303,4 +308,4 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             f"{row['messages']:>10,}  {row['problems']:>6,}  {age(row['last_sync_at'])}"
         )
         if row["error"]:
-            yield f"{'':>14}  {printable(row['error'])}"
+            yield f"{'':>14}  {one_line(row['error'])}"

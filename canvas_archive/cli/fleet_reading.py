@@ -19,7 +19,7 @@ from canvas_archive.cli.context import (
 from canvas_archive.cli.export import FORMATS
 from canvas_archive.cli.fleet import open_fleet, root_option
 from canvas_archive.cli.search import QueryCommand
-from canvas_archive.cli.terminal import local_time, printable
+from canvas_archive.cli.terminal import local_time, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,11 +147,9 @@ def _lines(shown: list[SharedHit]) -> Iterator[str]:
     bold = ("\x1b[1m", "\x1b[22m") if colours() else ("", "")
     for one in shown:
         hit = one.hit
-        names = [printable(who.name or f"user {who.user_id}") for who in one.custodians]
+        names = [one_line(who.name or f"user {who.user_id}") for who in one.custodians]
         holders = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        about = (
-            f"{printable(hit.author or f'User {hit.author_id}')} · {printable(hit.subject or '(no subject)')}"
-        )
+        about = one_line(f"{hit.author or f'User {hit.author_id}'} · {hit.subject or '(no subject)'}")
         yield f"{local_time(hit.created_at)}  {bold[0]}{about}{bold[1]}  #{hit.conversation_id}  [{holders}]"
         snippet = hit.snippet.marked(*bold)
         if snippet:
@@ -263,7 +261,7 @@ def export(
         if counts.lost:
             failed.append(str(outcome.user_id))
         settings.note(
-            f"{printable(outcome.name or '')}: {counts.messages:,} messages in {report.dest}", level=1
+            f"{one_line(outcome.name or '')}: {counts.messages:,} messages in {report.dest}", level=1
         )
     if nothing and not rows and not failed:
         raise nothing[0]

@@ -8,6 +8,7 @@ import sys
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import one_line
 from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, store_token, token_from_environment
 
 HOW_TO_MAKE_A_TOKEN = "In Canvas: Account → Settings → New Access Token. Copy it; Canvas shows it once."  # noqa: S105
@@ -67,7 +68,8 @@ def init(
     if as_json:
         print_json({"archive": str(folder), "base_url": base_url, "user_id": person.id, "name": person.name})
     else:
-        click.echo(f"Created an archive for {person.name} (user {person.id}) at {base_url} in {folder}")
+        who = f"{one_line(person.name)} (user {person.id})"
+        click.echo(f"Created an archive for {who} at {base_url} in {folder}")
     if asked and not kept:
         settings.warn(
             f"There is no system keyring to keep the token in. Set {TOKEN_VARIABLE} when you run sync, "

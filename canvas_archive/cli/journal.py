@@ -20,7 +20,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.editing import ASK_OVER, brief_write, count_of, subject_line
-from canvas_archive.cli.terminal import local_time, printable
+from canvas_archive.cli.terminal import local_time, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -79,7 +79,7 @@ def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None
             local_time(edit.settled_at or edit.made_at),
             edit.origin,
             subject_line(subjects.get(edit.conversation_id)),
-            printable(edit.detail or ""),
+            edit.detail or "",
         )
         for edit in found
     ]
@@ -95,11 +95,11 @@ def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None])
         rows.append(
             (
                 str(message.id),
-                printable(to),
+                to,
                 message.state,
                 local_time(message.sent_at or message.queued_at),
                 subject_line(subject),
-                printable(message.detail or ""),
+                message.detail or "",
             )
         )
     _table(("message", "to", "state", "when", "subject", "note"), rows)
@@ -110,14 +110,14 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     if not sys.stdout.isatty():
         click.echo("\t".join(heads))
         for row in rows:
-            click.echo("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+            click.echo("\t".join(one_line(cell).replace("\t", " ") for cell in row))
         return
     from rich.table import Table
 
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
-    console().print(table, markup=False)
+        table.add_row(*map(one_line, row))
+    console().print(table)
 
 
 @edits.command()

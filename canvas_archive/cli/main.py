@@ -93,7 +93,6 @@ def run(args: list[str] | None = None) -> int:
         result: Any = cli.main(args=args, prog_name="canvas-archive", standalone_mode=False, obj=settings)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.message = printable(error.message)
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):

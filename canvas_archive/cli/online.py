@@ -12,7 +12,7 @@ from canvas_archive.cli.compose import reply, send
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import count_of, subject_line
-from canvas_archive.cli.terminal import printable
+from canvas_archive.cli.terminal import one_line, printable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -89,7 +89,7 @@ def add_recipients(
         print_json({"id": answer.id, "participants": [asdict(person) for person in answer.participants]})
         return
     for person in answer.participants:
-        click.echo(f"{person.id:>14}  {printable(person.name or '')}")
+        click.echo(f"{person.id:>14}  {one_line(person.name or '')}")
 
 
 @click.command("remove-messages")
@@ -208,7 +208,7 @@ def recipients(
         return
     for one in found:
         people = f" ({one.user_count:,} people)" if one.user_count is not None else ""
-        click.echo(f"{one.id:>20}  {printable(one.full_name or one.name)}{people}")
+        click.echo(one_line(f"{one.id:>20}  {one.full_name or one.name}{people}"))
     if not found:
         settings.note("Canvas knows nobody by that name whom you can write to.")
 

@@ -59,7 +59,7 @@ def sync_progress(settings: Settings) -> Iterator[Progress]:
 
     with Bars(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -9,6 +9,7 @@ import click
 
 from canvas_archive.cli.consent import can_ask
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
@@ -73,8 +74,10 @@ def _push(settings: Settings, archive: Archive, report: PushReport, policy: Poli
 def _choose(question: Ask) -> Policy:
     edit = question.edit
     click.echo(
-        f"Conversation {edit.conversation_id}: {edit.field} was {edit.base}; you want {edit.value}, "
-        f"Canvas has {question.remote}.",
+        one_line(
+            f"Conversation {edit.conversation_id}: {edit.field} was {edit.base}; you want {edit.value}, "
+            f"Canvas has {question.remote}."
+        ),
         err=True,
     )
     answer: str = click.prompt(
@@ -95,5 +98,5 @@ def _show(settings: Settings, report: PushReport, as_json: bool) -> None:
         return
     if report.dry_run:
         for line in report.requests:
-            click.echo(line)
+            click.echo(one_line(line))
     show_report(settings, report)

@@ -18,7 +18,7 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.terminal import local_time, printable
+from canvas_archive.cli.terminal import local_time, one_line, printable
 
 if TYPE_CHECKING:
     from canvas_archive.model import JsonObject
@@ -78,8 +78,8 @@ def _cursor(text: str | None) -> tuple[str, int] | None:
 def _line(line: ConversationLine) -> str:
     marks = ("●" if line.workflow_state == "unread" else " ") + ("★" if line.starred else " ")
     marks += "✎" if line.edited else " "
-    who = printable(line.people or "(only you)").replace("\n", " ")
-    subject = printable(line.subject or "(no subject)").replace("\n", " ")
+    who = one_line(line.people or "(only you)")
+    subject = one_line(line.subject or "(no subject)")
     text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {_fit(who, 26)}  "
     text += _fit(subject, 50).rstrip()
     if line.message_count > 1:
@@ -133,15 +133,15 @@ def _head(thread: Thread, owner: int) -> list[str]:
         state.append("unsubscribed")
     people = ", ".join("you" if p.id == owner else printable(p.name) for p in thread.participants)
     lines = [
-        _bold(printable(thread.subject or "(no subject)")),
+        _bold(one_line(thread.subject or "(no subject)")),
         f"{thread.id} · {', '.join(state)}"
-        + (f" · {printable(thread.context_name)}" if thread.context_name else ""),
+        + (f" · {one_line(thread.context_name)}" if thread.context_name else ""),
         *textwrap.wrap(f"With {people}", WIDTH),
     ]
     if thread.removed_at:
         lines.append(f"No longer on Canvas since {local_time(thread.removed_at)}; this is the archived copy.")
     for field, value in thread.edits.items():
-        lines.append(f"Waiting to be sent: {field} = {value}")
+        lines.append(one_line(f"Waiting to be sent: {field} = {value}"))
     return lines
 
 
@@ -149,7 +149,7 @@ def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
     when = local_time(message.created_at)
     if message.generated:
         return [f"{indent}— {when}  {printable(message.body)}"]
-    author = "You" if message.author.id == owner else printable(message.author.name)
+    author = "You" if message.author.id == owner else one_line(message.author.name)
     gone = " (removed on Canvas)" if message.removed_at else ""
     lines = [f"{indent}{_bold(author)}  {when}{gone}  #{message.id}"]
     for paragraph in printable(message.body).split("\n"):
@@ -163,9 +163,8 @@ def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
         ) or [""]
     lines += [f"{indent}  [{_attachment(file)}]" for file in message.attachments]
     for media in message.media:
-        lines.append(
-            f"{indent}  [{media.media_type or 'recording'}: {printable(media.name or media.media_id)}]"
-        )
+        what = f"{media.media_type or 'recording'}: {media.name or media.media_id}"
+        lines.append(f"{indent}  [{one_line(what)}]")
     for inner in message.forwarded:
         lines += [f"{indent}  Forwarded:", *_message(inner, owner, indent + "  │ ")]
     return lines
@@ -174,4 +173,4 @@ def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
 def _attachment(file: StoredAttachment) -> str:
     size = f", {file.size:,} bytes" if file.size is not None else ""
     state = "" if file.state == "stored" else f", {file.state}"
-    return f"{printable(file.name)}{size}{state}"
+    return f"{one_line(file.name)}{size}{state}"

@@ -19,7 +19,7 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.terminal import local_time, printable
+from canvas_archive.cli.terminal import local_time, one_line, printable
 from canvas_archive.errors import ArchiveError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -197,10 +197,10 @@ def _show(settings: Settings, result: SearchResult, *, threads: bool) -> None:
 
 
 def _lines(hit: Hit, number: int, width: int, bold: tuple[str, str]) -> Iterator[str]:
-    about = [printable(hit.author or f"User {hit.author_id}"), printable(hit.subject or "(no subject)")]
+    about = [hit.author or f"User {hit.author_id}", hit.subject or "(no subject)"]
     if hit.course:
-        about.append(printable(hit.course))
-    title = " · ".join(part.replace("\n", " ") for part in about)
+        about.append(hit.course)
+    title = " · ".join(map(one_line, about))
     when = local_time(hit.created_at)
     yield f"{number:>{width}}  {when}  {bold[0]}{title}{bold[1]}  #{hit.conversation_id}"
     snippet = hit.snippet.marked(*bold)
@@ -214,7 +214,7 @@ def _show_facet(name: str, values: tuple[FacetValue, ...]) -> None:
     click.echo(f"\n{name}")
     width = len(str(max(value.count for value in values)))
     for value in values:
-        click.echo(f"  {value.count:>{width}}  {printable(value.label)}")
+        click.echo(f"  {value.count:>{width}}  {one_line(value.label)}")
 
 
 def _list_saved(settings: Settings, as_json: bool) -> None:
@@ -228,7 +228,7 @@ def _list_saved(settings: Settings, as_json: bool) -> None:
         return
     width = max((len(one.name) for one in found), default=0)
     for one in found:
-        click.echo(f"{printable(one.name):<{width}}  {printable(one.query)}")
+        click.echo(f"{one_line(one.name):<{width}}  {one_line(one.query)}")
     if not found:
         settings.note("No search has been saved yet: canvas-archive search --save NAME QUERY")
 

@@ -53,16 +53,19 @@ def sql(
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(result.columns)
-        writer.writerows(result.rows)
+        if sys.stdout.isatty():
+            writer.writerows(map(_text, row) for row in result.rows)
+        else:
+            writer.writerows(result.rows)
     elif sys.stdout.isatty():
         from rich.table import Table
 
-        table = Table(*result.columns, box=None, pad_edge=False)
+        table = Table(*map(_text, result.columns), box=None, pad_edge=False)
         for row in result.rows:
             table.add_row(*(_text(value) for value in row))
-        console().print(table, markup=False)
+        console().print(table)
     else:
-        click.echo("\t".join(result.columns))
+        click.echo("\t".join(_text(name).replace("\t", " ") for name in result.columns))
         for row in result.rows:
             click.echo("\t".join(_text(value).replace("\t", " ") for value in row))
 
@@ -72,6 +75,6 @@ def _plain(value: object) -> object:
 
 
 def _text(value: object) -> str:
-    from canvas_archive.cli.terminal import printable
+    from canvas_archive.cli.terminal import one_line
 
-    return "" if value is None else printable(str(_plain(value))).replace("\n", " ")
+    return "" if value is None else one_line(str(_plain(value)))

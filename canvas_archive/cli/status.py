@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
-from canvas_archive.cli.terminal import age, printable
+from canvas_archive.cli.terminal import age, one_line
 from canvas_archive.clock import iso
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def status(settings: Settings, as_json: bool) -> None:
         print_json(told.to_json())
         return
     for line in _lines(told):
-        click.echo(line)
+        click.echo(one_line(line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _lines(status: Status) -> list[str]:
     counts = status.counts
     custodian = f", collected by user {status.user_id}" if status.as_user_id else ""
     lines = [
-        f"{printable(status.name or 'User')} (user {status.as_user_id or status.user_id}) "
+        f"{status.name or 'User'} (user {status.as_user_id or status.user_id}) "
         f"at {status.base_url}{custodian}",
         f"  in {status.archive}",
         f"Conversations  {counts.conversations:,} ({counts.unread:,} unread, "
@@ -175,7 +175,7 @@ def _lines(status: Status) -> list[str]:
             f"last full sweep {age(status.last_full_sync)}"
         )
         if last["error"]:
-            lines.append(f"               {printable(last['error'])}")
+            lines.append(f"               {last['error']}")
     behind = "missing" if status.index_missing else f"{status.index_waiting:,} messages behind"
     lines.append(
         f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
@@ -184,7 +184,7 @@ def _lines(status: Status) -> list[str]:
         lines.append(f"Waiting        {counts.pending_edits:,} edits, {status.outbox:,} messages")
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:
-        lines.append(f"Problem        {problem.kind} {problem.item_id}: {printable(problem.error)}")
+        lines.append(f"Problem        {problem.kind} {problem.item_id}: {problem.error}")
     if len(status.problems) > 10:
         lines.append(f"               and {len(status.problems) - 10:,} more (canvas-archive status --json)")
     lines += [f"Next: {step}" for step in advice(status)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from canvas_archive.sync.listing import Mode
@@ -105,7 +106,7 @@ def _show(settings: Settings, result: SyncResult, as_json: bool) -> None:
         print_json(result.report.to_json())
         return
     for line in result.report.actions:
-        click.echo(line)
+        click.echo(one_line(line))
     for note in result.notes:
         settings.note(note)
     for problem in result.report.problems[:10]:

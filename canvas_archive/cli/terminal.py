@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
 
 from canvas_archive.clock import parse_iso
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
+)
 """C0 and C1 controls (but tab and newline) and everything that changes the direction of what follows."""
+
+_BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
+_TORN = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair, which no encoding can write."""
+
+_ESCAPED_IN_JSON = re.compile(
+    "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:
     """Return the text without anything a terminal would obey rather than show."""
-    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _CONTROLS.sub("", _TORN.sub("\ufffd", _BREAKS.sub("\n", text)))
+
+
+def one_line(text: str) -> str:
+    """Return the text as ``printable`` does, on one line: nothing in it can pose as a line of its own."""
+    return " ".join(printable(text).split("\n"))
+
+
+def json_text(document: object) -> str:
+    """Return a document as indented JSON that is as harmless on a terminal as it is for a parser.
+
+    JSON itself escapes the C0 controls; what else a terminal obeys, or no encoding can write, is escaped
+    here, so that every parser reads the very same text.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    return _ESCAPED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def local_time(text: str | None) -> str:

@@ -8,6 +8,7 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
 from canvas_archive.cli.init import HOW_TO_MAKE_A_TOKEN
+from canvas_archive.cli.terminal import one_line
 from canvas_archive.credentials import TOKEN_VARIABLE, store_token, token_from_environment
 
 
@@ -37,7 +38,7 @@ def token(settings: Settings) -> None:
             f"The token is right, but there is no system keyring to keep it in. Set {TOKEN_VARIABLE} when "
             "you run sync, or put a token_command into config.toml."
         )
-    click.echo(f"The token for {account.name} at {account.base_url} is in the system keyring.")
+    click.echo(one_line(f"The token for {account.name} at {account.base_url} is in the system keyring."))
     if token_from_environment(account.base_url) not in (None, secret):
         settings.warn(f"{TOKEN_VARIABLE} is set to another token, and goes first.")
 

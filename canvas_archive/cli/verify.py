@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,9 +93,9 @@ def _show(settings: Settings, check: Check) -> None:
     mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
     if check.ok and settings.verbosity < 0:
         return
-    click.echo(f"{mark} {check.name}: {check.detail}")
+    click.echo(f"{mark} {one_line(f'{check.name}: {check.detail}')}")
     shown = check.items if settings.verbosity > 0 else check.items[:SHOWN_ITEMS]
     for item in shown:
-        click.echo(f"       {item}")
+        click.echo(f"       {one_line(item)}")
     if len(shown) < len(check.items):
         click.echo(f"       … {len(check.items) - len(shown)} more; all with -v or --json")

@@ -14,7 +14,9 @@ LENGTH = 220  # characters of a passage, about
 _LONGEST_TEXT = 60_000  # characters looked at
 _SPACE = re.compile(r"\s+")
 # What a terminal would take for a command, and marks that turn the direction of writing around.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
+)
 
 
 @dataclass(frozen=True, slots=True)
