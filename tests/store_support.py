@@ -8,7 +8,7 @@ from pathlib import Path
 
 from canvas_archive.model import Conversation, Message, Participant
 from canvas_archive.store import Archive
-from canvas_archive.store.migrations import m001_first_schema
+from canvas_archive.store.migrations import MIGRATIONS
 
 OWNER = 7
 NOON = datetime(2026, 3, 9, 12, 0, 0, tzinfo=timezone.utc)
@@ -50,7 +50,8 @@ def fresh_database() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
-    m001_first_schema(db)
+    for step in MIGRATIONS:
+        step.apply(db)
     db.execute(
         "INSERT INTO account VALUES (1, 'https://canvas.example.edu', ?, 'Ada Owner', NULL, '')", (OWNER,)
     )

@@ -27,7 +27,7 @@ def fail_halfway(db: sqlite3.Connection) -> None:
 
 
 def with_step(monkeypatch: pytest.MonkeyPatch, step: object) -> None:
-    later = migrations.Migration("m002_test", step)  # type: ignore[arg-type]
+    later = migrations.Migration("m003_test", step)  # type: ignore[arg-type]
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, later))
 
 
@@ -37,14 +37,23 @@ def columns(db: sqlite3.Connection) -> list[str]:
 
 def test_every_object_of_the_schema_is_created(tmp_path: Path) -> None:
     with create(tmp_path / "mail") as archive, closing(sqlite3.connect(":memory:")) as plain:
-        for script in (schema.TABLES, schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
+        for script in (
+            schema.TABLES,
+            schema.INDEXES,
+            schema.VIEWS,
+            schema.TRIGGERS,
+            schema.LARGE_MAILBOXES,
+        ):
             plain.executescript(script)
-        query = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE '%sqlite%'"
+        query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%'"
         made = {tuple(row) for row in archive.db.execute(query) if "_migrations" not in row[1]}
         assert made == set(plain.execute(query))
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 1
-        row = archive.db.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchone()
-        assert tuple(row) == ("canvas_archive", "m001_first_schema")
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
+        rows = archive.db.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY id").fetchall()
+        assert [tuple(row) for row in rows] == [
+            ("canvas_archive", "m001_first_schema"),
+            ("canvas_archive", "m002_large_mailboxes"),
+        ]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -55,8 +64,8 @@ def test_an_older_archive_is_upgraded_after_a_copy(
     with_step(monkeypatch, add_column)
     with Archive.open(tmp_path / "mail", write=write) as archive:
         assert "nickname" in columns(archive.db)
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
-    copy = tmp_path / "mail" / "archive.db.before-v2"
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 3
+    copy = tmp_path / "mail" / "archive.db.before-v3"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as db:
         assert "nickname" not in columns(db)
@@ -65,13 +74,43 @@ def test_an_older_archive_is_upgraded_after_a_copy(
         assert len(list((tmp_path / "mail").glob("archive.db.before-*"))) == 1
 
 
+def plain_schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%' ORDER BY 1, 2"
+    return [tuple(row) for row in db.execute(query)]
+
+
+@pytest.mark.parametrize("analysed", [True, False])
+def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Path, analysed: bool) -> None:
+    with create(tmp_path / "new") as archive:
+        expected = plain_schema(archive.db)
+    create(tmp_path / "old").close()
+    with closing(sqlite3.connect(tmp_path / "old" / "archive.db")) as db:
+        for kind, name in db.execute(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('index', 'view', 'trigger') AND sql > ''"
+            " AND name NOT LIKE '%sqlite%'"
+        ).fetchall():
+            db.execute(f"DROP {kind} {name}")
+        for script in (schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
+            db.executescript(script)
+        db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first_schema'")
+        db.execute("INSERT INTO users (id, name, first_seen_at) VALUES (5, 'Ann', '2026-01-01T00:00:00Z')")
+        if analysed:
+            db.execute("ANALYZE")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    with Archive.open(tmp_path / "old") as archive:
+        assert plain_schema(archive.db) == expected
+        assert archive.db.execute("SELECT name FROM users").fetchone()[0] == "Ann"
+    assert (tmp_path / "old" / "archive.db.before-v2").is_file()
+
+
 def test_an_earlier_copy_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create(tmp_path / "mail").close()
-    (tmp_path / "mail" / "archive.db.before-v2").write_text("precious")
+    (tmp_path / "mail" / "archive.db.before-v3").write_text("precious")
     with_step(monkeypatch, add_column)
     Archive.open(tmp_path / "mail", write=True).close()
-    assert (tmp_path / "mail" / "archive.db.before-v2").read_text() == "precious"
-    assert (tmp_path / "mail" / "archive.db.before-v2.2").is_file()
+    assert (tmp_path / "mail" / "archive.db.before-v3").read_text() == "precious"
+    assert (tmp_path / "mail" / "archive.db.before-v3.2").is_file()
 
 
 def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +121,7 @@ def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
             Archive.open(tmp_path / "mail", write=True)
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" not in columns(archive.db)
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
 
 
 def test_without_room_for_the_copy_nothing_is_upgraded(

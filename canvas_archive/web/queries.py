@@ -61,7 +61,7 @@ class Folder:
 FOLDERS: dict[str, Folder] = {
     "inbox": Folder(
         "Inbox",
-        "+c.workflow_state IN ('read', 'unread') AND c.last_message_at IS NOT NULL AND c.removed_at IS NULL",
+        "c.workflow_state <> 'archived' AND c.last_message_at IS NOT NULL AND c.removed_at IS NULL",
         "last_message_at",
         "Your inbox is empty.",
     ),
