@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -14,6 +13,7 @@ from canvas_archive.cli.terminal import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -34,6 +34,8 @@ class Settings:
         """Return the archive's folder: the option, the variable, or the platform's data folder."""
         if self.archive is not None:
             return self.archive
+        from pathlib import Path
+
         import platformdirs
 
         return Path(platformdirs.user_data_path("canvas-archive", appauthor=False))
@@ -79,6 +81,8 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         from_environment = ctx.get_parameter_source("archive") is click.core.ParameterSource.ENVIRONMENT
         if from_environment and settings.archive is not None:
             return  # given before the command's name, which outranks the variable
+        from pathlib import Path  # a while to import, for --help
+
         settings.archive = Path(str(value)).expanduser()
     elif param.name == "verbose":
         settings.verbosity = int(str(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timezone
 
@@ -38,6 +37,8 @@ def json_text(document: object) -> str:
     JSON itself escapes the C0 controls; what else a terminal obeys, or no encoding can write, is escaped
     here, so that every parser reads the very same text.
     """
+    import json  # here: the text of --help needs none
+
     text = json.dumps(document, ensure_ascii=False, indent=2)
     return _ESCAPED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
