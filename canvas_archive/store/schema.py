@@ -326,6 +326,7 @@ CREATE INDEX attachments_sha256 ON attachments (sha256, stored_size);
 CREATE INDEX attachments_created ON attachments (created_at, id);
 CREATE INDEX edits_waiting ON edits (id) WHERE state = 'pending';
 CREATE INDEX edits_unsettling ON edits (id) WHERE state IN ('conflict', 'reverted', 'gone');
+CREATE INDEX edits_settled ON edits (id) WHERE state IN ('pushed', 'discarded');
 DROP VIEW inbox;
 CREATE VIEW inbox AS
 SELECT * FROM threads
