@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ import pytest
 
 from canvas_archive.cli import run
 from canvas_archive.export.rehash import check_blobs
-from canvas_archive.store import connect_readonly
+from canvas_archive.export.verify import Check, verify_archive
+from canvas_archive.store import Archive, connect_readonly, transaction
+from canvas_archive.store.chain import extend_chain
+from canvas_archive.store.seals import block_digests
 from tests.export_support import small_archive
 
 
@@ -99,6 +103,60 @@ def test_a_flipped_byte_in_the_text_of_a_message(archive: Path, verify: Callable
     outcome = verify("--archive", archive)
     assert outcome.code == 8
     assert outcome.bad == {"contents": ["messages 1040: the row was changed, and not by Canvas"]}
+
+
+def test_a_byte_that_makes_a_text_no_text(archive: Path, verify: Callable[..., Outcome]) -> None:
+    flip(settle(archive), b"remember the milk", bit=0x80)
+    outcome = verify("--archive", archive)
+    assert outcome.code == 8
+    assert outcome.bad == {"contents": ["messages 1040: the row was changed, and not by Canvas"]}
+
+
+def test_a_sync_that_ends_meanwhile_is_no_tampering(
+    archive: Path, verify: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_a_sync(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+        with Archive.open(archive, write=True) as opened, transaction(opened.db):
+            opened.db.execute(
+                "INSERT INTO messages (id, conversation_id, author_id, created_at, body, first_seen_at) "
+                "VALUES (1041, 104, 7, '2026-03-09T15:00:00Z', 'just arrived', '')"
+            )
+            assert extend_chain(opened.db) == 1
+        return block_digests(db)
+
+    monkeypatch.setattr("canvas_archive.store.chain.block_digests", after_a_sync)
+    outcome = verify("--archive", archive)
+    assert (outcome.code, outcome.bad) == (0, {})
+
+
+def confused(db: sqlite3.Connection) -> Check:
+    raise TypeError("what a damaged database said")
+
+
+def test_what_damage_does_to_other_checks_is_not_told(
+    archive: Path, verify: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("canvas_archive.export.verify.check_completeness", confused)
+    with closing(sqlite3.connect(settle(archive))) as db:
+        page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages_author'").fetchone()[0]
+    flip(archive / "archive.db", (page - 1) * 4096, bit=0xFF)
+    outcome = verify("--archive", archive)
+    assert (outcome.code, outcome.names) == (8, ["database"])
+
+
+def test_a_fault_of_this_program_is_not_hidden(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canvas_archive.export.verify.check_completeness", confused)
+    assert run(["-q", "--archive", str(archive), "verify"]) == 1
+
+
+def test_ctrl_c_ends_the_check_that_runs_beside(archive: Path) -> None:
+    def stop(name: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        list(verify_archive(archive, tell=stop))
+    assert threading.active_count() == before
 
 
 def test_a_flipped_byte_in_an_attachment(archive: Path, verify: Callable[..., Outcome]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError
@@ -76,22 +78,64 @@ def verify_archive(
     except ArchiveError as error:
         yield Check("database", False, str(error))
         return
-    with closing(db):
+    with closing(db), _InThread(folder / DB_NAME) as integrity:
+        held: list[Check] = []
+        try:
+            db.execute("BEGIN")  # one snapshot: a sync that ends meanwhile must not look like tampering
+            for name, look in _rows_looks(folder, db, options):
+                if integrity.is_done and not integrity.result.ok:
+                    break
+                tell(name, 0, 0)
+                held.append(_looked(name, look, db))
+            db.execute("COMMIT")
+        except Exception:
+            # What a damaged database does to a check may be anything, and it is not worth telling.
+            if integrity.result.ok:
+                raise
         tell("database", 0, 0)
-        integrity = check_integrity(db)
-        yield integrity
-        if not integrity.ok:
+        yield integrity.result
+        if not integrity.result.ok:
             return  # whatever a damaged database says next is worth nothing
-        yield from _contents(folder, db, options, tell)
+        yield from held
+        for name, check in _other_looks(folder, db, options, tell):
+            tell(name, 0, 0)
+            try:
+                yield from check()
+            except (sqlite3.DatabaseError, ValueError, OSError) as error:
+                yield _not_looked(name, error)
 
 
-def _contents(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
-) -> Iterator[Check]:
-    def on_files() -> Iterator[Check]:
-        return check_files(folder, db, options, tell) if options.files else iter(())
+class _InThread:
+    """SQLite's own check on a connection of its own: it takes long, and needs no Python while it does."""
 
-    looks: tuple[tuple[str, Callable[[], Check | Iterator[Check]]], ...] = (
+    def __init__(self, path: Path) -> None:
+        self._db = connect_readonly(path)
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(check_integrity, self._db)
+
+    def __enter__(self) -> _InThread:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._db.interrupt()
+        self._pool.shutdown()
+        self._db.close()
+
+    @property
+    def is_done(self) -> bool:
+        return self._future.done()
+
+    @property
+    def result(self) -> Check:
+        """What was found; waits for it."""
+        return self._future.result()
+
+
+def _rows_looks(
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions
+) -> tuple[tuple[str, Callable[[], Check]], ...]:
+    """Return the checks of what the database says. They take no notice of files."""
+    return (
         ("foreign keys", lambda: check_foreign_keys(db)),
         ("schema", lambda: check_schema(db)),
         ("account", lambda: check_account(folder, db)),
@@ -100,18 +144,35 @@ def _contents(
         ("states", lambda: check_states(db)),
         ("chain", lambda: check_evidence(db, options.chain_head)),
         ("contents", lambda: check_contents(db)),
-        ("attachments", on_files),
-        ("index", lambda: check_search_index(folder, db)),
-        ("permissions", lambda: check_permissions(folder)),
     )
-    for name, look in looks:
-        tell(name, 0, 0)
+
+
+def _other_looks(
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
+) -> Iterator[tuple[str, Callable[[], Iterable[Check]]]]:
+    if options.files:
+        yield "attachments", lambda: check_files(folder, db, options, tell)
+    yield "index", lambda: (check_search_index(folder, db),)
+    yield "permissions", lambda: (check_permissions(folder),)
+
+
+def _looked(name: str, look: Callable[[], Check], db: sqlite3.Connection) -> Check:
+    """Return what a check finds; a table that is missing or holds nonsense must not hide the others."""
+    try:
         try:
-            found = look()
-            yield from (found,) if isinstance(found, Check) else found
-        except (sqlite3.DatabaseError, ValueError, OSError) as error:
-            # A table that is missing or holds nonsense must not hide what the other checks find.
-            yield Check(name, False, f"could not be looked at ({type(error).__name__}: {error})")
+            return look()
+        except sqlite3.OperationalError:
+            # A changed byte can make a text that is none: taken as it is, its row can be named.
+            db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+            return look()
+        finally:
+            db.text_factory = str
+    except (sqlite3.DatabaseError, ValueError, OSError) as error:
+        return _not_looked(name, error)
+
+
+def _not_looked(name: str, error: Exception) -> Check:
+    return Check(name, False, f"could not be looked at ({type(error).__name__}: {error})")
 
 
 def findings(name: str, items: list[str], good: str, bad: str) -> Check:
