@@ -79,6 +79,15 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _ending_signals() -> list[signal.Signals]:
+    """Return what asks a run to end: being terminated, and the terminal going away (unless under nohup)."""
+    numbers = [signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    return numbers
+
+
 def _machine_trouble(error: Exception) -> ArchiveError | None:
     from canvas_archive.machine import machine_trouble
 
@@ -88,7 +97,7 @@ def _machine_trouble(error: Exception) -> ArchiveError | None:
 def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
     settings = Settings()
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = {number: signal.signal(number, _terminate) for number in _ending_signals()}
     try:
         result: Any = cli.main(args=args, prog_name="canvas-archive", standalone_mode=False, obj=settings)
         return result if isinstance(result, int) else 0
@@ -118,4 +127,5 @@ def run(args: list[str] | None = None) -> int:
         )
         return EXIT_UNEXPECTED
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -29,10 +29,11 @@ from pathlib import Path
 
 from canvas_archive import __version__
 from canvas_archive.clock import SYSTEM, Clock, iso
-from canvas_archive.errors import BadInput, ForeignFolder, VerificationFailed, WrongAccount
+from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed, WrongAccount
 from canvas_archive.export.custody import copy_database
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
 from canvas_archive.export.redact import KEY_NAME
+from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
 from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder, sync_folder
@@ -85,7 +86,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None
         tell("database", 0, 0)
         try:
             database = _copy_database(archive.db_path, dest)
-        except VerificationFailed:
+        except ArchiveError:
             if begun and (dest / RECORD).exists():
                 (dest / UNFINISHED).unlink()  # the backup before is left exactly as it was
             raise
@@ -156,6 +157,10 @@ def _copy_database(source: Path, dest: Path) -> str:
             with closing(sqlite3.connect(partial)) as copy:
                 found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(10)")]
     except sqlite3.DatabaseError as error:
+        trouble = machine_trouble(error)
+        if trouble is not None and not isinstance(trouble, VerificationFailed):
+            partial.unlink()
+            raise trouble from error
         found = [str(error)]
     if found != ["ok"]:
         partial.unlink()

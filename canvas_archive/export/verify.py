@@ -368,7 +368,7 @@ def check_search_index(folder: Path, db: sqlite3.Connection) -> Check:
     if not state.total and not (folder / SEARCH_NAME / "record.json").exists() and not _has_index(folder):
         return Check("index", True, "there is no search index yet: run `canvas-archive index`")
     if state.problem:
-        return Check("index", False, f"{state.problem} Run `canvas-archive index`.")
+        return Check("index", False, f"{state.problem} Run `canvas-archive index --rebuild`.")
     waiting = f"; {state.pending:,} wait to be indexed" if state.pending else ""
     return Check("index", True, f"{state.total:,} messages indexed{waiting}")
 
