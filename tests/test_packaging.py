@@ -1,4 +1,4 @@
-"""What pip reads: one version, the dependencies as decided, a lock that fits them, and what the package ships."""
+"""What pip reads: one version, the dependencies as decided, a lock that fits them, what the package ships."""
 
 from __future__ import annotations
 
