@@ -28,6 +28,7 @@ sentences that say what happened and what to do about it.
     └── GuardRefused                    9   the safe answer is to stop
         ├── WrongAccount                    the token belongs to another person or host
         ├── ForeignFolder                   the folder holds something that is not an archive
+        ├── NotAdopted                      the archive is somebody else's: it is only read
         ├── NewerArchive                    written by a newer version of this program
         └── MassRemoval                     Canvas suddenly misses more than half of the mailbox
 
@@ -169,6 +170,10 @@ class WrongAccount(GuardRefused):
 
 class ForeignFolder(GuardRefused):
     """The folder holds something that is not an archive of ours."""
+
+
+class NotAdopted(GuardRefused):
+    """The archive was made by somebody else, and this user has not said to trust it."""
 
 
 class NewerArchive(GuardRefused):

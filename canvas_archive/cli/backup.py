@@ -49,18 +49,21 @@ def restore(settings: Settings, source: Path, folder: Path | None, index: bool, 
     """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
     from canvas_archive.cli.verify_progress import watcher
     from canvas_archive.export.backup import restore as make
+    from canvas_archive.store import Archive
 
     target = (folder or settings.folder).expanduser()
     with watcher(settings) as tell:
         report = make(source, target, tell=tell)
         if index:
             from canvas_archive.search import rebuild_index
-            from canvas_archive.store import Archive
 
             tell("search index", 0, 0)
-            with Archive.open(target, write=True) as archive:
+            with Archive.open(target, write=True, adopting=True) as archive:
                 rebuild_index(archive.db, archive.search_dir)
     _show(settings, report, as_json, "Restored")
+    with Archive.open(target) as archive:
+        if not archive.adopted:
+            settings.note("It was made elsewhere. Before you search, edit or sync it: canvas-archive adopt")
 
 
 def _show(settings: Settings, report: BackupReport, as_json: bool, done: str) -> None:

@@ -23,12 +23,14 @@ ASK_OVER = 20
 def brief_write(archive: Archive) -> Iterator[sqlite3.Connection]:
     """Yield a connection within one write transaction, without the writer's lock: a sync goes on meanwhile.
 
-    Raises ArchiveLocked when another process keeps the database for longer than SQLite's patience.
+    Raises NotAdopted for somebody else's archive, ArchiveLocked when another process keeps the database
+    for longer than SQLite's patience.
     """
     from canvas_archive.errors import ArchiveLocked
     from canvas_archive.store import transaction
     from canvas_archive.store.connection import connect_writable
 
+    archive.require_adopted()
     with closing(connect_writable(archive.db_path)) as db:
         try:
             with transaction(db):

@@ -37,6 +37,7 @@ def init(
     from canvas_archive.canvas.address import normalise_base_url
     from canvas_archive.errors import ApiError, BadRequest, NotPermitted
     from canvas_archive.store import Archive
+    from canvas_archive.store.adoption import identity, remember
     from canvas_archive.store.config import read_config, write_config
     from canvas_archive.store.folder import require_free_folder
 
@@ -63,6 +64,7 @@ def init(
 
             path = archive.folder / "config.toml"
             write_config(path, replace(read_config(path), token_command=token_command))
+            remember(identity(archive.db) or "", archive.folder, token_command)
         folder = archive.folder
     kept = asked and store_token(base_url, secret, owner.id)
     if as_json:

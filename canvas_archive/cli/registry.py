@@ -23,6 +23,7 @@ COMMANDS: dict[str, Entry] = {
     "sync": Entry("sync:sync", "Pull what changed on Canvas into the archive.", "Archive"),
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
+    "adopt": Entry("adopt:adopt", "Say that an archive made elsewhere is yours or trusted.", "Archive"),
     "index": Entry("search:index", "Rebuild or check the search index.", "Archive"),
     "list": Entry("read:list_", "List the conversations of a folder.", "Read"),
     "show": Entry("read:show", "Show one conversation.", "Read"),

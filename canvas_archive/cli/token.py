@@ -27,6 +27,7 @@ def token(settings: Settings) -> None:
     from canvas_archive.sync.pull import check_account
 
     with Archive.open(settings.folder) as archive:
+        archive.require_adopted()  # its address decides who gets the token
         account = archive.account
         secret = _ask()
         with CanvasClient(

@@ -19,6 +19,7 @@ from pathlib import Path
 from canvas_archive.errors import ArchiveError
 from canvas_archive.search.analysis import ANALYSER_VERSION
 from canvas_archive.search.schema import INDEX_NAME, SCHEMA_VERSION
+from canvas_archive.store.adoption import is_adopted
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS index_state (
@@ -103,6 +104,10 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
 
     Raises IndexUnusable with the reason otherwise.
     """
+    if not is_adopted(db):
+        raise IndexUnusable(
+            "The archive was made by somebody else; the index that came with it is not opened."
+        )
     record = read_record(db)
     if record is None:
         raise IndexUnusable("There is no search index yet.")

@@ -27,7 +27,7 @@ from canvas_archive.errors import (
     GuardRefused,
     NoArchive,
 )
-from canvas_archive.store import migrations
+from canvas_archive.store import adoption, migrations
 from canvas_archive.store.config import CONFIG_NAME, Config, read_config, write_config
 from canvas_archive.store.connection import (
     APPLICATION_ID,
@@ -45,6 +45,8 @@ DB_NAME = "archive.db"
 FILES_NAME = "files"
 SEARCH_NAME = "search"
 UNFINISHED_NAME = "archive.db.unfinished"
+WRITTEN_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, FILES_NAME, SEARCH_NAME)
+"""What is written to in an archive: none of it may be a link that leads elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +111,31 @@ class Archive:
             config = Config(base_url=base_url, as_user_id=as_user_id)
             write_config(path / CONFIG_NAME, config)
             account = Account(base_url, user_id, name, as_user_id, iso(clock.now()))
+            who = adoption.identity_of(base_url, user_id, as_user_id, account.created_at)
+            adoption.remember(who, path)
             _build_database(path, account)
             return cls._connected(path, config, resources)
 
     @classmethod
-    def open(cls, folder: Path | str, *, write: bool = False, clock: Clock = SYSTEM) -> Archive:
+    def open(
+        cls, folder: Path | str, *, write: bool = False, adopting: bool = False, clock: Clock = SYSTEM
+    ) -> Archive:
         """Open an existing archive; ``write`` takes the writer's lock.
 
-        An archive of an older version is upgraded first, after its database was copied.
+        An archive of an older version is upgraded first, after its database was copied. ``adopting`` allows
+        writing to one that is not known to be this user's.
 
-        Raises NoArchive, BadInput (a file), ForeignFolder, NewerArchive, ArchiveLocked.
+        Raises NoArchive, BadInput (a file), ForeignFolder, NotAdopted, NewerArchive, ArchiveLocked.
         """
         require_sqlite()
         path = _absolute(folder)
         _refuse_missing(path)
         with ExitStack() as resources:
             if write:
-                _refuse_untrusted(path)
+                _refuse_untrusted(path, adopting=adopting)
                 resources.enter_context(WriterLock(path, clock=clock))
             if _is_outdated(path):
-                _upgrade(path, locked=write, clock=clock)
+                _upgrade(path, locked=write, adopting=adopting, clock=clock)
             config = read_config(path / CONFIG_NAME)
             return cls._connected(path, config, resources, write=write)
 
@@ -139,6 +146,15 @@ class Archive:
             closing(connect_writable(db_path) if write else connect_readonly(db_path))
         )
         return cls(path, db, config, _read_account(db, path), resources.pop_all())
+
+    @property
+    def adopted(self) -> bool:
+        """Tell whether this user made or adopted the archive (see ``adoption``)."""
+        return adoption.is_adopted(self.db)
+
+    def require_adopted(self) -> None:
+        """Raise NotAdopted for somebody else's archive."""
+        adoption.require_adopted(self.db, self.folder)
 
     def close(self) -> None:
         """Close the database and give the lock back."""
@@ -206,6 +222,8 @@ def _is_leftover(path: Path) -> bool:
         return True
     if not names <= ours or LOCK_NAME not in names:
         return False
+    if any((path / name).is_symlink() for name in names):
+        return False
     if any((path / name).is_dir() and any((path / name).iterdir()) for name in (FILES_NAME, SEARCH_NAME)):
         return False
     if CONFIG_NAME in names:
@@ -253,24 +271,35 @@ def sync_folder(path: Path) -> None:
 def _refuse_missing(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is a file; an archive is a folder.")
+    for name in (f"{DB_NAME}-wal", f"{DB_NAME}-shm"):
+        # SQLite writes to these even for a reader.
+        if (path / name).is_symlink():
+            raise ForeignFolder(f"{path / name} is a symbolic link; SQLite would write through it.")
     if not (path / DB_NAME).exists():
         raise NoArchive(
             f"There is no archive in {path}. Make one with `canvas-archive init URL`, or name another folder."
         )
 
 
-def _refuse_untrusted(path: Path) -> None:
-    """Refuse to write through a link or into somebody else's folder."""
-    if (path / DB_NAME).is_symlink():
-        raise ForeignFolder(
-            f"{path / DB_NAME} is a symbolic link: it can be read, but is not written through."
-        )
+def _refuse_untrusted(path: Path, *, adopting: bool = False) -> None:
+    """Refuse to write through a link, into somebody else's folder, or to an archive that is not adopted."""
+    for name in WRITTEN_NAMES:
+        if (path / name).is_symlink():
+            raise ForeignFolder(
+                f"{path / name} is a symbolic link: it can be read, but is not written through."
+            )
     if os.name == "posix":
         me, owner = os.geteuid(), path.stat().st_uid
         if me not in (0, owner):
             raise ForeignFolder(
                 f"{path} belongs to another user of this machine: it can be read, but is not written to."
             )
+    if not adopting:
+        with closing(connect_readonly(path / DB_NAME)) as db:
+            if (
+                adoption.identity(db) is not None
+            ):  # what is no archive at all is refused with its own sentence
+                adoption.require_adopted(db, path)
 
 
 def _is_outdated(path: Path) -> bool:
@@ -281,10 +310,10 @@ def _is_outdated(path: Path) -> bool:
         return migrations.schema_version(db) < migrations.known_version()
 
 
-def _upgrade(path: Path, *, locked: bool, clock: Clock) -> None:
+def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
     with ExitStack() as stack:
         if not locked:
-            _refuse_untrusted(path)
+            _refuse_untrusted(path, adopting=adopting)
             try:
                 stack.enter_context(WriterLock(path, clock=clock))
             except ArchiveLocked as error:

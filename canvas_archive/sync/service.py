@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
-from canvas_archive.credentials import find_token, token_source
+from canvas_archive.credentials import find_token, token_from_environment, token_source
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
 from canvas_archive.machine import machine_trouble, troubles_told
 from canvas_archive.store import Archive, runs, transaction
+from canvas_archive.store.adoption import agreed_command
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
 from canvas_archive.sync.progress import Progress, Silent
@@ -73,10 +74,14 @@ def open_client(
 
     ``limiter`` is that of another client with the same token.
 
-    Raises TokenMissing or CredentialProblem.
+    Raises TokenMissing or CredentialProblem, NotAdopted for an archive (or a ``token_command``) that this
+    user has not made or agreed to: its address and its command are somebody else's.
     """
     config = archive.config
     account = archive.account
+    archive.require_adopted()
+    if config.token_command and token_from_environment(account.base_url) is None:
+        agreed_command(archive.db, config.token_command, archive.folder)
     secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
     show = progress or Silent()
 

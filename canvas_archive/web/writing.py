@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput
 from canvas_archive.store import transaction
+from canvas_archive.store.adoption import require_adopted
 from canvas_archive.store.edits import EditOutcome, discard_edits, record_edit
 from canvas_archive.web.undo import Change
 
@@ -60,6 +61,7 @@ def with_writer(path: Path, work: Callable[[sqlite3.Connection], T], *, patience
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
+        require_adopted(connection, path.parent)
         return work(connection)
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):

@@ -1,0 +1,110 @@
+"""Which archives are this person's own: made here, or adopted with ``canvas-archive adopt``.
+
+An archive is a folder, and folders are handed around. One that somebody else made names the Canvas that a
+token would be sent to and the command that would be run for one, and brings an index and triggers of its
+own. So until its new owner says so, it is only read: nothing is written to it, nothing that came with it is
+run or loaded, and no token goes anywhere on its behalf.
+
+What is known is kept outside of every archive, in the user's state folder: one line per archive, the hash of
+its account row (host, user, custodian and the second it was made in), which a moved or restored copy keeps.
+A ``token_command`` has a line of its own: one that is changed has to be agreed to again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from canvas_archive.errors import BadInput, NotAdopted
+
+FILE_NAME = "adopted"
+_ACCOUNT = "SELECT base_url, user_id, as_user_id, created_at FROM account"
+
+
+def state_file() -> Path:
+    """Return the file that remembers; it need not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_path("canvas-archive", appauthor=False)) / FILE_NAME
+
+
+def _known() -> frozenset[str]:
+    try:
+        text = state_file().read_text("ascii", "replace")
+    except OSError:
+        return frozenset()
+    return frozenset(line.partition(" ")[0] for line in text.splitlines())
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def identity_of(base_url: str, user_id: int, as_user_id: int | None, created_at: str) -> str:
+    """Return what tells an archive from any other. Pure."""
+    return _digest(base_url, user_id, as_user_id, created_at)
+
+
+def identity(db: sqlite3.Connection) -> str | None:
+    """Return the identity of an open archive; ``None`` when its account cannot be read."""
+    try:
+        row = db.execute(_ACCOUNT).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return None if row is None else identity_of(*tuple(row))
+
+
+def is_adopted(db: sqlite3.Connection) -> bool:
+    """Tell whether the archive was made or adopted by this user."""
+    who = identity(db)
+    return who is not None and who in _known()
+
+
+def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
+    """Raise NotAdopted for an archive that this user neither made nor adopted."""
+    if not is_adopted(db):
+        raise NotAdopted(
+            f"The archive in {folder} was not made by you here, so it is only read. If it is yours, or you "
+            "trust whoever gave it to you: canvas-archive adopt"
+        )
+
+
+def agreed_command(db: sqlite3.Connection, command: str, folder: Path) -> str:
+    """Return the archive's ``token_command``, which this user has agreed to run. Raises NotAdopted."""
+    who = identity(db)
+    if who is None or _digest(who, command) not in _known():
+        raise NotAdopted(
+            f"{folder / 'config.toml'} names a token_command that you have not agreed to yet: {command!r}. "
+            "It was not run. If it is yours: canvas-archive adopt"
+        )
+    return command
+
+
+def remember(who: str, folder: Path, token_command: str | None = None) -> None:
+    """Remember an archive as this user's own, and its command as agreed to.
+
+    Raises BadInput when it cannot be written down.
+    """
+    path = state_file()
+    wanted = [who, *([_digest(who, token_command)] if token_command else [])]
+    known = _known()
+    # The path is for people who look into the file; it means nothing.
+    shown = str(folder).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
+    lines = "".join(f"{digest} {shown}\n" for digest in wanted if digest not in known)
+    if not lines:
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, lines.encode("ascii"))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror or error}); it remembers which archives are yours. "
+            "Make that folder writable, or set XDG_STATE_HOME to one that is."
+        ) from error
