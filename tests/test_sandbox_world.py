@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -254,6 +255,44 @@ class TestCommand:
         assert done.returncode == 2
         assert done.stdout == ""
         assert "The token cannot be written" in done.stderr
+
+    def test_a_list_of_custodians_to_try_a_fleet_with(self, tmp_path: Path) -> None:
+        people, root = tmp_path / "people.csv", tmp_path / "fleet"
+        process = subprocess.Popen(
+            self.command("--custodians", str(people), "-q"), stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            assert set(ready) == {"url", "token", "user_id", "admin_token"}
+            header, *rows = people.read_text("utf-8").splitlines()
+            assert header == "user_id,name"
+            assert any(row.startswith(f"{ready['user_id']},") for row in rows)
+            done = subprocess.run(
+                [sys.executable, "-m", "canvas_archive", "fleet", "sync", str(people), "--root", str(root)],
+                env={
+                    **os.environ, "CANVAS_API_URL": ready["url"], "CANVAS_API_TOKEN": ready["admin_token"]
+                },
+                capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert len(list(root.glob("*/archive.db"))) == len(rows)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+        assert process.returncode == 130
+
+    def test_a_list_that_cannot_be_written(self, tmp_path: Path) -> None:
+        done = subprocess.run(
+            self.command("--custodians", str(tmp_path / "no" / "people.csv")),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "The list cannot be written" in done.stderr
 
     def test_listening_for_others_is_warned_of(self) -> None:
         process = subprocess.Popen(

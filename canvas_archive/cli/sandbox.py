@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import ipaddress
 import json
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
+
+if TYPE_CHECKING:
+    from canvas_archive.sandbox import Sandbox
 
 
 @click.command()
@@ -45,6 +50,12 @@ from canvas_archive.cli.context import Settings, common_options, fail, pass_sett
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the token into this file, readable by you alone.",
 )
+@click.option(
+    "--custodians",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write everybody who has mail into this list, to try 'fleet sync FILE' with the admin_token.",
+)
 @common_options
 @pass_settings
 def sandbox(
@@ -56,10 +67,12 @@ def sandbox(
     throttle: bool,
     latency: float,
     token_file: Path | None,
+    custodians: Path | None,
 ) -> None:
     """Run the local Canvas alone.
 
-    Prints one JSON line with url, token and user_id when it is ready, and runs until interrupted.
+    Prints one JSON line with url, token and user_id when it is ready (with --custodians also admin_token,
+    of an administrator who may act as anybody), and runs until interrupted.
     """
     from canvas_archive.sandbox.server import Sandbox
 
@@ -84,11 +97,28 @@ def sandbox(
     try:
         if token_file is not None:
             _write_secret(token_file, server.token)
-        click.echo(json.dumps({"url": server.url, "token": server.token, "user_id": server.user_id}))
+        ready = {"url": server.url, "token": server.token, "user_id": server.user_id}
+        if custodians is not None:
+            _write_custodians(custodians, server)
+            ready["admin_token"] = server.admin_token
+        click.echo(json.dumps(ready))
         settings.note("The sandbox is ready. Stop it with Ctrl-C.")
         threading.Event().wait()
     finally:
         server.close()
+
+
+def _write_custodians(path: Path, server: Sandbox) -> None:
+    """Write the list of everybody with mail, as 'fleet sync' reads it."""
+    state = server.school.state
+    with_mail = {user_id for one in state.conversations.values() for user_id in one.rows}
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(("user_id", "name"))
+            table.writerows((user_id, state.people[user_id].full_name) for user_id in sorted(with_mail))
+    except OSError as error:
+        fail(f"The list cannot be written to {path}: {error.strerror}.")
 
 
 def _loopback(host: str) -> bool:
