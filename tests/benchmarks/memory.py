@@ -1,116 +1,132 @@
-"""Time and peak memory of every command on a large archive: ``python -m tests.benchmarks.memory ARCHIVE``.
+"""Time and peak memory of every command that works offline, on an archive of a million messages.
 
-Every command runs in a process of its own; the peak is what the system says of that process. Building the
-whole index is listed, but has no limit: it uses two processes and as much memory as its segments need.
+Every run is a process of its own that must end well; what it writes goes to a folder that is new for it.
+Commands that change something work on a copy. Building the whole index is left out: it has no limit.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import statistics
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.figures import Row, canvas_archive, milliseconds, run_child, table
+from tests.benchmarks.children import Failed, Ran, canvas_archive, run_child
+from tests.benchmarks.figures import Plan, Row, median, milliseconds, skipped
 
 LIMIT_MB = 200
-READING = (
-    ("status",),
-    ("list",),
-    ("list", "--folder", "sent"),
-    ("show", "3"),
-    ("show", "100", "--json"),
-    ("search", "midterm"),
-    ("search", "room", "--sort", "newest", "--json"),
-    ("search", "the", "--facets"),
-    ("sql", "SELECT * FROM inbox LIMIT 20"),
-    ("sql", "SELECT author_id, count(*) FROM messages GROUP BY 1 ORDER BY 2 DESC LIMIT 20"),
-    ("edits",),
-    ("star", "3"),
-    ("unstar", "3"),
-    ("push", "-n"),
-    ("index",),
-    ("index", "--check"),
-)
-"""Commands without their archive; what they change, the next one changes back."""
-
-FORMATS = ("jsonl", "csv", "mbox", "html", "rsmf", "parquet")
-_UNLIMITED = {"index --rebuild"}
+DEST = "DEST"
+"""Stands in a command for a path in the run's own folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line, without the archive. ``long`` ones run once."""
+    """A command line without its archive. A ``long`` one runs once; a ``slow`` one only when asked for."""
 
     arguments: tuple[str, ...]
     long: bool = False
+    slow: bool = False
 
     @property
     def name(self) -> str:
         """Return how the table names it."""
-        return " ".join(word for word in self.arguments if not word.startswith("/"))
+        return " ".join(f'"{word}"' if " " in word else word for word in self.arguments)
 
 
-def commands(scratch: Path, formats: tuple[str, ...] = FORMATS) -> Iterator[Command]:
-    """Yield every command that works offline; results go below ``scratch``."""
-    for arguments in READING:
-        yield Command(arguments)
-    yield Command(("verify",), long=True)
-    for name in formats:
-        yield Command(("export", str(scratch / name), "--format", name, "--without-attachments"), long=True)
-    yield Command(("export", str(scratch / "one.mbox"), "--query", "midterm", "--without-attachments"))
-    yield Command(("backup", str(scratch / "backup")), long=True)
+def _export(form: str, *more: str, slow: bool = False, long: bool = True) -> Command:
+    arguments = ("export", DEST, "--format", form, "--without-attachments", *more)
+    return Command(arguments, long=long, slow=slow)
 
 
-def measure(folder: Path, *, repeats: int = 3, formats: tuple[str, ...] = FORMATS) -> list[Row]:
-    """Run everything on an archive; return a row each with time and peak memory."""
-    rows = []
-    for command in _each(folder, formats):
-        runs = []
-        for _ in range(1 if command.long else repeats):
-            ran = run_child(canvas_archive("--archive", str(folder), *command.arguments))
-            runs.append(ran)
-            if "one.mbox" in command.name or command.long:
-                break
-        last = runs[-1]
+COMMANDS = (
+    Command(("status",)),
+    Command(("status", "--json")),
+    Command(("list",)),
+    Command(("list", "--folder", "unread")),
+    Command(("list", "--folder", "starred")),
+    Command(("list", "--folder", "archived")),
+    Command(("list", "--folder", "sent")),
+    Command(("list", "--folder", "removed")),
+    Command(("list", "--limit", "500", "--json")),
+    Command(("show", "3")),
+    Command(("show", "100", "--json")),
+    Command(("search", "midterm")),
+    Command(("search", "room", "--sort", "newest", "--json")),
+    Command(("search", "from:chen midterm")),
+    Command(("search", '"office hours"')),
+    Command(("search", "mid*")),
+    Command(("search", "the", "--facets")),
+    Command(("sql", "SELECT * FROM inbox LIMIT 20")),
+    Command(("sql", "SELECT author_id, count(*) FROM messages GROUP BY 1 ORDER BY 2 DESC LIMIT 20")),
+    Command(("sql", "SELECT id, created_at FROM messages", "--csv")),
+    Command(("star", "3")),
+    Command(("edits",)),
+    Command(("push", "-n")),
+    Command(("unstar", "3")),
+    Command(("index",)),
+    Command(("index", "--check"), long=True),
+    Command(("verify",), long=True),
+    Command(("backup", DEST), long=True),
+    _export("mbox", "--query", "midterm", long=False),
+    _export("jsonl"),
+    _export("csv"),
+    _export("mbox"),
+    _export("parquet"),
+    _export("rsmf", slow=True),
+    _export("html", slow=True),
+    _export("eml", slow=True),
+)
+"""What one changes, a later one changes back."""
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Yield a row for each command: its median time, and the most memory any of its runs took."""
+    if plan.million is None:
+        yield skipped("memory of each command", "it needs --million FOLDER")
+        return
+    archive = plan.work / "archive"
+    shutil.copytree(plan.million, archive)
+    yield from measure(archive, COMMANDS, plan.size(3, 1), slow=plan.slow)
+
+
+def measure(archive: Path, commands: Iterable[Command], repeats: int, *, slow: bool = False) -> Iterator[Row]:
+    """Run the commands on an archive that may be changed."""
+    for command in commands:
+        if command.slow and not slow:
+            yield skipped(f"`{command.name}`", "it needs --slow")
+            continue
+        limit = f"< {LIMIT_MB} MB"
+        try:
+            runs = [_run(archive, command) for _ in range(1 if command.long else repeats)]
+        except Failed as failure:
+            yield Row(f"`{command.name}`: {failure}", "failed", target=limit, met=False)
+            continue
         peak = max(ran.megabytes for ran in runs)
-        seconds = statistics.median(ran.seconds for ran in runs)
-        ended = "" if last.code == 0 else f" (exit {last.code})"
-        rows.append(
-            Row(
-                f"`{command.name}`",
-                f"{milliseconds(seconds)}, {peak:.0f} MB{ended}",
-                n=len(runs),
-                target="" if command.name in _UNLIMITED else f"< {LIMIT_MB} MB",
-                met=None if command.name in _UNLIMITED else peak < LIMIT_MB,
-            )
+        seconds = median(ran.seconds for ran in runs)
+        cpu = median(ran.cpu for ran in runs)
+        yield Row(
+            f"`{command.name}`",
+            f"{peak:.0f} MB, {milliseconds(seconds)} ({milliseconds(cpu)} of processor)",
+            ratio=LIMIT_MB / peak,
+            n=len(runs),
+            target=limit,
+            met=peak < LIMIT_MB,
+            value=peak,
+            peer_value=LIMIT_MB,
+            unit="MB",
         )
-        print(table(rows[-1:]).splitlines()[-1], flush=True)
-        if last.code not in (0, 3):
-            print(last.errors[-300:], flush=True)
-    return rows
 
 
-def _each(folder: Path, formats: tuple[str, ...]) -> Iterator[Command]:
-    """Yield the commands, with room for their results on the archive's own disk while each of them runs."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="measured-") as scratch:
-        for command in commands(Path(scratch), formats):
-            yield command
-            for left in Path(scratch).iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("archive", type=Path)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    print(table(measure(options.archive, repeats=options.repeats)))
+def _run(archive: Path, command: Command) -> Ran:
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="written-") as scratch:
+        dest = str(Path(scratch) / "out")
+        arguments = [dest if word == DEST else word for word in command.arguments]
+        return run_child(canvas_archive("--archive", str(archive), *arguments))
 
 
 if __name__ == "__main__":
-    main()
+    from tests.benchmarks.__main__ import main
+
+    sys.exit(main(["--only", "memory", *sys.argv[1:]]))

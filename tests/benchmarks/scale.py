@@ -20,7 +20,8 @@ from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from tests.benchmarks.figures import ROOT, Row, canvas_archive, milliseconds, table
+from tests.benchmarks.children import canvas_archive
+from tests.benchmarks.figures import ROOT, Plan, Row, milliseconds, skipped, table
 
 LIMIT_SECONDS = 0.3
 
@@ -152,6 +153,14 @@ def measure(folder: Path, *, repeats: int = 5) -> list[Row]:
     if peak is not None:
         rows.append(Row("`serve`, after all pages", f"{peak:.0f} MB", target="< 200 MB", met=peak < 200))
     return rows
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Yield the rows of an archive of a million messages."""
+    if plan.million is None:
+        yield skipped("pages at a million messages", "it needs --million FOLDER")
+        return
+    yield from measure(plan.million, repeats=plan.size(5, 1))
 
 
 def main() -> None:

@@ -1,144 +1,207 @@
-"""Requests and seconds of a sync, next to ``canvasapi`` doing the same job on the same local Canvas.
+"""A sync next to a script on ``canvasapi`` that does the same job on the same local Canvas.
 
-    python -m tests.benchmarks.sync [--sizes 100,1000,10000] [--latency MS] [--json FILE]
-
-The job: have every conversation with all its messages. ``canvasapi`` has no store, so for it the job is
-what its users write: list the four scopes at 100 rows a page and get each conversation that is not known to
-be unchanged (told by comparing its list row with the last one, which is the best a list can tell). The
-sandbox answers both; requests are counted by the sandbox.
+Ours is the whole command, from its start to its end; the peer's time leaves out its imports. Attachments and
+index are left out on both sides. The server runs in a process of its own and counts the requests.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import statistics
-import tempfile
-import time
-import warnings
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
-from canvas_archive.sync.service import SyncOptions, sync
+from tests.benchmarks.canvasapi_peer import Took, canvasapi_peer
+from tests.benchmarks.children import Failed, Ran, canvas_archive, run_child
+from tests.benchmarks.figures import Plan, Row, median
+from tests.benchmarks.local_canvas import LocalCanvas, Told, local_canvas
 
-SCOPES = (None, "archived", "sent", "starred")
-
-
-class Peer:
-    """A backup script on canvasapi, as carefully written as the library allows."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        from canvasapi import Canvas
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.canvas = Canvas(sandbox.url, sandbox.token)
-        self.rows: dict[int, Any] = {}
-        self.threads: dict[int, list[Any]] = {}
-
-    def sync(self) -> None:
-        for scope in SCOPES:
-            options = {"scope": scope} if scope else {}
-            for row in self.canvas.get_conversations(per_page=100, **options):
-                told = (
-                    row.message_count,
-                    row.last_message_at,
-                    row.last_authored_message_at,
-                    row.last_message,
-                )
-                if self.rows.get(row.id) != told:
-                    full = self.canvas.get_conversation(row.id, auto_mark_as_read=False)
-                    self.rows[row.id] = told
-                    self.threads[row.id] = full.messages
+LATENCY = 0.05
+COSTLY = 2.5  # units: dear enough that the bucket, not the network, is what holds a client up
+FIRST_TIMES = 6.0
+LEAST_SHARE = 0.9
+MOST_THROTTLED = 0.01
+LEAST_RATE = 400
+MOST_REQUESTS = 6
+MOST_CPU = 0.5
 
 
-def measure(sandbox: Sandbox, work: Any) -> tuple[int, float]:
-    """Return the requests that one piece of work cost, and its seconds."""
-    sandbox.log.clear()
-    started = time.perf_counter()
-    work()
-    return len(sandbox.log), time.perf_counter() - started
+def rows(plan: Plan) -> Iterator[Row]:
+    """Yield the rows of a first sync under Canvas's limits, and of later ones of a large mailbox."""
+    yield from _first_sync(plan)
+    yield _bucket(plan)
+    yield from _large_mailbox(plan)
 
 
-def change(sandbox: Sandbox, count: int) -> None:
-    """Let somebody write in that many conversations."""
-    school = sandbox.school
-    ids = [i for i in school.ids("inbox") if len(school.conversation(i).rows) > 1][:count]
-    for id_ in ids:
-        author = next(u for u in school.conversation(id_).rows if u != sandbox.user_id)
-        school.receive(id_, author, "Something new.")
+class Mailbox:
+    """An archive that is made new for every first sync."""
 
+    def __init__(self, canvas: LocalCanvas, work: Path) -> None:
+        self._canvas = canvas
+        self._work = work
+        self._made = 0
 
-def run(sizes: list[int], latency: float = 0.0) -> list[dict[str, Any]]:
-    """Return one row for each size and event: requests and seconds of both."""
-    rows = []
-    for size in sizes:
-        with Sandbox(conversations=size, latency=latency) as sandbox, tempfile.TemporaryDirectory() as folder:
-            os.environ.update(CANVAS_API_URL=sandbox.url, CANVAS_API_TOKEN=sandbox.token)
-            path = Path(folder) / "archive"
-            Archive.create(path, base_url=sandbox.url, user_id=sandbox.user_id, name="Owner").close()
-            peer = Peer(sandbox)
+    def begin(self) -> None:
+        """Make a new archive, with nothing in it."""
+        self._made += 1
+        Archive.create(
+            self._folder, base_url=self._canvas.url, user_id=self._canvas.user_id, name="Owner"
+        ).close()
 
-            def ours(path: Path = path) -> None:
-                result = sync(path, SyncOptions(attachments=False, index=False))
-                if result.error:
-                    raise result.error
+    @property
+    def _folder(self) -> Path:
+        return self._work / f"archive-{self._canvas.url.rpartition(':')[2]}-{self._made}"
 
-            for event, changes in (
-                ("first sync", 0),
-                ("no change", 0),
-                ("1 new message", 1),
-                ("50 changes", 50),
-            ):
-                change(sandbox, changes)
-                requests, seconds = measure(sandbox, ours)
-                if event == "no change":
-                    seconds = statistics.median([seconds, *(measure(sandbox, ours)[1] for _ in range(4))])
-                peer_requests, peer_seconds = measure(sandbox, peer.sync)
-                rows.append(
-                    {
-                        "conversations": size,
-                        "event": event,
-                        "requests": requests,
-                        "seconds": round(seconds, 3),
-                        "canvasapi_requests": peer_requests,
-                        "canvasapi_seconds": round(peer_seconds, 3),
-                        "fewer_requests": round(peer_requests / requests, 1),
-                        "times_faster": round(peer_seconds / seconds, 1),
-                    }
-                )
-    return rows
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [
-        "| conversations | event | requests | canvasapi | seconds | canvasapi | times faster |",
-        "|---:|---|---:|---:|---:|---:|---:|",
-    ]
-    for r in rows:
-        lines.append(
-            f"| {r['conversations']:,} | {r['event']} | {r['requests']:,} | {r['canvasapi_requests']:,} "
-            f"| {r['seconds']:.2f} | {r['canvasapi_seconds']:.2f} | {r['times_faster']} |"
+    def sync(self) -> tuple[Ran, Told]:
+        """Sync once; return what it cost and what the server saw."""
+        self._canvas.forget()
+        ran = run_child(
+            canvas_archive(
+                "--archive", str(self._folder), "sync", "--no-attachments", "--no-index", "--json"
+            ),
+            **self._canvas.environment(),
         )
-    return "\n".join(lines)
+        told = self._canvas.tell()
+        if told.writes or json.loads(ran.output)["requests"] != told.requests:
+            raise Failed(f"the sync and the server disagree about what was asked: {told}")
+        return ran, told
 
 
-def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="100,1000,10000")
-    parser.add_argument("--latency", type=float, default=0.0, help="milliseconds for every request")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    rows = run([int(size) for size in options.sizes.split(",")], options.latency / 1000)
-    print(table(rows))
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2))
+def _first_sync(plan: Plan) -> Iterator[Row]:
+    size, n = plan.size(1_000, 60), plan.size(3, 1)
+    with local_canvas(size, latency=LATENCY, throttle=True) as canvas:
+        mailbox = Mailbox(canvas, plan.work)
+        ours: list[tuple[Ran, Told]] = []
+        theirs: list[tuple[Took, Told]] = []
+        for _ in range(n):
+            mailbox.begin()
+            ours.append(mailbox.sync())
+            canvas.forget()
+            with canvasapi_peer(canvas.environment()) as peer:
+                theirs.append((peer.sync(), canvas.tell()))
+    yield _race(
+        f"first sync of {size:,} conversations, {LATENCY * 1000:.0f} ms latency, throttled (peer: canvasapi)",
+        ours, theirs, FIRST_TIMES,
+    )  # fmt: skip
+    refused = max(told.throttled / told.requests for _, told in ours)
+    yield Row(
+        "of its requests refused by the bucket",
+        f"{refused:.1%}",
+        n=n,
+        target=f"< {MOST_THROTTLED:.0%}",
+        met=refused < MOST_THROTTLED,
+        value=refused,
+    )
+
+
+def _bucket(plan: Plan) -> Row:
+    """Return the row of a sync whose requests cost so much that the bucket decides how long it takes."""
+    size, n = plan.size(400, 40), plan.size(3, 1)
+    runs = []
+    with local_canvas(size, latency=LATENCY, throttle=True, cost=COSTLY) as canvas:
+        mailbox = Mailbox(canvas, plan.work)
+        for _ in range(n):
+            mailbox.begin()
+            runs.append(mailbox.sync()[1])
+    told = sorted(runs, key=lambda told: told.cost / told.allowed)[len(runs) // 2]
+    share = told.cost / told.allowed
+    bound = told.cost > told.allowed / 2
+    return Row(
+        f"units used of those the bucket allows at {COSTLY} a request ({told.throttled} of "
+        f"{told.requests:,} refused)",
+        f"{told.cost:,.0f} in {told.seconds:.1f} s",
+        f"{told.allowed:,.0f}",
+        share,
+        n,
+        f"≥ {LEAST_SHARE:.0%}",
+        share >= LEAST_SHARE if bound else None,
+        told.cost,
+        told.allowed,
+        "units",
+    )
+
+
+def _large_mailbox(plan: Plan) -> Iterator[Row]:
+    size, n = plan.size(10_000, 100), plan.size(3, 1)
+    with local_canvas(size) as canvas, canvasapi_peer(canvas.environment()) as peer:
+        mailbox = Mailbox(canvas, plan.work)
+        mailbox.begin()
+
+        def both(changes: int, times: int) -> tuple[list[tuple[Ran, Told]], list[tuple[Took, Told]]]:
+            ours, theirs = [], []
+            for _ in range(times):
+                if changes:
+                    canvas.change(changes)
+                ours.append(mailbox.sync())
+                canvas.forget()
+                theirs.append((peer.sync(), canvas.tell()))
+            return ours, theirs
+
+        first, peers_first = both(0, 1)
+        yield _race(f"first sync of {size:,}, no latency (peer: canvasapi)", first, peers_first)
+        yield _ingest_rate(size, first[0][0], peers_first[0][0])
+        none, peers_none = both(0, n)
+        yield _race(f"sync of {size:,} without changes (peer: canvasapi)", none, peers_none)
+        yield _quiet_cost(none, peers_none)
+        for changes in (1, 50):
+            ours, theirs = both(changes, n)
+            yield _race(f"sync of {size:,} with {changes} changed (peer: canvasapi)", ours, theirs)
+
+
+def _race(
+    name: str, ours: list[tuple[Ran, Told]], theirs: list[tuple[Took, Told]], least: float | None = None
+) -> Row:
+    mine, peer = median(ran.seconds for ran, _ in ours), median(took.seconds for took, _ in theirs)
+    ratio = peer / mine
+    return Row(
+        name,
+        f"{mine:.2f} s, {ours[-1][1].requests:,} requests",
+        f"{peer:.2f} s, {theirs[-1][1].requests:,} requests",
+        ratio,
+        len(ours),
+        "" if least is None else f"≥ {least:g} times",
+        None if least is None else ratio >= least,
+        mine,
+        peer,
+        "s",
+    )
+
+
+def _ingest_rate(size: int, ours: Ran, theirs: Took) -> Row:
+    rate, peer = size / ours.cpu, size / theirs.cpu
+    return Row(
+        "conversations for each second of own processor time (peer: canvasapi, which stores nothing)",
+        f"{rate:,.0f}",
+        f"{peer:,.0f}",
+        rate / peer,
+        1,
+        f"≥ {LEAST_RATE}",
+        rate >= LEAST_RATE,
+        rate,
+        peer,
+        "1/s",
+    )
+
+
+def _quiet_cost(ours: list[tuple[Ran, Told]], theirs: list[tuple[Took, Told]]) -> Row:
+    cpu, peer = median(ran.cpu for ran, _ in ours), median(took.cpu for took, _ in theirs)
+    requests = max(told.requests for _, told in ours)
+    return Row(
+        "processor time of a sync without changes, the whole command (peer: canvasapi)",
+        f"{cpu:.2f} s",
+        f"{peer:.2f} s",
+        peer / cpu,
+        len(ours),
+        f"≤ {MOST_REQUESTS} requests, < {MOST_CPU} s",
+        requests <= MOST_REQUESTS and cpu < MOST_CPU,
+        cpu,
+        peer,
+        "s",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    from tests.benchmarks.__main__ import main
+
+    sys.exit(main(["--only", "sync", *sys.argv[1:]]))

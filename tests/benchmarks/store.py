@@ -1,0 +1,162 @@
+"""Writing conversations that are already parsed into the archive, next to sqlite-utils with the same rows.
+
+Ours also compares, keeps what changes, records who and when, and writes each conversation in a transaction
+of its own, as a sync does; the peer upserts plain tables with the same columns, a hundred conversations at a
+time. Both are told in processor time, for both wait for nothing but the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from canvas_archive.canvas import CanvasClient, Token
+from canvas_archive.clock import SYSTEM
+from canvas_archive.model import Conversation
+from canvas_archive.sandbox import Sandbox
+from canvas_archive.store import Archive, Ingest, runs, transaction
+from tests.benchmarks.figures import Plan, Row, by_turns, median
+
+LEAST_RATE = 20_000
+PORTION = 100
+_TABLES = {
+    # table: (its key, its columns)
+    "users": ("id",),
+    "conversations": ("id",),
+    "messages": ("id",),
+    "attachments": ("id",),
+    "conversation_participants": ("conversation_id", "user_id"),
+    "conversation_contexts": ("conversation_id", "context_code"),
+    "message_recipients": ("message_id", "user_id"),
+    "message_attachments": ("message_id", "attachment_id"),
+    "forwarded_messages": ("message_id", "forwarded_message_id"),
+    "media_comments": ("message_id", "media_id"),
+}
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Yield how many messages a second both write: into an empty archive, and once more unchanged."""
+    conversations = fetched(plan.size(3_000, 60))
+    n = plan.size(5, 1)
+    numbers = iter(range(1_000_000))
+
+    def ours() -> tuple[float, float, int]:
+        return write_ours(plan.work / f"ours-{next(numbers)}", conversations)
+
+    archive = plan.work / "rows"
+    write_ours(archive, conversations)
+    source = rows_of(archive)
+
+    def theirs() -> tuple[float, float, int]:
+        return write_theirs(plan.work / f"theirs-{next(numbers)}.db", source)
+
+    answers = by_turns([ours, theirs], n)
+    for at, name in ((0, "written to a new archive"), (1, "compared with the archive, none changed")):
+        rate, peer = (median(told[2] / told[at] for told in side) for side in answers)
+        yield Row(
+            f"messages {name}, each second of processor time (peer: sqlite-utils upsert of the same rows)",
+            f"{rate:,.0f}",
+            f"{peer:,.0f}",
+            rate / peer,
+            n,
+            f"≥ {LEAST_RATE:,}" if at == 0 else "",
+            rate >= LEAST_RATE if at == 0 else None,
+            rate,
+            peer,
+            "1/s",
+        )
+
+
+def fetched(count: int) -> list[Conversation]:
+    """Return the conversations of a sample mailbox as the client parses them."""
+    with Sandbox(conversations=count) as sandbox:
+        with CanvasClient(sandbox.url, Token(sandbox.token)) as client:
+            ids = sandbox.school.ids("inbox")
+            return [client.conversation(id_) for id_ in ids]
+
+
+def write_ours(folder: Path, conversations: Sequence[Conversation]) -> tuple[float, float, int]:
+    """Write them, and once more; return the processor seconds of both, and the number of messages."""
+    Archive.create(folder, base_url="https://canvas.example.edu", user_id=1, name="Owner").close()
+    with Archive.open(folder, write=True) as archive:
+        run_id = runs.start_run(archive.db, "full", SYSTEM)
+        took = []
+        for _ in range(2):
+            ingest = Ingest(archive.db, SYSTEM, run_id)
+            began = time.process_time()
+            for conversation in conversations:
+                with transaction(archive.db):
+                    ingest.save_conversation(conversation)
+            took.append(time.process_time() - began)
+        (messages,) = archive.db.execute("SELECT count(*) FROM messages").fetchone()
+    return took[0], took[1], messages
+
+
+def rows_of(folder: Path) -> list[list[tuple[str, list[dict[str, Any]]]]]:
+    """Return what ours wrote, as portions of (table, rows): those of a hundred conversations each."""
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        db.row_factory = sqlite3.Row
+        ids = [row[0] for row in db.execute("SELECT id FROM conversations ORDER BY id")]
+        portions = []
+        for at in range(0, len(ids), PORTION):
+            low, high = ids[at], ids[min(at + PORTION, len(ids)) - 1]
+            portions.append([
+                (table, [dict(row) for row in db.execute(_SOURCES[table], (low, high))]) for table in _TABLES
+            ])  # fmt: skip
+    return portions
+
+
+_MESSAGES = "(SELECT id FROM messages WHERE conversation_id BETWEEN ?1 AND ?2)"
+_SOURCES = {
+    "users": (
+        "SELECT * FROM users WHERE id IN (SELECT user_id FROM conversation_participants"
+        " WHERE conversation_id BETWEEN ?1 AND ?2)"
+    ),
+    "conversations": "SELECT * FROM conversations WHERE id BETWEEN ?1 AND ?2",
+    "messages": "SELECT * FROM messages WHERE conversation_id BETWEEN ?1 AND ?2",
+    "attachments": (
+        "SELECT * FROM attachments WHERE id IN (SELECT attachment_id FROM message_attachments"
+        f" WHERE message_id IN {_MESSAGES})"
+    ),
+    "conversation_participants": (
+        "SELECT * FROM conversation_participants WHERE conversation_id BETWEEN ?1 AND ?2"
+    ),
+    "conversation_contexts": "SELECT * FROM conversation_contexts WHERE conversation_id BETWEEN ?1 AND ?2",
+    "message_recipients": f"SELECT * FROM message_recipients WHERE message_id IN {_MESSAGES}",
+    "message_attachments": f"SELECT * FROM message_attachments WHERE message_id IN {_MESSAGES}",
+    "forwarded_messages": f"SELECT * FROM forwarded_messages WHERE message_id IN {_MESSAGES}",
+    "media_comments": f"SELECT * FROM media_comments WHERE message_id IN {_MESSAGES}",
+}
+
+
+def write_theirs(
+    path: Path, portions: Sequence[Sequence[tuple[str, list[dict[str, Any]]]]]
+) -> tuple[float, float, int]:
+    """Upsert them, and once more; return the processor seconds of both, and the number of messages."""
+    import sqlite_utils
+
+    db = sqlite_utils.Database(path)
+    db.enable_wal()
+    db.execute("PRAGMA synchronous = NORMAL")
+    took = []
+    for _ in range(2):
+        began = time.process_time()
+        for portion in portions:
+            for table, told in portion:
+                if told:
+                    db[table].upsert_all(told, pk=_TABLES[table])
+        took.append(time.process_time() - began)
+    messages = db["messages"].count
+    db.close()
+    return took[0], took[1], messages
+
+
+if __name__ == "__main__":
+    from tests.benchmarks.__main__ import main
+
+    sys.exit(main(["--only", "store", *sys.argv[1:]]))
