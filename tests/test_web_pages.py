@@ -115,10 +115,10 @@ def test_a_folder_says_how_many_there_are(visitor: Visitor, folder: Path) -> Non
 
 
 def test_a_busy_person_is_listed_as_a_quiet_one_is(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    from canvas_archive.web.pages import people
+    from canvas_archive.web import rows as lists
 
     quiet = rows(visitor.get("/mail/people/3").text)
-    monkeypatch.setattr(people, "BUSY", 1)
+    monkeypatch.setattr(lists, "BUSY", 1)
     assert rows(visitor.get("/mail/people/3").text) == quiet
 
 
@@ -146,7 +146,7 @@ def test_a_forwarded_message_leads_to_where_it_belongs(visitor: Visitor, folder:
     (original,) = column(folder, "SELECT min(id) FROM messages WHERE conversation_id = 700002")
     (carrier,) = column(folder, "SELECT id FROM messages WHERE conversation_id = 800006")
     change(folder, "INSERT INTO forwarded_messages VALUES (?, ?, 0)", carrier, original)
-    assert f'href="/mail/c/700002#m{original}"' in visitor.get("/mail/c/800006").text
+    assert f'href="/mail/c/700002?m={original}#m{original}"' in visitor.get("/mail/c/800006").text
 
 
 def test_back_leads_to_the_list_it_was_opened_from(visitor: Visitor) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "list_conversations",
     "read_thread",
     "run_sql",
+    "thread_files",
 ]
 
 DEEPEST_FORWARD = 100
@@ -191,15 +192,29 @@ _PEOPLE = """
 SELECT id, name, full_name, pronouns FROM users WHERE id IN (SELECT value FROM json_each(?))
 """
 _PARTICIPANTS = "SELECT user_id FROM conversation_participants WHERE conversation_id = ? ORDER BY position"
-_MESSAGES = """
+_SHOWN = """
 WITH RECURSIVE shown (id) AS (
-  SELECT id FROM messages WHERE conversation_id = ?
+  SELECT id FROM messages WHERE conversation_id = ?1
   UNION
   SELECT f.forwarded_message_id FROM shown JOIN forwarded_messages f ON f.message_id = shown.id
 )
+"""
+_SOME = _SHOWN.replace("?1", "?1 AND id IN (SELECT value FROM json_each(?2))")
+_MESSAGES = """
 SELECT m.id, m.conversation_id, m.author_id, m.created_at, m.body, m.generated, m.removed_at
 FROM shown JOIN messages m ON m.id = shown.id
 ORDER BY m.created_at, m.id
+"""
+_FILES = """
+SELECT DISTINCT a.id, coalesce(a.display_name, a.filename, 'file ' || a.id), a.content_type, a.size,
+  a.state, a.sha256, a.stored_size, a.error, a.url
+FROM shown JOIN message_attachments l ON l.message_id = shown.id JOIN attachments a ON a.id = l.attachment_id
+ORDER BY a.id
+"""
+_RECORDINGS = """
+SELECT shown.id, c.media_id, c.media_type, c.display_name, c.content_type, c.url, c.state, c.sha256
+FROM shown JOIN media_comments c ON c.message_id = shown.id
+ORDER BY shown.id, c.media_id
 """
 _RECIPIENTS = """
 SELECT message_id, user_id FROM message_recipients WHERE message_id IN (SELECT value FROM json_each(?))
@@ -223,8 +238,10 @@ WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, media_
 _EDITS = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"
 
 
-def read_thread(db: sqlite3.Connection, conversation_id: int) -> Thread:
+def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int] | None = None) -> Thread:
     """Return a conversation with its messages, people, files, recordings and forwarded messages.
+
+    ``only`` are the ids of the messages to read, where not all of a long conversation are wanted.
 
     A message that (through broken data) forwards itself is cut off where it would repeat, and forwarding
     is followed to ``DEEPEST_FORWARD`` levels.
@@ -236,7 +253,12 @@ def read_thread(db: sqlite3.Connection, conversation_id: int) -> Thread:
     head = cursor.execute(_THREAD, (conversation_id,)).fetchone()
     if head is None:
         raise BadInput(f"There is no conversation {conversation_id} in this archive.")
-    rows = {row[0]: row for row in cursor.execute(_MESSAGES, (conversation_id,))}
+    if only is None:
+        found = cursor.execute(_SHOWN + _MESSAGES, (conversation_id,))
+    else:
+        chosen = set(only)
+        found = cursor.execute(_SOME + _MESSAGES, (conversation_id, ids_json(chosen)))
+    rows = {row[0]: row for row in found}
     ids = ids_json(rows)
     recipients = _grouped(cursor.execute(_RECIPIENTS, (ids,)))
     forwarded = _grouped(cursor.execute(_FORWARDED, (ids,)))
@@ -267,7 +289,11 @@ def read_thread(db: sqlite3.Connection, conversation_id: int) -> Thread:
             tuple(build(row[0], inside) for row in inner if row[0] not in inside),
         )
 
-    shown = [message_id for message_id, row in rows.items() if row[1] == conversation_id]
+    shown = [
+        message_id
+        for message_id, row in rows.items()
+        if row[1] == conversation_id and (only is None or message_id in chosen)
+    ]
     values: list[Any] = _with_truth(head, (5, 6, 7))
     values += [
         tuple(people[user_id] for user_id in participants),
@@ -275,6 +301,23 @@ def read_thread(db: sqlite3.Connection, conversation_id: int) -> Thread:
         dict(cursor.execute(_EDITS, (conversation_id,)).fetchall()),
     ]
     return Thread(*values)
+
+
+def thread_files(
+    db: sqlite3.Connection, conversation_id: int
+) -> tuple[tuple[StoredAttachment, ...], tuple[tuple[int, StoredMedia], ...]]:
+    """Return every file of a conversation once, and its recordings with their messages' ids, oldest first.
+
+    Those of forwarded messages are among them.
+    """
+    cursor = db.cursor()
+    cursor.row_factory = None
+    files = cursor.execute(_SHOWN + _FILES, (conversation_id,)).fetchall()
+    recordings = cursor.execute(_SHOWN + _RECORDINGS, (conversation_id,)).fetchall()
+    return (
+        tuple(StoredAttachment(*row) for row in files),
+        tuple((row[0], StoredMedia(*row[1:])) for row in recordings),
+    )
 
 
 def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
+from canvas_archive.web.kept import kept
 
 WIDTH = 760
 HEIGHT = 138
@@ -84,7 +85,12 @@ def counted(connection: sqlite3.Connection, periods: tuple[Period, ...], person:
     """Count the messages of each period: all of them, or those of one author."""
     bounds = json.dumps([(period.start, period.end) for period in periods])
     statement = queries.PERIODS_ALL if person is None else queries.PERIODS_BY
-    return [row["n"] for row in connection.execute(statement, {"periods": bounds, "person": person})]
+    values = {"periods": bounds, "person": person}
+    return kept(
+        connection,
+        ("periods", bounds, person),
+        lambda: [row["n"] for row in connection.execute(statement, values)],
+    )
 
 
 def bucketed(times: Iterable[str], periods: tuple[Period, ...]) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
+from canvas_archive.web.kept import kept
 from canvas_archive.web.render import HUES
 
 SIDE_COURSES = 5
@@ -119,14 +120,18 @@ def by_term(courses: list[Course], other: str = OTHER) -> tuple[Term, ...]:
     return tuple(Term(title or other, tuple(groups[title])) for title in titles)
 
 
-def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
-    """Read the frame of every page."""
-    account = connection.execute(queries.ACCOUNT).fetchone()
-    counts = dict(connection.execute(queries.COUNTS).fetchone())
-    courses = {
+def _courses(connection: sqlite3.Connection) -> dict[str, Course]:
+    return {
         row["code"]: replace(course_of(*tuple(row)), place=place)
         for place, row in enumerate(connection.execute(queries.CONTEXTS))
     }
+
+
+def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
+    """Read the frame of every page."""
+    account = connection.execute(queries.ACCOUNT).fetchone()
+    counts = kept(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
+    courses = kept(connection, "courses", lambda: _courses(connection))
     shown = [course for course in courses.values() if course.kind == "course" and course.latest_at]
     newest = sorted(shown, key=lambda course: course.latest_at, reverse=True)[:SIDE_COURSES]
     sync = connection.execute(queries.LAST_SYNC).fetchone()

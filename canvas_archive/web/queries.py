@@ -22,7 +22,6 @@ FROM contexts x ORDER BY x.kind, x.canvas_id, x.code
 """
 """In the order of their ids, so that neighbours get different colours and keep them."""
 
-_INBOX = "workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL"
 _UNREAD = "workflow_state = 'unread' AND last_message_at IS NOT NULL"
 _ARCHIVED = "workflow_state = 'archived' AND last_message_at IS NOT NULL"
 _SENT = "last_authored_message_at IS NOT NULL"
@@ -38,13 +37,14 @@ def _here(condition: str) -> str:
 
 
 COUNTS = f"""
-SELECT {_here(_INBOX)} AS inbox, {_here(_UNREAD)} AS unread, {_here(_ARCHIVED)} AS archived,
+SELECT (SELECT count(*) FROM conversations
+        WHERE workflow_state <> 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL) AS inbox,
+  {_here(_UNREAD)} AS unread, {_here(_ARCHIVED)} AS archived,
   {_here("starred = 1").replace("AND starred", "AND +starred")} AS starred, {_here(_SENT)} AS sent,
   (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone,
   (SELECT count(*) FROM edits WHERE state = 'pending') AS pending,
   (SELECT count(*) FROM problems) AS problems
 """  # noqa: S608 (constants)
-
 LAST_SYNC = "SELECT started_at, finished_at, status, error FROM sync_runs ORDER BY id DESC LIMIT 1"
 
 
@@ -101,16 +101,20 @@ _ROW = """c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.prope
        c.context_name, c.removed_at, c.last_message, c.last_authored_message"""
 
 
-def listing(where: str, order: str, *, source: str = "conversations c", newer: bool = False) -> str:
+def listing(
+    where: str, order: str, *, source: str = "conversations c", top: bool = False, newer: bool = False
+) -> str:
     """Compose one page of a list from the constants of this module.
 
-    ``:at, :id`` is the key the page starts after (``:id`` NULL: from the top); ``:limit`` rows.
+    ``:at, :id`` is the key the page starts after, which a page at the ``top`` has none of; ``:limit`` rows.
+    (One statement for both, ``:id IS NULL OR …``, would walk from the top to a page it can seek to.)
     """
     sign, direction = (">", "ASC") if newer else ("<", "DESC")
     at = order if "." in order else f"c.{order}"
+    after = "" if top else f"AND ({at}, c.id) {sign} (:at, :id) "
     return (
         f"SELECT {_ROW}, {at} AS at FROM {source} "  # noqa: S608 (constants above)
-        f"WHERE {where} AND (:id IS NULL OR ({at}, c.id) {sign} (:at, :id)) "
+        f"WHERE {where} {after}"
         f"ORDER BY {at} {direction}, c.id {direction} LIMIT :limit"
     )
 
@@ -173,17 +177,6 @@ FROM json_each(:periods) p ORDER BY p.key
 """
 """Counts per period come from ranges of covering indexes: no body is read."""
 
-TOP_PEOPLE = """
-SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, t.n
-FROM (SELECT author_id, count(*) AS n FROM messages WHERE author_id <> :owner GROUP BY author_id
-      ORDER BY n DESC LIMIT :limit) t JOIN users u ON u.id = t.author_id ORDER BY t.n DESC, u.id
-"""
-TOP_COURSES = """
-SELECT x.code, t.n
-FROM (SELECT context_code, count(*) AS n FROM conversations WHERE context_code IS NOT NULL
-      GROUP BY context_code ORDER BY n DESC LIMIT :limit) t JOIN contexts x ON x.code = t.context_code
-ORDER BY t.n DESC, x.code
-"""
 TALLIES = """
 SELECT context_code, count(*) AS conversations FROM conversations WHERE context_code IS NOT NULL
 GROUP BY context_code
@@ -192,25 +185,43 @@ UNREAD_TALLIES = """
 SELECT context_code, count(*) AS unread FROM conversations
 WHERE workflow_state = 'unread' AND +removed_at IS NULL AND context_code IS NOT NULL GROUP BY context_code
 """
-PEOPLE = """
-SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, u.full_name, u.pronouns, coalesce(t.n, 0) AS n, t.last
-FROM users u
-LEFT JOIN (SELECT author_id, count(*) AS n, max(created_at) AS last FROM messages GROUP BY author_id) t
-  ON t.author_id = u.id
-WHERE u.id <> :owner
-  AND (:like IS NULL OR u.name LIKE :like ESCAPE '\\' OR u.full_name LIKE :like ESCAPE '\\')
-  AND (:id IS NULL OR (coalesce(t.n, 0), -u.id) < (:n, -:id))
-ORDER BY coalesce(t.n, 0) DESC, u.id LIMIT :limit
+CORRESPONDENTS = """
+SELECT u.id, (SELECT count(*) FROM messages WHERE author_id = u.id) AS n
+FROM users u ORDER BY n DESC, u.id
 """
+"""Counted person by person from the covering index: a third of the time of one GROUP BY over all messages."""
 
-COUNT_PEOPLE = """
-SELECT count(*) FROM users u WHERE u.id <> :owner
-  AND (:like IS NULL OR u.name LIKE :like ESCAPE '\\' OR u.full_name LIKE :like ESCAPE '\\')
+CALLED = """
+SELECT id FROM users WHERE name LIKE :like ESCAPE '\\' OR full_name LIKE :like ESCAPE '\\'
+"""
+PEOPLE = """
+SELECT u.id, coalesce(u.name, 'User ' || u.id) AS name, u.full_name, u.pronouns,
+       (SELECT max(created_at) FROM messages WHERE author_id = u.id) AS last
+FROM users u WHERE u.id IN (SELECT value FROM json_each(:ids))
 """
 
 CONVERSATION = """
 SELECT first_seen_at, fetched_at, last_message_at, last_authored_message_at, latest_at
 FROM conversations WHERE id = :id
+"""
+EXTENT = """
+SELECT count(*) AS n, coalesce(sum(NOT generated), 0) AS written,
+       min(created_at) FILTER (WHERE NOT generated) AS first,
+       max(created_at) FILTER (WHERE NOT generated) AS last
+FROM messages WHERE conversation_id = :id
+"""
+PLACE = "SELECT created_at FROM messages WHERE id = :message AND conversation_id = :id"
+OLDER_MESSAGES = """
+SELECT created_at, id FROM messages WHERE conversation_id = :id AND (created_at, id) < (:at, :message)
+ORDER BY created_at DESC, id DESC LIMIT :limit
+"""
+NEWER_MESSAGES = """
+SELECT created_at, id FROM messages WHERE conversation_id = :id AND (created_at, id) > (:at, :message)
+ORDER BY created_at, id LIMIT :limit
+"""
+WRITTEN_BEFORE = """
+SELECT count(*) FROM messages
+WHERE conversation_id = :id AND (created_at, id) < (:at, :message) AND NOT generated
 """
 HOMES_OF = """
 SELECT id, conversation_id FROM messages
@@ -228,15 +239,15 @@ PENDING_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail
 FROM edits e JOIN conversations c ON c.id = e.conversation_id WHERE e.state = 'pending'
-ORDER BY e.made_at DESC, e.id DESC LIMIT :limit
+ORDER BY e.id DESC LIMIT :limit
 """
 SETTLED_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail
 FROM edits e JOIN conversations c ON c.id = e.conversation_id
-WHERE e.state <> 'pending' AND (:conflicts = 0 OR e.state IN ('conflict', 'reverted', 'gone'))
-ORDER BY e.id DESC LIMIT :limit
+WHERE e.state IN ('pushed', 'discarded') ORDER BY e.id DESC LIMIT :limit
 """
+UNSETTLING_EDITS = SETTLED_EDITS.replace("'pushed', 'discarded'", "'conflict', 'reverted', 'gone'")
 
 STORED_BYTES = """
 SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachments

@@ -16,6 +16,12 @@ PAGE = 40
 PAGE_WITH_CHART = 30
 SHOWN_NAMES = 3
 PREVIEW = 110
+BUSY = 20_000
+"""From so many conversations on, a person's are walked by date until a page is full, instead of sorted.
+
+Quicker only for someone who is nearly everywhere: it passes all that is newer than what they took part in.
+"""
+
 _KEY = re.compile(r"(?P<at>[0-9TZ:.+-]{0,40})~(?P<id>[0-9]{1,18})")
 
 
@@ -84,6 +90,14 @@ class Source:
     mine: bool = False  # show what the owner wrote last, not what came last
 
 
+def source_of(person: int, conversations: int) -> Source:
+    """Return the list of someone's conversations, by the cheaper of two ways."""
+    values = {"person": person}
+    if conversations > BUSY:
+        return Source(queries.WITH_BUSY_PERSON, "latest_at", values)
+    return Source(queries.WITH_PERSON, "latest_at", values, tables=queries.WITH_PERSON_SOURCE)
+
+
 def key_of(text: str) -> tuple[str, int] | None:
     """Read a page's key (``time~id``); ``None`` for anything else."""
     match = _KEY.fullmatch(text)
@@ -103,11 +117,12 @@ def read_page(
     """Read the page older than key ``before``, newer than key ``after``, or the newest one."""
     newer = not before and bool(after)
     key = key_of(after if newer else before)
-    statement = queries.listing(source.where, source.order, source=source.tables, newer=newer and bool(key))
-    at, row_id = key if key else (None, None)
-    found = connection.execute(
-        statement, {**source.values, "at": at, "id": row_id, "limit": limit + 1}
-    ).fetchall()
+    statement = queries.listing(
+        source.where, source.order, source=source.tables, top=key is None, newer=newer and key is not None
+    )
+    at, row_id = key or (None, None)
+    values = {**source.values, "at": at, "id": row_id, "limit": limit + 1}
+    found = connection.execute(statement, values).fetchall()
     more = len(found) > limit
     found = found[:limit]
     if newer and key:

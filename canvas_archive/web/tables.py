@@ -123,7 +123,7 @@ def render_cell(
         return _link(datasette, f"/mail/c/{value}", value)
     if column == "message_id" and table is None and isinstance(value, int):
         conversation = _value(row, "conversation_id")
-        return _link(datasette, f"/mail/c/{conversation}#m{value}", value) if conversation else None
+        return _link(datasette, f"/mail/c/{conversation}?m={value}#m{value}", value) if conversation else None
     if column in ("person", "author") and table is None:
         ident = _value(row, f"{column}_id")
         return _link(datasette, f"/mail/people/{ident}", value) if isinstance(ident, int) else None

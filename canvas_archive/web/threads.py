@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from canvas_archive.store.reading import Person, StoredAttachment, StoredMedia, Thread, ThreadMessage
@@ -49,10 +49,15 @@ class Letter:
     number: int
 
 
-def letters_of(thread: Thread, owner_id: int, homes: Mapping[int, int]) -> tuple[Letter, ...]:
-    """Return a thread's messages for showing; ``homes`` maps forwarded messages to their conversations."""
+def letters_of(
+    thread: Thread, owner_id: int, homes: Mapping[int, int], before: int = 0
+) -> tuple[Letter, ...]:
+    """Return a thread's messages for showing; ``homes`` maps forwarded messages to their conversations.
+
+    ``before`` is how many messages people wrote before the first of these.
+    """
     everyone = {person.id for person in thread.participants}
-    number = 0
+    number = before
     letters = []
     for message in thread.messages:
         number += not message.generated
@@ -116,6 +121,15 @@ def every_file(letters: tuple[Letter, ...]) -> tuple[File, ...]:
     for letter in letters:
         collect(letter)
     return tuple(found.values())
+
+
+def listed_files(
+    files: Iterable[StoredAttachment], recordings: Iterable[tuple[int, StoredMedia]]
+) -> tuple[File, ...]:
+    """Return the files of a conversation of which not all messages are at hand, each once."""
+    found = [attachment_of(file) for file in files]
+    found += [recording_of(message_id, media) for message_id, media in recordings]
+    return tuple({file.key: file for file in found}.values())
 
 
 def attachment_of(file: StoredAttachment) -> File:

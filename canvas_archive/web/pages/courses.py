@@ -13,6 +13,7 @@ from datasette import NotFound
 from canvas_archive.web import queries
 from canvas_archive.web.chart import bucketed, draw, periods_of
 from canvas_archive.web.frame import Frame, by_term
+from canvas_archive.web.kept import kept
 from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
@@ -28,6 +29,16 @@ class Tally:
     unread: int
 
 
+def tallies_of(connection: sqlite3.Connection) -> dict[str, Tally]:
+    """Return what each course with mail holds, by its code."""
+
+    def count() -> dict[str, Tally]:
+        unread = dict(tuple(row) for row in connection.execute(queries.UNREAD_TALLIES))
+        return {code: Tally(n, unread.get(code, 0)) for code, n in connection.execute(queries.TALLIES)}
+
+    return kept(connection, "tallies", count)
+
+
 @view(table="contexts")
 async def index(visit: Visit) -> Any:
     """Answer with all courses by term, and groups after them."""
@@ -36,11 +47,7 @@ async def index(visit: Visit) -> Any:
     skipped = int(first) if first.isdecimal() else 0
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        unread = {row["context_code"]: row["unread"] for row in connection.execute(queries.UNREAD_TALLIES)}
-        tallies = {
-            row["context_code"]: Tally(row["conversations"], unread.get(row["context_code"], 0))
-            for row in connection.execute(queries.TALLIES)
-        }
+        tallies = tallies_of(connection)
         courses = [course for course in frame.courses.values() if course.kind == "course"]
         others = [course for course in frame.courses.values() if course.kind != "course"]
         terms = (*by_term(courses), *by_term(others, GROUPS))

@@ -67,15 +67,15 @@ async def journal(visit: Visit) -> Any:
     """Answer with what waits and what became of the rest."""
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        conflicts = connection.execute(queries.SETTLED_EDITS, {"conflicts": 1, "limit": HISTORY})
-        settled = connection.execute(queries.SETTLED_EDITS, {"conflicts": 0, "limit": HISTORY})
+        unsettling = connection.execute(queries.UNSETTLING_EDITS, {"limit": HISTORY})
+        settled = connection.execute(queries.SETTLED_EDITS, {"limit": HISTORY})
         return {
             "title": "Changes",
             "can_sync": visit.can_edit and actions.token_available(visit.archive.folder),
             "pending": [line_of(row) for row in connection.execute(queries.PENDING_EDITS, {"limit": SHOWN})],
             "total": frame.counts["pending"],
-            "conflicts": [line_of(row) for row in conflicts],
-            "settled": [line_of(row) for row in settled if row["state"] in ("pushed", "discarded")],
+            "conflicts": [line_of(row) for row in unsettling],
+            "settled": [line_of(row) for row in settled],
         }
 
     return await visit.page("mail/edits.html", build, active="edits")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from datasette import NotFound
@@ -11,12 +15,11 @@ from datasette import NotFound
 from canvas_archive.web import queries
 from canvas_archive.web.chart import bucketed, counted, draw, periods_of
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
+from canvas_archive.web.kept import kept
+from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page, source_of
 from canvas_archive.web.visit import Context, Visit, view
 
 PAGE = 80
-BUSY = 1500
-"""From so many conversations on, walking by date is quicker than sorting them."""
 
 _AFTER = re.compile(r"(?P<n>[0-9]{1,9})~(?P<id>[0-9]{1,18})")
 
@@ -29,6 +32,37 @@ def like(text: str) -> str | None:
     return f"%{literal}%"
 
 
+@dataclass(frozen=True, slots=True)
+class Correspondent:
+    """Someone in the list of people: how many messages they wrote, and when the last one."""
+
+    id: int
+    name: str
+    pronouns: str | None
+    n: int
+    last: str | None
+
+
+def correspondents(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Return everyone's id and how many messages they wrote, who wrote most first."""
+    return kept(
+        connection,
+        "correspondents",
+        lambda: [(row[0], row[1]) for row in connection.execute(queries.CORRESPONDENTS)],
+    )
+
+
+def named(connection: sqlite3.Connection, people: Sequence[tuple[int, int]]) -> list[Correspondent]:
+    """Return some people of that list with their names, in the same order."""
+    ids = json.dumps([ident for ident, _ in people])
+    rows = {row["id"]: row for row in connection.execute(queries.PEOPLE, {"ids": ids})}
+    return [
+        Correspondent(ident, row["name"], row["pronouns"], n, row["last"])
+        for ident, n in people
+        if (row := rows.get(ident)) is not None
+    ]
+
+
 @view(table="users")
 async def index(visit: Visit) -> Any:
     """Answer with the people, those who wrote most first."""
@@ -36,32 +70,25 @@ async def index(visit: Visit) -> Any:
     match = _AFTER.fullmatch(visit.argument("after"))
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        values = {
-            "owner": frame.owner_id,
-            "like": like(wanted),
-            "n": int(match["n"]) if match else None,
-            "id": int(match["id"]) if match else None,
-            "limit": PAGE + 1,
-        }
-        found = connection.execute(queries.PEOPLE, values).fetchall()
-        shown = found[:PAGE]
+        everyone = [(ident, n) for ident, n in correspondents(connection) if ident != frame.owner_id]
+        if wanted:
+            called = {row[0] for row in connection.execute(queries.CALLED, {"like": like(wanted)})}
+            everyone = [(ident, n) for ident, n in everyone if ident in called]
+        first = 0
+        if match:
+            first = bisect_right(
+                everyone, (-int(match["n"]), int(match["id"])), key=lambda one: (-one[1], one[0])
+            )
+        shown = everyone[first : first + PAGE]
         return {
             "title": "People",
             "name": wanted,
-            "people": shown,
-            "total": connection.execute(queries.COUNT_PEOPLE, values).fetchone()[0],
-            "next": f"{shown[-1]['n']}~{shown[-1]['id']}" if len(found) > PAGE else None,
+            "people": named(connection, shown),
+            "total": len(everyone),
+            "next": f"{shown[-1][1]}~{shown[-1][0]}" if len(everyone) > first + PAGE else None,
         }
 
     return await visit.page("mail/people.html", build, active="people")
-
-
-def source_of(person: int, conversations: int) -> Source:
-    """Return the list of someone's conversations, by the cheaper of two ways."""
-    values = {"person": person}
-    if conversations > BUSY:
-        return Source(queries.WITH_BUSY_PERSON, "latest_at", values)
-    return Source(queries.WITH_PERSON, "latest_at", values, tables=queries.WITH_PERSON_SOURCE)
 
 
 @view(table="users")

@@ -200,7 +200,7 @@ class HitLine:
 def hit_of(visit: Visit, frame: Frame, asked: Asked, hit: Hit) -> HitLine:
     """Describe a hit."""
     name = hit.author or f"User {hit.author_id}"
-    back = urlencode({"in": f"search:{asked.text}"[:80]})
+    back = urlencode({"in": f"search:{asked.text}"[:80], "m": hit.message_id})
     return HitLine(
         href=visit.path(f"/mail/c/{hit.conversation_id}?{back}#m{hit.message_id}"),
         subject=hit.subject or "(no subject)",

@@ -13,6 +13,7 @@ from canvas_archive.errors import CredentialProblem
 from canvas_archive.store.counts import archive_counts
 from canvas_archive.web import actions, login, queries
 from canvas_archive.web.frame import Frame, read_frame
+from canvas_archive.web.kept import kept
 from canvas_archive.web.streams import ProgressStream, is_running
 from canvas_archive.web.visit import Context, Visit, view
 
@@ -73,7 +74,7 @@ def context_of(visit: Visit, connection: sqlite3.Connection, frame: Frame) -> Co
     return {
         "title": "Sync and status",
         "can_sync": visit.can_edit and actions.token_available(visit.archive.folder),
-        "counts": archive_counts(connection),
+        "counts": kept(connection, "archive", lambda: archive_counts(connection)),
         "stored_bytes": connection.execute(queries.STORED_BYTES).fetchone()[0],
         "runs": [run_of(row, duration(visit, row["started_at"], row["finished_at"])) for row in runs],
         "problems": connection.execute(queries.PROBLEMS, {"limit": PROBLEMS}).fetchall(),

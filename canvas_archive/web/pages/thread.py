@@ -11,16 +11,18 @@ from urllib.parse import quote, urlencode
 from datasette import NotFound, Response
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.reading import read_thread
+from canvas_archive.store.reading import read_thread, thread_files
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.rows import Source
-from canvas_archive.web.threads import Letter, every_file, forwarded_ids, letters_of
+from canvas_archive.web.parts import Key, Part, part_of
+from canvas_archive.web.rows import Source, key_of, source_of
+from canvas_archive.web.threads import Letter, every_file, forwarded_ids, letters_of, listed_files
 from canvas_archive.web.visit import CALM, Context, Visit, in_thread, view
 
 SHOWN_PEOPLE = 12
+SHOWN_FILES = 24
 WISHES = {
     ("starred", "1"): "a star",
     ("starred", "0"): "no star",
@@ -63,7 +65,7 @@ def note_of(row: sqlite3.Row) -> EditNote:
     return EditNote(row["state"], f"Canvas took back “{wanted}” after it was sent.")
 
 
-def list_of(argument: str) -> tuple[Back, Source | None, str]:
+def list_of(connection: sqlite3.Connection, argument: str) -> tuple[Back, Source | None, str]:
     """Return the list a conversation was opened from: a folder, a course, a person, or the inbox."""
     kind, _, rest = argument.partition(":")
     if kind == "search":
@@ -75,13 +77,8 @@ def list_of(argument: str) -> tuple[Back, Source | None, str]:
             argument,
         )
     if kind == "person" and rest.isdigit() and len(rest) < 19:
-        return (
-            Back("Person", f"/mail/people/{rest}"),
-            Source(
-                queries.WITH_PERSON, "latest_at", {"person": int(rest)}, tables=queries.WITH_PERSON_SOURCE
-            ),
-            argument,
-        )
+        total = connection.execute(queries.COUNT_PERSON, {"person": int(rest)}).fetchone()[0]
+        return Back("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
     key = kind if kind in queries.FOLDERS and not rest else "inbox"
     folder = queries.FOLDERS[key]
     return (
@@ -104,30 +101,71 @@ def neighbour(
     return int(found["id"]) if found else None
 
 
-def span_of(written: list[Letter], dates: Dates) -> str:
+def span_of(part: Part, dates: Dates) -> str:
     """Return the days from the first message to the last."""
-    if not written:
+    if not part.written:
         return ""
-    first, last = dates.day(written[0].created_at), dates.day(written[-1].created_at)
+    first, last = dates.day(part.first_at), dates.day(part.last_at)
     return first if first == last else f"{first} to {last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What stands around a part of a long conversation: which messages it shows, and ways to the others."""
+
+    sentence: str
+    whole: str
+    older: str
+    newer: str
+    newest: str
+
+
+def turn_of(part: Part, letters: tuple[Letter, ...], context: str) -> Turn | None:
+    """Return the way through a long conversation; ``None`` for one that is shown whole."""
+    if part.ids is None:
+        return None
+    pairs = [("in", context)] if context else []
+
+    def to(name: str, edge: Letter, nearest: Key | None) -> str:
+        if nearest is None:
+            return ""
+        return f"?{urlencode([*pairs, (name, f'{edge.created_at}~{edge.id}')])}#m{nearest[1]}"
+
+    shown = sum(not letter.generated for letter in letters)
+    return Turn(
+        sentence=f"Messages {part.before + 1:,} to {part.before + shown:,} of {part.written:,}",
+        whole=f"?{urlencode([*pairs, ('all', '1')])}",
+        older=to("before", letters[0], part.older),
+        newer=to("after", letters[-1], part.newer),
+        newest=f"?{urlencode(pairs)}" if part.newer else "",
+    )
 
 
 @view(table="messages")
 async def conversation(visit: Visit) -> Any:
-    """Answer with one conversation."""
+    """Answer with one conversation; of a long one, with a part (``parts``)."""
     ident = int(visit.request.url_vars["id"])
-    back, source, context = list_of(visit.argument("in", 80))
+    message = visit.argument("m", 18)
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
+        back, source, context = list_of(connection, visit.argument("in", 80))
+        part = part_of(
+            connection,
+            ident,
+            message=int(message) if message.isdecimal() else None,
+            before=key_of(visit.argument("before")),
+            after=key_of(visit.argument("after")),
+            whole=visit.argument("all") == "1",
+        )
         try:
-            thread = read_thread(connection, ident)
+            thread = read_thread(connection, ident, part.ids)
         except BadInput as error:
             raise NotFound(str(error)) from None
         row = connection.execute(queries.CONVERSATION, {"id": ident}).fetchone()
         forwarded = json.dumps(sorted(set(forwarded_ids(thread.messages))))
         homes = dict(tuple(found) for found in connection.execute(queries.HOMES_OF, {"ids": forwarded}))
-        letters = letters_of(thread, frame.owner_id, homes)
-        written = [letter for letter in letters if not letter.generated]
+        letters = letters_of(thread, frame.owner_id, homes, part.before)
+        files = every_file(letters) if part.ids is None else listed_files(*thread_files(connection, ident))
         people = sorted(thread.participants, key=lambda person: person.id == frame.owner_id)
         urls, name = visit.datasette.urls, visit.archive.name
         return {
@@ -136,11 +174,13 @@ async def conversation(visit: Visit) -> Any:
             "row": row,
             "course": frame.course(thread.context_code, thread.context_name),
             "letters": letters,
-            "written": len(written),
-            "span": span_of(written, visit.dates),
+            "turn": turn_of(part, letters, context),
+            "written": part.written,
+            "span": span_of(part, visit.dates),
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
-            "all_files": every_file(letters),
+            "files_shown": files[:SHOWN_FILES],
+            "more_files": files[SHOWN_FILES:],
             "edits": [note_of(edit) for edit in connection.execute(queries.EDITS_OF, {"id": ident})],
             "revisions": connection.execute(queries.REVISIONS_OF, {"id": ident}).fetchone()[0],
             "back": back,

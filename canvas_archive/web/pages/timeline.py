@@ -9,6 +9,9 @@ from canvas_archive.web import queries
 from canvas_archive.web.chart import counted, draw, periods_of
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Frame
+from canvas_archive.web.kept import kept
+from canvas_archive.web.pages.courses import tallies_of
+from canvas_archive.web.pages.people import correspondents, named
 from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
 from canvas_archive.web.visit import Context, Visit, view
 
@@ -45,7 +48,12 @@ async def timeline(visit: Visit) -> Any:
             "top_courses": [],
         }
         if source is not None:
-            context["total"] = connection.execute(queries.COUNT_PERIOD, source.values).fetchone()[0]
+            values = source.values
+            context["total"] = kept(
+                connection,
+                ("conversations", *values.values()),
+                lambda: connection.execute(queries.COUNT_PERIOD, values).fetchone()[0],
+            )
             context["page"] = read_page(
                 connection,
                 frame,
@@ -56,13 +64,14 @@ async def timeline(visit: Visit) -> Any:
                 limit=PAGE_WITH_CHART,
             )
             return context
-        context["top_people"] = connection.execute(
-            queries.TOP_PEOPLE, {"owner": frame.owner_id, "limit": TOP}
-        ).fetchall()
-        context["top_courses"] = [
-            (frame.courses[row["code"]], row["n"])
-            for row in connection.execute(queries.TOP_COURSES, {"limit": TOP})
-        ]
+        busiest = [(ident, n) for ident, n in correspondents(connection) if n and ident != frame.owner_id]
+        context["top_people"] = named(connection, busiest[:TOP])
+        tallies = sorted(
+            (-tally.conversations, code)
+            for code, tally in tallies_of(connection).items()
+            if code in frame.courses
+        )
+        context["top_courses"] = [(frame.courses[code], -n) for n, code in tallies[:TOP]]
         return context
 
     return await visit.page("mail/timeline.html", build, active="timeline")

@@ -204,6 +204,16 @@
     if (narrow.matches) $$('.fac details').forEach(fold => { fold.open = false; });
   };
   settle();
+  /* An address that names a message of a long conversation, but not its part of it: ask for that part. */
+  const named = location.hash.match(/^#m(\d+)$/);
+  if (named && $('[data-part]') && !document.getElementById(`m${named[1]}`)) {
+    const query = new URLSearchParams(location.search);
+    if (query.get('m') !== named[1]) {
+      ['before', 'after'].forEach(key => query.delete(key));
+      query.set('m', named[1]);
+      location.replace(`?${query}${location.hash}`);
+    }
+  }
   if ($('.toast')) {
     last = $('.toast button')?.value || null;
     fading = setTimeout(() => toasts.replaceChildren(), 12000);
