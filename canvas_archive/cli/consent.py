@@ -9,6 +9,11 @@ import click
 from canvas_archive.cli.context import fail
 from canvas_archive.cli.terminal import one_line
 
+
+class Declined(click.Abort):
+    """A person said no: nothing was done."""
+
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
@@ -20,10 +25,11 @@ def can_ask() -> bool:
 def require_consent(question: str, *, yes: bool) -> None:
     """Go on only with ``-y`` or after a yes at the terminal.
 
-    Raises BadInput where nobody can be asked, click.Abort after a no.
+    Raises BadInput where nobody can be asked, Declined after a no.
     """
     if yes:
         return
     if not can_ask():
         fail(f"{question} Nobody can be asked here: nothing was done. Give -y to do it.")
-    click.confirm(one_line(question), err=True, abort=True)
+    if not click.confirm(one_line(question), err=True):
+        raise Declined

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from canvas_archive.cli.streams import takes_everything
 from canvas_archive.cli.terminal import json_text, printable
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Settings:
     verbosity: int = 0
     debug: bool = False
     progress: bool = True
+    archive_named: bool = False
+    """Whether ``--archive`` was given, not the variable."""
 
     @property
     def folder(self) -> Path:
@@ -52,7 +55,7 @@ class Settings:
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error, even with ``-q``."""
-        click.secho(f"Warning: {printable(text)}", err=True, fg="yellow" if sys.stderr.isatty() else None)
+        click.secho(f"Warning: {printable(text)}", err=True, fg="yellow")
 
 
 def colours() -> bool:
@@ -70,7 +73,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(document: object) -> None:
     """Write one JSON document to standard output."""
-    click.echo(json_text(document))
+    click.echo(json_text(document, escaped=not takes_everything()))
 
 
 def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -84,6 +87,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         from pathlib import Path  # a while to import, for --help
 
         settings.archive = Path(str(value)).expanduser()
+        settings.archive_named = not from_environment
     elif param.name == "verbose":
         settings.verbosity = int(str(value))
     elif param.name == "quiet":
@@ -94,18 +98,22 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         settings.progress = False
 
 
-def common_options(function: F) -> F:
-    """Add the options every command takes: ``--archive``, ``-v``, ``-q``, ``--no-progress``, ``--debug``."""
+def archive_option(function: F) -> F:
+    """Add ``--archive``."""
+    return click.option(
+        "--archive",
+        metavar="DIR",
+        expose_value=False,
+        callback=_store,
+        is_eager=True,
+        envvar="CANVAS_ARCHIVE",
+        help="The archive's folder. [env: CANVAS_ARCHIVE; default: your data folder]",
+    )(function)
+
+
+def talking_options(function: F) -> F:
+    """Add what says how much to say: ``-v``, ``-q``, ``--no-progress``, ``--debug``."""
     options = (
-        click.option(
-            "--archive",
-            metavar="DIR",
-            expose_value=False,
-            callback=_store,
-            is_eager=True,
-            envvar="CANVAS_ARCHIVE",
-            help="The archive's folder. [env: CANVAS_ARCHIVE; default: your data folder]",
-        ),
         click.option(
             "-v", "--verbose", count=True, expose_value=False, callback=_store, help="Say more; repeatable."
         ),
@@ -120,6 +128,11 @@ def common_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def common_options(function: F) -> F:
+    """Add the options of every command that works on one archive."""
+    return archive_option(talking_options(function))
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

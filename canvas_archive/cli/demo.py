@@ -71,7 +71,8 @@ def demo(
 
 @contextlib.contextmanager
 def _folder(settings: Settings) -> Iterator[Path]:
-    if settings.archive is not None:
+    # The variable names the place of somebody's own mail: no sample mailbox belongs there.
+    if settings.archive is not None and settings.archive_named:
         yield settings.archive
         return
     with tempfile.TemporaryDirectory(prefix="canvas-archive-demo-", ignore_cleanup_errors=True) as folder:
@@ -117,5 +118,5 @@ def _summary(settings: Settings, folder: Path, report: Report, as_json: bool) ->
         print_json(document)
         return
     click.echo(report.summary())
-    if settings.archive is not None:
+    if settings.archive_named:
         click.echo(f"The archive is in {folder}. Look at it with: canvas-archive serve --archive {folder}")

@@ -96,8 +96,13 @@ def _run(
 ) -> None:
     from canvas_archive.store import Archive
 
-    if bool(ids) == (query is not None):
-        fail("Name conversations by their ids, or with --query; not both.")
+    if not ids and query is None:
+        fail(
+            f"Which conversations? Give ids ('canvas-archive list' shows them), or --query: "
+            f"canvas-archive {verb.name} --query 'course:\"BIO 130\" before:2026'."
+        )
+    if ids and query is not None:
+        fail("Give either ids or --query, not both.")
     with Archive.open(settings.folder) as archive:
         targets = list(dict.fromkeys(ids))
         if query is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
 from canvas_archive.cli.terminal import age, one_line
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class FleetGroup(click.Group):
 
 
 @click.group(cls=FleetGroup)
-@common_options
+@talking_options
 def fleet() -> None:
     """Collect, search and export the mailboxes of many custodians."""
 
@@ -97,7 +97,7 @@ def fleet() -> None:
     help="How long to wait for a throttling or failing Canvas. [default: 10]",
 )
 @json_option
-@common_options
+@talking_options
 @pass_settings
 def sync(
     settings: Settings,
@@ -256,7 +256,7 @@ def _progress(settings: Settings, people: Sequence[Custodian]) -> Iterator[Fleet
 @fleet.command()
 @root_option
 @json_option
-@common_options
+@talking_options
 @pass_settings
 def status(settings: Settings, root: Path | None, as_json: bool) -> None:
     """Show every archive: what it holds, how fresh it is, what failed. Asks nothing of Canvas."""

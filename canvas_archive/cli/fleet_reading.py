@@ -11,10 +11,10 @@ import click
 from canvas_archive.cli.context import (
     Settings,
     colours,
-    common_options,
     json_option,
     pass_settings,
     print_json,
+    talking_options,
 )
 from canvas_archive.cli.export import FORMATS
 from canvas_archive.cli.fleet import open_fleet, root_option
@@ -68,7 +68,7 @@ def merged(found: Iterable[tuple[Outcome, Hit]], sort: str, limit: int) -> list[
 )
 @click.option("--tz", metavar="ZONE", help="Time zone of the query's dates. [default: local]")
 @json_option
-@common_options
+@talking_options
 @pass_settings
 def search(
     settings: Settings,
@@ -185,7 +185,7 @@ def _lines(shown: list[SharedHit]) -> Iterator[str]:
 @click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms.")
 @click.option("--force", is_flag=True, help="Replace earlier exports.")
 @json_option
-@common_options
+@talking_options
 @pass_settings
 def export(
     settings: Settings,

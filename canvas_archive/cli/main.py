@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 from canvas_archive import __version__
 from canvas_archive.cli.context import Settings, common_options
 from canvas_archive.cli.registry import COMMANDS, SECTIONS
+from canvas_archive.cli.streams import prepare_streams, reader_left
 from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
 
@@ -97,15 +99,38 @@ def _machine_trouble(error: Exception) -> ArchiveError | None:
 def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
     settings = Settings()
+    prepare_streams()
     previous = {number: signal.signal(number, _terminate) for number in _ending_signals()}
     try:
-        result: Any = cli.main(args=args, prog_name="canvas-archive", standalone_mode=False, obj=settings)
+        result: Any = cli.main(
+            args=args,
+            prog_name="canvas-archive",
+            standalone_mode=False,
+            obj=settings,
+            color=False if os.environ.get("NO_COLOR") else None,
+        )
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What was done is kept.", err=True)
+    except click.UsageError as error:
+        from canvas_archive.cli.usage import usage_lines
+
+        for line in usage_lines(error):
+            click.echo(line, err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"Error: {printable(error.format_message())}", err=True)
+        return error.exit_code
+    except SystemExit as error:
+        if reader_left():
+            return 0
+        raise error
+    except (KeyboardInterrupt, click.Abort) as error:
+        from canvas_archive.cli.consent import Declined
+
+        declined = isinstance(error, Declined)
+        click.echo("Nothing was done." if declined else "Interrupted. What was done is kept.", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and nothing to flush at exit.

@@ -31,15 +31,15 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split("\n"))
 
 
-def json_text(document: object) -> str:
+def json_text(document: object, *, escaped: bool = False) -> str:
     """Return a document as indented JSON that is as harmless on a terminal as it is for a parser.
 
     JSON itself escapes the C0 controls; what else a terminal obeys, or no encoding can write, is escaped
-    here, so that every parser reads the very same text.
+    here, so that every parser reads the very same text. ``escaped``: everything but ASCII is.
     """
     import json  # here: the text of --help needs none
 
-    text = json.dumps(document, ensure_ascii=False, indent=2)
+    text = json.dumps(document, ensure_ascii=escaped, indent=2)
     return _ESCAPED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

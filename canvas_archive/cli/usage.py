@@ -1,0 +1,63 @@
+"""Wrong usage, told in two lines: what is wrong, and how the command is called."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_WHERE_FROM = {
+    "ID": "'canvas-archive list' shows the ids",
+    "ID...": "'canvas-archive list' shows the ids",
+    "MESSAGE...": "'canvas-archive show ID' numbers the messages",
+    "WHO...": "ids, codes such as course_12, or parts of names",
+    "DEST": "a folder or file to be made",
+    "SOURCE": "the folder of a backup",
+    "QUERY": "SELECT …, or - to read it from standard input",
+    "CUSTODIANS.csv": "a list with a column user_id",
+}
+"""What to give, or where it is found, by the name that the usage line has for it."""
+
+_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"is not a valid integer(?: range)?"), lambda found: "is not a whole number"),
+    (re.compile(r"is not a valid float(?: range)?"), lambda found: "is not a number"),
+    (
+        re.compile(r"is not in the range (\S+)<=x<=(\S+?)\.?$"),
+        lambda found: f"is not from {found[1]} to {found[2]}.",
+    ),
+    (re.compile(r"is not in the range x>=(\S+?)\.?$"), lambda found: f"is less than {found[1]}."),
+)
+
+
+def usage_lines(error: click.UsageError) -> list[str]:
+    """Return the lines for standard error."""
+    lines = [f"Error: {printable(_sentence(error))}"]
+    context = error.ctx
+    if context is not None:
+        lines.append(f"{context.get_usage()}  ({context.command_path} --help tells more)")
+    return lines
+
+
+def _sentence(error: click.UsageError) -> str:
+    if isinstance(error, click.MissingParameter) and error.param is not None and error.ctx is not None:
+        return _missing(error.param, error.ctx)
+    text = error.format_message()
+    for pattern, told in _NUMBERS:
+        text = pattern.sub(told, text)
+    if text == "Missing command." and isinstance(error.ctx and error.ctx.command, click.Group):
+        return "A command is missing."
+    return text
+
+
+def _missing(parameter: click.Parameter, context: click.Context) -> str:
+    name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(context)
+    hint = _WHERE_FROM.get(name)
+    if isinstance(parameter, click.Option) and parameter.help:
+        hint = parameter.help.rstrip(".")
+    return f"{name} is missing: {hint}." if hint else f"{name} is missing."
