@@ -13,7 +13,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
-from canvas_archive.web import tables
+from canvas_archive.web import counting, tables
 from tests.web_support import Visitor, make_archive, open_visitor
 
 
@@ -181,3 +181,34 @@ def test_the_row_of_a_conversation_is_one_click_away(visitor: Visitor) -> None:
     table = re.search(r'href="(/archive/messages\?[^"]*)"', visitor.get("/mail/c/800001").text)
     assert table is not None
     assert visitor.get(table[1].replace("&amp;", "&")).status_code == 200
+
+
+@pytest.mark.parametrize("view", ["inbox", "sent", "threads", "pending_edits"])
+@pytest.mark.parametrize("filter", ["", "&subject__contains=room", "&id__gt=700030&_sort_desc=id"])
+def test_a_view_is_counted_without_making_its_rows(
+    visitor: Visitor, folder: Path, view: str, filter: str
+) -> None:
+    plain = f"select count(*) from {view} "
+    cheap = counting.cheaply(plain)
+    assert cheap != plain
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        (expected,) = db.execute(plain).fetchone()
+        assert db.execute(cheap).fetchone() == (expected,)
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {cheap}")]
+    assert not any("SUBQUERY" in step and "CORRELATED" in step for step in plan), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+    document = visitor.get(f"/archive/{view}.json?_shape=objects&_size=max{filter}").json()
+    assert document["filtered_table_rows_count"] == len(document["rows"])
+    if not filter:
+        assert len(document["rows"]) == expected
+
+
+def test_other_statements_are_left_alone() -> None:
+    for sql in (
+        "select count(*) from conversations ",
+        "select count(*) from [inbox]",
+        "select * from inbox",
+        "select count(*) from inboxes",
+        "select count(*), 1 from inbox",
+    ):
+        assert counting.cheaply(sql) == sql

@@ -7,6 +7,7 @@ archive is attached (``gate.archives``). Each hook lives with what it is about; 
 
 from __future__ import annotations
 
+from canvas_archive.web.counting import startup
 from canvas_archive.web.gate import permission_allowed
 from canvas_archive.web.guard import asgi_wrapper
 from canvas_archive.web.login import actor_from_request, forbidden, skip_csrf
@@ -30,5 +31,6 @@ __all__ = [
     "register_routes",
     "render_cell",
     "skip_csrf",
+    "startup",
     "table_actions",
 ]

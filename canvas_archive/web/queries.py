@@ -238,13 +238,13 @@ SELECT count(*) FROM revisions WHERE "table" = 'conversations' AND id = CAST(:id
 PENDING_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail
-FROM edits e JOIN conversations c ON c.id = e.conversation_id WHERE e.state = 'pending'
+FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id WHERE e.state = 'pending'
 ORDER BY e.id DESC LIMIT :limit
 """
 SETTLED_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail
-FROM edits e JOIN conversations c ON c.id = e.conversation_id
+FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
 WHERE e.state IN ('pushed', 'discarded') ORDER BY e.id DESC LIMIT :limit
 """
 UNSETTLING_EDITS = SETTLED_EDITS.replace("'pushed', 'discarded'", "'conflict', 'reverted', 'gone'")

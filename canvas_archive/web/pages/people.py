@@ -13,7 +13,7 @@ from typing import Any
 from datasette import NotFound
 
 from canvas_archive.web import queries
-from canvas_archive.web.chart import bucketed, counted, draw, periods_of
+from canvas_archive.web.chart import Period, bucketed, counted, draw, periods_of
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.kept import kept
 from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page, source_of
@@ -91,6 +91,18 @@ async def index(visit: Visit) -> Any:
     return await visit.page("mail/people.html", build, active="people")
 
 
+def answered(
+    connection: sqlite3.Connection, periods: tuple[Period, ...], person: int, owner: int
+) -> list[int]:
+    """Count what the owner wrote in conversations with someone, by period."""
+
+    def count() -> list[int]:
+        answers = connection.execute(queries.TO_PERSON, {"person": person, "owner": owner})
+        return bucketed((row[0] for row in answers), periods)
+
+    return kept(connection, ("answers", person, periods), count)
+
+
 @view(table="users")
 async def person(visit: Visit) -> Any:
     """Answer with one person: when they wrote, and every conversation with them."""
@@ -110,8 +122,7 @@ async def person(visit: Visit) -> Any:
         if mine:
             received, sent = [0] * len(periods), written
         else:
-            answers = connection.execute(queries.TO_PERSON, {"person": ident, "owner": frame.owner_id})
-            received, sent = written, bucketed((row[0] for row in answers), periods)
+            received, sent = written, answered(connection, periods, ident, frame.owner_id)
         source = source_of(ident, total)
         if bounds:
             source = Source(

@@ -75,7 +75,9 @@ def context_of(visit: Visit, connection: sqlite3.Connection, frame: Frame) -> Co
         "title": "Sync and status",
         "can_sync": visit.can_edit and actions.token_available(visit.archive.folder),
         "counts": kept(connection, "archive", lambda: archive_counts(connection)),
-        "stored_bytes": connection.execute(queries.STORED_BYTES).fetchone()[0],
+        "stored_bytes": kept(
+            connection, "bytes", lambda: connection.execute(queries.STORED_BYTES).fetchone()[0]
+        ),
         "runs": [run_of(row, duration(visit, row["started_at"], row["finished_at"])) for row in runs],
         "problems": connection.execute(queries.PROBLEMS, {"limit": PROBLEMS}).fetchall(),
         "folder_path": str(visit.archive.folder),
