@@ -32,6 +32,7 @@ GROUPS = {
     "sync": "a sync next to a script on canvasapi, under Canvas's limits",
     "store": "writing parsed conversations, next to sqlite-utils",
     "web": "the mail pages, next to Datasette's own of the same rows",
+    "export": "exports, next to loops of the standard library",
     "fleet": "200 custodians, next to a script on canvasapi",
     "memory": "time and memory of every command at a million messages",
     "scale": "every page at a million messages",

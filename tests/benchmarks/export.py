@@ -15,9 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from canvas_archive.export.formats import FORMATS
+from tests.benchmarks.children import Ran, canvas_archive, run_child
+from tests.benchmarks.export_peers import LOOPS
+from tests.benchmarks.figures import Plan, Row, by_turns, median
+from tests.benchmarks.generate import generate
 
 PER_CONVERSATION = 4
 
@@ -58,6 +64,48 @@ def step(archive: Path, name: str, work: Path) -> None:
 def size_of(folder: Path) -> float:
     """Return the size of all files below a folder in megabytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Yield a row for each format, ``verify`` and ``backup``: the command beside a plain loop, by turns."""
+    archive = plan.work / "archive"
+    total = plan.size(100_000, 1_000)
+    generate(archive, total, index=False)
+    for name in (*FORMATS, "verify", "backup"):
+        peer = LOOPS.get(name)
+        sides = [partial(_run_ours, archive, name, plan.work)]
+        if peer is not None:
+            sides.append(partial(_run_loop, archive, name, plan.work))
+        n = plan.size(3, 1)
+        ours, *theirs = by_turns(sides, n)
+        mine = median(ran.seconds for ran in ours)
+        other = median(ran.seconds for ran in theirs[0]) if theirs else None
+        yield Row(
+            f"{name}, messages a second" + (f" (peer: {peer[0]})" if peer else ""),
+            f"{total / mine:,.0f}, {max(ran.megabytes for ran in ours):.0f} MB",
+            f"{total / other:,.0f}, {max(ran.megabytes for ran in theirs[0]):.0f} MB" if other else "",
+            other / mine if other else None,
+            n,
+            value=total / mine,
+            peer_value=total / other if other else None,
+            unit="1/s",
+        )
+
+
+def _run_ours(archive: Path, name: str, work: Path) -> Ran:
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
+        dest = str(Path(scratch) / "out")
+        arguments = {
+            "verify": ["verify"],
+            "backup": ["backup", dest],
+        }.get(name, ["export", dest, "--format", name, "--without-attachments"])
+        return run_child(canvas_archive("--archive", str(archive), *arguments))
+
+
+def _run_loop(archive: Path, name: str, work: Path) -> Ran:
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
+        dest = str(Path(scratch) / "out")
+        return run_child([sys.executable, "-m", "tests.benchmarks.export_peers", name, str(archive), dest])
 
 
 def main() -> None:

@@ -120,6 +120,7 @@ class Writer:
         self._words = Words.of_sample()
         self._total = messages
         self._blobs = list(self._write_blobs())
+        self._used: set[str] = set()
         self._message_id = 0
         self._attachment_id = 0
         self._seen_at = iso(_END)
@@ -140,6 +141,9 @@ class Writer:
                 db.executemany("INSERT INTO message_recipients VALUES (?, ?)", rows.recipients)
                 db.executemany(_ATTACHMENT, rows.attachments)
                 db.executemany("INSERT INTO message_attachments VALUES (?, ?, ?)", rows.links)
+        for digest, _ in self._blobs:
+            if digest not in self._used:  # a small archive has files that fell to no message
+                blob_path(self._archive.files_dir, digest).unlink()
         run_id = runs.start_run(db, "full", SYSTEM)
         runs.finish_run(db, run_id, "ok", True, 0, 0, {}, None, clock=SYSTEM)
         with transaction(db):
@@ -246,6 +250,8 @@ class Writer:
             f"{BASE_URL}/files/{self._attachment_id}/download", "stored" if stored else "gone",
             digest if stored else None, size if stored else None, self._seen_at if stored else None,
         ))  # fmt: skip
+        if stored:
+            self._used.add(digest)
         rows.links.append((self._message_id, self._attachment_id, 0))
 
     def _body(self) -> str:
