@@ -13,6 +13,7 @@ from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_o
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import brief_write, count_of
 from canvas_archive.cli.terminal import printable
+from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -121,7 +122,7 @@ def send(
 
 @click.command()
 @common_options
-@click.argument("conversation_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("conversation_id", metavar="ID", type=CONVERSATION_ID)
 @click.option(
     "--to", "recipients", metavar="WHO", multiple=True, help="Only to this participant; repeatable."
 )

@@ -12,6 +12,7 @@ from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import ASK_OVER, brief_write, count_of, show_report, subject_line
 from canvas_archive.cli.journal import edits
+from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -70,7 +71,7 @@ class Outcome:
 def _edit_command(verb: Verb) -> click.Command:
     @click.command(verb.name, help=verb.help)
     @common_options
-    @click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+    @click.argument("ids", metavar="[ID]...", nargs=-1, type=CONVERSATION_ID)
     @click.option("--query", metavar="QUERY", help="All conversations with a message this search finds.")
     @click.option("--push", is_flag=True, help="Send it to Canvas at once.")
     @yes_option

@@ -21,6 +21,7 @@ from canvas_archive.cli.context import (
 )
 from canvas_archive.cli.editing import ASK_OVER, brief_write, count_of, subject_line
 from canvas_archive.cli.terminal import local_time, one_line
+from canvas_archive.cli.values import EDIT_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -122,7 +123,7 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 @edits.command()
 @common_options
-@click.argument("ids", metavar="[EDIT]...", nargs=-1, type=click.IntRange(min=1))
+@click.argument("ids", metavar="[EDIT]...", nargs=-1, type=EDIT_NUMBER)
 @click.option("--all", "everything", is_flag=True, help="All pending edits.")
 @click.option(
     "--message",

@@ -13,6 +13,7 @@ from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import count_of, subject_line
 from canvas_archive.cli.terminal import one_line, printable
+from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,7 +36,7 @@ __all__ = [
 
 _SUBJECT = "SELECT subject FROM conversations WHERE id = ?"
 _UNREAD = "SELECT count(*) FROM conversations WHERE workflow_state = 'unread' AND removed_at IS NULL"
-conversation_argument = click.argument("conversation_id", metavar="ID", type=click.IntRange(min=1))
+conversation_argument = click.argument("conversation_id", metavar="ID", type=CONVERSATION_ID)
 
 
 @contextlib.contextmanager
@@ -126,7 +127,7 @@ def remove_messages(
 
 @click.command()
 @common_options
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=CONVERSATION_ID)
 @yes_option
 @json_option
 @pass_settings

@@ -19,19 +19,24 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.terminal import local_time, one_line, printable
+from canvas_archive.cli.values import CONVERSATION_ID, FOLDER, FOLDERS
 
 if TYPE_CHECKING:
     from canvas_archive.model import JsonObject
     from canvas_archive.store.reading import ConversationLine, StoredAttachment, Thread, ThreadMessage
 
-FOLDERS = ("inbox", "unread", "starred", "archived", "sent", "removed")
 WIDTH = 100
 
 
 @click.command("list")
 @common_options
 @click.option(
-    "--folder", default="inbox", show_default=True, metavar="NAME", help=f"One of {', '.join(FOLDERS)}."
+    "--folder",
+    default="inbox",
+    show_default=True,
+    metavar="NAME",
+    type=FOLDER,
+    help=f"One of {', '.join(FOLDERS)}.",
 )
 @click.option(
     "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Conversations to show."
@@ -100,7 +105,7 @@ def _fit(text: str, width: int) -> str:
 
 @click.command()
 @common_options
-@click.argument("conversation_id", metavar="ID", type=int)
+@click.argument("conversation_id", metavar="ID", type=CONVERSATION_ID)
 @json_option
 @pass_settings
 def show(settings: Settings, conversation_id: int, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.terminal import local_time, one_line, printable
+from canvas_archive.cli.values import SAVED_NAME
 from canvas_archive.errors import ArchiveError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class QueryCommand(click.Command):
     "--tz", metavar="ZONE", help="Time zone of the query's dates, such as Europe/Berlin. [default: local]"
 )
 @click.option("--save", metavar="NAME", help="Keep the query under this name.")
-@click.option("--saved", metavar="NAME", help="Search for the query kept under this name (and QUERY).")
+@click.option(
+    "--saved", metavar="NAME", type=SAVED_NAME, help="Search for the query kept under this name (and QUERY)."
+)
 @click.option("--list-saved", is_flag=True, help="List the queries that are kept.")
 @click.option("--forget", metavar="NAME", help="Drop the query kept under this name.")
 @json_option

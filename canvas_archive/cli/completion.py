@@ -1,0 +1,40 @@
+"""``canvas-archive completion SHELL``: the script that lets a shell complete commands, options and ids."""
+
+from __future__ import annotations
+
+import click
+
+from canvas_archive.cli.context import talking_options
+
+VARIABLE = "_CANVAS_ARCHIVE_COMPLETE"
+"""What click looks at to see that a shell asks."""
+
+HOW = {
+    "bash": 'eval "$(canvas-archive completion bash)"',
+    "zsh": 'eval "$(canvas-archive completion zsh)"',
+    "fish": "canvas-archive completion fish | source",
+}
+"""What goes into the shell's own start file."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(list(HOW)))
+@talking_options
+def completion(shell: str) -> None:
+    """Print the script that lets a shell complete commands, options, folders and conversation ids.
+
+    \b
+    ~/.bashrc:                   eval "$(canvas-archive completion bash)"
+    ~/.zshrc, after compinit:    eval "$(canvas-archive completion zsh)"
+    ~/.config/fish/config.fish:  canvas-archive completion fish | source
+    """
+    from click.shell_completion import get_completion_class
+
+    from canvas_archive.cli.main import cli
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise LookupError(shell)
+    script = kind(cli, {}, "canvas-archive", VARIABLE)
+    # Not script.source(): it starts the shell to see how old it is.
+    click.echo(script.source_template % script.source_vars())

@@ -1,0 +1,112 @@
+"""The help topics: what no single command's ``--help`` can tell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Topic(NamedTuple):
+    """One topic: a line for the list, and the text."""
+
+    summary: str
+    text: str
+
+
+EXIT_CODES = {
+    0: "done",
+    1: "something unexpected; --debug shows where",
+    2: "wrong usage, or a missing answer where nobody can be asked",
+    3: "no token, or Canvas does not accept it",
+    4: "Canvas cannot be reached, or refuses",
+    5: "finished, but some items failed; they are tried first next time",
+    6: "conflicts wait for a decision",
+    7: "another process is writing to the archive",
+    8: "verification failed",
+    9: "a guard refused: wrong account, foreign folder, newer archive, mass removal",
+    130: "interrupted; what was done is kept",
+}
+
+_QUERY = """\
+Words are found whatever their case, accents and English endings. A message must have all of them.
+
+  midterm exam            both words
+  "room has changed"      a phrase
+  photo*                  words that begin so
+  -exam                   not this
+  lab OR section          one of them; parentheses group
+
+  from:chen  to:me  with:mensah       people, by a part of their name, their id, or me
+  subject:midterm  course:"BIO 130"   in the subject; course or group
+  filename:pdf                        names of attachments
+  has:attachment  has:media           also has:link, has:forwarded
+  is:starred  is:unread  is:archived  also is:unstarred, is:read, is:removed, is:private, is:group
+  in:inbox  in:sent  in:attachments   folders; the text inside attachments
+  after:2026-03  before:2026  on:2026-03-09  after:7d
+
+An operator with a value it does not know is an error; any other text is searched.
+
+  canvas-archive search 'midterm from:chen'
+  canvas-archive search 'course:"GEOG 118" -from:me is:starred' --facets
+  canvas-archive search --save exams 'midterm OR final'
+  canvas-archive search --saved exams
+"""
+
+_FOLDERS = """\
+What 'canvas-archive list --folder NAME' and 'export --folder NAME' know, newest first:
+
+  inbox     what Canvas shows in the inbox: read and unread, not archived
+  unread    the unread ones of the inbox
+  starred   starred, wherever they are
+  archived  archived
+  sent      conversations you wrote in; those nobody answered are here alone
+  removed   gone from Canvas, kept here
+
+An edit shows at once, before it was sent: an archived conversation is in archived.
+
+  canvas-archive list --folder unread
+  canvas-archive list --folder sent --limit 5
+"""
+
+_TABLES = """\
+'canvas-archive sql QUERY' reads; it cannot change anything. Times are ISO-8601 text in UTC, ids are
+Canvas's own.
+
+  conversations   one row each; starred, workflow_state, subscribed are what you want,
+                  remote_starred, … what Canvas last said; removed_at: gone from Canvas
+  messages        body, author_id, created_at, conversation_id
+  users           names; conversation_participants and message_recipients say who was there
+  attachments     display_name, content_type, size, state; message_attachments says where
+  edits           what was changed here, and what became of it
+  threads         a view: one row per conversation with the names of its people
+  inbox, sent     views, as Canvas shows them
+
+  canvas-archive sql "SELECT people, count(*) FROM threads GROUP BY people ORDER BY 2 DESC LIMIT 5"
+  canvas-archive sql "SELECT count(*) FROM messages WHERE author_id = :id" -p id 42
+  canvas-archive sql "SELECT * FROM inbox" --csv
+
+In any other SQLite client, UPDATE of starred, workflow_state or subscribed is an edit, which
+'canvas-archive push' sends. All tables and columns: docs/schema.md, or 'canvas-archive serve'.
+"""
+
+_ENVIRONMENT = """\
+  CANVAS_ARCHIVE         the archive's folder, as --archive
+  CANVAS_API_URL         the Canvas of the token; 'init' takes it when no URL is given
+  CANVAS_API_TOKEN       the access token; else the system keyring, or token_command in config.toml
+  CANVAS_ARCHIVE_FLEET   the folder of a fleet, as --root
+  NO_COLOR               no colours
+  CANVAS_ARCHIVE_COMMAND_OPTION
+                         any option, e.g. CANVAS_ARCHIVE_LIST_LIMIT=50
+
+A token given for one Canvas is not used for another one.
+"""
+
+TOPICS = {
+    "query": Topic("The search language.", _QUERY),
+    "folders": Topic("Inbox, sent, archived and the others.", _FOLDERS),
+    "tables": Topic("The tables for 'canvas-archive sql', with examples.", _TABLES),
+    "environment": Topic("Variables that stand for options.", _ENVIRONMENT),
+    "exit-codes": Topic(
+        "What a command ends with.",
+        "".join(f"{code:5}  {meaning}\n" for code, meaning in EXIT_CODES.items()),
+    ),
+}
