@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canvas_archive.model import Attachment, Conversation, Message, Participant
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import GENESIS, chain_head, check_chain, extend_chain
 from canvas_archive.store.ingest import Ingest
 from canvas_archive.store.runs import finish_run, start_run
-from canvas_archive.store.seals import check_seals
+from canvas_archive.store.seals import check_seals, digest_of
 from tests.export_support import OWNER, FixedClock
 
 CLOCK = FixedClock()
@@ -145,6 +149,14 @@ def test_a_new_seal_without_a_revision_is_found(archive: Archive) -> None:
     archive.db.execute("INSERT INTO seal_queue VALUES ('messages', 10)")
     sync(archive)
     assert ("messages", 10) in faults(archive)
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text()))
+)
+def test_a_seal_is_the_hash_of_the_row_as_json(values: list[object]) -> None:
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    assert digest_of(values) == hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def edit_then_push(archive: Archive) -> None:

@@ -128,7 +128,11 @@ def digest_of(values: Any) -> bytes:
     """Return the digest of a row's sealed columns, in their order: the SHA-256 of them as a JSON array."""
     # What json.dumps would write without spaces; every row of an archive passes here, and this is faster.
     written = [
-        encode_basestring(value) if value.__class__ is str else json.dumps(value, separators=(",", ":"))
+        encode_basestring(value)
+        if value.__class__ is str
+        else str(value)
+        if value.__class__ is int
+        else json.dumps(value)
         for value in values
     ]
     return hashlib.sha256(f"[{','.join(written)}]".encode("utf-8", "surrogatepass")).digest()
