@@ -165,13 +165,13 @@ def test_plain_datasette_with_our_metadata_and_templates(folder: Path, repositor
 
 
 def test_what_others_merge_into_the_metadata_does_not_stay(visitor: Visitor) -> None:
-    first = tables.get_metadata(visitor.datasette, None)
+    first = tables.get_metadata(visitor.datasette, None, None)
     first["databases"]["archive"]["tables"].clear()
     first["databases"]["archive"]["queries"]["extra"] = {"sql": "select 1"}
-    again = tables.get_metadata(visitor.datasette, None)
+    again = tables.get_metadata(visitor.datasette, None, None)
     assert again["databases"]["archive"]["tables"]
     assert "extra" not in again["databases"]["archive"]["queries"]
-    assert tables.get_metadata(visitor.datasette, "allow") == {}
+    assert tables.get_metadata(visitor.datasette, "allow", None) == {}
 
 
 def test_the_row_of_a_conversation_is_one_click_away(visitor: Visitor) -> None:

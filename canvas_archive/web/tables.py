@@ -7,7 +7,7 @@ name has its descriptions and queries, with or without ``-m metadata.yml``.
 from __future__ import annotations
 
 import functools
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,38 +32,55 @@ def metadata_path() -> Path:
     raise FileNotFoundError("metadata.yml is missing from this installation")
 
 
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What ``metadata.yml`` says: all of it, what of its tables is asked for alone, and its keys."""
+
+    whole: dict[str, Any]
+    tables: dict[str, Any]
+    keys: frozenset[str]
+
+
 @functools.cache
-def _metadata() -> tuple[str, frozenset[str]]:
-    """Return the metadata as JSON (the cheapest deep copy) and every key that means something in it."""
-    parsed = parse_metadata(metadata_path().read_text(encoding="utf-8"))
-    known: set[str] = set(parsed)
+def _metadata() -> _Described:
+    parsed: dict[str, Any] = parse_metadata(metadata_path().read_text(encoding="utf-8"))
+    keys: set[str] = set(parsed)
     for database in parsed["databases"].values():
-        known |= set(database)
+        keys |= set(database)
         for table in database["tables"].values():
-            known |= set(table)
-    return json.dumps(parsed), frozenset(known)
+            keys |= set(table)
+    sizes = {
+        name: {"facet_size": table["facet_size"]}
+        for name, table in parsed["databases"][KEYED_AS]["tables"].items()
+        if "facet_size" in table
+    }
+    return _Described(parsed, {"databases": {KEYED_AS: {"tables": sizes}}}, frozenset(keys))
+
+
+def _own(value: Any) -> Any:
+    """Copy what Datasette merges into: dictionaries, at every depth. Lists and texts are only read."""
+    return {key: _own(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 @hook
-def get_metadata(datasette: Any, key: str | None) -> dict[str, Any]:
+def get_metadata(datasette: Any, key: str | None, table: str | None) -> dict[str, Any]:
     """Describe every attached archive under its own name. Local ``-m`` metadata outranks this.
 
-    Datasette merges into what it is given, and asks dozens of times per page: a fresh copy each time,
-    and nothing at all for keys that are not in it.
+    Datasette asks hundreds of times per page and merges into what it is given, so each answer is a copy,
+    and there is nothing for keys that are not in it. ``tables`` is asked once for every table it may show,
+    to see whether one has an ``allow`` of its own (ours have none), and for the number of facet values.
     """
     found = archives(datasette)
-    text, known = _metadata()
-    if not found or (key is not None and key not in known):
+    described = _metadata()
+    if not found or (key is not None and key not in described.keys):
         return {}
-    parsed: dict[str, Any] = json.loads(text)
-    described = parsed["databases"].pop(KEYED_AS)
-    parsed["databases"] = {archive.name: described for archive in found}
-    if len(found) > 1:  # one object each: what is merged into one must not show in the other
-        parsed["databases"] = {archive.name: json.loads(text)["databases"][KEYED_AS] for archive in found}
+    source = described.tables if key == "tables" and table is None else described.whole
+    answer: dict[str, Any] = {name: _own(value) for name, value in source.items() if name != "databases"}
+    answer["databases"] = {archive.name: _own(source["databases"][KEYED_AS]) for archive in found}
     if len(found) < sum(1 for name in datasette.databases if not name.startswith("_")):
-        parsed.pop("title", None)
-        parsed.pop("description", None)
-    return parsed
+        answer.pop("title", None)
+        answer.pop("description", None)
+    return answer
 
 
 @hook
