@@ -1,0 +1,88 @@
+"""What is imported when little is asked: a command that starts slowly is one that nobody likes to call."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from canvas_archive.store import Archive
+
+HEAVY = {
+    "asyncio", "canvasapi", "datasette", "email", "filelock", "httpcore", "httpx", "jinja2", "keyring",
+    "logging", "multiprocessing", "pyarrow", "rich", "sqlite_utils", "starlette", "uvicorn", "whoosh",
+}  # fmt: skip
+NOT_FOR_HELP = HEAVY | {"json", "pathlib", "sqlite3", "tomllib", "tomli", "platformdirs", "tempfile"}
+HELP = {"cli", "clock", "errors"}
+"""The parts of the package that ``--help`` may import."""
+
+WRITING = {f"canvas_archive.store.{name}" for name in ("blobs", "ingest", "ingest_messages", "revisions")}
+
+_TOLD = "import sys; before = set(sys.modules)\n"
+_TELL = "print(*sorted(set(sys.modules) - before), sep='\\n', file=sys.stderr)\n"
+
+
+def imported(*arguments: str) -> set[str]:
+    """Return the modules that a command imports in a new process, beyond those of the interpreter."""
+    code = (
+        f"{_TOLD}from canvas_archive.cli import run\ncode = run({list(arguments)!r})\n{_TELL}sys.exit(code)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stderr.splitlines())
+
+
+def parts(modules: set[str]) -> set[str]:
+    """Return the parts of our package among them: ``store``, ``cli`` …"""
+    ours = {name.split(".")[1] for name in modules if name.startswith("canvas_archive.")}
+    return ours - {"__main__"}
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    folder = tmp_path / "archive"
+    Archive.create(folder, base_url="https://canvas.example.edu", user_id=1, name="Owner").close()
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_imports_the_command_line_and_nothing_else(arguments: list[str]) -> None:
+    modules = imported(*arguments)
+    assert parts(modules) <= HELP
+    assert not packages(modules) & NOT_FOR_HELP
+
+
+def test_status_imports_what_reads_and_nothing_that_writes_or_asks(archive: Path) -> None:
+    modules = imported("--archive", str(archive), "status")
+    assert parts(modules) <= HELP | {"store"}
+    assert not modules & WRITING
+    assert "canvas_archive.model" not in modules
+    assert not packages(modules) & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["edits"], ["sql", "SELECT 1"]])
+def test_what_only_reads_the_database_loads_no_client_no_index_and_no_server(
+    archive: Path, arguments: list[str]
+) -> None:
+    assert not packages(imported("--archive", str(archive), *arguments)) & (HEAVY - {"rich", "logging"})
+
+
+def test_a_sync_loads_no_server_and_no_index() -> None:
+    assert not packages(imported("sync", "--help")) & HEAVY
+
+
+def test_the_stores_names_are_all_there() -> None:
+    import canvas_archive.store as store
+
+    for name in store.__all__:
+        assert getattr(store, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        store.Nothing  # noqa: B018
