@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,12 +19,12 @@ from typing import Any
 import pytest
 
 from canvas_archive.cli import run
-from canvas_archive.export.rehash import check_blobs
+from canvas_archive.export.rehash import BlobReport, check_blobs
 from canvas_archive.export.verify import Check, verify_archive
 from canvas_archive.store import Archive, connect_readonly, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.seals import block_digests
-from tests.export_support import small_archive
+from tests.export_support import ArchiveBuilder, small_archive
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,7 @@ class Outcome:
         self.ok: bool = document["ok"]
         self.bad = {check["name"]: check["items"] for check in document["checks"] if not check["ok"]}
         self.names = [check["name"] for check in document["checks"]]
+        self.details = {check["name"]: check["detail"] for check in document["checks"]}
 
 
 @pytest.fixture
@@ -321,24 +326,144 @@ def test_every_byte_of_a_backup_counts(made: Callable[..., Path], verify: Callab
 # --- re-hashing that is interrupted
 
 
-def test_rehashing_resumes_where_it_stopped(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def stopped(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive of four files whose re-hashing was interrupted after two of them."""
     monkeypatch.setattr("canvas_archive.export.rehash._SAVE_EVERY", 1)
-    flip(sorted((archive / "files").glob("*/*"))[0])
-    state = archive / "verify.state"
 
     def stop(done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
+    with pytest.raises(KeyboardInterrupt):
+        rehash(archive, tell=stop)
+    assert (archive / "verify.state").stat().st_mode & 0o777 == 0o600
+    return archive
+
+
+def rehash(archive: Path, **more: Any) -> BlobReport:
     with closing(connect_readonly(archive / "archive.db")) as db:
+        return check_blobs(archive / "files", db, jobs=2, state_file=archive / "verify.state", **more)
+
+
+def blobs(archive: Path) -> list[Path]:
+    return sorted((archive / "files").glob("*/*"))
+
+
+def test_rehashing_resumes_where_it_stopped(stopped: Path) -> None:
+    report = rehash(stopped, resume=True)
+    assert (report.skipped, report.checked, report.bad) == (2, 2, [])
+    assert not (stopped / "verify.state").exists()
+    whole = rehash(stopped, resume=True)
+    assert (whole.skipped, whole.checked) == (0, 4)
+
+
+def test_without_resume_everything_is_read(stopped: Path) -> None:
+    assert rehash(stopped).checked == 4
+
+
+def test_what_was_touched_since_is_read_again(stopped: Path) -> None:
+    first = blobs(stopped)[0]
+    times = first.stat()
+    flip(first)
+    os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))  # as somebody does who hides it
+    report = rehash(stopped, resume=True)
+    assert (report.skipped, report.checked) == (1, 3)
+    assert first.name in report.bad[0]
+
+
+def test_what_is_gone_since_is_missed(stopped: Path) -> None:
+    blobs(stopped)[1].unlink()
+    report = rehash(stopped, resume=True)
+    assert "is missing" in report.bad[0]
+
+
+def test_a_record_changed_since_is_compared(stopped: Path) -> None:
+    first = blobs(stopped)[0]
+    change(stopped, f"UPDATE attachments SET stored_size = 1 WHERE sha256 = '{first.name}'")
+    assert "recorded are 1" in rehash(stopped, resume=True).bad[0]
+
+
+def test_what_was_wrong_is_read_again(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canvas_archive.export.rehash._SAVE_BYTES", 1)
+    first = blobs(archive)[0]
+    flip(first)
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    for _ in range(2):  # interrupted twice, it is still known
         with pytest.raises(KeyboardInterrupt):
-            check_blobs(archive / "files", db, jobs=2, state_file=state, tell=stop)
-        assert state.stat().st_mode & 0o777 == 0o600
-        report = check_blobs(archive / "files", db, jobs=2, state_file=state, resume=True)
-        assert (report.skipped, report.checked, len(report.bad)) == (2, 2, 1)
-        assert not state.exists()
-        whole = check_blobs(archive / "files", db, jobs=2, state_file=state, resume=True)
-        assert (whole.skipped, whole.checked) == (0, 4)
+            rehash(archive, tell=stop, resume=True)
+    assert "was altered" in rehash(archive, tell=lambda done, total: None, resume=True).bad[0]
+    with pytest.raises(KeyboardInterrupt):
+        rehash(archive, tell=stop)
+    flip(first)  # mended
+    assert rehash(archive, resume=True).bad == []
+
+
+@pytest.mark.parametrize("where", [0, 12, 20, 40, 60, -3])
+def test_a_damaged_record_of_a_run_is_not_trusted(stopped: Path, where: int) -> None:
+    flip(stopped / "verify.state", where)
+    assert rehash(stopped, resume=True).checked == 4
+
+
+@pytest.mark.parametrize("text", ["", "{}", "null", "[]", '{"began": 1, "after": "f", "bad": 3}'])
+def test_a_record_of_a_run_that_makes_no_sense(stopped: Path, text: str) -> None:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (stopped / "verify.state").write_text(f"{text}\n{digest}")
+    assert rehash(stopped, resume=True).checked == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_a_verification_killed_midway_is_taken_up(tmp_path: Path, verify: Callable[..., Outcome]) -> None:
+    archive = tmp_path / "archive"
+    with ArchiveBuilder(archive) as make:
+        make.person(1, "Ann")
+        make.conversation(1, count=1)
+        make.message(1, 1, 1, "many files")
+        for number in range(1200):
+            make.attachment(number + 1, 1, f"{number}.txt", b"file %d" % number, position=number)
+    files = blobs(archive)
+    data = files[800].read_bytes()
+    files[800].unlink()
+    os.mkfifo(files[800])  # the re-hashing waits here until somebody writes
+    with subprocess.Popen(
+        [sys.executable, "-m", "canvas_archive", "verify", "--archive", str(archive)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+
+        def let_go() -> None:
+            running.wait()
+            with contextlib.suppress(OSError):
+                os.close(os.open(files[800], os.O_RDONLY | os.O_NONBLOCK))
+
+        threading.Thread(target=let_go, daemon=True).start()  # if it should end early
+        pipe = os.open(files[800], os.O_WRONLY)  # returns when it has come that far
+        assert running.poll() is None
+        running.kill()
+        running.wait()
+        os.close(pipe)
+    files[800].unlink()
+    files[800].write_bytes(data)
+    files[800].chmod(0o600)
+    left = (archive / "verify.state").read_bytes()
+    outcome = verify("--archive", archive, "--resume")
+    assert outcome.code == 0
+    # It had saved its place after 500 files, and nothing but the rest was read.
+    assert outcome.details["attachments"] == "700 files match their SHA-256 (500 more in an earlier run)"
+    (archive / "verify.state").write_bytes(left)
+    flip(files[1000], 0)
+    flip(files[10], 0)
+    outcome = verify("--archive", archive, "--resume")
+    assert outcome.code == 8
+    named = [files[number].name for number in (10, 1000)]
+    assert [name in item for name, item in zip(named, outcome.bad["attachments"], strict=True)] == [
+        True,
+        True,
+    ]
 
 
 def test_a_download_under_way_is_no_unknown_file(archive: Path, verify: Callable[..., Outcome]) -> None:

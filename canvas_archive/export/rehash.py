@@ -1,8 +1,13 @@
-"""Reading every stored attachment again: in parallel, and able to go on after an interruption."""
+"""Reading every stored attachment again: in parallel, and able to go on after an interruption.
+
+While it runs, ``verify.state`` says how far it came and what was wrong. A run that resumes reads again
+what was wrong then, and every file that was touched since the first run began; it passes over the rest.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -17,13 +22,14 @@ from canvas_archive.export.manifest import hash_file, walk
 from canvas_archive.store.blobs import INCOMING
 
 _SAVE_EVERY = 500
+_SAVE_BYTES = 256 << 20
 
 _STORED = """
 SELECT sha256, min(stored_size), max(stored_size), group_concat(name, ', ') FROM (
   SELECT sha256, stored_size, 'attachment ' || id AS name FROM attachments WHERE state = 'stored'
   UNION ALL
   SELECT sha256, stored_size, 'recording ' || media_id FROM media_comments WHERE state = 'stored')
-WHERE sha256 > ? GROUP BY sha256 ORDER BY sha256
+GROUP BY sha256 ORDER BY sha256
 """
 _COUNT = """
 SELECT count(*) FROM (
@@ -53,43 +59,87 @@ def check_blobs(
 ) -> BlobReport:
     """Re-hash all stored files in the order of their hashes, and look for files no row refers to.
 
-    How far it came is kept in ``state_file`` while it runs (where that can be written), with what was
-    found so far; ``resume`` begins there.
+    How far it came is kept in ``state_file`` while it runs (where that can be written); ``resume`` goes on
+    there, unless that file is not as it was written.
     """
     report = BlobReport()
-    after = _resume(state_file, report) if resume else ""
+    state = (_load(state_file) if resume else None) or _begin(state_file)
     total = db.execute(_COUNT).fetchone()[0]
-    for sha256, problem in _in_parallel(map(tuple, db.execute(_STORED, (after,))), files_dir, jobs):
+    files = size = 0
+    rows = _to_read(map(tuple, db.execute(_STORED)), files_dir, state, report)
+    for sha256, stored, problem in _in_parallel(rows, files_dir, jobs):
         report.checked += 1
+        state.note(sha256, sound=problem is None)
         if problem:
             report.bad.append(problem)
-        if report.checked % _SAVE_EVERY == 0:
-            _save(state_file, sha256, report)
+        files, size = files + 1, size + (stored or 0)
+        if files >= _SAVE_EVERY or size >= _SAVE_BYTES:
+            _save(state_file, state)
+            files = size = 0
         tell(report.checked + report.skipped, total)
     report.unknown = list(_unknown(files_dir, db))
-    with contextlib.suppress(OSError):
-        state_file.unlink()
+    for path in (state_file, _partial(state_file)):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     return report
+
+
+@dataclass
+class _State:
+    """Files up to the hash ``after`` are read, ``bad`` of them were wrong; ``began`` is in nanoseconds."""
+
+    began: int
+    after: str = ""
+    bad: set[str] = field(default_factory=set)
+
+    def note(self, sha256: str, *, sound: bool) -> None:
+        """Take what was found of one file into account."""
+        (self.bad.discard if sound else self.bad.add)(sha256)
+        self.after = max(self.after, sha256)
+
+    def covers(self, sha256: str, path: Path, sizes: set[int]) -> bool:
+        """Tell whether a file was read and sound, and lies there untouched since, of the recorded size."""
+        if sha256 > self.after or sha256 in self.bad:
+            return False
+        try:
+            # No program can set the time of a change of the inode, as it can set that of the content.
+            about = path.stat()
+            return about.st_ctime_ns < self.began and sizes == {about.st_size}
+        except OSError:
+            return False
+
+
+def _to_read(
+    rows: Iterator[tuple[Any, ...]], files_dir: Path, state: _State, report: BlobReport
+) -> Iterator[tuple[Any, ...]]:
+    resumed = _State(state.began, state.after, set(state.bad))
+    for row in rows:
+        sha256, least, most, _ = row
+        if resumed.covers(sha256, files_dir / sha256[:2] / sha256, {least, most}):
+            report.skipped += 1
+        else:
+            yield row
 
 
 def _in_parallel(
     rows: Iterator[tuple[Any, ...]], files_dir: Path, jobs: int
-) -> Iterator[tuple[str, str | None]]:
-    waiting: deque[tuple[str, Future[str | None]]] = deque()
+) -> Iterator[tuple[str, int, str | None]]:
+    waiting: deque[tuple[str, int, Future[str | None]]] = deque()
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
             for row in rows:
                 sha256, least, most, names = row
-                waiting.append((sha256, pool.submit(_problem, files_dir, sha256, least, most, names)))
+                found = pool.submit(_problem, files_dir, sha256, least, most, names)
+                waiting.append((sha256, most, found))
                 if len(waiting) >= 8 * max(1, jobs):
-                    done, future = waiting.popleft()
-                    yield done, future.result()
+                    done, size, future = waiting.popleft()
+                    yield done, size, future.result()
             while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
+                done, size, future = waiting.popleft()
+                yield done, size, future.result()
         finally:
             # After an interruption nothing that has not begun is begun.
-            for _, future in waiting:
+            for _, _, future in waiting:
                 future.cancel()
 
 
@@ -131,19 +181,37 @@ def _unknown(files_dir: Path, db: sqlite3.Connection) -> Iterator[str]:
             yield f"{files_dir / name}: no attachment refers to it"
 
 
-def _resume(state_file: Path, report: BlobReport) -> str:
+def _begin(state_file: Path) -> _State:
+    """Start a run: its beginning is a time by the clock of the disk that the files lie on."""
+    state = _State(0)
+    _save(state_file, state)
+    with contextlib.suppress(OSError):
+        state.began = state_file.stat().st_ctime_ns
+    return state
+
+
+def _load(state_file: Path) -> _State | None:
+    """Return what an interrupted run left; ``None`` when there is nothing, or nothing to be trusted."""
     try:
-        state = json.loads(state_file.read_text("utf-8"))
-        after, report.skipped, report.bad = str(state["after"]), int(state["checked"]), list(state["bad"])
+        text, _, digest = state_file.read_text("utf-8").rpartition("\n")
+        if hashlib.sha256(text.encode("utf-8")).hexdigest() != digest:
+            return None
+        document = json.loads(text)
+        return _State(int(document["began"]), str(document["after"]), set(document["bad"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return after
+        return None
 
 
-def _save(state_file: Path, after: str, report: BlobReport) -> None:
-    document = {"after": after, "checked": report.checked + report.skipped, "bad": report.bad}
+def _save(state_file: Path, state: _State) -> None:
+    text = json.dumps({"began": state.began, "after": state.after, "bad": sorted(state.bad)})
+    partial = _partial(state_file)
     # An archive on a medium that cannot be written is verified all the same.
     with contextlib.suppress(OSError):
-        descriptor = os.open(state_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file)
+            file.write(f"{text}\n{hashlib.sha256(text.encode('utf-8')).hexdigest()}")
+        partial.replace(state_file)
+
+
+def _partial(state_file: Path) -> Path:
+    return state_file.with_name(f"{state_file.name}.partial")
