@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canvas_archive.clock import Clock, iso
 from canvas_archive.errors import MalformedAnswer
-from canvas_archive.model import Conversation, Course, Message, Participant
+from canvas_archive.model import Conversation, Course
 from canvas_archive.store import ingest_messages
 from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
-from canvas_archive.store.ingest_people import PeopleWriter, save_courses
+from canvas_archive.store.ingest_new import CONVERSATIONS, NewThreads
+from canvas_archive.store.ingest_people import PeopleWriter, named_in, save_courses
 from canvas_archive.store.revisions import RevisionLog, changed_columns
 from canvas_archive.store.rows import (
     CONTENT_COLUMNS,
+    FLAG_COLUMNS,
     clean,
     content_row,
     distinct_messages,
@@ -29,14 +31,8 @@ from canvas_archive.store.rows import (
     words_json,
 )
 
-_FLAG_COLUMNS = (*FIELDS, *(f"remote_{field}" for field in FIELDS))
-_STORED_COLUMNS = (*_FLAG_COLUMNS, "removed_at", *CONTENT_COLUMNS)
+_STORED_COLUMNS = (*FLAG_COLUMNS, "removed_at", *CONTENT_COLUMNS)
 _STORED = f"SELECT {', '.join(_STORED_COLUMNS)} FROM conversations WHERE id = ?"  # noqa: S608 (constants)
-_INSERT_COLUMNS = ("id", *_FLAG_COLUMNS, *CONTENT_COLUMNS, "first_seen_at", "fetched_at")
-_INSERT = (
-    f"INSERT INTO conversations ({', '.join(_INSERT_COLUMNS)}) "  # noqa: S608 (constants)
-    f"VALUES ({', '.join('?' * len(_INSERT_COLUMNS))})"
-)
 _PENDING = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"
 _FULFIL = """
 UPDATE edits SET state = 'pushed', settled_at = ?, detail = 'already so on Canvas'
@@ -102,6 +98,33 @@ class Ingest:
         Raises MalformedAnswer when Canvas names a state that does not exist.
         """
         return self._recorded(conv, whole=complete and conv.messages is not None)
+
+    def save_conversations(self, answers: Sequence[Conversation]) -> list[Saved]:
+        """Write several whole answers, as ``save_conversation`` does one by one; return what each one did.
+
+        Those that are new and meet nothing known are inserted together, which costs a fraction.
+
+        Raises MalformedAnswer as ``save_conversation`` does; the caller's transaction is then to be given up.
+        """
+        for conv in answers:
+            _require_known_state(conv)
+        saved = []
+        try:
+            new = NewThreads(self._cursor, self._people, answers, iso(self._clock.now()))
+            for conv in answers:
+                arrived = new.take(conv)
+                if arrived is None:
+                    new.write()
+                    self._log.write()
+                    saved.append(self.save_conversation(conv))
+                else:
+                    saved.append(Saved(True, True, arrived.messages, arrived.attachment_ids))
+            new.write()
+            self._log.write()
+        except BaseException:
+            self._log.forget()
+            raise
+        return saved
 
     def save_summary(self, conv: Conversation) -> Saved:
         """Write a list row: the flags, and that the conversation is there.
@@ -180,8 +203,7 @@ class Ingest:
         self._cursor.execute(_ATTACHMENT_STATE, values)
 
     def _recorded(self, conv: Conversation, *, whole: bool) -> Saved:
-        if conv.workflow_state not in STATES:
-            raise MalformedAnswer(f"Conversation {conv.id} is in an unknown state: {conv.workflow_state!r}.")
+        _require_known_state(conv)
         try:
             saved = self._save(conv, iso(self._clock.now()), whole=whole)
             self._log.write()
@@ -196,10 +218,10 @@ class Ingest:
         content = content_row(conv)
         equal = stored is not None and _same_content(stored, content)
         if whole or equal or stored is None or messages:
-            self._write_people(conv, messages.values(), now, whole=whole)
+            self._people.save(*named_in(conv, messages.values()), now, whole=whole)
         if stored is None:
             flags = (int(conv.starred), conv.workflow_state, int(conv.subscribed)) * 2
-            self._cursor.execute(_INSERT, (conv.id, *flags, *content, now, now if whole else None))
+            CONVERSATIONS.run(self._cursor, [(conv.id, *flags, *content, now, now if whole else None)])
             changed = True
         else:
             columns: dict[str, object] = {}
@@ -228,19 +250,6 @@ class Ingest:
     def _stored(self, conversation_id: int) -> dict[str, object] | None:
         row = self._cursor.execute(_STORED, (conversation_id,)).fetchone()
         return None if row is None else dict(zip(_STORED_COLUMNS, row, strict=True))
-
-    def _write_people(
-        self, conv: Conversation, messages: Iterable[Message], now: str, *, whole: bool
-    ) -> None:
-        people: dict[int, Participant | None] = dict.fromkeys(conv.audience)
-        for message in messages:
-            people[message.author_id] = None
-            people.update(dict.fromkeys(message.participating_user_ids))
-        people.update((person.id, person) for person in conv.participants)
-        contexts: dict[str, str | None] = dict.fromkeys(clean(code) or "" for code in conv.audience_contexts)
-        if conv.context_code:
-            contexts[clean(conv.context_code) or ""] = conv.context_name
-        self._people.save(people, contexts, now, whole=whole)
 
     def _write_flags(
         self,
@@ -298,6 +307,11 @@ class Ingest:
             key, text = clean(code) or "", words_json(tuple(roles))
             if have.get(key) != text:
                 self._cursor.execute(_SET_ROLES, (conv.id, key, text))
+
+
+def _require_known_state(conv: Conversation) -> None:
+    if conv.workflow_state not in STATES:
+        raise MalformedAnswer(f"Conversation {conv.id} is in an unknown state: {conv.workflow_state!r}.")
 
 
 def _flags_of(conv: Conversation) -> dict[str, object]:

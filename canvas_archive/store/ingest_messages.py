@@ -10,17 +10,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from canvas_archive.model import Attachment, Message
+from canvas_archive.model import Attachment, MediaComment, Message
+from canvas_archive.store.insertion import Insertion
 from canvas_archive.store.revisions import RevisionLog, changed_columns
 from canvas_archive.store.rows import clean, ids_json, to_json
 
 _STORED = """
 SELECT id, conversation_id, author_id, created_at, body, generated, extra, removed_at FROM messages
 WHERE id IN (SELECT value FROM json_each(?)) OR conversation_id = ?
-"""
-_INSERT = """
-INSERT INTO messages (id, conversation_id, author_id, created_at, body, generated, extra, first_seen_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
 UPDATE messages SET conversation_id = ?, author_id = ?, created_at = ?, body = ?, generated = ?, extra = ?,
@@ -31,7 +28,6 @@ _REMOVE = "UPDATE messages SET removed_at = ? WHERE id = ?"
 _RECIPIENTS = """
 SELECT message_id, user_id FROM message_recipients WHERE message_id IN (SELECT value FROM json_each(?))
 """
-_INSERT_RECIPIENT = "INSERT INTO message_recipients (message_id, user_id) VALUES (?, ?)"
 _FORWARDED = """
 SELECT message_id, forwarded_message_id, position FROM forwarded_messages
 WHERE message_id IN (SELECT value FROM json_each(?))
@@ -51,10 +47,6 @@ ON CONFLICT DO UPDATE SET position = excluded.position
 _ATTACHMENTS = """
 SELECT id, display_name, filename, content_type, size, created_at, url, extra FROM attachments
 WHERE id IN (SELECT value FROM json_each(?))
-"""
-_INSERT_ATTACHMENT = """
-INSERT INTO attachments (id, display_name, filename, content_type, size, created_at, url, extra)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE_ATTACHMENT = """
 UPDATE attachments SET display_name = ?, filename = ?, content_type = ?, size = ?, created_at = ?, url = ?,
@@ -77,6 +69,16 @@ _COLUMNS = ("conversation_id", "author_id", "created_at", "body", "generated", "
 _BODY, _REMOVED = 3, 6
 _ATTACHMENT_COLUMNS = ("display_name", "filename", "content_type", "size", "created_at", "url", "extra")
 _MEDIA_COLUMNS = ("media_type", "display_name", "content_type", "url")
+
+MESSAGES = Insertion(
+    "messages",
+    ("id", "conversation_id", "author_id", "created_at", "body", "generated", "extra", "first_seen_at"),
+)
+RECIPIENTS = Insertion("message_recipients", ("message_id", "user_id"))
+FORWARDED = Insertion("forwarded_messages", ("message_id", "forwarded_message_id", "position"))
+ATTACHMENTS = Insertion("attachments", ("id", *_ATTACHMENT_COLUMNS))
+LINKS = Insertion("message_attachments", ("message_id", "attachment_id", "position"))
+MEDIA = Insertion("media_comments", ("message_id", "media_id", *_MEDIA_COLUMNS))
 
 
 @dataclass(slots=True)
@@ -135,20 +137,17 @@ def _write_messages(
     inserts: list[tuple[object, ...]] = []
     for message_id, message in unique.items():
         own = message_id in thread
-        home = conversation_id if own else None
-        body, extra = clean(message.body), to_json(message.extra)
-        generated = int(message.generated)
+        fresh = message_row(message, conversation_id if own else None, now)
         known = stored.get(message_id)
         if known is None:
-            inserts.append(
-                (message_id, home, message.author_id, message.created_at, body, generated, extra, now)
-            )
+            inserts.append(fresh)
             written.new_messages += own
             continue
+        _, home, author_id, created_at, body, generated, extra, _ = fresh
         kept: tuple[object, ...] = (
             known[0] if home is None else home,
-            message.author_id,
-            message.created_at,
+            author_id,
+            created_at,
             # Canvas words its own lines anew for every reader and language: the first wording stays.
             known[_BODY] if generated else body,
             generated,
@@ -170,8 +169,22 @@ def _write_messages(
             log.add("messages", message_id, now, before, after)
             written.changed = True
     if inserts:
-        cursor.executemany(_INSERT, inserts)
+        MESSAGES.run(cursor, inserts)
         written.changed = True
+
+
+def message_row(message: Message, home: int | None, now: str) -> tuple[object, ...]:
+    """Return the values of ``MESSAGES`` for one message; ``home`` is its conversation, where known."""
+    return (
+        message.id,
+        home,
+        message.author_id,
+        message.created_at,
+        clean(message.body),
+        int(message.generated),
+        to_json(message.extra),
+        now,
+    )
 
 
 def mark_removed(cursor: sqlite3.Cursor, log: RevisionLog, message_ids: Iterable[int], now: str) -> None:
@@ -198,7 +211,7 @@ def _write_recipients(
     }
     if not missing:
         return
-    cursor.executemany(_INSERT_RECIPIENT, missing)
+    RECIPIENTS.run(cursor, list(missing))
     grown = {message_id for message_id, _ in missing if message_id in stored}
     if grown:
         written.changed = True
@@ -241,7 +254,7 @@ def _write_attachments(
         fresh = attachment_row(file)
         old = stored.get(file_id)
         if old is None:
-            cursor.execute(_INSERT_ATTACHMENT, (file_id, *fresh))
+            ATTACHMENTS.run(cursor, [(file_id, *fresh)])
             written.new_attachment_ids.append(file_id)
             continue
         # A locked file comes with an empty address; the last one known is still worth trying.
@@ -282,6 +295,11 @@ def attachment_row(file: Attachment) -> tuple[object, ...]:
     )
 
 
+def media_row(media: MediaComment) -> tuple[object, ...]:
+    """Return the values of a recording's columns as Canvas gave them."""
+    return media.media_type, clean(media.display_name), media.content_type, clean(media.url)
+
+
 def _write_media(
     cursor: sqlite3.Cursor,
     log: RevisionLog,
@@ -299,7 +317,7 @@ def _write_media(
         return
     have = {row[:2]: row[2:] for row in cursor.execute(_MEDIA, (known,))}
     for key, media in comments.items():
-        fresh = (media.media_type, clean(media.display_name), media.content_type, clean(media.url))
+        fresh = media_row(media)
         old = have.get(key)
         if fresh == old:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from canvas_archive.model import Course, Participant
+from canvas_archive.model import Conversation, Course, Message, Participant
 from canvas_archive.store.revisions import RevisionLog, changed_columns
 from canvas_archive.store.rows import clean, context_parts, ids_json, to_json
 
@@ -35,6 +35,21 @@ MOST_REMEMBERED = 20_000
 
 _RECORDED_OF_USER = ("name", "full_name", "pronouns")
 _COLUMNS_OF_CONTEXT = ("name", "course_code", "term", "extra")
+
+
+def named_in(
+    conv: Conversation, messages: Iterable[Message]
+) -> tuple[dict[int, Participant | None], dict[str, str | None]]:
+    """Return the people and the contexts an answer names; ``None`` where it tells an id or a code alone."""
+    people: dict[int, Participant | None] = dict.fromkeys(conv.audience)
+    for message in messages:
+        people[message.author_id] = None
+        people.update(dict.fromkeys(message.participating_user_ids))
+    people.update((person.id, person) for person in conv.participants)
+    contexts: dict[str, str | None] = dict.fromkeys(clean(code) or "" for code in conv.audience_contexts)
+    if conv.context_code:
+        contexts[clean(conv.context_code) or ""] = conv.context_name
+    return people, contexts
 
 
 class PeopleWriter:

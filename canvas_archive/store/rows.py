@@ -88,6 +88,16 @@ def words_json(words: tuple[str, ...]) -> str:
     return to_json(words)
 
 
+FLAG_COLUMNS = (
+    "starred",
+    "workflow_state",
+    "subscribed",
+    "remote_starred",
+    "remote_workflow_state",
+    "remote_subscribed",
+)
+"""The flags of a conversation: as the user wants them, and as Canvas last said they are."""
+
 CONTENT_COLUMNS = (
     "subject",
     "context_code",
