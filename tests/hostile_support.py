@@ -19,18 +19,21 @@ import pytest
 from canvas_archive.cli.main import run
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.mailbox import Course, File, Mailbox, Media, Person, SentMessage, Thread
-from tests.hostile_texts import ALL, FORGED, KINDS
+from tests.hostile_texts import ALL, FORGED, KINDS, OWNED
 from tests.sandbox_support import at
 from tests.trust_support import TALLY
 
 ME = 1
+OWNER_NAME = (
+    "=Owner\r\nBcc: a@outside.invalid\n" + f"{FORGED}\x1b[2J\u202e<script>window.{OWNED}=1</script>\"';--"
+)
 FIRST_PERSON, FIRST_COURSE, FIRST_FILE, FIRST_THREAD, FIRST_MESSAGE = 1000, 5000, 20_000, 30_000, 40_000
 
 
 def hostile_mailbox(texts: tuple[str, ...] = ALL) -> Mailbox:
     """Return a mailbox with one conversation per text: it is the other person's name, the course's name, the
     subject, the message, the name of its file and of its recording, and what a forwarded message says."""
-    people = {ME: Person(ME, texts[0], texts[0] + texts[-1])}
+    people = {ME: Person(ME, OWNER_NAME, OWNER_NAME)}
     courses: dict[int, Course] = {}
     files: dict[int, File] = {}
     threads: dict[int, Thread] = {}

@@ -173,7 +173,8 @@ def write_gaps(path: Path, db: sqlite3.Connection, words: Words) -> int:
         rows.writerow(("kind", "item", "conversation_id", "message_id", "state", "reason", "since"))
         for kind, item, conversation, message, state, reason, since in gaps(db):
             told = cell(words(str(reason)) if reason is not None else None)
-            rows.writerow((kind, item, conversation, message, cell(str(state)), told, since))
+            # What an item is called (a recording, a problem) comes from Canvas, too.
+            rows.writerow((kind, cell(str(item)), conversation, message, cell(str(state)), told, since))
             count += 1
     return count
 

@@ -8,7 +8,8 @@ import unicodedata
 LONGEST_NAME = 100
 """In bytes of UTF-8: with a folder or two before it, a path stays below Windows's 260 characters."""
 
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\ud800-\udfff\u2028\u2029]')
+# A percent sign before two digits is among them because BagIt's manifests, like addresses, decode it.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\ud800-\udfff\u2028\u2029]|%(?=[0-9A-Fa-f]{2})')
 # Overrides of the reading direction make "annexe[U+202E]fdp.exe" look like "annexeexe.pdf".
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _DEVICE = re.compile(
