@@ -1,6 +1,7 @@
 """Where the access token comes from, and where it is kept: never in the archive, never in argv.
 
-The order is: the environment, the archive's ``token_command``, the system keyring.
+The order is: the environment, the archive's ``token_command``, the system keyring. On its way it is a
+``Secret``, which shows itself in no traceback.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 from urllib.parse import urlsplit
 
 from canvas_archive.errors import CredentialProblem, TokenMissing
+from canvas_archive.secret import Secret
 
 TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
 URL_VARIABLE = "CANVAS_API_URL"
@@ -27,20 +29,38 @@ def _account(base_url: str, user_id: int | None) -> str:
     return f"{_origin(base_url)}#{user_id}" if user_id is not None else _origin(base_url)
 
 
-def token_from_environment(base_url: str) -> str | None:
+def token_from_environment(base_url: str) -> Secret | None:
     """Return ``CANVAS_API_TOKEN``, unless ``CANVAS_API_URL`` says that it belongs to another host."""
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    token = Secret(os.environ.get(TOKEN_VARIABLE, "").strip())
     url = os.environ.get(URL_VARIABLE, "").strip()
     if not token or (url and _origin(url) != _origin(base_url)):
         return None
     return token
 
 
-def token_from_command(command: str) -> str:
+def token_from_command(command: str) -> Secret:
     """Run the configured command and return the first line it prints.
 
     The command is split like a shell would, but no shell runs it; its environment carries no token.
     Raises CredentialProblem when it fails, prints nothing or takes longer than a minute.
+    """
+    status, token = _first_line(command)
+    if isinstance(status, str):
+        raise CredentialProblem(
+            f"token_command could not be run ({status}). Check it in the archive's config.toml."
+        )
+    if status != 0 or not token:
+        raise CredentialProblem(
+            f"token_command ended with status {status} and "
+            f"{'no output' if not token else 'a failure'}. Run it by hand to see why."
+        )
+    return token
+
+
+def _first_line(command: str) -> tuple[int | str, Secret]:
+    """Return how a command ended (its status, or the name of what kept it from running) and its first line.
+
+    Nothing is raised here: this function's values, and a time-out's own, hold what the command printed.
     """
     surroundings = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     try:
@@ -54,16 +74,8 @@ def token_from_command(command: str) -> str:
             check=False,
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise CredentialProblem(
-            f"token_command could not be run ({type(error).__name__}). Check it in the archive's config.toml."
-        ) from None
-    token = done.stdout.partition("\n")[0].strip()
-    if done.returncode != 0 or not token:
-        raise CredentialProblem(
-            f"token_command ended with status {done.returncode} and "
-            f"{'no output' if not token else 'a failure'}. Run it by hand to see why."
-        )
-    return token
+        return type(error).__name__, Secret()
+    return done.returncode, Secret(done.stdout.partition("\n")[0].strip())
 
 
 def _keyring_accounts(base_url: str, user_id: int | None) -> list[str]:
@@ -71,7 +83,7 @@ def _keyring_accounts(base_url: str, user_id: int | None) -> list[str]:
     return [*exact, _account(base_url, None)]
 
 
-def token_from_keyring(base_url: str, user_id: int | None = None) -> str | None:
+def token_from_keyring(base_url: str, user_id: int | None = None) -> Secret | None:
     """Return the token stored in the system keyring for that account, or ``None``."""
     import keyring
     import keyring.errors
@@ -80,7 +92,7 @@ def token_from_keyring(base_url: str, user_id: int | None = None) -> str | None:
         for account in _keyring_accounts(base_url, user_id):
             token = keyring.get_password(SERVICE, account)
             if token:
-                return token
+                return Secret(token)
     except keyring.errors.KeyringError:
         return None
     return None
@@ -96,13 +108,13 @@ def store_token(base_url: str, token: str, user_id: int | None = None) -> bool:
     if backend.priority <= 0 or type(backend).__module__ in useless:
         return False
     try:
-        keyring.set_password(SERVICE, _account(base_url, user_id), token)
+        keyring.set_password(SERVICE, _account(base_url, user_id), str(token))
     except keyring.errors.KeyringError:
         return False
     return True
 
 
-def find_token(base_url: str, *, token_command: str | None = None, user_id: int | None = None) -> str:
+def find_token(base_url: str, *, token_command: str | None = None, user_id: int | None = None) -> Secret:
     """Return the token for that Canvas. Raises TokenMissing, naming the ways to give one."""
     token = (
         token_from_environment(base_url)

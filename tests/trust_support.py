@@ -61,11 +61,12 @@ class Workshop:
         die_at: int | None = None,
         die_after: float | None = None,
         largest_file: int | None = None,
+        open_files: int | None = None,
     ) -> Ended:
         """Run a command with the environment of this moment; ``scratch`` takes its output.
 
         ``die_at`` is the write boundary to die at (from 1), ``die_after`` a time in seconds, ``largest_file``
-        the size in bytes at which the disk is full for every file.
+        the size in bytes that no file may outgrow, ``open_files`` how many may be open.
         """
         scratch.mkdir(exist_ok=True)
         order = {
@@ -75,6 +76,7 @@ class Workshop:
             "die_at": die_at,
             "die_after": die_after,
             "largest_file": largest_file,
+            "open_files": open_files,
         }
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
@@ -258,6 +260,10 @@ def _perform(order: dict[str, Any]) -> int:
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"], resource.RLIM_INFINITY))
+    if order["open_files"] is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order["open_files"], order["open_files"]))
     if order["die_after"] is not None:
         signal.setitimer(signal.ITIMER_REAL, order["die_after"])  # nobody listens: it ends on the spot
     from canvas_archive.cli.main import run

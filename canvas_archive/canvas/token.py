@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from canvas_archive.errors import TokenRefused
+from canvas_archive.secret import Secret
 
 
 class Token:
@@ -16,7 +17,7 @@ class Token:
         Raises TokenRefused when the text cannot be a token at all (empty, white space or control or
         non-ASCII characters within): it would break the header it is sent in.
         """
-        cleaned = secret.strip()
+        secret = cleaned = Secret(secret.strip())
         if not cleaned or not cleaned.isascii() or not cleaned.isprintable() or " " in cleaned:
             raise TokenRefused(
                 "That is not an access token: it is empty or has characters no token has. Copy it again from "
@@ -24,9 +25,9 @@ class Token:
             )
         self._secret = cleaned
 
-    def header(self) -> str:
+    def header(self) -> Secret:
         """Return the value of the ``Authorization`` header."""
-        return f"Bearer {self._secret}"
+        return Secret(f"Bearer {self._secret}")
 
     def __repr__(self) -> str:
         return "Token(hidden)"

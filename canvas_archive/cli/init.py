@@ -10,6 +10,7 @@ import click
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, store_token, token_from_environment
+from canvas_archive.secret import Secret
 
 HOW_TO_MAKE_A_TOKEN = "In Canvas: Account → Settings → New Access Token. Copy it; Canvas shows it once."  # noqa: S105
 
@@ -87,7 +88,7 @@ def _ask_url() -> str:
     return answer
 
 
-def _find_token(base_url: str, token_command: str | None) -> tuple[str, bool]:
+def _find_token(base_url: str, token_command: str | None) -> tuple[Secret, bool]:
     """Return the token, and whether it was typed in."""
     from canvas_archive.credentials import token_from_command
 
@@ -99,5 +100,4 @@ def _find_token(base_url: str, token_command: str | None) -> tuple[str, bool]:
     if not sys.stdin.isatty():
         fail(f"No token: set {TOKEN_VARIABLE} (and {URL_VARIABLE} to that Canvas), or give --token-command.")
     click.echo(HOW_TO_MAKE_A_TOKEN, err=True)
-    answer: str = click.prompt("Access token", hide_input=True, err=True)
-    return answer.strip(), True
+    return Secret(click.prompt("Access token", hide_input=True, err=True).strip()), True

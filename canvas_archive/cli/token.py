@@ -10,6 +10,7 @@ from canvas_archive.cli.context import Settings, common_options, fail, pass_sett
 from canvas_archive.cli.init import HOW_TO_MAKE_A_TOKEN
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.credentials import TOKEN_VARIABLE, store_token, token_from_environment
+from canvas_archive.secret import Secret
 
 
 @click.command()
@@ -44,12 +45,12 @@ def token(settings: Settings) -> None:
         settings.warn(f"{TOKEN_VARIABLE} is set to another token, and goes first.")
 
 
-def _ask() -> str:
+def _ask() -> Secret:
     if sys.stdin.isatty():
         click.echo(HOW_TO_MAKE_A_TOKEN, err=True)
-        answer: str = click.prompt("Access token", hide_input=True, err=True)
+        answer = Secret(click.prompt("Access token", hide_input=True, err=True).strip())
     else:
-        answer = sys.stdin.readline()
-    if not answer.strip():
+        answer = Secret(sys.stdin.readline().strip())
+    if not answer:
         fail("No token was given: type it, or pipe it into standard input.")
-    return answer.strip()
+    return answer
