@@ -20,7 +20,7 @@ def rows(plan: Plan) -> Iterator[Row]:
     """Yield a row for each command. The peers' share is what the interpreter alone takes, too."""
     small = plan.work / "small"
     generate(small, plan.size(SMALL, 200), index=False)
-    n = plan.size(15, 3)
+    n = plan.size(15, 2)
     yield _row("an interpreter that does nothing", [sys.executable, "-c", "pass"], None, n)
     yield _row(
         "`--help` (peer: `sqlite-utils --help`)",

@@ -126,29 +126,30 @@ def rows_of(folder: Path) -> list[list[tuple[str, list[dict[str, Any]]]]]:
         ids = [row[0] for row in db.execute("SELECT id FROM conversations ORDER BY id")]
         portions = []
         for at in range(0, len(ids), PORTION):
-            low, high = ids[at], ids[min(at + PORTION, len(ids)) - 1]
-            portions.append([
-                (table, [dict(row) for row in db.execute(_SOURCES[table], (low, high))]) for table in _TABLES
-            ])  # fmt: skip
+            bounds = {"low": ids[at], "high": ids[min(at + PORTION, len(ids)) - 1], "first": ids[0]}
+            portions.append(
+                [(table, [dict(row) for row in db.execute(_SOURCES[table], bounds)]) for table in _TABLES]
+            )
     return portions
 
 
-_MESSAGES = "(SELECT id FROM messages WHERE conversation_id BETWEEN ?1 AND ?2)"
+# Messages known only from being forwarded are in no conversation; they come with the first one, :first.
+_IN_PORTION = "messages WHERE coalesce(conversation_id, :first) BETWEEN :low AND :high"
+_MESSAGES = f"(SELECT id FROM {_IN_PORTION})"
 _SOURCES = {
-    "users": (
-        "SELECT * FROM users WHERE id IN (SELECT user_id FROM conversation_participants"
-        " WHERE conversation_id BETWEEN ?1 AND ?2)"
-    ),
-    "conversations": "SELECT * FROM conversations WHERE id BETWEEN ?1 AND ?2",
-    "messages": "SELECT * FROM messages WHERE conversation_id BETWEEN ?1 AND ?2",
+    "users": "SELECT * FROM users WHERE :low = :first",
+    "conversations": "SELECT * FROM conversations WHERE id BETWEEN :low AND :high",
+    "messages": f"SELECT * FROM {_IN_PORTION}",
     "attachments": (
         "SELECT * FROM attachments WHERE id IN (SELECT attachment_id FROM message_attachments"
         f" WHERE message_id IN {_MESSAGES})"
     ),
     "conversation_participants": (
-        "SELECT * FROM conversation_participants WHERE conversation_id BETWEEN ?1 AND ?2"
+        "SELECT * FROM conversation_participants WHERE conversation_id BETWEEN :low AND :high"
     ),
-    "conversation_contexts": "SELECT * FROM conversation_contexts WHERE conversation_id BETWEEN ?1 AND ?2",
+    "conversation_contexts": (
+        "SELECT * FROM conversation_contexts WHERE conversation_id BETWEEN :low AND :high"
+    ),
     "message_recipients": f"SELECT * FROM message_recipients WHERE message_id IN {_MESSAGES}",
     "message_attachments": f"SELECT * FROM message_attachments WHERE message_id IN {_MESSAGES}",
     "forwarded_messages": f"SELECT * FROM forwarded_messages WHERE message_id IN {_MESSAGES}",
