@@ -112,8 +112,7 @@ def write_ours(folder: Path, conversations: Sequence[Conversation], portion: int
             began = time.process_time()
             for at in range(0, len(conversations), portion):
                 with transaction(archive.db):
-                    for conversation in conversations[at : at + portion]:
-                        ingest.save_conversation(conversation)
+                    ingest.save_conversations(conversations[at : at + portion])
             took.append(time.process_time() - began)
         (messages,) = archive.db.execute("SELECT count(*) FROM messages").fetchone()
     return Wrote(took[0], took[1], messages)
