@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -416,7 +415,24 @@ def test_a_record_of_a_run_that_makes_no_sense(stopped: Path, text: str) -> None
     assert rehash(stopped, resume=True).checked == 4
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+VERIFY_UNTIL = """
+import sys
+from canvas_archive.cli import run
+from canvas_archive.export import rehash
+
+read = rehash.hash_file
+
+def read_until(path):
+    if path.name == sys.argv[1]:
+        print("here", flush=True)
+        sys.stdin.read()
+    return read(path)
+
+rehash.hash_file = read_until
+run(["-q", "verify", "--archive", sys.argv[2]])
+"""
+
+
 def test_a_verification_killed_midway_is_taken_up(tmp_path: Path, verify: Callable[..., Outcome]) -> None:
     archive = tmp_path / "archive"
     with ArchiveBuilder(archive) as make:
@@ -426,29 +442,14 @@ def test_a_verification_killed_midway_is_taken_up(tmp_path: Path, verify: Callab
         for number in range(1200):
             make.attachment(number + 1, 1, f"{number}.txt", b"file %d" % number, position=number)
     files = blobs(archive)
-    data = files[800].read_bytes()
-    files[800].unlink()
-    os.mkfifo(files[800])  # the re-hashing waits here until somebody writes
     with subprocess.Popen(
-        [sys.executable, "-m", "canvas_archive", "verify", "--archive", str(archive)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", VERIFY_UNTIL, files[800].name, str(archive)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as running:
-
-        def let_go() -> None:
-            running.wait()
-            with contextlib.suppress(OSError):
-                os.close(os.open(files[800], os.O_RDONLY | os.O_NONBLOCK))
-
-        threading.Thread(target=let_go, daemon=True).start()  # if it should end early
-        pipe = os.open(files[800], os.O_WRONLY)  # returns when it has come that far
-        assert running.poll() is None
+        assert running.stdout is not None
+        assert running.stdout.readline().strip() == b"here"
         running.kill()
-        running.wait()
-        os.close(pipe)
-    files[800].unlink()
-    files[800].write_bytes(data)
-    files[800].chmod(0o600)
     left = (archive / "verify.state").read_bytes()
     outcome = verify("--archive", archive, "--resume")
     assert outcome.code == 0

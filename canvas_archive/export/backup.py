@@ -28,10 +28,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from canvas_archive import __version__
-from canvas_archive.clock import SYSTEM, Clock, iso
+from canvas_archive.clock import Clock, iso
 from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed, WrongAccount
 from canvas_archive.export.custody import copy_database
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
+from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.redact import KEY_NAME
 from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
@@ -69,13 +70,14 @@ class BackupReport:
     missing: tuple[str, ...] = ()
 
 
-def backup(folder: Path, dest: Path, *, clock: Clock = SYSTEM, tell: Tell | None = None) -> BackupReport:
-    """Write or refresh a backup of the archive in ``folder``.
+def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell | None = None) -> BackupReport:
+    """Write or refresh a backup of the archive in ``folder``, dated by ``clock``.
 
     Everything that is written is read back and compared. Raises ForeignFolder when ``dest`` holds anything
     but a backup, WrongAccount when that is of another mailbox, VerificationFailed when a copy differs.
     """
     tell = tell or (lambda what, done, total: None)
+    clock = clock or clock_for_output()
     with Archive.open(folder) as archive:
         if dest.resolve().is_relative_to(archive.folder.resolve()):
             raise BadInput(

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.backup import write_private
@@ -30,6 +31,7 @@ from canvas_archive.export.destination import (
 )
 from canvas_archive.export.formats import FORMATS, check_formats
 from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
+from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.redact import Redactor, load_key
@@ -131,7 +133,7 @@ def _export(request: Request, progress: Progress) -> ExportReport:
     check_request(request, alone)
     check_destination(request.dest, request.archive_folder, alone=alone, force=request.force)
     if request.bag:
-        extend_quietly(request.archive_folder)
+        extend_quietly(request.archive_folder, clock_for_output())
     with Snapshot(request.db_path) as snapshot, staging(request.dest) as stage:
         context = _context(request, snapshot, formats, alone)
         redactor = _redactor(request, snapshot) if request.options.redacted else None
@@ -211,14 +213,14 @@ def _unchanged(text: str | None) -> str | None:
     return text
 
 
-def extend_quietly(folder: Path) -> None:
+def extend_quietly(folder: Path, clock: Clock) -> None:
     """Bring the hash chain up to date, where the archive can be written to now.
 
     A sync that is running will do it itself; an archive on a read-only medium has the chain it has.
     """
     with contextlib.suppress(ArchiveError, OSError):
-        with Archive.open(folder, write=True) as archive, transaction(archive.db):
-            extend_chain(archive.db)
+        with Archive.open(folder, write=True, clock=clock) as archive, transaction(archive.db):
+            extend_chain(archive.db, clock=clock)
 
 
 def write_formats(
