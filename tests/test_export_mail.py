@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import mailbox
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from email.message import EmailMessage
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import Path
@@ -223,3 +225,71 @@ def test_notmuch_shows_whole_threads(exported: Path, tmp_path: Path) -> None:
     assert sorted(found) == [f"id:msg.{n}@school.example.edu" for n in (1000, 1001, 1002, 1003)]
     assert notmuch("count", "attachment:report.pdf").strip() == "1"
     assert "Vielen Dank für die Auskunft!" in notmuch("show", "id:msg.1002@school.example.edu")
+
+
+MUTT = """
+set quit=yes wait_key=no read_inc=0 write_inc=0 mail_check=0 timeout=1 charset=utf-8 weed=no
+set folder={home} spoolfile={home}/none record="" pipe_split=no sort=threads
+attachments +A */.*
+"""
+
+
+def mutt(box: Path, home: Path, limit: str, *, decoded: bool = False) -> str:
+    """Return the messages of a mailbox that mutt's pattern finds, as mutt pipes them to a program.
+
+    mutt needs a terminal; it gets one, and the keys that a person would press.
+    """
+    program = needs("mutt")
+    import pty  # there is none on Windows, nor mutt
+
+    out, rc = home / "piped", home / "muttrc"
+    rc.write_text(MUTT.format(home=home) + f"set pipe_decode={'yes' if decoded else 'no'}\n")
+    out.unlink(missing_ok=True)
+    keys = f"<limit>{limit}<enter><tag-pattern>~A<enter><tag-prefix><pipe-message>cat>{out}<enter><quit>"
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [program, "-n", "-F", str(rc), "-R", "-f", str(box), "-e", f'push "{keys}"'],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "HOME": str(home)},
+        start_new_session=True,
+    ) as running:
+        os.close(theirs)
+        limit_on_time = threading.Timer(60, running.kill)
+        limit_on_time.start()
+        try:
+            with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
+                while os.read(ours, 65536):
+                    pass
+        finally:
+            limit_on_time.cancel()
+            os.close(ours)
+    assert running.returncode == 0
+    return out.read_text("utf-8")
+
+
+def ids(piped: str) -> list[str]:
+    return sorted(re.findall(r"^X-Canvas-Message-Id: (\d+)$", piped, re.MULTILINE))
+
+
+def test_mutt_shows_whole_threads(exported: Path, tmp_path: Path) -> None:
+    box = exported / "messages.mbox"
+    before = box.read_bytes()
+    assert len(ids(mutt(box, tmp_path, "~A"))) == 8
+    # ~(…) are the threads that hold such a message: mutt has put the four together.
+    found = mutt(box, tmp_path, "~(~i msg.1002@school.example.edu)", decoded=True)
+    assert ids(found) == ["1000", "1001", "1002", "1003"]
+    assert "Vielen Dank für die Auskunft!" in found
+    assert ids(mutt(box, tmp_path, "~X1-")) == ["1002", "1010", "1020"]
+    assert ids(mutt(box, tmp_path, "~F")) == ["1000", "1001", "1002", "1003"]
+    assert ids(mutt(box, tmp_path, "~b milk")) == ["1040"]
+    assert box.read_bytes() == before
+
+
+def test_mutt_shows_the_threads_of_the_sample_mailbox(tmp_path: Path) -> None:
+    box = Path(__file__).parent / "golden" / "sample" / "some" / "messages.mbox"
+    assert len(ids(mutt(box, tmp_path, "~A"))) == 22
+    found = mutt(box, tmp_path, "~(~i msg.261355569@canvas.example.edu)")
+    assert len(ids(found)) == 6
+    assert set(re.findall(r"^X-Canvas-Conversation-Id: (\d+)$", found, re.MULTILINE)) == {"700131"}
