@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from canvas_archive.store import Archive
 
 
+_WAITING = """
+SELECT (SELECT count(*) FROM edits WHERE state = 'pending'),
+       (SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending'))
+"""
+
+
 @click.command()
 @common_options
 @yes_option
@@ -64,3 +70,6 @@ def _tell(archive: Archive, command: str | None) -> None:
     click.echo(one_line(f"  asks {account.base_url}, which will get your token"))
     if command:
         click.echo(one_line(f"  runs {command!r} for the token"))
+    edits, messages = archive.db.execute(_WAITING).fetchone()
+    if edits or messages:
+        click.echo(f"  holds {edits:,} edits and {messages:,} messages that the next push would send")

@@ -134,6 +134,8 @@ def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     try:
         result = find(db_path, search_dir, text, **options)
     except IndexUnusable as error:
+        if error.exit_code != IndexUnusable.exit_code:
+            raise  # somebody else's archive: nothing is built in it
         settings.note(f"{error.reason} Building it.")
         _rebuild(settings)
         result = find(db_path, search_dir, text, **options)

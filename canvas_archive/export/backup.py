@@ -36,6 +36,7 @@ from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.redact import KEY_NAME
 from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
+from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder, sync_folder
 
@@ -97,7 +98,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
             known = _known_hashes(dest)
             result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
         settings = {
-            name: (archive.folder / name).read_bytes()
+            name: _own_bytes(archive.folder / name)
             for name in (CONFIG_NAME, KEY_NAME)
             if name == CONFIG_NAME or (archive.folder / name).is_file()
         }
@@ -116,6 +117,14 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
         _switch(dest, database, {RECORD: text.encode("utf-8"), **settings}, result.hashes)
         _sweep(dest, database)
     return BackupReport(dest, messages, result.files, result.copied, result.size, tuple(result.missing))
+
+
+def _own_bytes(path: Path) -> bytes:
+    if path.is_symlink():
+        raise ForeignFolder(
+            f"{path} is a symbolic link: what it leads to is not copied. Nothing was changed."
+        )
+    return path.read_bytes()
 
 
 def read_record(folder: Path) -> dict[str, object] | None:
@@ -202,7 +211,7 @@ def _copy_blobs(
         if known.get(name) == digest and target.is_file() and target.stat().st_size == size:
             result.files += 1
             continue
-        if not source.is_file():
+        if readable_blob(files_dir, digest) is None:
             result.missing.append(digest)
             del result.hashes[name]
             continue
@@ -351,6 +360,8 @@ def copy_file(source: Path, target: Path, *, expect: str | None = None) -> None:
             partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
         )
         with os.fdopen(descriptor, "wb") as out, source.open("rb") as file:
+            if source.is_symlink():
+                raise VerificationFailed(f"{source} is a symbolic link: what it leads to is not copied.")
             shutil.copyfileobj(file, out, _COPY_CHUNK)
             out.flush()
             os.fsync(out.fileno())

@@ -13,6 +13,7 @@ from canvas_archive.errors import VerificationFailed
 from canvas_archive.export.names import inert_name
 from canvas_archive.export.records import Custodian, StoredFile, ThreadRecord
 from canvas_archive.export.selection import Scope, Selection
+from canvas_archive.store.blobs import readable_blob
 
 GENERATOR = f"canvas-archive {__version__}"
 ATTACHMENTS = "attachments"
@@ -33,8 +34,7 @@ class Blobs:
         """Return where the bytes lie; ``None`` when they are not stored, not there, or not to be exported."""
         if not self.included or not file.is_stored or file.sha256 is None:
             return None
-        path = self.files_dir / file.sha256[:2] / file.sha256
-        return path if path.is_file() else None
+        return readable_blob(self.files_dir, file.sha256)
 
     def chunks(self, file: StoredFile) -> Iterator[bytes]:
         """Yield the bytes, and raise VerificationFailed at their end when they are not the recorded ones.

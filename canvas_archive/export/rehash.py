@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from canvas_archive.export.manifest import hash_file, walk
-from canvas_archive.store.blobs import INCOMING
+from canvas_archive.store.blobs import INCOMING, readable_blob
 
 _SAVE_EVERY = 500
 _SAVE_BYTES = 256 << 20
@@ -146,6 +146,9 @@ def _in_parallel(
 def _problem(files_dir: Path, sha256: str, least: int, most: int, names: str) -> str | None:
     path = files_dir / sha256[:2] / sha256
     who = names if len(names) < 200 else names[:200] + "…"
+    if readable_blob(files_dir, sha256) is None:
+        found = "is missing" if not os.path.lexists(path) else "is a link or no file"
+        return f"{who}: {path} {found}"
     try:
         size = path.stat().st_size
         found = hash_file(path)[0]
@@ -207,7 +210,8 @@ def _save(state_file: Path, state: _State) -> None:
     partial = _partial(state_file)
     # An archive on a medium that cannot be written is verified all the same.
     with contextlib.suppress(OSError):
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        partial.unlink(missing_ok=True)  # whatever has that name, it may be a link
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{text}\n{hashlib.sha256(text.encode('utf-8')).hexdigest()}")
         partial.replace(state_file)

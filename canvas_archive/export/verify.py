@@ -15,6 +15,7 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.export.rehash import check_blobs
 from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
+from canvas_archive.store.adoption import is_adopted
 from canvas_archive.store.chain import chain_head, check_chain
 from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME
@@ -364,6 +365,8 @@ def check_search_index(folder: Path, db: sqlite3.Connection) -> Check:
     """Compare the search index with the database."""
     from canvas_archive.search import check_index
 
+    if not is_adopted(db):
+        return Check("index", True, "not looked at: it came with an archive that is not adopted")
     state = check_index(db, folder / SEARCH_NAME)
     if not state.total and not (folder / SEARCH_NAME / "record.json").exists() and not _has_index(folder):
         return Check("index", True, "there is no search index yet: run `canvas-archive index`")

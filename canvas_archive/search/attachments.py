@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from canvas_archive.clock import SYSTEM, iso
-from canvas_archive.store.blobs import blob_path
+from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.connection import transaction
 
 LARGEST_FILE = 20 * 1024 * 1024  # bytes; larger documents are found by name alone
@@ -61,7 +61,8 @@ def extract_missing(db: sqlite3.Connection, files_dir: Path) -> int:
         if kind is None or sha256 in seen or not _readable(kind):
             continue
         seen.add(sha256)
-        text, error = read_text(blob_path(files_dir, sha256), kind)
+        path = readable_blob(files_dir, sha256)
+        text, error = read_text(path, kind) if path else (None, "the file is missing")
         with transaction(db):
             db.execute(_SAVE, (sha256, text, error, iso(SYSTEM.now())))
             if text:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from canvas_archive.errors import ArchiveError
+from canvas_archive.errors import ArchiveError, GuardRefused
 from canvas_archive.search.analysis import ANALYSER_VERSION
 from canvas_archive.search.schema import INDEX_NAME, SCHEMA_VERSION
 from canvas_archive.store.adoption import is_adopted
@@ -41,6 +41,20 @@ class IndexUnusable(ArchiveError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason} Run 'canvas-archive index --rebuild' to build it anew.")
         self.reason = reason
+
+
+class ForeignIndex(IndexUnusable):
+    """The index came with an archive that this user has neither made nor adopted: it is not opened."""
+
+    exit_code = GuardRefused.exit_code
+
+    def __init__(self) -> None:
+        ArchiveError.__init__(
+            self,
+            "This archive was made by somebody else, and the index that came with it is not opened. "
+            "If it is yours, or you trust whoever gave it to you: canvas-archive adopt",
+        )
+        self.reason = "It came with an archive that is not adopted, and was not opened."
 
 
 @dataclass(frozen=True)
@@ -105,9 +119,7 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
     Raises IndexUnusable with the reason otherwise.
     """
     if not is_adopted(db):
-        raise IndexUnusable(
-            "The archive was made by somebody else; the index that came with it is not opened."
-        )
+        raise ForeignIndex
     record = read_record(db)
     if record is None:
         raise IndexUnusable("There is no search index yet.")

@@ -7,13 +7,14 @@ reached the disk. Names that people gave to files never become paths.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.folder import sync_folder
@@ -41,6 +42,28 @@ def blob_path(files_dir: Path, digest: str) -> Path:
     if not _HASH.match(digest):
         raise BadInput(f"{digest!r} is not a SHA-256 in hexadecimal.")
     return files_dir / digest[:2] / digest
+
+
+def readable_blob(files_dir: Path, digest: str) -> Path | None:
+    """Return the path of stored bytes; ``None`` when they are not there, or a link stands in their place.
+
+    A folder or file that is a link leads out of the archive, and somebody else may have chosen where to; so
+    does a row whose hash is none.
+    """
+    if not _HASH.match(digest):
+        return None
+    path = blob_path(files_dir, digest)
+    if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
+        return None
+    return path
+
+
+def open_blob(files_dir: Path, digest: str) -> BinaryIO:
+    """Open stored bytes for reading. Raises FileNotFoundError where ``readable_blob`` finds none."""
+    path = readable_blob(files_dir, digest)
+    if path is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(files_dir / digest))
+    return path.open("rb")
 
 
 def stored_blobs(files_dir: Path) -> Iterator[tuple[str, Path]]:

@@ -23,7 +23,8 @@ from canvas_archive.errors import (
     ServerFailure,
     Throttled,
 )
-from canvas_archive.store import Ingest, blob_path, outbox, transaction
+from canvas_archive.store import Ingest, outbox, transaction
+from canvas_archive.store.blobs import open_blob
 from canvas_archive.store.outbox import Baseline
 from canvas_archive.sync import sentmail
 from canvas_archive.sync.pull import check_account
@@ -124,9 +125,8 @@ class Outbox:
         for position, enclosure in enumerate(queued.draft.enclosures):
             if enclosure.file_id is not None:
                 continue
-            path = blob_path(self._archive.files_dir, enclosure.sha256)
             try:
-                with path.open("rb") as data:
+                with open_blob(self._archive.files_dir, enclosure.sha256) as data:
                     file = self._client.upload_file(
                         enclosure.name, enclosure.content_type, data, enclosure.size
                     )

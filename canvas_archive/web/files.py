@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from datasette import NotFound
 
+from canvas_archive.store.blobs import readable_blob
 from canvas_archive.web import queries
 from canvas_archive.web.render import file_name
 from canvas_archive.web.visit import Visit, view
@@ -34,13 +35,12 @@ def disposition(name: str) -> str:
 def blob(files: Path, sha256: str | None) -> Path:
     """Return the path of the bytes with that hash.
 
-    Raises NotFound when the hash is none, leads outside of the folder, or the file is not there.
+    Raises NotFound when the hash is none, or the file is not there (a link in its place is none).
     """
     if sha256 is None or not _SHA256.fullmatch(sha256):
         raise NotFound("The bytes of this file were not fetched from Canvas.")
-    root = files.resolve()
-    path = (root / sha256[:2] / sha256).resolve()
-    if not path.is_relative_to(root) or not path.is_file():
+    path = readable_blob(files, sha256)
+    if path is None:
         raise NotFound(
             "The bytes of this file are missing from the archive's folder. Run canvas-archive verify."
         )
