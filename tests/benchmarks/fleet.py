@@ -29,7 +29,7 @@ def rows(plan: Plan) -> Iterator[Row]:
         listed.write_text("user_id\n" + "".join(f"{user_id}\n" for user_id in people))
         root = plan.work / "fleet"
         with canvasapi_peer(canvas.environment(administrator=True)) as peer:
-            for event, times in (("first collection", 1), ("nothing changed", plan.size(3, 1))):
+            for event, times in (("first collection", 1), ("nothing changed", 1)):
                 ours: list[tuple[Ran, Told]] = []
                 theirs: list[tuple[Took, Told]] = []
                 for _ in range(times):
