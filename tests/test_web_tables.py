@@ -13,7 +13,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
-from canvas_archive.web import counting, tables
+from canvas_archive.web import statements, tables
 from tests.web_support import Visitor, make_archive, open_visitor
 
 
@@ -189,7 +189,7 @@ def test_a_view_is_counted_without_making_its_rows(
     visitor: Visitor, folder: Path, view: str, filter: str
 ) -> None:
     plain = f"select count(*) from {view} "
-    cheap = counting.cheaply(plain)
+    cheap = statements.by_index(plain)
     assert cheap != plain
     with closing(sqlite3.connect(folder / "archive.db")) as db:
         (expected,) = db.execute(plain).fetchone()
@@ -210,5 +210,24 @@ def test_other_statements_are_left_alone() -> None:
         "select * from inbox",
         "select count(*) from inboxes",
         "select count(*), 1 from inbox",
+        "select * from attachments where (created_at < :p1 or created_at is null or (created_at = :p1 and"
+        " ((id > :p0)))) order by created_at desc, id limit 51",
     ):
-        assert counting.cheaply(sql) == sql
+        assert statements.by_index(sql) == sql
+
+
+@pytest.mark.parametrize("table", ["conversations", "messages", "attachments"])
+def test_the_pages_of_a_table_hold_every_row_once_newest_first(
+    visitor: Visitor, folder: Path, table: str
+) -> None:
+    at = "latest_at" if table == "conversations" else "created_at"
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        expected = db.execute(f"SELECT id FROM {table} ORDER BY {at} DESC, id").fetchall()
+    found: list[int] = []
+    path: str | None = f"/archive/{table}.json?_shape=objects&_size=7"
+    while path:
+        document = visitor.get(path).json()
+        found += [row["id"] for row in document["rows"]]
+        following = document["next_url"]
+        path = following and "/" + following.partition("//")[2].partition("/")[2]
+    assert found == [row[0] for row in expected]

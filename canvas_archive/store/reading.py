@@ -208,12 +208,12 @@ ORDER BY m.created_at, m.id
 _FILES = """
 SELECT DISTINCT a.id, coalesce(a.display_name, a.filename, 'file ' || a.id), a.content_type, a.size,
   a.state, a.sha256, a.stored_size, a.error, a.url
-FROM shown JOIN message_attachments l ON l.message_id = shown.id JOIN attachments a ON a.id = l.attachment_id
+FROM shown CROSS JOIN message_attachments l ON l.message_id = shown.id JOIN attachments a ON a.id = l.attachment_id
 ORDER BY a.id
 """
 _RECORDINGS = """
 SELECT shown.id, c.media_id, c.media_type, c.display_name, c.content_type, c.url, c.state, c.sha256
-FROM shown JOIN media_comments c ON c.message_id = shown.id
+FROM shown CROSS JOIN media_comments c ON c.message_id = shown.id
 ORDER BY shown.id, c.media_id
 """
 _RECIPIENTS = """

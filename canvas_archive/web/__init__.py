@@ -7,11 +7,11 @@ archive is attached (``gate.archives``). Each hook lives with what it is about; 
 
 from __future__ import annotations
 
-from canvas_archive.web.counting import startup
 from canvas_archive.web.gate import permission_allowed
 from canvas_archive.web.guard import asgi_wrapper
 from canvas_archive.web.login import actor_from_request, forbidden, skip_csrf
 from canvas_archive.web.routes import register_routes
+from canvas_archive.web.statements import startup
 from canvas_archive.web.tables import (
     extra_css_urls,
     get_metadata,

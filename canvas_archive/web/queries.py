@@ -22,6 +22,7 @@ FROM contexts x ORDER BY x.kind, x.canvas_id, x.code
 """
 """In the order of their ids, so that neighbours get different colours and keep them."""
 
+_INBOX = "workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL"
 _UNREAD = "workflow_state = 'unread' AND last_message_at IS NOT NULL"
 _ARCHIVED = "workflow_state = 'archived' AND last_message_at IS NOT NULL"
 _SENT = "last_authored_message_at IS NOT NULL"
@@ -37,9 +38,7 @@ def _here(condition: str) -> str:
 
 
 COUNTS = f"""
-SELECT (SELECT count(*) FROM conversations
-        WHERE workflow_state <> 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL) AS inbox,
-  {_here(_UNREAD)} AS unread, {_here(_ARCHIVED)} AS archived,
+SELECT {_here(_INBOX)} AS inbox, {_here(_UNREAD)} AS unread, {_here(_ARCHIVED)} AS archived,
   {_here("starred = 1").replace("AND starred", "AND +starred")} AS starred, {_here(_SENT)} AS sent,
   (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone,
   (SELECT count(*) FROM edits WHERE state = 'pending') AS pending,
