@@ -7,6 +7,8 @@ import json
 import logging
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +17,9 @@ import pytest
 
 from canvas_archive.cli import run
 from canvas_archive.export.backup import backup
+from canvas_archive.export.formats import FORMATS
 from canvas_archive.export.run import Request, export
+from canvas_archive.export.selection import Selection
 from canvas_archive.export.verify_files import verify_path
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
@@ -62,18 +66,67 @@ def test_the_reference_implementation_accepts_it(bag: Path) -> None:
     assert info["Payload-Oxum"] == f"{sum(path.stat().st_size for path in payload)}.{len(payload)}"
 
 
-def test_every_changed_byte_is_found(bag: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_the_reference_program_accepts_it(archive: Path, tmp_path: Path, algorithm: str) -> None:
+    bag = pack(archive, tmp_path / "bag", *FORMATS)
+    # A bag may have one of the two lists alone: each is tried by itself.
+    other = {"sha256": "sha512", "sha512": "sha256"}[algorithm]
+    for name in (f"manifest-{other}.txt", f"tagmanifest-{other}.txt"):
+        (bag / name).unlink()
+    tags = bag / f"tagmanifest-{algorithm}.txt"
+    kept = [line for line in tags.read_text("utf-8").splitlines() if f"manifest-{other}" not in line]
+    tags.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+
+    def validate() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, bagit.__file__, "--validate", str(bag)],
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    sound = validate()
+    assert (sound.returncode, f"{bag} is valid" in sound.stderr) == (0, True)
+    flip(bag / "data" / "custody.json")
+    assert validate().returncode == 1
+
+
+KINDS = (
+    "bag-info.txt", "bagit.txt", "manifest-sha256.txt", "manifest-sha512.txt", "tagmanifest-sha256.txt",
+    "tagmanifest-sha512.txt", "data/custody.json", "data/gaps.csv", "data/export.json",
+    "data/attachments/*/*/*", "data/conversations.jsonl", "data/messages.csv", "data/messages.mbox",
+    "data/eml/*/*/*", "data/html/threads/*/*", "data/html/search/*", "data/html/index.html", "data/rsmf/*/*",
+    "data/parquet/messages/*/*", "data/parquet/people/*",
+)  # fmt: skip
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_changed_byte_in_any_kind_of_file_is_found_and_the_file_named(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     logging.getLogger("bagit").setLevel(logging.CRITICAL)
-    for path in sorted(path for path in bag.rglob("*") if path.is_file()):
-        original = path.read_bytes()
-        changed = bytearray(original)
-        changed[len(changed) // 2] ^= 1
-        path.write_bytes(changed)
-        assert run(["-q", "verify", str(bag)]) == 8, path
+    bag = pack(archive, tmp_path / "bag", *FORMATS)
+    kinds = {pattern: sorted(bag.glob(pattern))[0] for pattern in KINDS}
+    # Nothing in the bag is of a kind that is not tried.
+    tried = {path.relative_to(bag).parts[:2] for path in kinds.values()}
+    assert {path.relative_to(bag).parts[:2] for path in bag.rglob("*") if path.is_file()} == tried
+    for path in kinds.values():
+        flip(path)
+        capsys.readouterr()
+        assert run(["verify", "--json", str(bag)]) == 8, path
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        items = [item for check in checks if not check["ok"] for item in (*check["items"], check["name"])]
+        # Of the list that nothing lists, it is its own check that fails.
+        name = path.relative_to(bag).as_posix()
+        wanted = f"tags {name[12:18]}" if name.startswith("tagmanifest") else f"{name}: changed"
+        assert any(item.startswith(wanted) for item in items), (name, items)
         if path.name != "bagit.txt":
             with pytest.raises(bagit.BagError):
                 bagit.Bag(str(bag)).validate()
-        path.write_bytes(original)
+        flip(path)
     assert run(["-q", "verify", str(bag)]) == 0
 
 
@@ -146,9 +199,60 @@ def test_custody_tells_how_it_came_about(archive: Path, tmp_path: Path) -> None:
     assert record["database"] == f"archive-{custody['database']['sha256'][:16]}.db"
 
 
-def test_gaps_are_of_what_was_chosen(archive: Path, tmp_path: Path) -> None:
-    from canvas_archive.export.selection import Selection
+def gaps_of(bag: Path) -> list[tuple[str, ...]]:
+    with (bag / "data" / "gaps.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            (row["kind"], row["item"], row["conversation_id"], row["message_id"], row["state"])
+            for row in csv.DictReader(file)
+        ]
 
+
+def test_what_the_disk_lost_is_a_gap(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    for number in (500, 504):  # the second hangs on a forwarded message
+        with closing(sqlite3.connect(copy / "archive.db")) as db:
+            (digest,) = db.execute("SELECT sha256 FROM attachments WHERE id = ?", (number,)).fetchone()
+        (copy / "files" / digest[:2] / digest).unlink()
+    command = ["--archive", str(copy), "export", "--bag", "--format", "mbox", str(tmp_path / "bag")]
+    assert run(command) == 5
+    assert "2 stored attachments are missing on the disk" in capsys.readouterr().err
+    lost = [gap for gap in gaps_of(tmp_path / "bag") if gap[4] == "lost"]
+    assert lost == [("attachment", "500", "100", "1002", "lost"), ("attachment", "504", "102", "900", "lost")]
+    custody = json.loads((tmp_path / "bag" / "data" / "custody.json").read_text("utf-8"))
+    assert custody["gaps"]["attachment lost"] == custody["counts"]["attachments_lost"] == 2
+    assert run(["-q", "verify", str(tmp_path / "bag")]) == 0
+    # Who wants no attachments misses none.
+    assert run([*command[:-1], str(tmp_path / "without"), "--without-attachments"]) == 0
+    assert [gap for gap in gaps_of(tmp_path / "without") if gap[4] == "lost"] == []
+
+
+def test_gaps_of_forwarded_messages_and_recordings(tmp_path: Path) -> None:
+    with ArchiveBuilder(tmp_path / "a") as make:
+        make.person(1, "Ann")
+        make.conversation(1)
+        make.conversation(2)
+        make.message(1, 1, 1, "see below")
+        make.message(2, None, 1, "forwarded")
+        make.message(3, None, 1, "forwarded inside it, and the first again")
+        make.message(4, 2, 1, "another")
+        for message, forwarded in ((1, 2), (2, 3), (3, 2)):
+            make.forward(message, forwarded)
+        make.attachment(7, 3, "gone.txt", None)
+        make.attachment(8, 4, "of another conversation.txt", None)
+        make.db.execute(
+            "INSERT INTO media_comments (message_id, media_id, media_type, state) "
+            "VALUES (2, '=m-1', 'audio', 'refused')"
+        )
+    bag = pack(tmp_path / "a", tmp_path / "bag", selection=Selection(ids=(1,)))
+    assert gaps_of(bag) == [
+        ("attachment", "7", "1", "3", "gone"),
+        ("recording", "'=m-1", "1", "2", "refused"),
+    ]
+
+
+def test_gaps_are_of_what_was_chosen(archive: Path, tmp_path: Path) -> None:
     bag = pack(archive, tmp_path / "bag", selection=Selection(ids=(100,)))
     assert json.loads((bag / "data" / "custody.json").read_text("utf-8"))["gaps"] == {}
 

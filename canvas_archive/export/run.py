@@ -20,7 +20,7 @@ from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.backup import write_private
 from canvas_archive.export.bag import PAYLOAD, write_bag
 from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, Options, Writer
-from canvas_archive.export.custody import CUSTODY, GAPS, Words, custody, write_gaps
+from canvas_archive.export.custody import CUSTODY, Words, custody
 from canvas_archive.export.destination import (
     RECORD,
     RECORD_TYPE,
@@ -30,6 +30,7 @@ from canvas_archive.export.destination import (
     staging,
 )
 from canvas_archive.export.formats import FORMATS, check_formats
+from canvas_archive.export.gaps import GAPS, write_gaps
 from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
 from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.reader import Snapshot
@@ -187,8 +188,9 @@ def _complete(
     if content == root:
         write_manifests(root, (path for path in walk(root) if path != MANIFEST), {"sha256": root / MANIFEST})
         return
-    write_json(content / CUSTODY, custody(snapshot.db, record, words))
-    write_gaps(content / GAPS, snapshot.db, words)
+    files_dir = context.blobs.files_dir if context.blobs.included else None
+    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, words)
+    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, words))
     write_bag(root, bag_info(context, record))
 
 

@@ -1,0 +1,132 @@
+"""What an export lacks, item by item: ``gaps.csv`` of a bag.
+
+Attachments and recordings that were refused, gone, not fetched yet, or lost from the archive's disk, also
+those of forwarded messages; conversations and messages that Canvas removed or that were never fetched; open
+problems and sync runs that did not come to their end.
+"""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from canvas_archive.export.spreadsheet import cell
+from canvas_archive.store.blobs import readable_blob
+
+GAPS = "gaps.csv"
+
+Words = Callable[["str | None"], "str | None"]
+
+
+class Gap(NamedTuple):
+    """One thing that is not as complete as one could wish; a row of the file."""
+
+    kind: str
+    item: object
+    conversation_id: int | None
+    message_id: int | None
+    state: str
+    reason: str | None
+    since: str | None
+
+
+# The messages of what was chosen, and those forwarded with them: these may belong to no conversation.
+_CARRIED = """
+WITH RECURSIVE carried (id, conversation_id) AS (
+  SELECT f.forwarded_message_id, m.conversation_id FROM forwarded_messages f
+  JOIN messages m ON m.id = f.message_id JOIN temp.chosen x ON x.conversation_id = m.conversation_id
+  UNION SELECT f.forwarded_message_id, c.conversation_id FROM carried c
+  JOIN forwarded_messages f ON f.message_id = c.id),
+held (id, conversation_id, created_at) AS (
+  SELECT m.id, m.conversation_id, m.created_at FROM temp.chosen x
+  JOIN messages m ON m.conversation_id = x.conversation_id
+  UNION ALL SELECT m.id, c.conversation_id, m.created_at FROM carried c JOIN messages m ON m.id = c.id)
+"""
+_ATTACHMENTS = """
+SELECT 'attachment', a.id, h.conversation_id, h.id, a.state,
+  coalesce(a.display_name, a.filename, '') || coalesce(': ' || a.error, ''), a.created_at, a.sha256
+FROM held h JOIN message_attachments l ON l.message_id = h.id JOIN attachments a ON a.id = l.attachment_id
+ORDER BY h.conversation_id, h.id, a.id
+"""
+_RECORDINGS = """
+SELECT 'recording', r.media_id, h.conversation_id, h.id, r.state,
+  coalesce(r.display_name, '') || coalesce(': ' || r.error, ''), h.created_at, r.sha256
+FROM held h JOIN media_comments r ON r.message_id = h.id
+ORDER BY h.conversation_id, h.id, r.media_id
+"""
+
+# Each yields the fields of a gap.
+_OTHERS = (
+    """
+SELECT 'conversation', c.id, c.id, NULL, 'removed', 'removed on Canvas, kept here', c.removed_at
+FROM temp.chosen x JOIN conversations c ON c.id = x.conversation_id
+WHERE c.removed_at IS NOT NULL ORDER BY c.id
+""",
+    """
+SELECT 'conversation', c.id, c.id, NULL, 'not fetched', 'listed by Canvas, never fetched', c.first_seen_at
+FROM temp.chosen x JOIN conversations c ON c.id = x.conversation_id
+WHERE c.fetched_at IS NULL AND c.removed_at IS NULL ORDER BY c.id
+""",
+    """
+SELECT 'messages', c.id, c.id, NULL, 'incomplete',
+  (SELECT count(*) FROM messages m
+   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL)
+  || ' of ' || c.message_count || ' messages stored', c.fetched_at
+FROM temp.chosen x JOIN conversations c ON c.id = x.conversation_id
+WHERE c.removed_at IS NULL AND c.fetched_at IS NOT NULL AND c.message_count >
+  (SELECT count(*) FROM messages m
+   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL) ORDER BY c.id
+""",
+    """
+SELECT 'message', m.id, m.conversation_id, m.id, 'removed', 'removed on Canvas, kept here', m.removed_at
+FROM temp.chosen x JOIN messages m ON m.conversation_id = x.conversation_id
+WHERE m.removed_at IS NOT NULL ORDER BY m.conversation_id, m.id
+""",
+    """
+SELECT 'problem', kind || ' ' || item_id, NULL, NULL, 'open after ' || attempts || ' attempts', error,
+  first_at
+FROM problems ORDER BY kind, item_id
+""",
+    """
+SELECT 'sync run', id, NULL, NULL, status, coalesce(error, 'not every list was read to its end'), started_at
+FROM sync_runs WHERE status <> 'ok' ORDER BY id
+""",
+)
+
+
+def gaps(db: sqlite3.Connection, files_dir: Path | None) -> Iterator[Gap]:
+    """Yield what is missing within what was chosen; ``files_dir`` is looked into for what is lost there."""
+    for query in (_ATTACHMENTS, _RECORDINGS):
+        for *fields, sha256 in db.execute(_CARRIED + query):
+            gap = Gap(*fields)
+            if gap.state != "stored":
+                yield gap
+            elif files_dir is not None and readable_blob(files_dir, str(sha256)) is None:
+                reason = f"{gap.reason}: stored once, but its file is missing on the disk"
+                yield gap._replace(state="lost", reason=reason)
+    for query in _OTHERS:
+        yield from map(Gap._make, db.execute(query))
+
+
+def write_gaps(path: Path, db: sqlite3.Connection, files_dir: Path | None, words: Words) -> dict[str, int]:
+    """Write ``gaps.csv`` and return how many rows it has of each kind and state."""
+    counts: dict[str, int] = {}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\r\n")
+        rows.writerow(Gap._fields)
+        for gap in gaps(db, files_dir):
+            # What an item is called (a recording, a problem) comes from Canvas, too.
+            rows.writerow(
+                gap._replace(item=cell(str(gap.item)), state=cell(gap.state), reason=cell(words(gap.reason)))
+            )
+            name = _counted_as(gap)
+            counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _counted_as(gap: Gap) -> str:
+    told_apart = ("attachment", "recording", "conversation", "message")
+    return f"{gap.kind} {gap.state}" if gap.kind in told_apart else gap.kind
