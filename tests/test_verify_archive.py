@@ -315,11 +315,38 @@ def test_a_single_jsonl_file_proves_itself(
 def test_every_byte_of_a_backup_counts(made: Callable[..., Path], verify: Callable[..., Outcome]) -> None:
     out = made("backup")
     assert verify(out).code == 0
+    kinds = set()
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         flip(path)
-        assert verify(out).code == 8, path
+        outcome = verify(out)
+        assert outcome.code == 8, path
+        name = path.relative_to(out).as_posix()
+        # Of a list that was changed, the files are named that do not match it any more.
+        if name != "manifest-sha256.txt":
+            assert outcome.bad == {"files": [f"{name}: changed (its SHA-256 is not the recorded one)"]}
         flip(path)
+        kinds.add("archive.db" if path.suffix == ".db" else name.partition("/")[0])
+    assert kinds == {"archive.db", "backup.json", "config.toml", "files", "manifest-sha256.txt"}
     assert verify(out).code == 0
+
+
+def test_a_flipped_byte_in_any_file_of_the_index(archive: Path, verify: Callable[..., Outcome]) -> None:
+    assert run(["-q", "--archive", str(archive), "index"]) == 0
+    assert verify("--archive", archive).code == 0
+    files = sorted(path for path in (archive / "search").rglob("*") if path.is_file())
+    assert len(files) > 3
+    for path in files:
+        if path.stat().st_size:
+            flip(path)
+            outcome = verify("--archive", archive)
+            assert (outcome.code, list(outcome.bad)) == (8, ["index"]), path
+            flip(path)
+
+
+def test_a_flipped_byte_in_the_configuration(archive: Path, verify: Callable[..., Outcome]) -> None:
+    flip(archive / "config.toml", b"school")
+    outcome = verify("--archive", archive)
+    assert (outcome.code, list(outcome.bad)) == (8, ["account"])
 
 
 # --- re-hashing that is interrupted
