@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -94,6 +94,15 @@ def clear_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool
     """Strike an item off the ledger; tell whether it was there."""
     cursor = db.execute("DELETE FROM problems WHERE kind = ? AND item_id = ?", (kind, str(item_id)))
     return cursor.rowcount > 0
+
+
+def clear_problems(db: sqlite3.Connection, kinds: Sequence[str], item_ids: Sequence[str]) -> None:
+    """Strike items off the ledger, whichever of the kinds they were entered as."""
+    db.execute(
+        "DELETE FROM problems WHERE kind IN (SELECT value FROM json_each(?)) "
+        "AND item_id IN (SELECT value FROM json_each(?))",
+        (to_json(list(kinds)), to_json(list(item_ids))),
+    )
 
 
 def open_problems(db: sqlite3.Connection, kind: str | None = None) -> list[Problem]:

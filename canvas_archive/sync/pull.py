@@ -1,7 +1,7 @@
 """Pulling a mailbox: one thread decides and writes, others list, show and download.
 
-Each conversation is one transaction. A killed run loses at most the conversation in flight; the next run
-sees from the stored fingerprints what is finished and does not ask for it again.
+A conversation is stored whole or not at all, as soon as it arrives. A killed run loses at most what was in
+flight; the next run sees from the stored fingerprints what is finished and does not ask for it again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from canvas_archive.model import Conversation
 from canvas_archive.store import Ingest, runs, transaction
 from canvas_archive.store.summaries import stored_summaries
 from canvas_archive.sync import listing, plan
+from canvas_archive.sync.arrivals import Arrivals
 from canvas_archive.sync.attachments import FileResult, Files, FileTask
 from canvas_archive.sync.listing import Listed, Mode, Page
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, Reason, UpdateFlags
@@ -55,6 +56,9 @@ _UNNAMED_COURSES = "SELECT EXISTS (SELECT 1 FROM contexts WHERE kind = 'course' 
 
 FAREWELL_SECONDS = 1.5
 """How long a run that ends early waits for requests that are under way."""
+
+IDLE_SECONDS = 0.5
+"""How long to wait for an outcome before looking whether somebody ended the run."""
 
 BROKEN_IN_A_ROW = 8
 """So many items failing one after another is no longer about the items: Canvas is gone."""
@@ -141,6 +145,7 @@ class Pull:
         self._db = archive.db
         self._run_id = run_id
         self._ingest = Ingest(archive.db, clock, run_id)
+        self._arrivals = Arrivals(archive.db, self._ingest, ("conversation", GHOST))
         self._results: queue.SimpleQueue[Outcome[Job]] = queue.SimpleQueue()
         self._lister: Crew[Job] = Crew(1, "list", self._results)
         self._shows: Crew[Job] = Crew(options.jobs, "show", self._results)
@@ -332,14 +337,18 @@ class Pull:
 
     def _drain(self, *, lists_only: bool = False) -> None:
         """Handle outcomes until no list, or nothing at all, is open any more."""
-        while (self._open_lists if lists_only else self._open) > 0:
+        while self._awaits_something(lists_only):
             if self._stop.is_set():
                 # Somebody else ends this run; going on would take what was not asked for as not there.
                 raise KeyboardInterrupt
-            try:
-                outcome = self._results.get(timeout=0.5)
-            except queue.Empty:
+            outcome = self._next_outcome()
+            if outcome is None:
                 continue
+            if isinstance(outcome.job, ShowJob) and isinstance(outcome.value, Conversation):
+                self._open -= 1
+                self._arrivals.add(outcome.value)
+                continue
+            self._store_arrivals()
             if isinstance(outcome.job, Page):
                 self._take_page(outcome.job)
                 continue
@@ -351,9 +360,26 @@ class Pull:
                 raise outcome.error
             self._take(outcome.job, outcome.value, outcome.error)
 
+    def _awaits_something(self, lists_only: bool) -> bool:
+        if (self._open_lists if lists_only else self._open) == 0:
+            self._store_arrivals()  # which may bring files to download
+        return (self._open_lists if lists_only else self._open) > 0
+
+    def _next_outcome(self) -> Outcome[Job] | None:
+        """Return the next outcome, storing what has arrived when the time for that comes; ``None``: none."""
+        patience = self._arrivals.patience
+        if patience == 0.0:
+            self._store_arrivals()
+            patience = None
+        try:
+            return self._results.get(timeout=IDLE_SECONDS if patience is None else patience)
+        except queue.Empty:
+            self._store_arrivals()
+            return None
+
     def _take(self, job: Job, value: object, error: ArchiveError | None) -> None:
         if isinstance(job, ShowJob):
-            self._take_shown(job, value, error)
+            self._take_refused(job, error)
         elif isinstance(job, FileJob):
             self._take_file(job.task, value, error)
         elif isinstance(job, ListJob):
@@ -410,13 +436,10 @@ class Pull:
         self._listed.ids[scope] = order
         self._judge_rows(content)
 
-    def _take_shown(self, job: ShowJob, value: object, error: ArchiveError | None) -> None:
+    def _take_refused(self, job: ShowJob, error: ArchiveError | None) -> None:
         id_ = job.conversation_id
         self._shown += 1
-        if error is None and isinstance(value, Conversation):
-            self._broken_in_a_row = 0
-            self._store(value)
-        elif isinstance(error, NotFound):
+        if isinstance(error, NotFound):
             self._broken_in_a_row = 0
             self._gone(id_, listed=job.reason != "missing")
         elif isinstance(error, (MalformedAnswer, BadRequest, NotPermitted, ServerFailure)):
@@ -429,18 +452,18 @@ class Pull:
             raise error
         self._progress.conversations(self._shown, self._show_total)
 
-    def _store(self, conversation: Conversation) -> None:
-        with transaction(self._db):
-            saved = self._ingest.save_conversation(conversation)
-            runs.clear_problem(self._db, "conversation", str(conversation.id))
-            runs.clear_problem(self._db, GHOST, str(conversation.id))
-        if saved.new:
-            self.report.new += 1
-        elif saved.changed:
-            self.report.changed += 1
-        self.report.new_messages += saved.new_messages
-        if self._options.attachments and (saved.new_attachment_ids or saved.new_messages):
-            self._enqueue_files(self._files.of_conversation(conversation.id, saved.new_attachment_ids))
+    def _store_arrivals(self) -> None:
+        for stored in self._arrivals.store():
+            saved = stored.saved
+            self._broken_in_a_row = 0
+            self._shown += 1
+            self.report.new += saved.new
+            self.report.changed += saved.changed and not saved.new
+            self.report.new_messages += saved.new_messages
+            if self._options.attachments and stored.may_bring_files:
+                id_ = stored.conversation.id
+                self._enqueue_files(self._files.of_conversation(id_, saved.new_attachment_ids))
+            self._progress.conversations(self._shown, self._show_total)
 
     def _gone(self, conversation_id: int, *, listed: bool) -> None:
         summary = self._known.get(conversation_id)
