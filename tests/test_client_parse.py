@@ -183,6 +183,7 @@ def test_what_is_no_id(raw: Any) -> None:
         ({"message_count": 2.0}, "message_count is not a count."),
         ({"message_count": True}, "message_count is not a count."),
         ({"last_message_at": "yesterday"}, "last_message_at is not a time."),
+        ({"last_message_at": "2026-03-09T14:05+01Z"}, "last_message_at is not a time."),
         ({"last_message_at": 1700000000}, "last_message_at is not text."),
         ({"last_authored_message_at": "2026-13-01T00:00:00Z"}, "last_authored_message_at is not a time."),
         ({"properties": "last_author"}, "properties is not a list."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.cookiejar
 import random
 from types import TracebackType
 
@@ -25,6 +24,26 @@ __all__ = ["BATCH_EVENTS", "BATCH_SIZE", "SCOPES", "CanvasClient", "Scope"]
 
 _CONNECT_SECONDS = 20.0
 _SPARE_CONNECTIONS = 16  # for downloads, which do not hold a slot while their bytes arrive
+
+
+class _NoCookies(httpx.Cookies):
+    """Takes nothing from any answer."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave them where they are."""
+
+
+class _Forgetful(httpx.Client):
+    """Remembers nothing between requests: the token alone says who asks. Looking for cookies costs, too."""
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """No cookies, whatever an answer sets."""
+        return _NoCookies()
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        """Take none."""
 
 
 class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
@@ -61,7 +80,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         waiter = Waiter(clock, on_wait, stats)
         self._stats = stats
         self._limiter = limiter or Limiter(concurrency, clock, waiter, jitter)
-        self._http = httpx.Client(
+        self._http = _Forgetful(
             transport=transport,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
             limits=httpx.Limits(
@@ -70,8 +89,6 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
             headers={"User-Agent": f"canvas-archive/{__version__}"},
             follow_redirects=False,
             event_hooks={"response": [own_redirect]},
-            # Nothing is remembered between requests: the token alone says who asks.
-            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
             # A proxy would get what is meant for this machine, token included and unencrypted.
             trust_env=not home.is_loopback,
         )

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from canvas_archive.canvas import values
-from canvas_archive.canvas.values import as_list, as_object, identifier, named, rest, wrong
+from canvas_archive.canvas.values import as_list, as_object, entry, identifier, named, rest, wrong
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import (
     Attachment,
@@ -72,10 +72,9 @@ _PARTICIPANT = frozenset({"id", "name", "full_name", "pronouns", "avatar_url"})
 
 def participant(value: Json, where: str) -> Participant:
     """Read a person of a conversation."""
-    item = as_object(value, f"{where}: a participant")
-    here = f"{where}: {named('participant', item)}"
+    item, number, here = entry(value, "participant", where)
     return Participant(
-        id=identifier(item, "id", here),
+        id=number,
         name=values.text(item, "name", here),
         full_name=values.text(item, "full_name", here),
         pronouns=values.text(item, "pronouns", here),
@@ -140,10 +139,9 @@ _ATTACHMENT = frozenset({"id", "display_name", "filename", "content-type", "size
 
 def attachment(value: Json, where: str = "The file") -> Attachment:
     """Read an attached file, or the file that ``GET /files/:id`` shows."""
-    item = as_object(value, f"{where}: an attachment")
-    here = f"{where}: {named('attachment', item)}"
+    item, number, here = entry(value, "attachment", where)
     return Attachment(
-        id=identifier(item, "id", here),
+        id=number,
         display_name=values.text(item, "display_name", here),
         filename=values.text(item, "filename", here),
         content_type=values.text(item, "content-type", here),
@@ -193,9 +191,7 @@ def message(value: Json, where: str = "Canvas's answer") -> Message:
 
 
 def _message(value: Json, where: str, forwarders: tuple[int, ...]) -> Message:
-    item = as_object(value, f"{where}: a message")
-    here = f"{where}: {named('message', item)}"
-    number = identifier(item, "id", here)
+    item, number, here = entry(value, "message", where)
     created_at = values.moment(item, "created_at", here)
     if created_at is None:
         raise wrong(here, "created_at", "a time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TypeVar
 
 from canvas_archive.clock import iso, parse_iso
@@ -41,9 +42,10 @@ def as_list(value: Json, where: str) -> list[Json]:
 def id_or_none(value: Json) -> int | None:
     """Return an id given as a number or as digits, when it is one that fits 63 bits."""
     if isinstance(value, str):
-        if not (value.isascii() and value.isdigit() and len(value) <= 19):
+        if not (len(value) <= 19 and value.isdigit() and value.isascii()):
             return None
         value = int(value)
+        return value if value <= MOST_ID else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= MOST_ID else None
@@ -55,6 +57,15 @@ def identifier(item: JsonObject, field: str, where: str) -> int:
     if value is None:
         raise wrong(where, field, "an id")
     return value
+
+
+def entry(value: Json, kind: str, where: str) -> tuple[JsonObject, int, str]:
+    """Return an object within ``where``, its required id, and what messages call it."""
+    item = as_object(value, f"{where}: {'an' if kind[0] in 'aeiou' else 'a'} {kind}")
+    number = id_or_none(item.get("id"))
+    if number is None:
+        raise wrong(f"{where}: {kind} without an id", "id", "an id")
+    return item, number, f"{where}: {kind} {number}"
 
 
 def identifiers(item: JsonObject, field: str, where: str) -> tuple[int, ...]:
@@ -129,8 +140,11 @@ def moment(item: JsonObject, field: str, where: str) -> str | None:
     if value is None:
         return None
     try:
-        parsed = parse_iso(value)
-        return value if len(value) == 20 and value[10] == "T" and value.endswith("Z") else iso(parsed)
+        if len(value) == 20 and value[10] == "T" and value[19] == "Z":
+            if datetime.fromisoformat(value[:19]).tzinfo is not None:
+                raise ValueError("two offsets")
+            return value
+        return iso(parse_iso(value))
     except (ValueError, OverflowError):
         raise wrong(where, field, "a time") from None
 
