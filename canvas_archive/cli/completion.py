@@ -18,10 +18,10 @@ HOW = {
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(list(HOW)))
+@click.argument("shell", metavar="SHELL", type=click.Choice(list(HOW)))
 @talking_options
 def completion(shell: str) -> None:
-    """Print the script that lets a shell complete commands, options, folders and conversation ids.
+    """Print the script that lets bash, zsh or fish complete commands, options, folders and ids.
 
     \b
     ~/.bashrc:                   eval "$(canvas-archive completion bash)"

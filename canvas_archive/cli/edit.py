@@ -110,6 +110,9 @@ def _run(
             from canvas_archive.search import select_conversations
 
             targets = select_conversations(archive.db_path, archive.search_dir, query)
+            if not targets and not as_json:
+                settings.note("The search finds no conversation; nothing was changed.")
+                return
             settings.note(f"{count_of(len(targets), 'conversation')} found.")
         planned = _planned(archive.db, verb, targets)
         if len(planned) > ASK_OVER:

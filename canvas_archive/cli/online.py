@@ -167,6 +167,8 @@ def mark_all_read(settings: Settings, yes: bool, as_json: bool) -> None:
     from canvas_archive.clock import SYSTEM
     from canvas_archive.sync import online
 
+    with Archive.open(settings.folder):
+        pass  # nobody is asked about an archive that is not there
     require_consent("Mark everything on Canvas as read? That cannot be undone.", yes=yes)
     with _writing(settings) as (archive, client):
         count = online.mark_all_read(archive, client, SYSTEM)

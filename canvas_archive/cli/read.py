@@ -18,6 +18,7 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
+from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
 from canvas_archive.cli.terminal import local_time, one_line, printable
 from canvas_archive.cli.values import CONVERSATION_ID, FOLDER, FOLDERS
 
@@ -53,6 +54,7 @@ def list_(settings: Settings, folder: str, limit: int, before: str | None, as_js
         fail(f"There is no folder '{folder}'. The folders are {', '.join(FOLDERS)}.")
     with Archive.open(settings.folder) as archive:
         page = list_conversations(archive.db, folder, limit, _cursor(before))
+        pulled = bool(page.lines) or was_pulled(archive.db)
     following = f"{page.next[0]}~{page.next[1]}" if page.next else None
     if as_json:
         print_json(
@@ -66,7 +68,7 @@ def list_(settings: Settings, folder: str, limit: int, before: str | None, as_js
     for line in page.lines:
         click.echo(_line(line))
     if not page.lines:
-        settings.note(f"Nothing in {folder}.")
+        settings.note(f"Nothing in {folder}." if pulled else NOTHING_PULLED)
     if following:
         settings.note(f"More: canvas-archive list --folder {folder} --before '{following}'")
 

@@ -116,6 +116,17 @@ def search(
         print_json(result.to_json())
     else:
         _show(settings, result, threads=threads)
+        if not result.total:
+            _hint(settings)
+
+
+def _hint(settings: Settings) -> None:
+    from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
+    from canvas_archive.store import Archive
+
+    with Archive.open(settings.folder) as archive:
+        if not was_pulled(archive.db):
+            settings.note(NOTHING_PULLED)
 
 
 def _search(settings: Settings, text: str, **options: Any) -> SearchResult:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from canvas_archive.store.runs import Problem
 
 GHOST = "ghost"
+UNFINISHED = ("failed", "interrupted", "running")
+"""How a run ended that did not finish; one still ``running`` was killed, when nobody is writing."""
 
 
 @click.command()
@@ -51,6 +53,7 @@ class Status:
     last_message_at: str | None
     attachment_bytes: int
     outbox: int
+    writer: int | None
     last_sync: dict[str, Any] | None
     last_full_sync: str | None
     index_waiting: int
@@ -86,6 +89,7 @@ class Status:
             "media": dict(counts.media),
             "edits": {"pending": counts.pending_edits},
             "outbox": self.outbox,
+            "writer": self.writer,
             "last_sync": self.last_sync,
             "last_full_sync": self.last_full_sync,
             "index": {"waiting": self.index_waiting, "missing": self.index_missing},
@@ -98,10 +102,12 @@ def read_status(archive: Archive) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
     from canvas_archive.store import runs
     from canvas_archive.store.counts import archive_counts
+    from canvas_archive.store.lock import present_writer
 
     db, account = archive.db, archive.account
     last = db.execute("SELECT * FROM sync_runs ORDER BY id DESC LIMIT 1").fetchone()
     full = runs.last_complete_full(db)
+    writer = present_writer(archive.folder)
     # Two subqueries: each is one step in an index, while min and max together would read all of it.
     first_at, last_at = db.execute(
         "SELECT (SELECT min(created_at) FROM messages), (SELECT max(created_at) FROM messages)"
@@ -117,6 +123,7 @@ def read_status(archive: Archive) -> Status:
         last_message_at=last_at,
         attachment_bytes=db.execute("SELECT coalesce(sum(stored_size), 0) FROM attachments").fetchone()[0],
         outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
+        writer=writer.pid if writer else None,
         last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
         last_full_sync=iso(full) if full else None,
         index_waiting=db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0],
@@ -130,21 +137,41 @@ def advice(status: Status) -> list[str]:
     """Say what to do next, the most urgent first; nothing when all is well."""
     counts = status.counts
     steps = []
-    if status.last_sync is None:
-        steps.append("Nothing was pulled yet: canvas-archive sync")
-    elif status.last_sync["status"] in ("failed", "interrupted"):
-        steps.append("The last sync did not finish; run canvas-archive sync again, it goes on where it was.")
+    if status.writer is not None:
+        steps.append(f"Process {status.writer} is writing to the archive; what it does shows here later.")
+    elif status.last_sync is None:
+        steps.append("Nothing was pulled yet: 'canvas-archive sync' does that.")
+    elif status.last_sync["status"] in UNFINISHED:
+        steps.append("The last sync did not finish; 'canvas-archive sync' goes on where it was.")
     elif status.last_full_sync is None or counts.unfetched:
-        steps.append("The archive is not complete yet: canvas-archive sync --full")
+        steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
+    syncing = bool(steps)
     if status.problems:
-        steps.append(f"{len(status.problems)} items failed; canvas-archive sync tries them first.")
+        failed = _count(len(status.problems), "item")
+        steps.append(f"{failed} failed; 'canvas-archive sync' tries these first.")
     if counts.pending_edits or status.outbox:
+        waiting = [_count(counts.pending_edits, "edit")] * bool(counts.pending_edits)
+        waiting += [_count(status.outbox, "message")] * bool(status.outbox)
         steps.append(
-            "Edits wait to be sent: canvas-archive push -n shows them, canvas-archive push sends them."
+            f"{' and '.join(waiting)} not sent yet: 'canvas-archive push -n' shows what would be sent, "
+            "'canvas-archive push' sends it."
         )
-    if counts.messages and (status.index_missing or status.index_waiting):
-        steps.append("The search index is behind: canvas-archive index")
+    # A sync brings the index up to date, too.
+    if counts.messages and not syncing and (status.index_missing or status.index_waiting):
+        steps.append("The search index is behind: 'canvas-archive index' brings it up to date.")
     return steps
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _ending(status: Status) -> str:
+    """Return how the last run ended, as a person would say it."""
+    ended = (status.last_sync or {}).get("status", "")
+    if ended == "running":
+        return "running" if status.writer is not None else "killed"
+    return str(ended)
 
 
 def _lines(status: Status) -> list[str]:
@@ -167,11 +194,14 @@ def _lines(status: Status) -> list[str]:
     if counts.attachments:
         states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.attachments.items()))
         lines.append(f"Attachments    {states} ({status.attachment_bytes / 1_000_000:,.1f} MB)")
+    if counts.media:
+        states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.media.items()))
+        lines.append(f"Recordings     {states}")
     if status.last_sync is not None:
         last = status.last_sync
         lines.append(
             f"Last sync      {age(last['finished_at'] or last['started_at'])} "
-            f"({last['mode']}, {last['status']}, {last['requests']:,} requests); "
+            f"({last['mode']}, {_ending(status)}, {_count(last['requests'], 'request')}); "
             f"last full sweep {age(status.last_full_sync)}"
         )
         if last["error"]:
@@ -181,7 +211,8 @@ def _lines(status: Status) -> list[str]:
         f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
     )
     if counts.pending_edits or status.outbox:
-        lines.append(f"Waiting        {counts.pending_edits:,} edits, {status.outbox:,} messages")
+        waiting = f"{_count(counts.pending_edits, 'edit')}, {_count(status.outbox, 'message')}"
+        lines.append(f"Waiting        {waiting}")
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:
         lines.append(f"Problem        {problem.kind} {problem.item_id}: {problem.error}")

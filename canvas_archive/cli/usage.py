@@ -20,6 +20,7 @@ _WHERE_FROM = {
     "DEST": "a folder or file to be made",
     "SOURCE": "the folder of a backup",
     "QUERY": "SELECT …, or - to read it from standard input",
+    "SHELL": "bash, zsh or fish",
     "CUSTODIANS.csv": "a list with a column user_id",
 }
 """What to give, or where it is found, by the name that the usage line has for it."""
@@ -50,6 +51,10 @@ def _sentence(error: click.UsageError) -> str:
     text = error.format_message()
     for pattern, told in _NUMBERS:
         text = pattern.sub(told, text)
+    if extra := re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", text):
+        return f"'{extra[1]}' is more than this command takes."
+    if unknown := re.match(r"No such command '([^']+)'\.(.*)", text):
+        return f"There is no command '{unknown[1]}' here.{unknown[2]}"
     if text == "Missing command." and isinstance(error.ctx and error.ctx.command, click.Group):
         return "A command is missing."
     return text

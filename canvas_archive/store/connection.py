@@ -26,6 +26,12 @@ class TransactionError(ArchiveError):
     """A transaction was begun inside another one: a defect of the caller."""
 
 
+_NO_DATABASE = (
+    "{path} is not a SQLite database ({error}). If it was an archive, restore a backup of it, or make a new "
+    "one: what is on Canvas can be pulled again."
+)
+
+
 def require_sqlite() -> None:
     """Refuse a Python whose SQLite is too old for STRICT tables. Raises ArchiveError."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -68,7 +74,7 @@ def _reader(path: Path, parameters: str) -> sqlite3.Connection:
         raise
     except sqlite3.DatabaseError as error:
         db.close()
-        raise ForeignFolder(f"{path} is not a SQLite database ({error}).") from error
+        raise ForeignFolder(_NO_DATABASE.format(path=path, error=error)) from error
     return db
 
 
@@ -103,7 +109,7 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
         raise ArchiveError(f"{path} cannot be opened for writing: {error}.") from error
     except sqlite3.DatabaseError as error:
         db.close()
-        raise ForeignFolder(f"{path} is not a SQLite database ({error}).") from error
+        raise ForeignFolder(_NO_DATABASE.format(path=path, error=error)) from error
     return db
 
 

@@ -102,6 +102,24 @@ def read_holder(path: Path) -> Holder | None:
         return None
 
 
+def present_writer(folder: Path) -> Holder | None:
+    """Return who is writing to the archive now; ``None`` for nobody, or for somebody who was killed."""
+    holder = read_holder(folder / LOCK_NAME)
+    return holder if holder is not None and _is_alive(holder.pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # there is no asking that could not end the process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 def _entry(holder: Holder) -> str:
     return f" {holder.pid} {holder.since}\n"
 

@@ -134,6 +134,8 @@ def _sentence(error: Exception, seconds: float | None) -> str:
         return "Only reading is allowed here: SELECT, and PRAGMAs that tell something."
     if "one statement at a time" in text:
         return "Give one SQL statement at a time."
+    if "binding parameter" in text:
+        return f"{text.rstrip('.')}. Give it with -p NAME VALUE."
     return f"SQLite says: {text.rstrip('.')}."
 
 

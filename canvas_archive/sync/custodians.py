@@ -34,8 +34,10 @@ def read_custodians(path: Path) -> tuple[Custodian, ...]:
     """
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read as a list of custodians: {error}.") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read as a list of custodians: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} cannot be read as a list of custodians: it is not UTF-8 text.") from None
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     rows = csv.reader(text.splitlines(), delimiter=separator)

@@ -73,13 +73,20 @@ class PushReport:
             *([f"{self.reverted:,} reverted by Canvas"] if self.reverted else []),
             f"{self.pending:,} pending",
         ]
-        line = f"Edits: {', '.join(edits)}."
+        line = "Nothing waits to be sent." if self._is_idle() else f"Edits: {', '.join(edits)}."
         messages = [
             *([f"{self.sent_messages:,} sent"] if self.sent_messages else []),
             *([f"{self.recognised:,} found to be sent already"] if self.recognised else []),
             *([f"{self.queued_messages:,} waiting"] if self.queued_messages else []),
         ]
         return f"{line} Messages: {', '.join(messages)}." if messages else line
+
+    def _is_idle(self) -> bool:
+        counts = (self.pushed, self.already, self.conflicts, self.gone, self.repushed, self.reverted)
+        return not any(counts) and not self.pending and not self._has_messages()
+
+    def _has_messages(self) -> bool:
+        return bool(self.sent_messages or self.recognised or self.queued_messages)
 
     def error(self) -> ArchiveError | None:
         """Return what the command should end with, if not with success."""

@@ -103,4 +103,7 @@ class Report:
                 f"; edits: {self.edits_pushed:,} pushed, {self.edits_pending:,} pending, "
                 f"{self.edits_conflicts:,} conflicts"
             )
-        return f"{line} ({self.mode}, {self.requests:,} requests, {self.seconds:.1f} s)."
+        return f"{line} ({self.mode}, {self._requests()}, {self.seconds:.1f} s)."
+
+    def _requests(self) -> str:
+        return f"{self.requests:,} request{'' if self.requests == 1 else 's'}"
