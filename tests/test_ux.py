@@ -48,6 +48,7 @@ ERRORS = re.findall(r"^! Error: (.+)$", GOLDEN.read_text(encoding="utf-8"), re.M
 
 def test_errors_are_sentences() -> None:
     assert len(ERRORS) > 100
+    assert "Unexpected error" not in GOLDEN.read_text(encoding="utf-8")
     for sentence in ERRORS:
         assert sentence[0].isupper() or sentence[0] in "'-/1" or sentence.split()[0].islower(), sentence
         assert not re.search(r"Errno|Traceback|Exception|<class", sentence), sentence

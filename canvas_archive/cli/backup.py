@@ -22,7 +22,7 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     """Copy the archive to the folder DEST while it is in use.
 
     Repeat it into the same folder: only new attachments are copied again. Every copy is read back and
-    compared; `canvas-archive verify DEST` checks all of it at any time.
+    compared; 'canvas-archive verify DEST' checks all of it at any time.
     """
     from canvas_archive.cli.verify_progress import watcher
     from canvas_archive.errors import ItemsFailed
@@ -34,7 +34,7 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     if report.missing:
         raise ItemsFailed(
             f"{len(report.missing):,} stored attachments are missing on the disk and not in the backup. "
-            "Run `canvas-archive verify` to see which."
+            "Run 'canvas-archive verify' to see which."
         )
 
 

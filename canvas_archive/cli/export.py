@@ -1,4 +1,4 @@
-"""``canvas-archive export``."""
+"""`'canvas-archive export'`."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
     if counts.lost:
         raise ItemsFailed(
             f"The export is written, but {counts.lost:,} stored attachments are missing on the disk. "
-            "Run `canvas-archive verify`, then sync again or restore a backup."
+            "Run 'canvas-archive verify', then sync again or restore a backup."
         )
 
 

@@ -165,6 +165,7 @@ def delete(settings: Settings, ids: tuple[int, ...], yes: bool, as_json: bool) -
 def mark_all_read(settings: Settings, yes: bool, as_json: bool) -> None:
     """Mark every conversation on Canvas as read, also those this archive does not know yet."""
     from canvas_archive.clock import SYSTEM
+    from canvas_archive.store import Archive
     from canvas_archive.sync import online
 
     with Archive.open(settings.folder):

@@ -67,7 +67,7 @@ def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int
         "remote: conversations",
         items,
         f"all {len(remote):,} conversations on Canvas are here",
-        "{count} conversations are missing: run `canvas-archive sync --full`",
+        "{count} conversations are missing: run 'canvas-archive sync --full'",
     )
 
 
@@ -81,7 +81,7 @@ def _counts(db: sqlite3.Connection, remote: dict[int, int | None]) -> Check:
         "remote: messages",
         items,
         "no conversation on Canvas has more messages than here",
-        "{count} conversations lack messages: run `canvas-archive sync --full`",
+        "{count} conversations lack messages: run 'canvas-archive sync --full'",
     )
 
 
@@ -95,7 +95,7 @@ def _surplus(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int
         "remote: removed",
         items,
         "what is gone from Canvas is marked as removed",
-        "{count} conversations are gone from Canvas: run `canvas-archive sync --full`",
+        "{count} conversations are gone from Canvas: run 'canvas-archive sync --full'",
     )
 
 

@@ -266,7 +266,7 @@ def check_completeness(db: sqlite3.Connection) -> Check:
         "completeness",
         items,
         f"{total:,} conversations hold all the messages Canvas counted",
-        "{count} conversations lack messages: run `canvas-archive sync --full`",
+        "{count} conversations lack messages: run 'canvas-archive sync --full'",
     )
 
 
@@ -369,9 +369,9 @@ def check_search_index(folder: Path, db: sqlite3.Connection) -> Check:
         return Check("index", True, "not looked at: it came with an archive that is not adopted")
     state = check_index(db, folder / SEARCH_NAME)
     if not state.total and not (folder / SEARCH_NAME / "record.json").exists() and not _has_index(folder):
-        return Check("index", True, "there is no search index yet: run `canvas-archive index`")
+        return Check("index", True, "there is no search index yet: run 'canvas-archive index'")
     if state.problem:
-        return Check("index", False, f"{state.problem} Run `canvas-archive index --rebuild`.")
+        return Check("index", False, f"{state.problem} Run 'canvas-archive index --rebuild'.")
     waiting = f"; {state.pending:,} wait to be indexed" if state.pending else ""
     return Check("index", True, f"{state.total:,} messages indexed{waiting}")
 

@@ -277,7 +277,8 @@ def _refuse_missing(path: Path) -> None:
             raise ForeignFolder(f"{path / name} is a symbolic link; SQLite would write through it.")
     if not (path / DB_NAME).exists():
         raise NoArchive(
-            f"There is no archive in {path}. Make one with `canvas-archive init URL`, or name another folder."
+            f"There is no archive in {path}. Make one with 'canvas-archive init URL', or name another folder "
+            "with --archive."
         )
 
 
