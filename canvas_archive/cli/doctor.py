@@ -28,6 +28,7 @@ State: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
 MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
 CLOCK_TOLERANCE = timedelta(minutes=2)
 LITTLE_DISK = 500_000_000
+MOST_NAMES = 3
 PACKAGES = ("canvas-archive", "datasette", "httpx", "sqlite-utils", "whoosh3", "Whoosh-Reloaded")
 
 
@@ -109,9 +110,7 @@ def _archive(archive: Archive) -> Iterator[Finding]:
     yield Finding(
         "permissions",
         "warning" if loose else "ok",
-        f"others may read {', '.join(loose)}: run chmod -R go= {archive.folder}"
-        if loose
-        else "private to you",
+        f"others may read {_some(loose)}: run chmod -R go= {archive.folder}" if loose else "private to you",
     )
     if archive.account.base_url.startswith("http://"):
         yield Finding("address", "warning", f"{archive.account.base_url} is not encrypted")
@@ -120,8 +119,18 @@ def _archive(archive: Archive) -> Iterator[Finding]:
 
 
 def _loose(archive: Archive) -> list[str]:
-    paths = [archive.folder, *sorted(path for path in archive.folder.iterdir() if not path.is_symlink())]
-    return [path.name for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    """Return what in the archive others of this machine may read, write or enter, the folder itself first."""
+    paths = [archive.folder, *sorted(archive.folder.rglob("*"))]
+    return [
+        path.relative_to(archive.folder.parent if path == archive.folder else archive.folder).as_posix()
+        for path in paths
+        if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _canvas(archive: Archive, findings: list[Finding]) -> ArchiveError | None:

@@ -100,6 +100,8 @@ def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
     settings = Settings()
     prepare_streams()
+    # Whatever a command writes is for its user alone, also where a format's own code makes the files.
+    mask = os.umask(0o077)
     previous = {number: signal.signal(number, _terminate) for number in _ending_signals()}
     try:
         result: Any = cli.main(
@@ -154,3 +156,4 @@ def run(args: list[str] | None = None) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        os.umask(mask)
