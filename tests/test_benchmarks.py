@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import mailbox
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -197,6 +198,21 @@ def test_a_slow_command_waits_to_be_asked_for(archive: Path) -> None:
     slow = memory.Command(("list",), slow=True)
     assert "--slow" in next(memory.measure(archive, [slow], 1)).name
     assert next(memory.measure(archive, [slow], 1, slow=True)).n == 1
+
+
+def test_a_sync_with_a_canvas_that_has_the_archives_mailbox_finds_nothing_new(
+    archive: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "archive"
+    shutil.copytree(archive, copy)
+    rows = list(memory.online(copy, 2))
+    assert [row.met for row in rows] == [True] * len(memory.ONLINE), rows
+    with closing(sqlite3.connect(copy / "archive.db")) as db:
+        runs = db.execute(
+            "SELECT status, requests, counts ->> '$.conversations.changed'"
+            " FROM sync_runs WHERE mode = 'quick'"
+        ).fetchall()
+    assert runs == [("ok", 6, 0)] * 2
 
 
 def test_every_format_is_measured_and_every_command_is_one() -> None:

@@ -1,4 +1,4 @@
-"""Time and peak memory of every command that works offline, on an archive of a million messages.
+"""Time and peak memory of every command on an archive of a million messages.
 
 Every run is a process of its own that must end well; what it writes goes to a folder that is new for it.
 Commands that change something work on a copy. Building the whole index is left out: it has no limit.
@@ -7,14 +7,17 @@ Commands that change something work on a copy. Building the whole index is left 
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.children import Failed, Ran, canvas_archive, run_child
 from tests.benchmarks.figures import Plan, Row, median, milliseconds, skipped
+from tests.benchmarks.talking import talking
 
 LIMIT_MB = 200
 DEST = "DEST"
@@ -63,7 +66,6 @@ COMMANDS = (
     Command(("sql", "SELECT id, created_at FROM messages", "--csv")),
     Command(("star", "3")),
     Command(("edits",)),
-    Command(("push", "-n")),
     Command(("unstar", "3")),
     Command(("index",)),
     Command(("index", "--check"), long=True),
@@ -80,6 +82,14 @@ COMMANDS = (
 )
 """What one changes, a later one changes back."""
 
+ONLINE = (
+    Command(("sync", "--quick", "--no-index")),
+    Command(("star", "3")),
+    Command(("push", "-n")),
+    Command(("unstar", "3")),
+)
+"""With a Canvas on which nothing has changed. Adopting the copy has dropped its index: it stays so."""
+
 
 def rows(plan: Plan) -> Iterator[Row]:
     """Yield a row for each command: its median time, and the most memory any of its runs took."""
@@ -89,9 +99,12 @@ def rows(plan: Plan) -> Iterator[Row]:
     archive = plan.work / "archive"
     shutil.copytree(plan.million, archive)
     yield from measure(archive, COMMANDS, plan.size(3, 1), slow=plan.slow)
+    yield from online(archive, plan.size(3, 1))
 
 
-def measure(archive: Path, commands: Iterable[Command], repeats: int, *, slow: bool = False) -> Iterator[Row]:
+def measure(
+    archive: Path, commands: Iterable[Command], repeats: int, *, slow: bool = False, **environment: str
+) -> Iterator[Row]:
     """Run the commands on an archive that may be changed."""
     for command in commands:
         if command.slow and not slow:
@@ -99,7 +112,7 @@ def measure(archive: Path, commands: Iterable[Command], repeats: int, *, slow: b
             continue
         limit = f"< {LIMIT_MB} MB"
         try:
-            runs = [_run(archive, command) for _ in range(1 if command.long else repeats)]
+            runs = [_run(archive, command, environment) for _ in range(1 if command.long else repeats)]
         except Failed as failure:
             yield Row(f"`{command.name}`: {failure}", "failed", target=limit, met=False)
             continue
@@ -119,11 +132,29 @@ def measure(archive: Path, commands: Iterable[Command], repeats: int, *, slow: b
         )
 
 
-def _run(archive: Path, command: Command) -> Ran:
+def online(archive: Path, repeats: int) -> Iterator[Row]:
+    """Yield the rows of what needs a Canvas, with one that has this archive's mailbox."""
+    with talking("tests.benchmarks.archive_canvas", str(archive)) as canvas:
+        url = canvas.hear()["url"]
+        _move(archive, url)
+        environment = {"CANVAS_API_URL": url, "CANVAS_API_TOKEN": "7~" + "0" * 30}
+        yield from measure(archive, ONLINE, repeats, **environment)
+
+
+def _move(archive: Path, url: str) -> None:
+    """Make an archive one of another Canvas, and our own."""
+    with closing(sqlite3.connect(archive / "archive.db")) as db:
+        db.execute("UPDATE account SET base_url = ?", (url,))
+        db.commit()
+    (archive / "config.toml").write_text(f'base_url = "{url}"\n')
+    run_child(canvas_archive("--archive", str(archive), "adopt", "--yes"))
+
+
+def _run(archive: Path, command: Command, environment: dict[str, str]) -> Ran:
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="written-") as scratch:
         dest = str(Path(scratch) / "out")
         arguments = [dest if word == DEST else word for word in command.arguments]
-        return run_child(canvas_archive("--archive", str(archive), *arguments))
+        return run_child(canvas_archive("--archive", str(archive), *arguments), **environment)
 
 
 if __name__ == "__main__":
