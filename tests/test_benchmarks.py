@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import mailbox
+import os
 import shutil
 import sqlite3
 import sys
@@ -25,6 +26,8 @@ from tests.benchmarks.figures import Machine, Plan, Row, by_turns, line, machine
 from tests.benchmarks.generate import generate
 from tests.benchmarks.local_canvas import local_canvas
 from tests.benchmarks.talking import talking
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="what a child cost is asked of a POSIX system")
 
 
 @pytest.fixture(scope="module")
