@@ -289,6 +289,21 @@ def test_where_nothing_can_be_remembered_no_archive_is_made(
     assert not (tmp_path / "new" / "archive.db").exists()
 
 
+def test_in_a_container_the_environment_says_that_the_archive_is_one_s_own(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_command(own, tmp_path / "ran")
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert on_terminal("star", 700001).code == 9
+    monkeypatch.setenv("CANVAS_ARCHIVE_ADOPTED", "1")
+    assert on_terminal("star", 700001).code == 0
+    on_terminal("sync")
+    assert (tmp_path / "ran").exists()
+    Archive.create(tmp_path / "new", base_url="https://a.example", user_id=1, name=None).close()
+    Archive.open(tmp_path / "new", write=True).close()
+
+
 # -- what comes with it: pickles, triggers, views ----------------------------------------------------------
 
 
