@@ -10,8 +10,12 @@ import html.parser
 import json
 import mailbox
 import os
+import random
 import shutil
 import sqlite3
+import string
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from email.message import EmailMessage
@@ -30,6 +34,7 @@ from tests.export_support import (
     NASTY_BODY,
     SMALL_CONVERSATIONS,
     SMALL_MESSAGES,
+    ArchiveBuilder,
     rsmf_manifest,
     small_archive,
     tree,
@@ -362,3 +367,94 @@ def test_a_full_disk_leaves_nothing(archive: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(ArchiveError, match="No space left"):
         run(archive, tmp_path / "out", "jsonl")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- a disk that has no more room, for real: no file may grow beyond a limit
+
+LIMITED = """
+import resource, signal, sys
+from canvas_archive.cli import run
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive whose one long message makes a large file in every format, also a compressed one."""
+    folder = tmp_path_factory.mktemp("wordy") / "archive"
+    letters = random.Random(3).choices(string.ascii_letters, k=100_000)
+    with ArchiveBuilder(folder) as make:
+        make.person(1, "Ann")
+        make.conversation(1)
+        make.message(1, 1, 1, "".join(letters))
+        make.conversation(2)
+        make.message(2, 2, 1, "short")
+    return folder
+
+
+def limited(archive: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, "-q", "--archive", str(archive), "export", *arguments],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.parametrize("name", TESTED)
+def test_no_room_leaves_nothing_and_keeps_what_was_there(wordy: Path, tmp_path: Path, name: str) -> None:
+    dest = tmp_path / "out"
+    code, said = limited(wordy, "--format", name, str(dest))
+    assert (code, list(tmp_path.iterdir())) == (1, [])
+    assert "nothing was left behind" in said or "Make room" in said
+    assert limited(wordy, "--format", name, "--ids", "2", str(dest))[0] == 0
+    before = tree(dest)
+    assert limited(wordy, "--format", name, "--force", str(dest))[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert tree(dest) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+def test_no_room_for_the_copy_that_a_bag_needs(wordy: Path, tmp_path: Path) -> None:
+    code, said = limited(wordy, "--format", "csv", "--ids", "2", "--bag", str(tmp_path / "bag"))
+    assert (code, list(tmp_path.iterdir())) == (1, [])
+    assert f"no room for a copy of the database in {tmp_path}" in said
+
+
+# --- odd archives
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_conversations_without_messages_and_people_without_names(tmp_path: Path, name: str) -> None:
+    with ArchiveBuilder(tmp_path / "a") as make:
+        make.db.execute("INSERT INTO users (id, first_seen_at) VALUES (5, '2026-01-01T00:00:00Z')")
+        make.conversation(1, "fetched, and empty", people=(7, 5), last=None)
+        make.conversation(2, None, people=())
+        make.db.execute("UPDATE conversations SET fetched_at = NULL WHERE id = 2")
+        make.conversation(3, "one", people=())
+        make.message(31, 3, 5, "", to=())
+    report = run(tmp_path / "a", tmp_path / "out", name)
+    assert (report.counts.conversations, report.counts.messages) == (3, 1)
+    assert [(number, text.strip()) for number, text in READERS[name](tmp_path / "out")] == [(31, "")]
+    if name == "jsonl":
+        text = (tmp_path / "out" / "conversations.jsonl").read_text("utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert [line.get("subject") for line in lines[:-1]] == ["fetched, and empty", None, "one"]
+        assert lines[2]["messages"][0]["author"] == "User 5"
+    if name == "html":
+        assert len(list((tmp_path / "out" / "html" / "threads").rglob("*.html"))) == 3
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_a_conversation_of_five_thousand_messages(tmp_path: Path, name: str) -> None:
+    with ArchiveBuilder(tmp_path / "a") as make:
+        make.person(1, "Ann")
+        make.conversation(1, "Endless", count=5000)
+        for number in range(5000):
+            at = f"2026-01-{1 + number // 1440:02}T{number // 60 % 24:02}:{number % 60:02}:00Z"
+            make.message(number + 1, 1, number % 2 * 6 + 1, f"line {number}", at=at)
+    assert run(tmp_path / "a", tmp_path / "out", name).counts.messages == 5000
+    found = dict(READERS[name](tmp_path / "out"))
+    assert len(found) == 5000 and found[5000] == "line 4999"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from canvas_archive.errors import ArchiveError
 from canvas_archive.export.manifest import hash_file
 from canvas_archive.model import Json, JsonObject
 from canvas_archive.store.chain import chain_head
@@ -34,11 +35,13 @@ SELECT r."table", count(*) FROM revisions r GROUP BY r."table" ORDER BY r."table
 """
 
 
-def custody(db: sqlite3.Connection, record: JsonObject, gaps: Mapping[str, int], words: Words) -> JsonObject:
+def custody(
+    db: sqlite3.Connection, record: JsonObject, gaps: Mapping[str, int], words: Words, work: Path
+) -> JsonObject:
     """Return the chain of custody of an export made from this snapshot.
 
     ``record`` is what the export says about itself; ``gaps`` counts what is missing, by kind; ``words``
-    takes names out of free text.
+    takes names out of free text; ``work`` is a folder with room for a copy of the database.
     """
     head = chain_head(db)
     totals: JsonObject = {
@@ -49,7 +52,7 @@ def custody(db: sqlite3.Connection, record: JsonObject, gaps: Mapping[str, int],
         **record,
         "type": "canvas-archive custody",
         "database": {
-            "sha256": database_hash(db),
+            "sha256": database_hash(db, work),
             "how": "of the copy that `canvas-archive backup` makes of it",
             "rows": totals,
         },
@@ -93,11 +96,20 @@ def _object(names: tuple[str, ...], row: tuple[object, ...]) -> JsonObject:
     return dict(zip(names, values, strict=True))
 
 
-def database_hash(db: sqlite3.Connection) -> str:
-    """Return the SHA-256 of a copy of the database, made the way a backup makes it."""
-    with tempfile.TemporaryDirectory() as folder:
+def database_hash(db: sqlite3.Connection, work: Path) -> str:
+    """Return the SHA-256 of a copy of the database, made in ``work`` the way a backup makes it.
+
+    Raises ArchiveError when there is no room for it.
+    """
+    with tempfile.TemporaryDirectory(dir=work) as folder:
         copy = Path(folder) / "archive.db"
-        copy_database(db, copy)
+        try:
+            copy_database(db, copy)
+        except sqlite3.OperationalError as error:
+            raise ArchiveError(
+                f"There is no room for a copy of the database in {work.parent} ({error}), which the chain of "
+                "custody needs for a moment. Make room there; nothing was left behind."
+            ) from error
         return hash_file(copy)[0]
 
 

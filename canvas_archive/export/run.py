@@ -190,7 +190,7 @@ def _complete(
         return
     files_dir = context.blobs.files_dir if context.blobs.included else None
     gaps = write_gaps(content / GAPS, snapshot.db, files_dir, words)
-    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, words))
+    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, words, root.parent))
     write_bag(root, bag_info(context, record))
 
 
