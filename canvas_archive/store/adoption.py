@@ -9,8 +9,8 @@ What is known is kept outside of every archive, in the user's state folder: one 
 its account row (host, user, custodian and the second it was made in), which a moved or restored copy keeps.
 A ``token_command`` has a line of its own: one that is changed has to be agreed to again.
 
-Where that folder does not last (a container with nothing but the archive mounted), ``CANVAS_ARCHIVE_ADOPTED=1``
-says that whatever archive is opened is the user's own.
+Where that folder does not last (a container with nothing but the archive mounted),
+``CANVAS_ARCHIVE_ADOPTED=1`` says that whatever archive is opened is the user's own.
 """
 
 from __future__ import annotations
