@@ -34,8 +34,9 @@ _TYPES = {"text/html": "html", "application/pdf": "pdf", "text/plain": "txt", "t
 
 _MISSING = """
 SELECT DISTINCT a.sha256, coalesce(a.display_name, a.filename, ''), coalesce(a.content_type, '')
-FROM attachments a LEFT JOIN attachment_texts t ON t.sha256 = a.sha256
-WHERE a.state = 'stored' AND t.sha256 IS NULL
+FROM attachments a
+WHERE a.state = 'stored' AND a.sha256 IN
+  (SELECT sha256 FROM attachments WHERE sha256 IS NOT NULL EXCEPT SELECT sha256 FROM attachment_texts)
 """
 _SAVE = "INSERT OR IGNORE INTO attachment_texts (sha256, text, error, extracted_at) VALUES (?, ?, ?, ?)"
 # Files whose text has just been read change the documents of the messages that carry them.

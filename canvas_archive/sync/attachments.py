@@ -35,7 +35,7 @@ State: TypeAlias = Literal["stored", "gone", "refused", "failed"]
 
 _UNFINISHED = """
 SELECT id, url, content_type, size FROM attachments
-WHERE state IN ('pending', 'failed') OR (? AND state = 'refused')
+WHERE state <> 'stored' AND (state IN ('pending', 'failed') OR (? AND state = 'refused'))
 ORDER BY state = 'pending', id
 """
 _UNFINISHED_MEDIA = """

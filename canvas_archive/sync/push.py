@@ -63,6 +63,10 @@ SELECT c.last_message_at, EXISTS (
 FROM edits e JOIN conversations c ON c.id = e.conversation_id WHERE e.id = :edit
 """
 _COLUMN = {field: f"SELECT {field}, remote_{field} FROM conversations WHERE id = ?" for field in edits.FIELDS}  # noqa: S608 (constants)
+_STORED = """
+SELECT (SELECT count(*) FROM conversations)
+  - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL)
+"""
 _ORIGIN = "SELECT origin FROM edits WHERE id = ?"
 
 
@@ -205,7 +209,7 @@ class Push:
         :calls: GET /api/v1/conversations/:id
         """
         rows: dict[int, Conversation | None] = {}
-        stored = self._db.execute("SELECT count(*) FROM conversations WHERE removed_at IS NULL").fetchone()[0]
+        stored = self._db.execute(_STORED).fetchone()[0]
         if len(ids) > max(10, stored // 50):
             for scope in SCOPES:
                 for page in self._client.conversations(scope, per_page=100):

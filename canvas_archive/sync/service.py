@@ -275,7 +275,7 @@ def _finish(
         db.execute("ROLLBACK")
     counts = db.execute(
         "SELECT (SELECT count(*) FROM conversations),"
-        " (SELECT count(*) FROM attachments WHERE state IN ('pending', 'failed')),"
+        " (SELECT count(*) FROM attachments WHERE state <> 'stored' AND state IN ('pending', 'failed')),"
         " (SELECT count(*) FROM edits WHERE state = 'pending')"
     ).fetchone()
     report.total, report.pending, report.edits_pending = counts
