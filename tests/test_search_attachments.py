@@ -133,7 +133,7 @@ def test_files_whose_bytes_are_gone_are_noted(empty: SearchArchive) -> None:
     empty.index()
     (row,) = empty.db.execute("SELECT text, error FROM attachment_texts").fetchall()
     assert row["text"] is None
-    assert row["error"].startswith("cannot be read")
+    assert row["error"] == "the file is missing"
 
 
 def test_size_and_time_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

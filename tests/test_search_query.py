@@ -117,7 +117,7 @@ def test_beginnings_that_fit_too_much_are_bounded(
     empty: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("canvas_archive.search.planning.MOST_LISTS", 3)
-    monkeypatch.setattr("canvas_archive.search.ranking._WIDE", 1)
+    monkeypatch.setattr("canvas_archive.search.scoring._WIDE", 1)
     old = empty.message("sand sea", at=utc(2024))
     new = empty.message("sand", at=utc(2025))
     empty.message("salt sugar soup tea")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
+from itertools import compress
 
+from canvas_archive.search import docset
 from canvas_archive.search.dates import year_bounds
+from canvas_archive.search.docset import DocSet
 from canvas_archive.search.matching import DateMatcher, ListMatcher, Matcher
 from canvas_archive.search.ranking import Matches
-from canvas_archive.search.reading import OpenIndex
+from canvas_archive.search.reading import OpenIndex, Segment
 from canvas_archive.search.schema import HAS, unpack_context
 
 FACETS = ("person", "course", "year", "has")
 MOST_VALUES = 30
+_SPARSE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +72,28 @@ def count_courses(index: OpenIndex, matches: Matches) -> Counter[str]:
 def count_years(index: OpenIndex, matches: Matches, tz: tzinfo | None) -> Counter[int]:
     """Return how many messages were written in each year of the zone."""
     counts: Counter[int] = Counter()
-    for segment, numbers in zip(index.segments, matches, strict=False):
+    for segment, chosen in zip(index.segments, matches, strict=False):
+        if not chosen:
+            continue
+        first, last = (_year(moment, tz) for moment in segment.span())
+        if first == last:
+            counts[first] += docset.size(chosen)
+            continue
         # Documents are nearly in order of time, which makes this sort cheap.
-        times = sorted(map(segment.column("written").__getitem__, sorted(numbers)))
+        times = sorted(_values(segment, "written", chosen))
         at = 0
         while at < len(times):
-            year = datetime.fromtimestamp(times[at], tz or timezone.utc).year
-            if tz is None:
-                year = datetime.fromtimestamp(times[at]).astimezone().year
+            year = _year(times[at], tz)
             after = bisect_left(times, year_bounds(year, tz)[1], at)
             counts[year] += after - at
             at = after
     return counts
+
+
+def _year(moment: int, tz: tzinfo | None) -> int:
+    """Return the year of a moment in the zone (``None``: local time)."""
+    when = datetime.fromtimestamp(moment, tz or timezone.utc)
+    return when.year if tz is not None else when.astimezone().year
 
 
 def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
@@ -90,9 +105,18 @@ def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
 
 def _by_column(index: OpenIndex, matches: Matches, name: str) -> Counter[int]:
     counts: Counter[int] = Counter()
-    for segment, numbers in zip(index.segments, matches, strict=False):
-        if len(numbers) == segment.count:
-            counts.update(segment.column(name))
-        else:
-            counts.update(map(segment.column(name).__getitem__, numbers))
+    for segment, chosen in zip(index.segments, matches, strict=False):
+        if chosen:
+            counts.update(_values(segment, name, chosen))
     return counts
+
+
+def _values(segment: Segment, name: str, chosen: DocSet) -> Iterable[int]:
+    """Return a column's values in some documents."""
+    column = segment.column(name)
+    size = docset.size(chosen)
+    if size == segment.count:
+        return column
+    if size * _SPARSE < segment.count:
+        return map(column.__getitem__, docset.to_numbers(chosen, segment.count))
+    return compress(column, docset.mask(chosen, segment.count))

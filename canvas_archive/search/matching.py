@@ -1,32 +1,36 @@
 """Which documents of a segment match, a whole set at a time.
 
 A query's tree becomes a tree of matchers: names are resolved, words have found their forms. Each matcher
-yields a set of document numbers, given the set it is to choose from (``None``: all). A conjunction starts
-with the rarest part and hands what is left from one part to the next, so long lists are read only where it
-matters; conditions on columns look only at what is left.
+yields a set of documents, given the set it is to choose from (``None``: all). A conjunction starts with the
+rarest part and hands what is left from one part to the next, so long lists are read only where it matters;
+conditions on columns look only at what is left.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
-from canvas_archive.search.postings import place_of, position_of
+from canvas_archive.search import docset
+from canvas_archive.search.docset import DocSet
+from canvas_archive.search.phrases import side_by_side
 from canvas_archive.search.reading import Entry, Segment
 from canvas_archive.search.resolve import StateSets
 
-# Below this many candidates, only the blocks of a list that can hold one of them are read.
-_FEW = 3000
-
-Numbers = set[int]
+# With fewer candidates than one for so many documents of a list, only the blocks that can hold one are read.
+_SPARSE = 128
+# Below this many candidates, a condition on columns looks at each instead of at all documents.
+_FEW = 2000
+# Lists of fewer documents than one for so many of the segment are walked through one document at a time.
+_SHORT = 8
 
 
 class Matcher:
     """Anything that chooses documents."""
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the matching documents, out of ``within``; deleted ones may be among them."""
         raise NotImplementedError
 
@@ -45,11 +49,15 @@ class Form:
 
 @dataclass(eq=False)
 class Slot:
-    """One place in a text and the forms that may stand there; ``offset`` counts from the first slot."""
+    """One place in a text and the forms that may stand there; ``offset`` counts from the first slot.
+
+    ``beginning`` tells that the forms are all words that begin alike.
+    """
 
     field: str
     offset: int
     forms: tuple[Form, ...]
+    beginning: bool = False
     _listed: dict[str, list[tuple[Entry, float]]] = dataclass_field(default_factory=dict)
 
     def entries(self, segment: Segment) -> list[tuple[Entry, float]]:
@@ -65,6 +73,10 @@ class Slot:
         """Note the entries of a segment that are known already."""
         self._listed[segment.name] = entries
 
+    def lists(self, segment: Segment) -> list[Entry]:
+        """Return where the forms' lists are in a segment."""
+        return [entry for entry, _ in self.entries(segment)]
+
     def documents(self, segment: Segment) -> int:
         """Return the length of all lists together."""
         return sum(entry.documents for entry, _ in self.entries(segment))
@@ -77,36 +89,19 @@ class TextMatcher(Matcher):
     field: str
     slots: tuple[Slot, ...]
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents that hold the word, or the words in their places."""
-        if not all(slot.entries(segment) for slot in self.slots):
-            return set()
-        if len(self.slots) == 1:
-            return _union(segment, _lists(self.slots[0], segment), within)
-        return self._side_by_side(segment, within)
+        for slot in sorted(self.slots, key=lambda slot: slot.documents(segment)):
+            within = union(segment, slot.lists(segment), within)
+            if not within:
+                return docset.NOTHING
+        if len(self.slots) == 1 or within is None:
+            return within or docset.NOTHING
+        return side_by_side(segment, self.slots, within)
 
     def estimate(self, segment: Segment) -> int:
         """Return the length of the shortest list."""
         return min((slot.documents(segment) for slot in self.slots), default=0)
-
-    def _side_by_side(self, segment: Segment, within: Numbers | None) -> Numbers:
-        """Return the documents in which the slots' positions line up, beginning with the rarest slot."""
-        ordered = sorted(self.slots, key=lambda slot: slot.documents(segment))
-        rarest = ordered[0]
-        starts = positions(segment, _lists(rarest, segment), within)
-        for at, slot in enumerate(ordered[1:], 2):
-            here = positions(segment, _lists(slot, segment), starts)
-            by = slot.offset - rarest.offset
-            lined_up = _touching if at == len(ordered) else _kept
-            left: dict[int, str] = {}
-            for number, target in here.items():
-                places = lined_up(starts[number], target, by)
-                if places:
-                    left[number] = places
-            starts = left
-            if not starts:
-                break
-        return set(starts)
 
 
 @dataclass(frozen=True)
@@ -116,9 +111,9 @@ class ListMatcher(Matcher):
     fields: tuple[str, ...]
     terms: tuple[str, ...]
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents on the lists."""
-        return _union(segment, self._entries(segment), within)
+        return union(segment, self._entries(segment), within)
 
     def estimate(self, segment: Segment) -> int:
         """Return the length of all lists together."""
@@ -135,15 +130,17 @@ class DateMatcher(Matcher):
 
     spans: tuple[tuple[int | None, int | None], ...]
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents written then."""
-        written = segment.column("written")
-        chosen: Numbers = set()
-        candidates = range(segment.count) if within is None else within
+        first, last = segment.span()
+        chosen = docset.NOTHING
         for start, end in self.spans:
-            low = -(2**62) if start is None else start
-            high = 2**62 if end is None else end
-            chosen |= {number for number in candidates if low <= written[number] < high}
+            low = first if start is None else start
+            high = last + 1 if end is None else end
+            if low <= first and last < high:
+                return docset.everything(segment.count) if within is None else within
+            if low <= last and first < high:
+                chosen |= rows(segment, "written", lambda at, low=low, high=high: low <= at < high, within)  # type: ignore[misc]
         return chosen
 
 
@@ -153,21 +150,18 @@ class StateMatcher(Matcher):
 
     sets: StateSets
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents in that state."""
         sets = self.sets
-        chosen: Numbers = set(range(segment.count)) if within is None else within
+        chosen = docset.everything(segment.count) if within is None else within
         if sets.writer is not None:
-            writer = segment.column("writer")
-            chosen = {number for number in chosen if (writer[number] == sets.writer) is not sets.others}
+            theirs = rows(segment, "writer", sets.writer.__eq__, chosen)
+            chosen = docset.without(chosen, theirs) if sets.others else theirs
         if sets.conversations is not None:
-            conversation = segment.column("conversation")
-            inside = sets.conversations
-            kept = {number for number in chosen if conversation[number] in inside}
+            kept = rows(segment, "conversation", sets.conversations.__contains__, chosen)
             if sets.messages:
-                message = segment.column("message")
-                kept |= {number for number in chosen if message[number] in sets.messages}
-            chosen = chosen - kept if sets.inverse else kept
+                kept |= rows(segment, "message", sets.messages.__contains__, chosen)
+            chosen = docset.without(chosen, kept) if sets.inverse else kept
         return chosen
 
 
@@ -177,7 +171,7 @@ class AllOf(Matcher):
 
     parts: tuple[Matcher, ...]
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return what all parts agree on, asking the rarest first."""
         ordered = self.parts
         if len(ordered) > 1:
@@ -186,7 +180,7 @@ class AllOf(Matcher):
             within = part.match(segment, within)
             if not within:
                 return within
-        return set(range(segment.count)) if within is None else within
+        return docset.everything(segment.count) if within is None else within
 
     def estimate(self, segment: Segment) -> int:
         """Return what the rarest part may match."""
@@ -199,9 +193,9 @@ class AnyOf(Matcher):
 
     parts: tuple[Matcher, ...]
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return what any part matches."""
-        chosen: Numbers = set()
+        chosen = docset.NOTHING
         for part in self.parts:
             chosen |= part.match(segment, within)
         return chosen
@@ -217,76 +211,51 @@ class NoneOf(Matcher):
 
     part: Matcher
 
-    def match(self, segment: Segment, within: Numbers | None) -> Numbers:
+    def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the rest."""
-        candidates = set(range(segment.count)) if within is None else within
-        return candidates - self.part.match(segment, candidates)
+        candidates = docset.everything(segment.count) if within is None else within
+        return docset.without(candidates, self.part.match(segment, candidates))
 
 
-def _kept(places: str, target: str, by: int) -> str:
-    """Return the places that have one of the target's, ``by`` positions away."""
-    return "".join([place for place in places if _moved(place, by) in target])
+def rows(segment: Segment, name: str, holds: Callable[[int], bool], within: DocSet | None) -> DocSet:
+    """Return the documents, out of ``within``, whose value in a column meets the condition."""
+    column = segment.column(name)
+    if within is not None and docset.size(within) < _FEW:
+        numbers = docset.to_numbers(within, segment.count)
+        return docset.from_numbers((number for number in numbers if holds(column[number])), segment.count)
+    found = docset.from_mask(bytes(map(holds, column)))
+    return found if within is None else found & within
 
 
-def _touching(places: str, target: str, by: int) -> str:
-    """Return the first such place; what the last slot needs to know."""
-    for place in places:
-        if _moved(place, by) in target:
-            return place
-    return ""
-
-
-def _moved(place: str, by: int) -> str:
-    code = ord(place) + by
-    if 0 < code < 0xD000:  # far from the gap in the numbering
-        return chr(code)
-    position = position_of(place) + by
-    return place_of(position) if position > 0 else " \0"
-
-
-def positions(
-    segment: Segment, entries: Sequence[Entry], within: Numbers | dict[int, str] | None
-) -> dict[int, str]:
-    """Return where the terms stand in each of the documents (``None``: in all), as strings of places."""
-    found: dict[int, str] = {}
-    chosen = None if within is None else set(within)
-    narrowed = sorted(chosen) if chosen is not None and len(chosen) < _FEW else None
+def union(segment: Segment, entries: Sequence[Entry], within: DocSet | None) -> DocSet:
+    """Return the documents, out of ``within``, that are on any of the lists."""
+    chosen = docset.NOTHING
+    found: list[int] = []  # the documents of short lists are put into a set together
+    narrowed = None
+    few = segment.count if within is None else docset.size(within)
     for entry in entries:
-        for block in segment.blocks(entry, narrowed):
-            documents = block.documents
-            here = chosen.intersection(documents) if chosen is not None else documents
-            if not here:
-                continue
-            listed = block.positions()
-            if len(here) == len(documents):
-                pairs: Iterable[tuple[int, str]] = zip(documents, listed, strict=True)
-            else:
-                pairs = [(number, listed[bisect_left(documents, number)]) for number in here]
-            if len(entries) == 1:
-                found.update(pairs)
-            else:
-                for number, places in pairs:
-                    found[number] = found[number] + places if number in found else places
+        if within is not None and few * _SPARSE <= entry.documents:
+            if narrowed is None:
+                narrowed = docset.to_numbers(within, segment.count)
+            found += _among(segment, entry, narrowed)
+        elif entry.documents * _SHORT <= segment.count:
+            found += segment.few_documents(entry)
+        else:
+            chosen |= segment.documents(entry)
+    if found:
+        chosen |= docset.from_numbers(found, segment.count)
+    return chosen if within is None else chosen & within
+
+
+def _among(segment: Segment, entry: Entry, candidates: Sequence[int]) -> list[int]:
+    """Return those of a few documents that are on a list, reading only the blocks that can hold them."""
+    found: list[int] = []
+    for block in segment.blocks(entry, candidates):
+        low = bisect_left(candidates, block.gaps[0])
+        high = bisect_left(candidates, block.last + 1, low)
+        if low < high:
+            found += set(segment.numbers(block)).intersection(candidates[low:high])
     return found
-
-
-def _union(segment: Segment, entries: Sequence[Entry], within: Numbers | None) -> Numbers:
-    if within is None:
-        chosen: Numbers = set()
-        for entry in entries:
-            chosen.update(segment.ids(entry))
-        return chosen
-    narrowed = sorted(within) if len(within) < _FEW else None
-    if len(entries) == 1:
-        return within.intersection(segment.ids(entries[0], narrowed))
-    chosen = set()
-    for entry in entries:
-        chosen.update(segment.ids(entry, narrowed))
-    return chosen & within
-
-
-def _lists(slot: Slot, segment: Segment) -> list[Entry]:
-    return [entry for entry, _ in slot.entries(segment)]
 
 
 def _size(entries: Sequence[Entry]) -> int:

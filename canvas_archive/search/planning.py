@@ -116,7 +116,8 @@ class Planner:
         self._lists += sum(len(found) for _, found in listed)
         if self._lists > MOST_LISTS:
             raise BadInput(f"Too many different words begin like '{prefix}*'; write more of the word.")
-        slot = Slot(name, offset, tuple(map(Form, {term: None for _, found in listed for term, _ in found})))
+        terms = {term: None for _, found in listed for term, _ in found}
+        slot = Slot(name, offset, tuple(map(Form, terms)), beginning=True)
         for segment, found in listed:
             slot.found(segment, [(entry, 1.0) for _, entry in found])
         return slot

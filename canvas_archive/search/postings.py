@@ -17,6 +17,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from operator import sub
 from typing import Any, NamedTuple
@@ -72,11 +73,22 @@ def plain_loads(data: bytes) -> Any:
 
 
 class Block(NamedTuple):
-    """One block of a list: ascending document numbers, a level for each, and the packed positions."""
+    """One block of a list: documents as gaps, a level for each, the packed positions.
 
-    documents: list[int]
+    The first gap is the first document itself. A block that was read without positions has none. The
+    last document and the highest level are what the block says of itself.
+    """
+
+    gaps: Sequence[int]
     levels: bytes
     packed: bytes
+    last: int = 0
+    highest: float = 255.0
+
+    @property
+    def documents(self) -> list[int]:
+        """Return the ascending document numbers."""
+        return list(accumulate(self.gaps))
 
     def positions(self) -> list[str]:
         """Return each document's positions as a string of characters, one per position."""
@@ -84,7 +96,7 @@ class Block(NamedTuple):
             places = self.packed.decode().split(_SEPARATOR)
         except UnicodeDecodeError as error:
             raise Damaged("positions that cannot be read") from error
-        if len(places) != len(self.documents):
+        if len(places) != len(self.gaps):
             raise Damaged("positions of another number of documents")
         return places
 
@@ -130,11 +142,11 @@ def _encode_block(
 
 
 def blocks(
-    data: bytes, within: Sequence[int] | None = None, decoded: dict[int, Block] | None = None
+    data: bytes, within: Sequence[int] | None = None, *, with_positions: bool = True
 ) -> Iterator[Block]:
     """Yield the blocks of a list; with ``within`` (ascending) only those that may hold one of its documents.
 
-    ``decoded`` remembers blocks by their place between calls for the same list.
+    Positions are most of a list; who does not need them saves inflating them.
 
     Raises Damaged when the bytes are not a list.
     """
@@ -160,26 +172,68 @@ def blocks(
                 at = following
                 continue
             wanted = reach
-        block = None if decoded is None else decoded.get(at)
-        if block is None:
-            block = _decode(data[at + 4 + _ABOUT_SIZE : following], fields[8], fields[2])
-            if decoded is not None:
-                decoded[at] = block
-        yield block
+        packed = data[at + 4 + _ABOUT_SIZE : following]
+        block = None
+        if fields[8] and not with_positions:
+            block = _front(packed, fields[2], fields[4], *_FLOAT.unpack(fields[6]))
+        yield block or _decode(packed, fields[8], fields[2], *_FLOAT.unpack(fields[6]))
         at = following
         if size < 0:
             return
 
 
-def _decode(data: bytes, compressed: int, count: int) -> Block:
+def _decode(data: bytes, compressed: int, count: int, highest: float) -> Block:
     try:
         gaps, levels, packed = plain_loads(zlib.decompress(data) if compressed else data)
-        documents = list(accumulate(gaps))
+        last = sum(gaps)
     except (ValueError, TypeError, EOFError, IndexError, zlib.error, pickle.UnpicklingError) as error:
         raise Damaged(f"a posting block cannot be read: {error}") from error
     plain = all(part is None or type(part) is bytes for part in (levels, packed))
-    if not plain or not documents or type(documents[-1]) is not int:
+    if not plain or not gaps or type(last) is not int:
         raise Damaged("a posting block holds something else than a list")
-    if len(documents) != count or (levels is not None and len(levels) != count):
+    if len(gaps) != count or (levels is not None and len(levels) != count):
         raise Damaged("a posting block holds another number of documents than it says")
-    return Block(documents, levels or b"", packed or b"")
+    return Block(gaps, levels or b"", packed or b"", last, highest)
+
+
+# What the pickles of arrays begin with on this machine, up to their bytes, and how wide a number is.
+_FRONTS = {
+    code: (pickle.dumps((array(code, [1]), None, None), 3).partition(b"C")[0], array(code).itemsize)
+    for code in ("H", "I")
+}
+_AFTER_GAPS = b"q\x03tq\x04Rq\x05"
+
+
+def _front(data: bytes, count: int, last: int, highest: float) -> Block | None:
+    """Return a compressed block without its positions; ``None`` when it must be read as a whole.
+
+    Only as much is inflated as the gaps and levels take, and they are cut out of the pickle where it has
+    the layout that this program writes.
+    """
+    try:
+        code, front, width, middle = _layout("H" if last < 1 << 16 else "I", count)
+        data = zlib.decompressobj().decompress(data, len(front) + len(middle) + count * (width + 1))
+    except (zlib.error, ValueError, OverflowError) as error:
+        raise Damaged(f"a posting block cannot be read: {error}") from error
+    after = len(front) + count * width
+    plain = data.startswith(_AFTER_GAPS + b"N", after)
+    if not data.startswith(front) or not (plain or data.startswith(middle, after)):
+        return None
+    levels = b"" if plain else data[after + len(middle) :]
+    if not plain and len(levels) != count:
+        return None
+    gaps = array(code)
+    gaps.frombytes(data[len(front) : after])
+    return Block(gaps, levels, b"", last, highest)
+
+
+@lru_cache(maxsize=1024)
+def _layout(code: str, count: int) -> tuple[str, bytes, int, bytes]:
+    """Return what stands before and between the gaps and the levels of so many documents."""
+    front, width = _FRONTS[code]
+    return code, front + _mark(count * width), width, _AFTER_GAPS + _mark(count)
+
+
+def _mark(size: int) -> bytes:
+    """Return what stands before so many pickled bytes."""
+    return b"C" + bytes((size,)) if size < 256 else b"B" + size.to_bytes(4, "little")

@@ -1,26 +1,30 @@
-"""The order of the hits: BM25F, words side by side preferred, then a little for being recent."""
+"""The order of the hits: BM25F, words side by side preferred, then a little for being recent.
+
+Segments are looked at newest first. What is best so far is the mark for the rest: a segment that cannot
+reach it is passed over, and in the others only documents that may reach it become hits.
+"""
 
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from canvas_archive.search.matching import Numbers, Slot, TextMatcher, positions
+from canvas_archive.search import docset
+from canvas_archive.search.docset import DocSet
+from canvas_archive.search.matching import TextMatcher
+from canvas_archive.search.phrases import places
 from canvas_archive.search.postings import place_of, position_of
 from canvas_archive.search.reading import OpenIndex, Segment
-from canvas_archive.search.weights import WEIGHT, rarity, saturated
+from canvas_archive.search.scoring import Scorer
 
 RECENT = 0.06  # share by which the newest message outranks one of equal score that is very old
 _HALF_LIFE = 365.0 * 86400.0  # seconds in which that share halves
 ADJACENT = 0.15  # share for each pair of words that stand side by side as in the query
 _LOOKED_AT = 200  # best hits whose words' places are looked at
-_WIDE = 2000  # forms of a beginning
 _PAIRS = 6  # pairs of words looked at
-_FEW = 3000  # documents below which only some blocks of a list are read
 
-Matches = list[Numbers]  # one set per segment
+Matches = list[DocSet]  # one set per segment
 
 
 class Ranked(NamedTuple):
@@ -39,49 +43,137 @@ class Ranker:
     def __init__(self, index: OpenIndex, texts: Sequence[TextMatcher]) -> None:
         self.index = index
         self.texts = texts
-        self._known: dict[Slot, float] = {}
+        self._scorer = Scorer(index, texts)
 
     def best(self, matches: Matches, count: int, *, threads: bool) -> list[Ranked]:
         """Return the ``count`` best hits in order; with ``threads`` the best one of each conversation."""
         wanted = max(count, _LOOKED_AT)
-        newest = self.index.newest()
-        everything: list[Ranked] = []
-        for at, numbers in enumerate(matches):
-            segment = self.index.segments[at]
-            written = segment.column("written")
-            scores = self.scores(segment, numbers) if numbers else {}
-            chosen: Iterable[int] = numbers
-            if threads:
-                chosen = _best_of_each(segment.column("conversation"), written, numbers, scores)
-            elif len(numbers) > wanted and scores:
-                chosen = _worth_it(numbers, scores, wanted)
-            get = scores.get
-            everything += [
-                self._ranked(get(number, 0.0) * _recent(newest - written[number]), at, number)
-                for number in chosen
-            ]
-        if threads:
-            everything = self._one_of_each(everything, newest_first=True)
-        found = heapq.nlargest(wanted, everything)
+        if not self._scorer:
+            found = self._dated(matches, wanted, newest_first=True, threads=threads)
+        elif threads:
+            found = self._best_of_each(matches, wanted)
+        else:
+            found = self._best(matches, wanted)
         return [*self._side_by_side(found[:_LOOKED_AT]), *found[_LOOKED_AT:]][:count]
 
     def by_date(self, matches: Matches, count: int, *, newest_first: bool, threads: bool) -> list[Ranked]:
         """Return the newest or oldest hits in order; with ``threads`` one of each conversation."""
+        found = self._dated(matches, count, newest_first=newest_first, threads=threads)
+        scores: dict[tuple[int, int], float] = {}
+        for at in {hit.segment for hit in found} if self._scorer else ():
+            numbers = sorted(hit.number for hit in found if hit.segment == at)
+            segment = self.index.segments[at]
+            chosen = docset.from_numbers(numbers, segment.count)
+            for number, score in zip(numbers, self._scorer.scores(segment, chosen), strict=True):
+                scores[at, number] = score
+        return [hit._replace(score=scores.get((hit.segment, hit.number), 0.0)) for hit in found]
+
+    def _best(self, matches: Matches, wanted: int) -> list[Ranked]:
+        """Return the best hits by score and age."""
+        best: list[Ranked] = []
+        floor = 0.0
+        for at in self._by_age(matches, newest_first=True):
+            segment = self.index.segments[at]
+            oldest, newest = self._factors(segment)
+            if floor and self._scorer.highest(segment) * newest < floor:
+                continue
+            worth = self._scorer.worth(segment, matches[at], wanted, floor / newest, oldest / newest)
+            best = heapq.nlargest(wanted, [*best, *self._hits(at, worth.scored)])
+            if len(best) == wanted:
+                floor = best[-1].score
+        return best
+
+    def _best_of_each(self, matches: Matches, wanted: int) -> list[Ranked]:
+        """Return the best hit of each conversation: of those in a segment, the one with the best words.
+
+        More and more of each segment's best are looked at, until enough conversations are ahead of
+        everything that was not.
+        """
+        looked_at = wanted
+        while True:
+            of_each: dict[int, Ranked] = {}
+            rest = 0.0
+            for at in self._by_age(matches, newest_first=True):
+                segment = self.index.segments[at]
+                worth = self._scorer.worth(segment, matches[at], looked_at, 0.0, 1.0)
+                rest = max(rest, worth.rest * self._factors(segment)[1])
+                written, conversation = segment.column("written"), segment.column("conversation")
+                chosen: dict[int, tuple[float, int, int]] = {}
+                for score, number in worth.scored:
+                    candidate = (score, written[number], number)
+                    if candidate > chosen.get(conversation[number], (-1.0,)):
+                        chosen[conversation[number]] = candidate
+                scored = [(score, number) for score, _, number in chosen.values()]
+                for group, hit in zip(chosen, self._hits(at, scored), strict=True):
+                    if group not in of_each or hit > of_each[group]:
+                        of_each[group] = hit
+            best = heapq.nlargest(wanted, of_each.values())
+            if not rest or (len(best) == wanted and best[-1].score > rest):
+                return best
+            looked_at *= 4
+
+    def _dated(self, matches: Matches, count: int, *, newest_first: bool, threads: bool) -> list[Ranked]:
+        """Return the newest or oldest hits, without scores; with ``threads`` one of each conversation."""
+        looked_at = count
+        while count > 0:
+            found, rest = self._dated_of(
+                matches, count, looked_at, newest_first=newest_first, threads=threads
+            )
+            if rest is None or not threads:
+                return found
+            if len(found) == count and (
+                found[-1].written >= rest if newest_first else found[-1].written <= rest
+            ):
+                return found
+            looked_at *= 4  # a few long conversations took all the places
+        return []
+
+    def _dated_of(
+        self, matches: Matches, count: int, looked_at: int, *, newest_first: bool, threads: bool
+    ) -> tuple[list[Ranked], int | None]:
+        """Return hits of the first messages of each segment, and beyond which moment none was looked at."""
         take = heapq.nlargest if newest_first else heapq.nsmallest
-        everything: list[Ranked] = []
-        for at, numbers in enumerate(matches):
-            written = self.index.segments[at].column("written")
-            chosen: Iterable[int] = numbers
-            if len(numbers) > count and not threads:
-                edge = take(count, map(written.__getitem__, numbers))[-1]
-                chosen = [n for n in numbers if (written[n] >= edge if newest_first else written[n] <= edge)]
-            everything += [self._ranked(0.0, at, number) for number in chosen]
-        if threads:
-            everything = self._one_of_each(everything, newest_first=newest_first)
-        found = take(count, everything)
-        scores = [self.scores(self.index.segments[hit.segment], {hit.number}) for hit in found]
+        found: list[Ranked] = []
+        edges: list[int] = []
+        for at in self._by_age(matches, newest_first=newest_first):
+            segment = self.index.segments[at]
+            first, last = segment.span()
+            if len(found) == count and (
+                last < found[-1].written if newest_first else first > found[-1].written
+            ):
+                break
+            numbers = docset.to_numbers(matches[at], segment.count)
+            written = segment.column("written")
+            if len(numbers) > looked_at:
+                edge = take(looked_at, map(written.__getitem__, numbers))[-1]
+                numbers = [n for n in numbers if (written[n] >= edge if newest_first else written[n] <= edge)]
+                edges.append(edge)
+            found += self._hits(at, [(0.0, number) for number in numbers])
+            found = take(count, self._one_of_each(found, newest_first=newest_first) if threads else found)
+        if not edges:
+            return found, None
+        return found, max(edges) if newest_first else min(edges)
+
+    def _by_age(self, matches: Matches, *, newest_first: bool) -> list[int]:
+        """Return the segments with matches: those with the newest messages first, or with the oldest."""
+        found = [at for at, chosen in enumerate(matches) if chosen]
+        if newest_first:
+            return sorted(found, key=lambda at: self.index.segments[at].span()[1], reverse=True)
+        return sorted(found, key=lambda at: self.index.segments[at].span()[0])
+
+    def _factors(self, segment: Segment) -> tuple[float, float]:
+        """Return the factors for the age of a segment's oldest and newest message."""
+        newest = self.index.newest()
+        first, last = segment.span()
+        return _recent(newest - first), _recent(newest - last)
+
+    def _hits(self, at: int, scored: Iterable[tuple[float, int]]) -> list[Ranked]:
+        segment = self.index.segments[at]
+        written, message = segment.column("written"), segment.column("message")
+        newest = self.index.newest()
         return [
-            hit._replace(score=score.get(hit.number, 0.0)) for hit, score in zip(found, scores, strict=True)
+            Ranked(score * _recent(newest - written[number]), written[number], message[number], at, number)
+            for score, number in scored
         ]
 
     def _one_of_each(self, hits: list[Ranked], *, newest_first: bool) -> list[Ranked]:
@@ -94,58 +186,6 @@ class Ranker:
                 kept[conversation] = hit
         return list(kept.values())
 
-    def scores(self, segment: Segment, numbers: Numbers) -> dict[int, float]:
-        """Return each document's score by the words alone."""
-        total: dict[int, float] = {}
-        for text in self.texts:
-            for slot in text.slots:
-                # A beginning that fits very many words tells nothing about a message.
-                if len(slot.forms) <= _WIDE:
-                    self._add_slot(total, segment, slot, numbers)
-        return total
-
-    def _add_slot(self, total: dict[int, float], segment: Segment, slot: Slot, numbers: Numbers) -> None:
-        entries = slot.entries(segment)
-        if not entries:
-            return
-        telling = self._rarity(slot)
-        narrowed = sorted(numbers) if len(numbers) < _FEW else None
-        if len(entries) == 1:
-            entry, share = entries[0]
-            table = [telling * saturated(weight * share) for weight in WEIGHT]
-            for block in segment.blocks(entry, narrowed):
-                scored = zip(block.documents, map(table.__getitem__, block.levels), strict=False)
-                if not total:
-                    # Scores of documents that did not match do no harm, so the first block goes in whole.
-                    total.update(scored)
-                    continue
-                for number, score in scored:
-                    if number in numbers:
-                        total[number] = total.get(number, 0.0) + score
-            return
-        weights: dict[int, float] = {}
-        get = weights.get
-        for entry, share in entries:
-            table = [weight * share for weight in WEIGHT]
-            for block in segment.blocks(entry, narrowed):
-                for number, level in zip(block.documents, block.levels, strict=False):
-                    if number in numbers:
-                        weights[number] = get(number, 0.0) + table[level]
-        for number, weight in weights.items():
-            total[number] = total.get(number, 0.0) + telling * saturated(weight)
-
-    def _rarity(self, slot: Slot) -> float:
-        """Return how much a word tells, judged by all its forms together."""
-        known = self._known.get(slot)
-        if known is None:
-            documents = sum(slot.documents(segment) for segment in self.index.segments)
-            known = self._known[slot] = rarity(min(documents, self.index.count), self.index.count)
-        return known
-
-    def _ranked(self, score: float, at: int, number: int) -> Ranked:
-        segment = self.index.segments[at]
-        return Ranked(score, segment.column("written")[number], segment.column("message")[number], at, number)
-
     def _side_by_side(self, hits: list[Ranked]) -> list[Ranked]:
         """Raise the hits in which words of the query stand side by side, in its order."""
         pairs = [
@@ -156,12 +196,12 @@ class Ranker:
         raised: dict[tuple[int, int], float] = {}
         for at in {hit.segment for hit in hits} if pairs else ():
             segment = self.index.segments[at]
-            numbers = {hit.number for hit in hits if hit.segment == at}
+            numbers = sorted(hit.number for hit in hits if hit.segment == at)
             for first, second in pairs:
-                left = _exact_positions(segment, first, numbers)
-                right = _exact_positions(segment, second, left)
-                for number, places in right.items():
-                    if any(place_of(position_of(place) + 1) in places for place in left[number]):
+                left = _exact_places(segment, first, numbers)
+                right = _exact_places(segment, second, numbers)
+                for number, before, after in zip(numbers, left, right, strict=True):
+                    if any(place_of(position_of(place) + 1) in after for place in before):
                         raised[at, number] = raised.get((at, number), 1.0) + ADJACENT
         if not raised:
             return hits
@@ -171,33 +211,12 @@ class Ranker:
         )
 
 
-def _exact_positions(
-    segment: Segment, text: TextMatcher, numbers: Numbers | dict[int, str]
-) -> dict[int, str]:
+def _exact_places(segment: Segment, text: TextMatcher, numbers: Sequence[int]) -> list[str]:
     entry = segment.entry(text.field, text.slots[0].forms[0].term) if text.slots[0].forms else None
-    return positions(segment, [entry], numbers) if entry is not None and numbers else {}
+    chosen = docset.from_numbers(numbers, segment.count)
+    return places(segment, [entry] if entry is not None else [], chosen)
 
 
 def _recent(age: int) -> float:
     """Return the factor for a message that much older (in seconds) than the newest one."""
     return 1.0 + RECENT * float(0.5 ** (max(age, 0) / _HALF_LIFE))
-
-
-def _worth_it(numbers: Numbers, scores: dict[int, float], count: int) -> Iterable[int]:
-    """Return the documents that may still be among the best when being recent is counted in."""
-    edge = heapq.nlargest(count, map(scores.__getitem__, numbers))[-1] / (1.0 + RECENT)
-    return [number for number in numbers if scores[number] >= edge]
-
-
-def _best_of_each(
-    groups: array[int], written: array[int], numbers: Numbers, scores: dict[int, float]
-) -> Iterable[int]:
-    """Return the best-scoring, then newest, document of each group."""
-    best: dict[int, tuple[float, int, int]] = {}
-    get = scores.get
-    for number in numbers:
-        group = groups[number]
-        candidate = (get(number, 0.0), written[number], number)
-        if group not in best or candidate > best[group]:
-            best[group] = candidate
-    return [number for _, _, number in best.values()]

@@ -14,13 +14,15 @@ import struct
 import sys
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from whoosh.filedb.filetables import OrderedHashReader
 from whoosh.filedb.structfile import StructFile
 
+from canvas_archive.search import docset
+from canvas_archive.search.docset import DocSet
 from canvas_archive.search.forms import forms_in, table_key
 from canvas_archive.search.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
 from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS, INDEX_NAME, whoosh_schema
@@ -35,6 +37,13 @@ _TOC_CLASSES = {
 
 # What Whoosh's readers make of bytes that are not theirs.
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
+
+
+# Documents in lists that are held during a search, for each document of the segment.
+_HELD = 8
+# Lists of so many documents are worth keeping as sets during a search; a set is a byte for every document.
+_FEW = 1000
+_MOST_SETS = 8
 
 
 class _TocUnpickler(PlainUnpickler):
@@ -98,15 +107,19 @@ def read_toc(folder: Path, generation: int) -> list[Any]:
 
 
 class Entry:
-    """A term of one segment: in how many documents, the first and the last of them, and where its list is."""
+    """A term of one segment: in how many documents, the first and the last of them, and where its list is.
 
-    __slots__ = ("documents", "first", "last", "offset", "size")
+    ``highest`` is its highest level in any document.
+    """
+
+    __slots__ = ("documents", "first", "highest", "last", "offset", "size")
 
     def __init__(self, row: bytes) -> None:
         fields = TERM_INFO.unpack(row)
         if fields[0]:
             raise Damaged("a term holds its list inline, which this program never writes")
         self.documents: int = fields[2]
+        self.highest: float = fields[5]
         self.first: int = fields[6]
         self.last: int = fields[7]
         self.offset: int = fields[8]
@@ -119,7 +132,10 @@ class Segment:
     def __init__(self, folder: Path, segment: Any) -> None:
         self.name: str = segment.segment_id()
         self.count: int = segment.doc_count_all()
-        self.dead = frozenset(segment.deleted_docs())
+        try:
+            self.dead = docset.from_numbers(segment.deleted_docs(), self.count)
+        except IndexError as error:
+            raise Damaged("documents are deleted that are not there") from error
         self._folder = folder
         terms_file = MappedFile(folder / f"{self.name}.trm")
         try:
@@ -130,7 +146,10 @@ class Segment:
             raise Damaged("the index has other fields")
         self._lists = MappedFile(folder / f"{self.name}.pst")
         self._columns: dict[str, array[int]] = {}
-        self._decoded: dict[int, dict[int, Block]] = {}
+        self._span: tuple[int, int] | None = None
+        self._held: dict[int, list[Block]] = {}
+        self._room = _HELD * self.count
+        self._sets: dict[int, DocSet] = {}
 
     def entry(self, field: str, term: str) -> Entry | None:
         """Look a term up."""
@@ -161,26 +180,69 @@ class Segment:
         entry = self.entry("forms", table_key(stem))
         if entry is None:
             return []
-        return [form for block in self.blocks(entry) for form in forms_in(block.positions()[0], stem)]
+        return [form for block in self.whole_blocks(entry) for form in forms_in(block.positions()[0], stem)]
 
-    def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
-        """Yield the blocks of a term's list; with ``within`` (ascending) only those that may matter."""
-        data = self._lists.get(entry.offset, entry.size)
-        for block in blocks(data, within, self._decoded.setdefault(entry.offset, {})):
-            if not 0 <= block.documents[0] <= block.documents[-1] < self.count:
-                raise Damaged("a posting list names documents that are not there")
-            yield block
+    def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterable[Block]:
+        """Return a list's blocks without positions; with ``within`` (ascending) those that may matter.
 
-    def ids(self, entry: Entry, within: Sequence[int] | None = None) -> list[int]:
-        """Return the documents of a term's list; one may come twice."""
+        What is read whole is held until the end of the search, as long as there is room.
+        """
+        held = self._held.get(entry.offset)
+        if held is not None:
+            return held
+        found = blocks(self._lists.get(entry.offset, entry.size), within, with_positions=False)
+        if within is None and entry.documents <= self._room:
+            self._room -= entry.documents
+            held = self._held[entry.offset] = list(found)
+            return held
+        return found
+
+    def whole_blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
+        """Yield a list's blocks with positions; with ``within`` (ascending) only those that may matter."""
+        return blocks(self._lists.get(entry.offset, entry.size), within)
+
+    def numbers(self, block: Block) -> list[int]:
+        """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
+        documents = block.documents
+        if not 0 <= documents[0] <= documents[-1] < self.count:
+            raise Damaged("a posting list names documents that are not there")
+        return documents
+
+    def few_documents(self, entry: Entry) -> list[int]:
+        """Return the documents of a short list, one by one; one may come twice."""
         if entry.documents <= 2:  # known without looking
             if not entry.first <= entry.last < self.count:
                 raise Damaged("a term names documents that are not there")
             return [entry.first, entry.last]
         found: list[int] = []
-        for block in self.blocks(entry, within):
-            found += block.documents
+        for block in self.blocks(entry):
+            found += self.numbers(block)
         return found
+
+    def documents(self, entry: Entry) -> DocSet:
+        """Return the documents of a term's list."""
+        found = self._sets.get(entry.offset)
+        if found is None:
+            found = self._read_documents(entry)
+            if len(self._sets) < _MOST_SETS and entry.documents > _FEW:
+                self._sets[entry.offset] = found
+        return found
+
+    def _read_documents(self, entry: Entry) -> DocSet:
+        try:
+            if entry.documents <= 2:
+                return docset.from_numbers(self.few_documents(entry), self.count)
+            steps = array("H" if self.count <= 1 << 16 else "I")
+            before = -1
+            for block in self.blocks(entry):
+                at = len(steps)
+                same = isinstance(block.gaps, array) and block.gaps.typecode == steps.typecode
+                steps.extend(block.gaps if same else tuple(block.gaps))
+                steps[at] -= before
+                before = block.last
+            return docset.from_gaps(steps, self.count)
+        except (ValueError, IndexError, OverflowError, TypeError) as error:
+            raise Damaged(f"a posting list names documents that are not there: {error}") from error
 
     def column(self, name: str) -> array[int]:
         """Return a column: one number per document."""
@@ -195,9 +257,18 @@ class Segment:
             self._columns[name] = column
         return column
 
+    def span(self) -> tuple[int, int]:
+        """Return when the oldest and the newest of the documents were written, in seconds since 1970."""
+        if self._span is None:
+            written = self.column("written")
+            self._span = (min(written), max(written)) if written else (0, 0)
+        return self._span
+
     def forget_lists(self) -> None:
-        """Let go of the lists that were decoded: one search looks at them repeatedly, the next at others."""
-        self._decoded.clear()
+        """Let go of the lists that were read: one search looks at them repeatedly, the next at others."""
+        self._held.clear()
+        self._sets.clear()
+        self._room = _HELD * self.count
 
     def close(self) -> None:
         """Let go of the files."""
@@ -211,7 +282,7 @@ class OpenIndex:
     def __init__(self, folder: Path, segments: Sequence[Any]) -> None:
         self.lock = threading.Lock()
         self.segments = [Segment(folder, segment) for segment in segments]
-        self.count = sum(segment.count - len(segment.dead) for segment in self.segments)
+        self.count = sum(segment.count - docset.size(segment.dead) for segment in self.segments)
         self._newest: int | None = None
 
     def documents_with(self, field: str, term: str) -> int:
@@ -222,7 +293,7 @@ class OpenIndex:
     def newest(self) -> int:
         """Return when the newest message was written, in seconds since 1970; 0 in an empty index."""
         if self._newest is None:
-            self._newest = max((max(one.column("written"), default=0) for one in self.segments), default=0)
+            self._newest = max((segment.span()[1] for segment in self.segments), default=0)
         return self._newest
 
     def close(self) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
+from canvas_archive.search import docset
 from canvas_archive.search.dates import zone
 from canvas_archive.search.facets import (
     FACETS,
@@ -62,9 +64,9 @@ ORDER BY f.message_id, f.position
 """
 _USER_NAMES = "SELECT id, coalesce(name, full_name) FROM users WHERE id IN (SELECT value FROM json_each(?))"
 _COURSE_NAMES = """
-SELECT c.context_code, coalesce(x.name, max(c.context_name)) FROM conversations c
-LEFT JOIN contexts x ON x.code = c.context_code
-WHERE c.context_code IN (SELECT value FROM json_each(?)) GROUP BY c.context_code
+SELECT v.value,
+       coalesce(x.name, (SELECT max(context_name) FROM conversations WHERE context_code = v.value))
+FROM json_each(?) v LEFT JOIN contexts x ON x.code = v.value
 """
 _HAS_LABELS = {
     "attachment": "Attachment",
@@ -222,7 +224,7 @@ class _Found:
 
     @property
     def total(self) -> int:
-        return sum(map(len, self.matches))
+        return sum(map(docset.size, self.matches))
 
 
 class _Session:
@@ -257,17 +259,16 @@ class _Session:
     def _match(self, matcher: Matcher, within: Matches | None) -> Matches:
         found: Matches = []
         for at, segment in enumerate(self._index.segments):
-            numbers = matcher.match(segment, None if within is None else within[at])
-            if segment.dead:
-                numbers = numbers - segment.dead
-            found.append(numbers)
+            chosen = matcher.match(segment, None if within is None else within[at])
+            found.append(docset.without(chosen, segment.dead))
         return found
 
     def values(self, matches: Matches, column: str) -> set[int]:
         """Return the distinct values of a column over all matches."""
         found: set[int] = set()
-        for segment, numbers in zip(self._index.segments, matches, strict=False):
-            found.update(map(segment.column(column).__getitem__, numbers))
+        for segment, chosen in zip(self._index.segments, matches, strict=False):
+            if chosen:
+                found.update(compress(segment.column(column), docset.mask(chosen, segment.count)))
         return found
 
     def conversations(self, matches: Matches) -> int:
