@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import timezone
 from pathlib import Path
@@ -115,6 +116,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchArchive]
 def try_query(archive: SearchArchive, text: str, sort: str, threads: bool) -> None:
     TALLY["fuzz inputs: search queries"] += 1
     paths = archive.archive.db_path, archive.search_dir
+    began = time.thread_time()
     try:
         result = search(*paths, text, sort=sort, threads=threads, facets=True, tz=timezone.utc, now=NOW)  # type: ignore[arg-type]
     except BadInput as error:
@@ -126,7 +128,8 @@ def try_query(archive: SearchArchive, text: str, sort: str, threads: bool) -> No
     assert len(result.hits) == result.total
     if not threads:
         assert len(select_messages(*paths, text, tz=timezone.utc, now=NOW)) == result.total
-    assert result.milliseconds < 5000
+    # The processor's time: what a busy machine adds by the clock says nothing about the query.
+    assert time.thread_time() - began < 5
 
 
 _EXAMPLES = st.tuples(_QUERIES, st.sampled_from(("relevance", "newest", "oldest")), st.booleans())

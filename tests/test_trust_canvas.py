@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -164,6 +165,39 @@ def test_any_answer_is_stored_whole_or_not_at_all(
     assert unclean(folder) == []
 
 
+WRONG = (None, True, -1, 2**70, 1.5, "x", "", [], ["x"], {}, {"x": None})
+
+
+def test_every_field_of_every_wrong_type(tmp_path: Path) -> None:
+    """Each value of the documented answer replaced by each wrong one: stored or refused, never half."""
+    with create(tmp_path / "archive") as archive:
+        db = archive.db
+        with transaction(db):
+            Ingest(db, SYSTEM).save_conversation(parse.conversation(shown(77, letter(700))))
+        before = contents(db)
+        for path in places(FULL):
+            for wrong in WRONG:
+                document: Any = copy.deepcopy(FULL)
+                parent = document
+                for key in path[:-1]:
+                    parent = parent[key]
+                parent[path[-1]] = wrong
+                TALLY["hostile inputs: wrong types"] += 1
+                try:
+                    conversation = parse.conversation(decode_json(json.dumps(document).encode()))
+                except MalformedAnswer as error:
+                    assert str(error)
+                    continue
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    Ingest(db, SYSTEM).save_conversation(conversation)
+                    assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+                    assert read_thread(db, conversation.id).messages is not None
+                finally:
+                    db.execute("ROLLBACK")
+        assert contents(db) == before
+
+
 def every_id(conversation: Any) -> Iterator[int]:
     """Yield the ids of all messages of a conversation, forwarded ones included."""
     waiting = list(conversation.messages or ())
@@ -185,12 +219,16 @@ class LyingCanvas:
         self.shows: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
         self.files: dict[str, httpx.Response] = {}
+        self.raw: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
         self.requests: list[httpx.Request] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         self.requests.append(request)
         path = request.url.path
+        odd = self.raw(request)
+        if odd is not None:
+            return odd
         if path in self.files:
             return self.files[path]
         if path == "/api/v1/users/self":
@@ -404,3 +442,99 @@ def test_cookies_are_not_given_back(lie: Callable[..., SyncResult]) -> None:
     assert lie(canvas).error is None
     assert len(canvas.requests) > 3
     assert not [r for r in canvas.requests if "cookie" in r.headers]
+
+
+# -- answers that are no answers -------------------------------------------------------------------------
+
+
+class Endless(httpx.SyncByteStream):
+    """A body that does not end; it counts what was read of it."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self.read += 1 << 20
+            yield b"[" + b" " * ((1 << 20) - 1)
+
+
+def bomb() -> httpx.Response:
+    """Return a small packed body that unpacks to two gigabytes."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    block = packer.compress(b" " * (64 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush the same packed block may be repeated without being packed again.
+    again = zlib.compressobj(9, zlib.DEFLATED, -15)
+    repeated = again.compress(b" " * (64 << 20)) + again.flush(zlib.Z_FULL_FLUSH)
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    return httpx.Response(200, stream=httpx.ByteStream(block + repeated * 31), headers=headers)
+
+
+ANSWERS: dict[str, Callable[[], httpx.Response]] = {
+    "a body without end": lambda: httpx.Response(200, stream=Endless()),
+    "a packed bomb": bomb,
+    "nested without end": lambda: httpx.Response(200, content=b'{"id":6,"x":' + b"[" * 400_000),
+    "nested and closed": lambda: httpx.Response(200, content=b"[" * 90_000 + b"]" * 90_000),
+    "numbers of a million digits": lambda: httpx.Response(200, content=b'{"id":' + b"9" * 1_000_000 + b"}"),
+    "the same key twice": lambda: httpx.Response(200, content=b'{"id":6,"id":5,"workflow_state":"read"}'),
+    "not a number": lambda: httpx.Response(200, content=b'{"id":6,"message_count":NaN}'),
+    "not UTF-8": lambda: httpx.Response(200, content=b'{"id":6,"subject":"\xff\xfe"}'),
+    "another host": lambda: httpx.Response(302, headers={"Location": "https://evil.example/api/v1/x"}),
+    "the same host without encryption": lambda: httpx.Response(
+        302, headers={"Location": "http://school.example/api/v1/conversations/6"}
+    ),
+    "a script": lambda: httpx.Response(302, headers={"Location": "javascript:alert(1)"}),
+    "a file of this machine": lambda: httpx.Response(302, headers={"Location": "file:///etc/passwd"}),
+    "an odd status": lambda: httpx.Response(999, json={}),
+    "headers of a megabyte": lambda: httpx.Response(500, headers={"X-Junk": "x" * 1_000_000}),
+}
+
+
+@pytest.mark.parametrize("where", ["show", "list"])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_is_none_costs_little_and_spoils_nothing(
+    lie: Callable[..., SyncResult], tmp_path: Path, name: str, where: str
+) -> None:
+    """The run ends with an error or goes on without the item; the token went to nobody else."""
+    canvas = LyingCanvas(INNOCENT, twisted())
+    assert lie(canvas).error is None
+    canvas.documents[1] = {**twisted(), "message_count": 2}
+    made: list[httpx.Response] = []
+
+    def odd(request: httpx.Request) -> httpx.Response | None:
+        path = "/api/v1/conversations/6" if where == "show" else "/api/v1/conversations"
+        if request.url.path != path:
+            return None
+        made.append(ANSWERS[name]())
+        return made[-1]
+
+    canvas.raw = odd
+    try:
+        error: ArchiveError | None = lie(canvas).error
+    except ArchiveError as caught:
+        error = caught
+    assert error is not None and error.exit_code in (4, 5), error
+    for response in made:
+        if isinstance(response.stream, Endless):
+            assert response.stream.read < 100 << 20
+    assert {request.url.host for request in canvas.requests} == {"school.example"}
+    assert {request.url.scheme for request in canvas.requests} == {"https"}
+    assert bodies(tmp_path / "archive") == {5: ["Innocent."], 6: ["Twisted."]}
+    assert sound(tmp_path / "archive") == []
+    canvas.raw = lambda request: None
+    canvas.documents[1] = twisted()
+    assert lie(canvas).error is None
+
+
+def test_a_next_page_on_another_host_is_not_asked_for(lie: Callable[..., SyncResult], tmp_path: Path) -> None:
+    canvas = LyingCanvas(INNOCENT, twisted())
+    for link in ("https://evil.example/api/v1/conversations?page=2", "http://school.example/x?page=2",
+                 "https://school.example.evil.example/", "https://school.example@evil.example/",
+                 "//evil.example/", "https://school.example:444/api/v1/conversations?page=2"):  # fmt: skip
+        canvas.headers = {"Link": f'<{link}>; rel="next"'}
+        with suppress(ArchiveError):
+            assert lie(canvas).error is not None
+    assert {f"{r.url.scheme}://{r.url.netloc.decode()}" for r in canvas.requests} == {HOST}
+    canvas.headers = {}
+    assert lie(canvas).error is None
+    assert bodies(tmp_path / "archive") == {5: ["Innocent."], 6: ["Twisted."]}
