@@ -14,10 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 from datasette import NotFound
+from datasette.utils import tilde_decode, tilde_encode
 
 from canvas_archive.web.hooks import hook
 
 PLUGIN = "canvas-archive"
+SHELF = "/mail/archive"
+"""Below it are the pages of one archive among several, by the name of its database."""
+
 EDIT = "canvas-archive-edit"
 """The permission to star, archive, mark, discard and save searches."""
 
@@ -101,15 +105,28 @@ def is_archive(datasette: Any, database: str | None) -> bool:
     return any(archive.name == database for archive in archives(datasette))
 
 
+def mail_path(datasette: Any, name: str, tail: str) -> str:
+    """Return the address of a mail page (``tail`` begins with ``/mail``) of the archive of that name.
+
+    Where several archives are attached, each has its pages below ``/mail/archive/NAME``.
+    """
+    if len(archives(datasette)) > 1:
+        tail = f"{SHELF}/{tilde_encode(name)}{tail.removeprefix('/mail')}"
+    return str(datasette.urls.path(tail))
+
+
 async def gate(datasette: Any, request: Any, table: str = "conversations") -> Archive:
-    """Return the archive the mail pages show, or stop the request.
+    """Return the archive the address names, or the first one, or stop the request.
 
     Routes of plugins bypass Datasette's permissions, so every view begins here.
     Raises NotFound without an archive, Forbidden when the actor may not view ``table``.
     """
     found = archives(datasette)
+    name = request.url_vars.get("database")
+    if name is not None:
+        found = tuple(archive for archive in found if archive.name == tilde_decode(name))
     if not found:
-        raise NotFound("No archive is attached")
+        raise NotFound("No archive is attached" if name is None else "There is no archive of that name.")
     archive = found[0]
     await datasette.ensure_permissions(
         request.actor,

@@ -8,8 +8,9 @@ from typing import Any
 from datasette import Response
 
 from canvas_archive.web import assets, files, login
-from canvas_archive.web.gate import archives
+from canvas_archive.web.gate import SHELF, archives
 from canvas_archive.web.hooks import hook
+from canvas_archive.web.pages import archives as shelf
 from canvas_archive.web.pages import (
     changes,
     courses,
@@ -23,6 +24,8 @@ from canvas_archive.web.pages import (
 )
 
 ID = r"(?P<id>[0-9]{1,18})"
+MAIL = rf"(?:{SHELF}/(?P<database>[^/]+)|/mail)"
+"""The one archive, or one among several by its name."""
 
 
 async def home(datasette: Any) -> Any:
@@ -41,26 +44,27 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
     pages: list[tuple[str, Callable[..., Any]]] = [
         (r"^/mail/static/(?P<name>[\w.-]+)$", assets.static),
         (r"^/mail/login$", login.login),
-        (r"^/mail/logout$", status.sign_out),
-        (rf"^/mail/c/{ID}$", thread.conversation),
-        (rf"^/mail/c/{ID}\.(?P<kind>txt|json|eml)$", thread.saved),
-        (r"^/mail/edit$", changes.edit),
-        (r"^/mail/undo$", changes.undo),
-        (r"^/mail/search$", search.page),
-        (r"^/mail/search/save$", search.save),
-        (r"^/mail/people$", people.index),
-        (rf"^/mail/people/{ID}$", people.person),
-        (r"^/mail/courses$", courses.index),
-        (r"^/mail/courses/(?P<code>[A-Za-z0-9_]{1,80})$", courses.course),
-        (r"^/mail/timeline$", timeline.timeline),
-        (r"^/mail/edits$", edits.journal),
-        (r"^/mail/edits/discard$", edits.discard),
-        (r"^/mail/status$", status.status),
-        (r"^/mail/status/sync$", status.sync),
-        (r"^/mail/status/push$", status.push),
-        (rf"^/mail/files/{ID}(?:/[^/]*)?$", files.attachment),
-        (r"^/mail/media/(?P<message>[0-9]{1,18})/(?P<media>[^/]{1,200})$", files.recording),
-        (r"^/mail(?:/(?P<folder>[a-z]+))?$", folders.folder),
-        (r"^/mail/.*$", folders.nowhere),
+        (r"^/mail$", shelf.choose),
+        (rf"^{MAIL}/logout$", status.sign_out),
+        (rf"^{MAIL}/c/{ID}$", thread.conversation),
+        (rf"^{MAIL}/c/{ID}\.(?P<kind>txt|json|eml)$", thread.saved),
+        (rf"^{MAIL}/edit$", changes.edit),
+        (rf"^{MAIL}/undo$", changes.undo),
+        (rf"^{MAIL}/search$", search.page),
+        (rf"^{MAIL}/search/save$", search.save),
+        (rf"^{MAIL}/people$", people.index),
+        (rf"^{MAIL}/people/{ID}$", people.person),
+        (rf"^{MAIL}/courses$", courses.index),
+        (rf"^{MAIL}/courses/(?P<code>[A-Za-z0-9_]{{1,80}})$", courses.course),
+        (rf"^{MAIL}/timeline$", timeline.timeline),
+        (rf"^{MAIL}/edits$", edits.journal),
+        (rf"^{MAIL}/edits/discard$", edits.discard),
+        (rf"^{MAIL}/status$", status.status),
+        (rf"^{MAIL}/status/sync$", status.sync),
+        (rf"^{MAIL}/status/push$", status.push),
+        (rf"^{MAIL}/files/{ID}(?:/[^/]*)?$", files.attachment),
+        (rf"^{MAIL}/media/(?P<message>[0-9]{{1,18}})/(?P<media>[^/]{{1,200}})$", files.recording),
+        (rf"^{MAIL}(?:/(?P<folder>[a-z]+))?$", folders.folder),
+        (rf"^{MAIL}/.*$", folders.nowhere),
     ]
     return ([(r"^/$", home)] if len(found) == 1 else []) + pages

@@ -14,7 +14,7 @@ from typing import Any
 from datasette.utils import parse_metadata
 from markupsafe import Markup
 
-from canvas_archive.web.gate import archives, is_archive
+from canvas_archive.web.gate import archives, is_archive, mail_path
 from canvas_archive.web.hooks import hook
 from canvas_archive.web.render import HERE, asset, body, filesize
 
@@ -89,11 +89,13 @@ def menu_links(datasette: Any) -> list[dict[str, str]] | None:
     if not archives(datasette):
         return None
     path = datasette.urls.path
-    return [
-        {"href": path("/mail"), "label": "Mail"},
-        {"href": path("/mail/search"), "label": "Search mail"},
-        {"href": path("/mail/status"), "label": "Sync and status"},
-    ]
+    links = [{"href": path("/mail"), "label": "Mail"}]
+    if len(archives(datasette)) == 1:
+        links += [
+            {"href": path("/mail/search"), "label": "Search mail"},
+            {"href": path("/mail/status"), "label": "Sync and status"},
+        ]
+    return links
 
 
 @hook
@@ -102,7 +104,7 @@ def table_actions(datasette: Any, database: str, table: str) -> list[dict[str, s
     if not is_archive(datasette, database) or table not in THREADS | {"messages"}:
         return None
     tail = "/mail/sent" if table == "sent" else "/mail"
-    return [{"href": datasette.urls.path(tail), "label": "Read as mail"}]
+    return [{"href": mail_path(datasette, database, tail), "label": "Read as mail"}]
 
 
 @hook
@@ -111,8 +113,8 @@ def extra_css_urls(datasette: Any) -> list[str]:
     return [asset("tables.css")] if archives(datasette) else []
 
 
-def _link(datasette: Any, tail: str, label: object) -> Markup:
-    return Markup('<a href="{}">{}</a>').format(datasette.urls.path(tail), label)
+def _link(datasette: Any, database: str, tail: str, label: object) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(mail_path(datasette, database, tail), label)
 
 
 def _value(row: Any, column: str) -> Any:
@@ -127,23 +129,27 @@ def render_cell(
     row: Any, value: Any, column: str, table: str | None, database: str | None, datasette: Any
 ) -> Markup | str | None:
     """Make cells lead to the mail pages; everything stays escaped."""
-    if not is_archive(datasette, database) or isinstance(value, (bytes, dict)):
+    if database is None or not is_archive(datasette, database) or isinstance(value, (bytes, dict)):
         return None
     if column == "subject":
         ident = _value(row, "conversation_id") or _value(row, "id")
         if isinstance(ident, int) and (
             table in ("conversations", "threads", "inbox", "sent") or table != "messages"
         ):
-            return _link(datasette, f"/mail/c/{ident}", value or "(no subject)")
+            return _link(datasette, database, f"/mail/c/{ident}", value or "(no subject)")
         return None
     if column == "conversation_id" and isinstance(value, int) and table in (None, "pending_edits"):
-        return _link(datasette, f"/mail/c/{value}", value)
+        return _link(datasette, database, f"/mail/c/{value}", value)
     if column == "message_id" and table is None and isinstance(value, int):
         conversation = _value(row, "conversation_id")
-        return _link(datasette, f"/mail/c/{conversation}?m={value}#m{value}", value) if conversation else None
+        return (
+            _link(datasette, database, f"/mail/c/{conversation}?m={value}#m{value}", value)
+            if conversation
+            else None
+        )
     if column in ("person", "author") and table is None:
         ident = _value(row, f"{column}_id")
-        return _link(datasette, f"/mail/people/{ident}", value) if isinstance(ident, int) else None
+        return _link(datasette, database, f"/mail/people/{ident}", value) if isinstance(ident, int) else None
     if column == "body" and isinstance(value, str):
         return body(value if len(value) <= CELL else value[: CELL - 1] + "…")
     if column in ("size", "stored_size", "bytes") and isinstance(value, int):
@@ -153,11 +159,11 @@ def render_cell(
             "starred" if value else "not starred", "★" if value else "☆"
         )
     if column == "name" and table == "users" and isinstance(_value(row, "id"), int):
-        return _link(datasette, f"/mail/people/{row['id']}", value or "")
+        return _link(datasette, database, f"/mail/people/{row['id']}", value or "")
     if column == "name" and table == "contexts":
-        return _link(datasette, f"/mail/courses/{row['code']}", value or row["code"])
+        return _link(datasette, database, f"/mail/courses/{row['code']}", value or row["code"])
     if column == "context_code" and isinstance(value, str):
-        return _link(datasette, f"/mail/courses/{value}", value)
+        return _link(datasette, database, f"/mail/courses/{value}", value)
     if column == "display_name" and table == "attachments" and _value(row, "state") == "stored":
-        return _link(datasette, f"/mail/files/{row['id']}", value or "file")
+        return _link(datasette, database, f"/mail/files/{row['id']}", value or "file")
     return None

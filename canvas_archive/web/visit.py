@@ -7,6 +7,7 @@ One hop between threads instead of one per query, and a single time limit over a
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.web import login
 from canvas_archive.web.dates import Dates, zone_named
 from canvas_archive.web.frame import Frame, read_frame
-from canvas_archive.web.gate import PLUGIN, Archive, gate, may_edit
+from canvas_archive.web.gate import PLUGIN, SHELF, Archive, archives, gate, mail_path, may_edit
 from canvas_archive.web.render import render
 from canvas_archive.web.undo import notice_of
 
@@ -32,6 +33,7 @@ View: TypeAlias = Callable[["Visit"], Awaitable[Any]]
 
 ZONE_COOKIE = "canvas_archive_zone"
 MOST_FIELDS = 2000
+_SHELVED = re.compile(rf"^{SHELF}/[^/?]+")
 MOST_BYTES = 200_000
 CALM = {"Cache-Control": "private, no-store"}
 
@@ -72,17 +74,17 @@ class Visit:
 
     @property
     def here(self) -> str:
-        """Return this page's address without the server and the base path: safe to come back to."""
+        """Return this page's address as ``path`` takes it, without server, base path and archive."""
         base = self.datasette.setting("base_url").rstrip("/")
-        return str(self.request.full_path).removeprefix(base)
+        return _SHELVED.sub("/mail", str(self.request.full_path).removeprefix(base))
 
     def argument(self, name: str, limit: int = 400) -> str:
         """Return a query parameter without surrounding space, cut to ``limit``; empty when absent."""
         return str(self.request.args.get(name) or "").strip()[:limit]
 
     def path(self, tail: str) -> str:
-        """Return an address below the base path."""
-        return str(self.datasette.urls.path(tail))
+        """Return the address of a page of this archive, below the base path."""
+        return mail_path(self.datasette, self.archive.name, tail)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on a read-only connection in the database's thread.
@@ -122,6 +124,9 @@ class Visit:
             **{
                 "q": "",
                 "visit": self,
+                "path": self.path,
+                "others": len(archives(self.datasette)) > 1,
+                "shelf": self.datasette.urls.path("/mail"),
                 "frame": frame,
                 "dates": self.dates,
                 "offset": self.dates.offset,

@@ -1,0 +1,75 @@
+"""``/mail`` where several archives are attached: which one to read."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from datasette import Forbidden, Response
+
+from canvas_archive.web import queries
+from canvas_archive.web.gate import Archive, archives, mail_path
+from canvas_archive.web.kept import kept
+from canvas_archive.web.pages import folders
+from canvas_archive.web.render import render
+from canvas_archive.web.visit import CALM
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An archive to choose: whose mailbox it is and what is in it."""
+
+    name: str
+    owner: str
+    base_url: str
+    inbox: int
+    unread: int
+    href: str
+
+
+async def choose(request: Any, datasette: Any) -> Any:
+    """Answer with the archives the visitor may read; with the inbox where there is only one archive."""
+    found = archives(datasette)
+    if len(found) == 1:
+        return await folders.folder(request, datasette)
+    choices = []
+    for archive in found:
+        if await _may_read(datasette, request, archive):
+            choices.append(await _choice(datasette, archive))
+    if not choices:
+        raise Forbidden("view-database")
+    page = render(datasette, "mail/archives.html", choices=choices)
+    return Response.html(page, headers=dict(CALM))
+
+
+async def _may_read(datasette: Any, request: Any, archive: Archive) -> bool:
+    try:
+        await datasette.ensure_permissions(
+            request.actor,
+            [
+                ("view-table", (archive.name, "conversations")),
+                ("view-database", archive.name),
+                "view-instance",
+            ],
+        )
+    except Forbidden:
+        return False
+    return True
+
+
+async def _choice(datasette: Any, archive: Archive) -> Choice:
+    def read(connection: sqlite3.Connection) -> Choice:
+        account = connection.execute(queries.ACCOUNT).fetchone()
+        counts = kept(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
+        return Choice(
+            archive.name,
+            account["owner_name"] or archive.name,
+            account["base_url"],
+            counts["inbox"],
+            counts["unread"],
+            mail_path(datasette, archive.name, "/mail"),
+        )
+
+    choice: Choice = await archive.database.execute_fn(read)
+    return choice
