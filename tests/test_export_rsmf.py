@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import pytest
 
 from canvas_archive.clock import parse_iso
-from canvas_archive.export.context import Options
+from canvas_archive.export.context import Blobs, ExportContext, Options
+from canvas_archive.export.mime import MailRenderer
+from canvas_archive.export.reader import Snapshot
+from canvas_archive.export.rsmf import mail_size
 from canvas_archive.export.run import Request, export
+from canvas_archive.export.selection import Selection
 from tests.export_support import OWNER, ArchiveBuilder, rsmf_manifest, rsmf_parts, small_archive
 
 
@@ -130,3 +135,25 @@ def test_a_very_long_conversation_is_split(
     files = write(tmp_path / "a", tmp_path / "out")
     assert sorted(files) == ["conversation-1-part1", "conversation-1-part2", "conversation-1-part3"]
     assert sum(len(rsmf_manifest(path)["events"]) for path in files.values()) == 25
+
+
+def test_small_files_need_no_zip64(archive: Path, tmp_path: Path) -> None:
+    for path in write(archive, tmp_path / "out").values():
+        with rsmf_parts(path)[1] as zipped:
+            assert zipped.testzip() is None
+            for entry in zipped.infolist():
+                assert (entry.extract_version, entry.extra) == (20, b"")
+
+
+def test_what_a_forwarded_message_takes_is_never_guessed_too_low(archive: Path) -> None:
+    with Snapshot(archive / "archive.db") as snapshot:
+        context = ExportContext(
+            snapshot.custodian, Selection(), snapshot.choose(Selection()), Blobs(archive / "files")
+        )
+        mail = MailRenderer(context)
+        for thread in snapshot.threads(context.scope):
+            for message in thread.messages:
+                written = io.BytesIO()
+                mail.write_forwarded(written.write, message)
+                lines = written.getvalue().count(b"\n")
+                assert len(written.getvalue()) + lines < mail_size(message)

@@ -199,7 +199,7 @@ class RsmfWriter:
     def _store(self, zipped: zipfile.ZipFile, message: MessageRecord, file: StoredFile) -> Json:
         name = safe_name(f"{message.id}-{safe_name(file.id)}-{file.name}")
         if name not in zipped.NameToInfo:
-            with zipped.open(_entry(name), "w", force_zip64=True) as entry:
+            with zipped.open(_entry(name, file.stored_size or 0), "w") as entry:
                 for chunk in self._context.blobs.chunks(file):
                     entry.write(chunk)
         return {"id": name, "display": safe_name(file.name), "size": file.stored_size or 0}
@@ -208,7 +208,7 @@ class RsmfWriter:
         self, zipped: zipfile.ZipFile, thread: ThreadRecord, message: MessageRecord, inner: MessageRecord
     ) -> Json:
         name = f"{message.id}-forwarded-{inner.id}.eml"
-        with zipped.open(_entry(name), "w", force_zip64=True) as entry:
+        with zipped.open(_entry(name, mail_size(inner)), "w") as entry:
             self._mail.write_forwarded(lambda data: _crlf(entry, data), inner)
         return {"id": name, "display": name, "size": zipped.getinfo(name).file_size}
 
@@ -227,11 +227,21 @@ def _custom(*pairs: tuple[str, str | None]) -> list[Json]:
     return [{"name": name, "value": value} for name, value in pairs if value]
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
+def _entry(name: str, size: int = 0) -> zipfile.ZipInfo:
+    # The size decides whether the entry is written as ZIP64, which small ones should not be: not everything
+    # that reads RSMF can read that, and versions of Python differ in how they write it.
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system = 3
     entry.external_attr = 0o600 << 16
+    entry.file_size = size
     return entry
+
+
+def mail_size(message: MessageRecord) -> int:
+    """Return about how many bytes a forwarded message takes as a mail; rather too many. Pure."""
+    texts = 4 * len(message.body.encode("utf-8", "replace")) + 10_000
+    files = sum((file.stored_size or 0) * 3 // 2 + 1000 for file in message.files)
+    return texts + files + sum(mail_size(inner) * 3 // 2 for inner in message.forwarded)
 
 
 def _readable(part: list[MessageRecord]) -> str:
