@@ -107,6 +107,14 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What Canvas tells of a token a person made: ``hint`` is its beginning; no ``expires_at``: it stays."""
+
+    hint: str
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """A course the caller is or was in. ``name`` is missing when access is restricted by date."""
 

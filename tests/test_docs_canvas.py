@@ -62,6 +62,7 @@ EVERYTHING: dict[str, Callable[[CanvasClient], object]] = {
         1, "body", recipients=[1], attachment_ids=[1], included_messages=[1], **MEDIA
     ),
     "add_recipients": lambda client: client.add_recipients(1, [2]),
+    "current_token": lambda client: client.current_token(),
     "remove_messages": lambda client: client.remove_messages(1, [2]),
     "mark_all_as_read": lambda client: client.mark_all_as_read(),
     "delete_conversation": lambda client: client.delete_conversation(1),

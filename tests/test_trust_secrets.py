@@ -21,6 +21,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -562,3 +563,36 @@ def test_doctor_says_that_a_token_in_the_settings_must_go(person: Person) -> Non
 def test_doctor_says_that_plain_http_is_not_encrypted(person: Person) -> None:
     person.keep("environment")
     assert "is not encrypted" in person.run("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (None, ("ok", "does not expire")),
+        (400, ("ok", "expires on")),
+        (3, ("warn", "canvas-archive token")),
+    ],
+)
+def test_doctor_warns_of_a_token_that_expires_soon(
+    person: Person, days: int | None, words: tuple[str, str]
+) -> None:
+    """Canvas shows how each token begins; nothing of the own one is sent to find it among them."""
+    person.keep("environment")
+    if days is not None:
+        at = datetime.now(timezone.utc) + timedelta(days=days)
+        person.sandbox.tokens.limit(SECRET, at.isoformat())
+    ended = person.run("doctor")
+    (line,) = [line for line in ended.stdout.splitlines() if " expiry " in line]
+    assert line.startswith(words[0]) and words[1] in line
+    assert not any(leaked(repr(entry)) or CORE[:5] in repr(entry) for entry in person.sandbox.log)
+
+
+def test_doctor_does_without_where_canvas_does_not_tell(person: Person) -> None:
+    person.keep("environment")
+    person.sandbox.faults.add(Fault("status", "user_generated_tokens", status=403, times=None))
+    ended = person.run("doctor")
+    assert ended.status == 0 and "does not tell" in ended.stdout
+    other = f"7~{CORE[:5]}AnotherTokenThatBeginsInTheSameWay"
+    person.sandbox.tokens.issue(person.sandbox.user_id, other)
+    person.sandbox.faults.clear()
+    assert "does not tell" in person.run("doctor").stdout

@@ -14,6 +14,7 @@ from canvas_archive.canvas import values
 from canvas_archive.canvas.values import as_list, as_object, entry, identifier, named, rest, wrong
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import (
+    AccessToken,
     Attachment,
     Batch,
     Conversation,
@@ -91,6 +92,13 @@ def user(value: Json) -> User:
     item = as_object(value, "The user")
     name = values.text(item, "name", "The user") or values.text(item, "short_name", "The user") or ""
     return User(id=identifier(item, "id", "The user"), name=name, extra=rest(item, _USER))
+
+
+def access_token(value: Json) -> AccessToken:
+    """Read a row of ``GET /users/self/user_generated_tokens``."""
+    item = as_object(value, "A token")
+    hint = values.text(item, "token_hint", "A token") or ""
+    return AccessToken(hint=hint, expires_at=values.moment(item, "expires_at", "A token"))
 
 
 _COURSE = frozenset({"id", "name", "course_code"})

@@ -8,7 +8,7 @@ from canvas_archive.canvas import parse
 from canvas_archive.canvas.endpoints import Endpoints
 from canvas_archive.canvas.transport import Pairs
 from canvas_archive.errors import MalformedAnswer, NotCanvas, NotFound
-from canvas_archive.model import Course, Progress, Recipient, User
+from canvas_archive.model import AccessToken, Course, Progress, Recipient, User
 
 _COURSE_STATES = ("unpublished", "available", "completed")
 
@@ -33,6 +33,18 @@ class PeopleApi(Endpoints):
             raise NotCanvas(
                 f"{self.base_url} answers, but not as a Canvas API: {error} Check the address."
             ) from None
+
+    def current_token(self) -> AccessToken | None:
+        """Return what Canvas tells of the token in use; ``None`` when it is not to be told from the others.
+
+        Canvas shows the beginnings of the tokens that a person made; they are compared here, nothing of the
+        token is sent. Raises any CanvasProblem or CredentialProblem; a school may not allow the question.
+
+        :calls: GET /api/v1/users/self/user_generated_tokens
+        """
+        told = self._rows("/users/self/user_generated_tokens", (("per_page", "100"),), parse.access_token)
+        mine = [token for token in told if self._transport.sends(token.hint)]
+        return mine[0] if len(mine) == 1 else None
 
     def courses(self) -> Iterator[Course]:
         """Yield every course the caller is or was in, with its term; rows that cannot be read are logged.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from canvas_archive.errors import TokenRefused
 from canvas_archive.secret import Secret
 
+SHORTEST_HINT = 4
+
 
 class Token:
     """A Canvas access token. Neither ``repr`` nor ``str`` nor formatting shows it."""
@@ -28,6 +30,12 @@ class Token:
     def header(self) -> Secret:
         """Return the value of the ``Authorization`` header."""
         return Secret(f"Bearer {self._secret}")
+
+    def begins_with(self, hint: str) -> bool:
+        """Tell whether ``hint`` is how this token begins, with or without the number of its shard."""
+        hint = hint.rstrip(".")
+        bare = self._secret.partition("~")[2]
+        return len(hint) >= SHORTEST_HINT and (self._secret.startswith(hint) or bare.startswith(hint))
 
     def __repr__(self) -> str:
         return "Token(hidden)"

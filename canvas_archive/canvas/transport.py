@@ -94,6 +94,10 @@ class Transport:
         """The value of the ``Authorization`` header: for requests to ``home`` only."""
         return self._token.header()
 
+    def sends(self, hint: str) -> bool:
+        """Tell whether the token that is sent begins so."""
+        return self._token.begins_with(hint)
+
     def effort(self) -> Effort:
         """Return the patience for one new request."""
         return Effort(self.clock, self._patience)

@@ -20,6 +20,7 @@ from canvas_archive.cli.terminal import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from canvas_archive.canvas import CanvasClient
     from canvas_archive.errors import ArchiveError
     from canvas_archive.store import Archive
 
@@ -27,6 +28,7 @@ State: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
 
 MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
 CLOCK_TOLERANCE = timedelta(minutes=2)
+EXPIRES_SOON = timedelta(days=14)
 LITTLE_DISK = 500_000_000
 MOST_NAMES = 3
 PACKAGES = ("canvas-archive", "datasette", "httpx", "sqlite-utils", "whoosh3", "Whoosh-Reloaded")
@@ -151,10 +153,39 @@ def _canvas(archive: Archive, findings: list[Finding]) -> ArchiveError | None:
             check_account(archive, client)
             findings.append(Finding("Canvas", "ok", f"{account.base_url} answers for {account.name}"))
             findings.append(_clock(client.last_date))
+            if account.as_user_id is None:
+                findings.append(_expiry(client))
     except ArchiveError as error:
         findings.append(Finding("token" if source is None else "Canvas", "failed", str(error)))
         return error
     return None
+
+
+def _expiry(client: CanvasClient) -> Finding:
+    """Say when the token expires, where Canvas tells it.
+
+    :calls: GET /api/v1/users/self/user_generated_tokens
+    """
+    from canvas_archive.clock import parse_iso
+    from canvas_archive.errors import ArchiveError
+
+    try:
+        token = client.current_token()
+    except ArchiveError:
+        token = None
+    if token is None:
+        return Finding("expiry", "skipped", "Canvas does not tell when this token expires")
+    if token.expires_at is None:
+        return Finding("expiry", "ok", "this token does not expire")
+    left = parse_iso(token.expires_at) - datetime.now(timezone.utc)
+    if left > EXPIRES_SOON:
+        return Finding("expiry", "ok", f"this token expires on {token.expires_at[:10]}")
+    return Finding(
+        "expiry",
+        "warning",
+        f"this token expires on {token.expires_at[:10]}; make a new one in Canvas (Account -> "
+        "Settings), then run canvas-archive token",
+    )
 
 
 def _clock(date: str | None) -> Finding:

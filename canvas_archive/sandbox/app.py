@@ -33,7 +33,7 @@ def _unused(request: Request) -> Response:  # the routes below only match; ``_pe
     raise server_error()
 
 
-def _routes(service: FileService) -> list[tuple[Route, Endpoint]]:
+def _routes(service: FileService, tokens: Tokens) -> list[tuple[Route, Endpoint]]:
     conversations = "/api/v1/conversations"
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", conversations, conversations_api.index),
@@ -51,6 +51,11 @@ def _routes(service: FileService) -> list[tuple[Route, Endpoint]]:
         ("POST", f"{conversations}/{{id}}/remove_messages", conversations_api.remove_messages),
         ("GET", "/api/v1/users/{id}/profile", other_api.profile),
         ("POST", "/api/v1/users/{id}/files", lambda call: files_api.begin_upload(call, service)),
+        (
+            "GET",
+            "/api/v1/users/{id}/user_generated_tokens",
+            lambda call: call.answer(tokens.made_by(other_api.own_id(call))),
+        ),
         ("GET", "/api/v1/users/{id}", other_api.current_user),
         ("GET", "/api/v1/courses", other_api.courses),
         ("GET", "/api/v1/progress/{id}", other_api.progress),
@@ -78,7 +83,7 @@ class CanvasApp:
         self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.canvas_port = 0
         self.files_port = 0
-        self._routes = _routes(self.files)
+        self._routes = _routes(self.files, tokens)
         self._pages = [
             Route("/files/{id:int}/download", _unused),
             Route("/users/{id}/media_download", _unused),

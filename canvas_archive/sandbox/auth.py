@@ -23,6 +23,7 @@ class Token:
     user_id: int
     state: str = "active"
     expired_at: str | None = None
+    expires_at: str | None = None
     includes: bool = True  # whether its developer key allows include[] beyond uuid
 
 
@@ -50,6 +51,26 @@ class Tokens:
         """Let a token expire at an ISO time."""
         self._tokens[secret].state = "expired"
         self._tokens[secret].expired_at = at
+
+    def limit(self, secret: str, at: str) -> None:
+        """Let a token work until an ISO time."""
+        self._tokens[secret].expires_at = at
+
+    def made_by(self, user_id: int) -> list[dict[str, object]]:
+        """Return what Canvas shows a person of their own tokens: how they begin, not what they are."""
+        return [
+            {
+                "id": number,
+                "created_at": "2026-01-10T09:00:00Z",
+                "expires_at": token.expires_at,
+                "workflow_state": "active",
+                "token_hint": secret.rpartition("~")[2][:5],
+                "user_id": user_id,
+                "purpose": "Archive",
+            }
+            for number, (secret, token) in enumerate(self._tokens.items(), start=1)
+            if token.user_id == user_id and token.state == "active"
+        ]
 
     def unscope(self, secret: str) -> None:
         """Give a token scopes that allow nothing here."""

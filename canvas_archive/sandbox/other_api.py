@@ -24,7 +24,7 @@ _PERMISSIONS = {
 
 def current_user(call: Call) -> Response:
     """:calls: GET /api/v1/users/self"""
-    person = call.state.people[_self_id(call)]
+    person = call.state.people[own_id(call)]
     body: dict[str, Any] = {
         "id": person.id,
         "name": person.full_name,
@@ -45,7 +45,7 @@ def current_user(call: Call) -> Response:
 
 def profile(call: Call) -> Response:
     """:calls: GET /api/v1/users/self/profile"""
-    person = call.state.people[_self_id(call)]
+    person = call.state.people[own_id(call)]
     body: dict[str, Any] = {
         "id": person.id,
         "name": person.full_name,
@@ -218,7 +218,7 @@ def _progress(call: Call) -> Progress:
     return found
 
 
-def _self_id(call: Call) -> int:
+def own_id(call: Call) -> int:
     if call.path_id in ("self", ""):
         return call.user_id
     number = call.number()
