@@ -143,6 +143,18 @@ def test_a_failed_group_is_told_and_the_next_one_measured(
     assert [len(group["rows"]) for group in command.read(tmp_path / "figures.json")] == [2, 1]
 
 
+def test_an_interrupted_group_keeps_the_rows_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(plan: Plan) -> Iterator[Row]:
+        yield Row("before", "1 s")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scale, "rows", interrupted)
+    file = tmp_path / "figures.json"
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--only", "scale", "--json", str(file)])
+    assert [row["name"] for group in command.read(file) for row in group["rows"]] == ["before"]
+
+
 # -- programs -------------------------------------------------------------------------------------
 
 

@@ -3,9 +3,9 @@
     python -m tests.benchmarks [--quick] [--only GROUP…] [--million FOLDER] [--slow] [--json FILE]
     python -m tests.benchmarks --table FILE
 
-Prints one table and keeps it in a JSON file, with the machine and the versions it was made on. A later run
-with ``--only`` replaces its groups in that file and leaves the others. A peer is measured in the same run,
-turn by turn where that is possible: compare ratios, for times are those of one machine on one day.
+Prints one table and keeps it in a JSON file, row by row, with the machine and the versions it was made on. A
+later run with ``--only`` replaces its groups in that file and leaves the others. A peer is measured in the
+same run, turn by turn where that is possible: compare ratios, for times are those of one machine on one day.
 """
 
 from __future__ import annotations
@@ -120,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for row in measure(name, plan):
                     print(line(row), flush=True)
                     rows.append(row)
+                    # At once: some groups take long enough to be interrupted.
+                    keep(options.json, document(name, rows, about, command, options.quick))
             except Failed as failure:
                 rows.append(skipped(name, f"it failed: {failure}"))
                 print(line(rows[-1]), flush=True)
