@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.web_support import CHROMIUM, CHROMIUM_ARGUMENTS, Running, Watched, column, make_archive
+from tests.web_support import (
+    CHROMIUM,
+    CHROMIUM_ARGUMENTS,
+    LONG_COUNT,
+    Running,
+    Watched,
+    column,
+    make_archive,
+    make_long,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -409,6 +418,61 @@ def test_the_selection_and_help_are_accessible(chromium: Any, writing: Running, 
         watched.go("/mail/edits")
         page.screenshot(path=str(ARTIFACTS / "edits-pending.png"))
         assert axe.run(page).response["violations"] == []
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of an archive with a conversation of several pages, and of a second archive."""
+    folder = tmp_path_factory.mktemp("long")
+    running = Running(make_long(folder / "archive"), more=[make_archive(folder / "another school")])
+    yield running
+    running.stop()
+
+
+def test_an_address_of_a_message_alone_finds_its_part(chromium: Any, long: Running) -> None:
+    (ident,) = column(long.folder, "SELECT id FROM messages WHERE conversation_id = 4 LIMIT 1 OFFSET 200")
+    with visit(chromium, long) as watched:
+        page = watched.page
+        watched.go(f"/mail/c/4#m{ident}")
+        page.wait_for_url(f"**/mail/c/4?m={ident}#m{ident}")
+        assert page.locator(f"#m{ident}").is_visible()
+        watched.go("/mail/c/4#m1")  # no message of this conversation: asked for once, and left at that
+        page.wait_for_url("**/mail/c/4?m=1#m1")
+        assert page.locator(".msg").count() > 50
+        assert watched.complaints == []
+
+
+def test_a_long_conversation_is_read_without_script(chromium: Any, long: Running) -> None:
+    with visit(chromium, long, java_script_enabled=False) as watched:
+        page = watched.page
+        watched.go("/mail/archive/archive/c/4")
+        page.get_by_text("Older messages").click()
+        page.wait_for_url("**/c/4?before=*")
+        assert page.locator(":target").count() == 1  # where reading goes on
+        page.get_by_text("Newer messages").click()
+        page.wait_for_url("**/c/4?after=*")
+        page.get_by_text("all on one page").first.click()
+        page.wait_for_url("**/c/4?all=1")
+        assert page.locator(".msg, .event").count() == LONG_COUNT
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_choice_and_the_parts_are_accessible(
+    chromium: Any, long: Running, axe: Any, size: str, scheme: str
+) -> None:
+    width, height = SIZES[size]
+    folder = ARTIFACTS / f"{size}-{scheme}"
+    folder.mkdir(parents=True, exist_ok=True)
+    how = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+    with visit(chromium, long, reduced_motion="reduce", **how) as watched:
+        page = watched.page
+        for name, path in {"archives": "/mail", "thread-part": "/mail/archive/archive/c/4?m=5400"}.items():
+            watched.go(path)
+            page.screenshot(path=str(folder / f"{name}.png"))
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            assert axe.run(page).response["violations"] == []
+        assert watched.complaints == []
 
 
 def test_on_paper_there_is_the_mail_and_nothing_else(chromium: Any, reading: Running) -> None:

@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from canvas_archive.store import Archive, transaction
 from canvas_archive.web import parts
-from tests.web_support import NOW, OWNER, Maker, Visitor, change, column, open_visitor
-
-LONG = 4
-COUNT = 437
+from tests.web_support import LONG_COUNT as COUNT
+from tests.web_support import Visitor, change, column, make_long, open_visitor
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("parts") / "archive"
-    with Archive.create(folder, base_url="https://school.example", user_id=OWNER, name="Jo") as archive:
-        with transaction(archive.db):
-            make = Maker(archive.db, archive.folder)
-            make.person(OWNER, "Jo")
-            make.person(2, "Ann")
-            for ident, count in ((1, 1), (2, parts.WHOLE), (3, parts.WHOLE + 1)):
-                begin = NOW - timedelta(days=ident)
-                make.conversation(
-                    ident, f"Thread {ident}", [2], [(2, begin, f"Line {n}") for n in range(count)]
-                )
-            # Three messages a second: equal times, told apart by id alone.
-            begin = NOW - timedelta(days=9)
-            lines = [(2 - n % 2, begin + timedelta(seconds=n // 3), f"Line {n}.") for n in range(COUNT)]
-            ids = make.conversation(LONG, "The long one", [2], lines)
-            for n in range(0, COUNT, 13):
-                make.attachment(ids[n], f"file {n}.txt", f"text {n}".encode())
-            inner = make.message(None, 2, begin, "Told elsewhere")
-            archive.db.execute("INSERT INTO forwarded_messages VALUES (?, ?, 0)", (ids[5], inner))
-            make.attachment(inner, "forwarded.txt", b"forwarded")
-            archive.db.execute(
-                "INSERT INTO media_comments (message_id, media_id, media_type, display_name)"
-                " VALUES (?, 'm-1', 'audio', 'Spoken')",
-                (ids[7],),
-            )
-            archive.db.execute("UPDATE messages SET generated = 1 WHERE id IN (?, ?)", (ids[0], ids[300]))
-    return folder
+    return make_long(tmp_path_factory.mktemp("parts") / "archive")
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from datasette.database import Database
+
 from canvas_archive.clock import iso
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
+from canvas_archive.web import parts
 from canvas_archive.web.login import door_of
 from canvas_archive.web.server import build, prepare
 
@@ -353,6 +356,39 @@ def make_archive(folder: Path) -> Path:
     return folder
 
 
+LONG_COUNT = 437
+
+
+def make_long(folder: Path) -> Path:
+    """Create a mailbox whose conversation 4 has hundreds of messages; 1 to 3 are about as long as a page."""
+    with Archive.create(folder, base_url="https://school.example", user_id=OWNER, name="Jo") as archive:
+        with transaction(archive.db):
+            make = Maker(archive.db, archive.folder)
+            make.person(OWNER, "Jo")
+            make.person(2, "Ann")
+            for ident, count in ((1, 1), (2, parts.WHOLE), (3, parts.WHOLE + 1)):
+                begin = NOW - timedelta(days=ident)
+                make.conversation(
+                    ident, f"Thread {ident}", [2], [(2, begin, f"Line {n}") for n in range(count)]
+                )
+            # Three messages a second: equal times, told apart by id alone.
+            begin = NOW - timedelta(days=9)
+            lines = [(2 - n % 2, begin + timedelta(seconds=n // 3), f"Line {n}.") for n in range(LONG_COUNT)]
+            ids = make.conversation(4, "The long one", [2], lines)
+            for n in range(0, LONG_COUNT, 13):
+                make.attachment(ids[n], f"file {n}.txt", f"text {n}".encode())
+            inner = make.message(None, 2, begin, "Told elsewhere")
+            archive.db.execute("INSERT INTO forwarded_messages VALUES (?, ?, 0)", (ids[5], inner))
+            make.attachment(inner, "forwarded.txt", b"forwarded")
+            archive.db.execute(
+                "INSERT INTO media_comments (message_id, media_id, media_type, display_name)"
+                " VALUES (?, 'm-1', 'audio', 'Spoken')",
+                (ids[7],),
+            )
+            archive.db.execute("UPDATE messages SET generated = 1 WHERE id IN (?, ?)", (ids[0], ids[300]))
+    return folder
+
+
 class Visitor:
     """Asks a Datasette in this process, as a browser of the same origin would."""
 
@@ -441,11 +477,14 @@ CHROMIUM_ARGUMENTS = [
 
 
 class Running:
-    """A server of an archive in a thread of its own, on a free port."""
+    """A server of an archive in a thread of its own, on a free port; ``more`` are attached beside it."""
 
-    def __init__(self, folder: Path, *, login: bool = True) -> None:
+    def __init__(self, folder: Path, *, login: bool = True, more: Iterable[Path] = ()) -> None:
         self.folder = folder
         self.served = prepare(folder, login=login)
+        for other in more:
+            database = Database(self.served.datasette, str(other / "archive.db"), is_mutable=True)
+            self.served.datasette.add_database(database, name=other.name)
         self.url = self.served.url
         self.base = self.url.partition("/mail")[0]
         self._thread = threading.Thread(target=self._serve, daemon=True)
