@@ -3,7 +3,8 @@
     python -m tests.benchmarks.export [MESSAGES] [--formats jsonl,csv,…] [--keep FOLDER]
 
 Makes an archive of that many messages (100,000 by default; a million take minutes and gigabytes of
-disk), then runs each step in a process of its own and prints messages per second and the peak memory.
+disk), then runs each step in a process of its own and prints messages per second, the seconds of processor
+time (which a busy machine does not blur), the peak memory, and the size and number of files.
 """
 
 from __future__ import annotations
@@ -59,13 +60,19 @@ def step(archive: Path, name: str, work: Path) -> None:
         )
         export(request)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {
+        "seconds": seconds,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_mb": used.ru_maxrss / 1024,
+    }
+    print(json.dumps(figures))
 
 
-def size_of(folder: Path) -> float:
-    """Return the size of all files below a folder in megabytes."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+def size_of(folder: Path) -> tuple[float, int]:
+    """Return the size of all files below a folder in megabytes, and how many there are."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return sum(sizes) / 1e6, len(sizes)
 
 
 def rows(plan: Plan) -> Iterator[Row]:
@@ -131,7 +138,10 @@ def main() -> None:
             began = time.perf_counter()
             generated_archive(archive, arguments.messages // PER_CONVERSATION, PER_CONVERSATION)
             print(f"made {arguments.messages:,} messages in {time.perf_counter() - began:.1f} s")
-        print(f"{'step':14} {'seconds':>8} {'messages/s':>11} {'peak MB':>8} {'output MB':>10}")
+        print(
+            f"{'step':14} {'seconds':>8} {'cpu s':>7} {'messages/s':>11} {'peak MB':>8} {'output MB':>10} "
+            f"{'files':>9}"
+        )
         for name in arguments.formats.split(","):
             with tempfile.TemporaryDirectory() as work:
                 done = subprocess.run(
@@ -142,9 +152,10 @@ def main() -> None:
                 )
                 result = json.loads(done.stdout)
                 rate = arguments.messages / result["seconds"]
+                size, files = size_of(Path(work))
                 print(
-                    f"{name:14} {result['seconds']:8.1f} {rate:11,.0f} {result['peak_mb']:8.0f} "
-                    f"{size_of(Path(work)):10.1f}",
+                    f"{name:14} {result['seconds']:8.1f} {result['cpu_seconds']:7.1f} {rate:11,.0f} "
+                    f"{result['peak_mb']:8.0f} {size:10.1f} {files:9,}",
                     flush=True,
                 )
 
