@@ -7,6 +7,7 @@ the whole inbox, and another port of 127.0.0.1 is the same *site*, so its forms 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -21,6 +22,10 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+BEHIND_THE_DOOR = "/-/"
+OPEN_TO_ALL = re.compile(r"/-/static(?:-plugins)?/")
+"""Style sheets and scripts, which hold nothing of anybody's."""
 
 MAIL_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -72,7 +77,8 @@ def _wrap(datasette: Any, app: App) -> App:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope.get("headers") or []}
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url")).lstrip("/")
         mail = path == "/mail" or path.startswith("/mail/")
-        known = door_of(datasette).knows_host(headers.get(b"host", ""), configured_hosts(datasette))
+        door = door_of(datasette)
+        known = door.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
         policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
@@ -86,6 +92,9 @@ def _wrap(datasette: Any, app: App) -> App:
             await send(message)
 
         refused = refusal(scope["method"], headers, host_known=known, mail=mail)
+        if refused is None and path.startswith(BEHIND_THE_DOOR) and not OPEN_TO_ALL.match(path):
+            # Datasette's own tools ask for no permission, nor do routes of other plugins.
+            refused = None if door.lets_in(headers.get(b"cookie", "")) else (403, "Sign in first.")
         if refused is None:
             await app(scope, receive, send_with_headers)
             return

@@ -64,7 +64,6 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
     """
     with Archive.open(folder) as archive:
         path, configured = archive.db_path, list(archive.config.allowed_hosts)
-    from datasette import handle_exception
     from datasette.app import Datasette
     from datasette.plugins import pm
 
@@ -73,7 +72,8 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
     from canvas_archive.web.login import Door, fit_door
 
     # Where rich is installed, Datasette prints every refusal with all local variables: session cookies, too.
-    handle_exception.rich = None
+    # (Not an import statement: before Datasette's own, it would leave the module without its hook.)
+    sys.modules["datasette.handle_exception"].rich = None  # type: ignore[attr-defined]
     if plugin not in pm.get_plugins():
         pm.register(plugin, "canvas_archive.web")  # run from a source tree, without its entry point
     datasette = Datasette(
