@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 MANIFEST = "manifest-sha256.txt"
 _CHUNK = 1 << 20
+_SHOWN = {"sha256": "SHA-256", "sha512": "SHA-512"}
+_LIST = """
+INSERT INTO listed VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET hashes = hashes || ' ' || excluded.hashes
+"""
+_IS_LISTED = "SELECT EXISTS (SELECT 1 FROM listed WHERE path = ?)"
+_HASHES = "SELECT hashes FROM listed WHERE path = ?"
 _AT_ONCE = 4
 
 
@@ -106,21 +114,31 @@ def read_manifest(path: Path) -> Iterator[tuple[str, str]]:
             yield value.lower(), name
 
 
-def compare(folder: Path, listed: Iterable[tuple[str, str]], present: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for every file that is missing, was changed, or is not in the list (SHA-256).
+def compare(
+    folder: Path,
+    listed: Iterable[tuple[str, str]],
+    present: Iterable[str],
+    *,
+    algorithm: str = "sha256",
+    name: str = "the manifest",
+) -> Iterator[str]:
+    """Yield a sentence for every file that is missing, was changed, or is not in the list called ``name``.
 
-    Where a file is listed more than once, any of its hashes will do.
+    Where a file is listed more than once, any of its hashes will do. The list is kept in a temporary
+    database, so memory does not grow with the number of files.
     """
-    expected: dict[str, set[str]] = {}
-    for value, name in listed:
-        expected.setdefault(name, set()).add(value)
-    for name in present:
-        if name not in expected:
-            yield f"{name}: not in the manifest"
-    for name, hashes in hash_files(folder, expected):
-        if isinstance(hashes, FileNotFoundError):
-            yield f"{name}: missing"
-        elif isinstance(hashes, OSError):
-            yield f"{name}: cannot be read ({hashes.strerror})"
-        elif hashes[0] not in expected[name]:
-            yield f"{name}: changed (its SHA-256 is not the recorded one)"
+    with closing(sqlite3.connect("", isolation_level=None)) as db:
+        db.execute("CREATE TABLE listed (path BLOB PRIMARY KEY, hashes TEXT NOT NULL) WITHOUT ROWID")
+        db.execute("BEGIN")
+        db.executemany(_LIST, ((os.fsencode(path), value) for value, path in listed))
+        for path in present:
+            if not db.execute(_IS_LISTED, (os.fsencode(path),)).fetchone()[0]:
+                yield f"{path}: not in {name}"
+        paths = (os.fsdecode(row[0]) for row in db.execute("SELECT path FROM listed ORDER BY path"))
+        for path, hashes in hash_files(folder, paths, (algorithm,)):
+            if isinstance(hashes, FileNotFoundError):
+                yield f"{path}: missing"
+            elif isinstance(hashes, OSError):
+                yield f"{path}: cannot be read ({hashes.strerror})"
+            elif hashes[0] not in db.execute(_HASHES, (os.fsencode(path),)).fetchone()[0].split():
+                yield f"{path}: changed (its {_SHOWN[algorithm]} is not the recorded one)"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
 from canvas_archive.export.backup import UNFINISHED
 from canvas_archive.export.jsonl import encode_completion
-from canvas_archive.export.manifest import MANIFEST, compare, hash_files, read_manifest, walk
+from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
 from canvas_archive.export.verify import Check, findings
 
 
@@ -117,22 +117,14 @@ def _declaration(folder: Path) -> Iterator[str]:
 
 
 def _manifest(folder: Path, name: str, algorithm: str, payload: str | None) -> Iterator[str]:
-    try:
-        expected = {path: value for value, path in read_manifest(folder / name)}
-    except (OSError, ValueError) as error:
-        yield f"{name}: {error}"
-        return
+    present: Iterable[str]
     if payload is None:
         present = [entry.name for entry in sorted(folder.iterdir()) if entry.is_file()]
         present = [entry for entry in present if not entry.startswith("tagmanifest-")]
     else:
         base = folder / payload
-        present = list(walk(base, f"{payload}/")) if base.is_dir() else []
-    known = set(present)
-    yield from (f"{path}: not in {name}" for path in present if path not in expected)
-    yield from (f"{path}: missing" for path in expected if path not in known)
-    for path, hashes in hash_files(folder, (path for path in expected if path in known), (algorithm,)):
-        if isinstance(hashes, OSError):
-            yield f"{path}: cannot be read ({hashes.strerror})"
-        elif hashes[0] != expected[path]:
-            yield f"{path}: changed (its {algorithm} is not the recorded one)"
+        present = walk(base, f"{payload}/") if base.is_dir() else ()
+    try:
+        yield from compare(folder, read_manifest(folder / name), present, algorithm=algorithm, name=name)
+    except (OSError, ValueError) as error:
+        yield f"{name}: {error}"
