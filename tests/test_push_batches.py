@@ -114,8 +114,9 @@ def test_progress_is_polled_with_growing_pauses(mail: Mail) -> None:
 def test_a_batch_that_never_ends_is_not_waited_for_for_ever(mail: Mail) -> None:
     archive_many(mail)
     mail.sandbox.school.jobs.paused = True
+    began = mail.clock.monotonic()
     report = mail.push()
-    assert mail.clock.ahead > push_module.POLL_LIMIT_SECONDS
+    assert mail.clock.monotonic() - began > push_module.POLL_LIMIT_SECONDS
     assert report.pending == 30 and "is not finished" in report.problems[0].error
     mail.sandbox.school.jobs.paused = False
     mail.sandbox.school.finish_jobs()
