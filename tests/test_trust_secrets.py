@@ -12,7 +12,6 @@ import io
 import logging
 import os
 import pickle
-import pty
 import shlex
 import sqlite3
 import stat
@@ -43,6 +42,7 @@ from tests.test_sync_faults import QuickClock
 from tests.test_web_serve import serving
 from tests.trust_support import TALLY, Ended, Workshop
 
+pty = pytest.importorskip("pty", reason="POSIX terminals")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals and permissions")
 CORE = "PlantedSecret0f9a7c3e5b1d8462PlantedSecret77aa55cc33ee11bb"
 SECRET = f"7~{CORE}"

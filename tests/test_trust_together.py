@@ -263,10 +263,10 @@ def test_the_web_and_sql_read_throughout_a_first_sync(
 # -- signals -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("when", [4, *(pytest.param(n, marks=pytest.mark.torture) for n in (1, 2, 7, 11))])
-def test_a_signal_ends_a_first_sync_cleanly(pair: Pair, what: signal.Signals, when: int) -> None:
-    ended = signalled(pair, what, when)
+def test_a_signal_ends_a_first_sync_cleanly(pair: Pair, name: str, when: int) -> None:
+    ended = signalled(pair, signal.Signals[name], when)
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr.strip() == "Interrupted. What was done is kept."
     assert pair.one("SELECT status FROM sync_runs") == "interrupted"
