@@ -14,6 +14,7 @@ import pytest
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Attachment, Course, MediaComment
 from canvas_archive.store import Archive, Ingest, transaction
+from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.flags import merge_flags
 from canvas_archive.store.revisions import changed_columns
 from canvas_archive.store.rows import clean, context_parts, to_json
@@ -227,10 +228,15 @@ def test_a_missing_message_is_marked_and_comes_back(archive: Archive, ingest: In
     assert moments[0][1] == moments[1][0]
 
 
-def test_a_forwarded_copy_is_no_removal_and_finds_its_home(archive: Archive, ingest: Ingest) -> None:
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_forwarded_copy_is_no_removal_and_finds_its_home(
+    archive: Archive, ingest: Ingest, sealed: bool
+) -> None:
     copy = message(50, author=31)
     ingest.save_conversation(conversation(1, message(100, forwarded_messages=(copy,))))
     queued(archive.db)
+    if sealed:
+        extend_chain(archive.db)
     ingest.save_conversation(conversation(1, message(100)))
     assert one(archive.db, "SELECT removed_at FROM messages WHERE id = 50") is None
     assert one(archive.db, "SELECT count(*) FROM forwarded_messages") == 1
@@ -240,7 +246,9 @@ def test_a_forwarded_copy_is_no_removal_and_finds_its_home(archive: Archive, ing
     assert 50 in queued(archive.db)
     ingest.save_conversation(conversation(1, message(100, forwarded_messages=(copy,))))
     assert one(archive.db, "SELECT conversation_id FROM messages WHERE id = 50") == 2
-    assert all(table != "messages" for table, *_ in revisions(archive.db))
+    recorded = [entry for entry in revisions(archive.db) if entry[0] == "messages"]
+    moved = ("messages", "50", {"conversation_id": None}, {"conversation_id": 2})
+    assert recorded == ([moved] if sealed else [])
 
 
 def test_a_forwarded_copy_does_not_bring_a_removed_message_back(archive: Archive, ingest: Ingest) -> None:
@@ -282,6 +290,8 @@ def test_recipients_only_grow_and_queue_their_message(archive: Archive, ingest: 
     assert queued(archive.db) == [100]
     rows = archive.db.execute("SELECT user_id FROM message_recipients WHERE message_id = 100")
     assert sorted(row[0] for row in rows) == [OWNER, 20, 33]
+    lists = {"recipients": [OWNER, 20]}, {"recipients": [OWNER, 20, 33]}
+    assert revisions(archive.db) == [("messages", "100", *lists)]
 
 
 def test_a_later_attachment_queues_its_message(archive: Archive, ingest: Ingest) -> None:
@@ -292,6 +302,22 @@ def test_a_later_attachment_queues_its_message(archive: Archive, ingest: Ingest)
     assert queued(archive.db) == [100]
     ingest.save_attachment_state(501, "stored", sha256="ab" * 32, stored_size=1234)
     assert queued(archive.db) == [100]
+
+
+def test_what_a_known_message_gets_later_is_recorded(archive: Archive, ingest: Ingest) -> None:
+    ingest.save_conversation(conversation(1, message(100)))
+    later = message(100, attachments=(FILE,), media_comment=MEDIA, forwarded_messages=(message(50),))
+    people = (person(OWNER, "Ada Owner"), person(20), person(21))
+    ingest.save_conversation(conversation(1, later, participants=people))
+    told = {"media_type": "audio", "display_name": "Voice", "content_type": "audio/mp4"}
+    assert revisions(archive.db) == [
+        ("conversation_participants", "1/21", {}, {"position": 2}),
+        ("messages", "100", {"forwarded_messages": []}, {"forwarded_messages": [50]}),
+        ("messages", "100", {"attachments": []}, {"attachments": [501]}),
+        ("media_comments", "100/m-1", {}, told),
+    ]
+    assert not ingest.save_conversation(conversation(1, later, participants=people)).changed
+    assert len(revisions(archive.db)) == 4
 
 
 def test_attachment_states(archive: Archive, ingest: Ingest) -> None:

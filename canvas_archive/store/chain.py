@@ -118,7 +118,8 @@ def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[s
 
 
 def _block_row(block: Block) -> dict[str, object]:
-    return {"block": block.number, "digest": block.digest, "revision": block.revision, **block.counts}
+    sealed = {"block": block.number, "form": block.form, "digest": block.digest, "revision": block.revision}
+    return {**sealed, **block.counts}
 
 
 def _last_revision(db: sqlite3.Connection) -> int:

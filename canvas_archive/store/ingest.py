@@ -297,7 +297,12 @@ class Ingest:
             self._cursor.execute(_DROP_PARTICIPANT, (conv.id, user_id))
         moved = [(conv.id, user_id, at) for user_id, at in wanted.items() if have.get(user_id) != at]
         self._cursor.executemany(_SET_PARTICIPANT, moved)
-        return bool(gone or wanted.keys() - have.keys())
+        joined = wanted.keys() - have.keys()
+        if known:
+            for user_id in sorted(joined):
+                row_id = f"{conv.id}/{user_id}"
+                self._log.add("conversation_participants", row_id, now, {}, {"position": wanted[user_id]})
+        return bool(gone or joined)
 
     def _write_roles(self, conv: Conversation, *, known: bool) -> None:
         if not conv.audience_contexts:

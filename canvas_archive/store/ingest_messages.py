@@ -7,7 +7,7 @@ attachments and forwarded messages only ever grow.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from canvas_archive.model import Attachment, MediaComment, Message
@@ -63,6 +63,7 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET media_type = excluded.media_type, display_name = excluded.display_name,
   content_type = excluded.content_type, url = excluded.url
 """
+_UNSEALED = "SELECT EXISTS (SELECT 1 FROM seal_queue WHERE kind = 'messages' AND key = ?)"
 _QUEUE = "INSERT INTO index_queue (message_id) VALUES (?)"
 
 _COLUMNS = ("conversation_id", "author_id", "created_at", "body", "generated", "extra", "removed_at")
@@ -117,10 +118,10 @@ def save_messages(
         mark_removed(cursor, log, gone, now)
         written.changed |= bool(gone)
     known = ids_json(message_id for message_id in unique if message_id in stored)
-    _write_recipients(cursor, written, unique, stored, known, thread)
-    _write_forwarded(cursor, written, unique, known)
-    _write_attachments(cursor, log, written, unique, known, now)
-    _write_media(cursor, log, written, unique, known, now)
+    _write_recipients(cursor, log, written, unique, stored, known, thread, now)
+    _write_forwarded(cursor, log, written, unique, stored, known, now)
+    _write_attachments(cursor, log, written, unique, stored, known, now)
+    _write_media(cursor, log, written, unique, stored, known, now)
     return written
 
 
@@ -161,10 +162,12 @@ def _write_messages(
             dict(zip(_COLUMNS, known, strict=True)), dict(zip(_COLUMNS, kept, strict=True))
         )
         if known[0] is None and own:
-            # A message known as a forwarded copy has come home: new to its thread, nothing replaced.
-            del before["conversation_id"], after["conversation_id"]
+            # A message known as a forwarded copy has come home: new to its thread. When no seal says
+            # otherwise yet (both came in one sync), that is how it was from the start.
             written.new_messages += 1
             written.changed = True
+            if cursor.execute(_UNSEALED, (message_id,)).fetchone()[0]:
+                del before["conversation_id"], after["conversation_id"]
         if after:
             log.add("messages", message_id, now, before, after)
             written.changed = True
@@ -196,11 +199,13 @@ def mark_removed(cursor: sqlite3.Cursor, log: RevisionLog, message_ids: Iterable
 
 def _write_recipients(
     cursor: sqlite3.Cursor,
+    log: RevisionLog,
     written: Written,
     unique: Mapping[int, Message],
     stored: dict[int, tuple[object, ...]],
     known: str,
     thread: set[int],
+    now: str,
 ) -> None:
     have = set(cursor.execute(_RECIPIENTS, (known,))) if known != "[]" else set()
     missing = {
@@ -214,6 +219,7 @@ def _write_recipients(
     RECIPIENTS.run(cursor, list(missing))
     grown = {message_id for message_id, _ in missing if message_id in stored}
     if grown:
+        _log_growth(log, "recipients", have, (pair for pair in missing if pair[0] in grown), now)
         written.changed = True
         # The search document lists the recipients, and no trigger watches them.
         queued = [
@@ -223,7 +229,13 @@ def _write_recipients(
 
 
 def _write_forwarded(
-    cursor: sqlite3.Cursor, written: Written, unique: Mapping[int, Message], known: str
+    cursor: sqlite3.Cursor,
+    log: RevisionLog,
+    written: Written,
+    unique: Mapping[int, Message],
+    stored: Collection[int],
+    known: str,
+    now: str,
 ) -> None:
     rows = {
         (message_id, inner.id): position
@@ -235,7 +247,9 @@ def _write_forwarded(
         have = _positions(cursor, _FORWARDED, known)
         differing = [(*key, position) for key, position in rows.items() if have.get(key) != position]
         cursor.executemany(_SET_FORWARDED, differing)
-        written.changed |= any(key not in have for key in rows)
+        new = rows.keys() - have.keys()
+        _log_growth(log, "forwarded_messages", have, (key for key in new if key[0] in stored), now)
+        written.changed |= bool(new)
 
 
 def _write_attachments(
@@ -243,16 +257,17 @@ def _write_attachments(
     log: RevisionLog,
     written: Written,
     unique: Mapping[int, Message],
+    stored: Collection[int],
     known: str,
     now: str,
 ) -> None:
     files = {file.id: file for message in unique.values() for file in message.attachments}
     if not files:
         return
-    stored = {row[0]: row[1:] for row in cursor.execute(_ATTACHMENTS, (ids_json(files),))}
+    known_files = {row[0]: row[1:] for row in cursor.execute(_ATTACHMENTS, (ids_json(files),))}
     for file_id, file in files.items():
         fresh = attachment_row(file)
-        old = stored.get(file_id)
+        old = known_files.get(file_id)
         if old is None:
             ATTACHMENTS.run(cursor, [(file_id, *fresh)])
             written.new_attachment_ids.append(file_id)
@@ -275,7 +290,26 @@ def _write_attachments(
     }
     have = _positions(cursor, _LINKS, known)
     cursor.executemany(_SET_LINK, [(*key, at) for key, at in links.items() if have.get(key) != at])
-    written.changed |= any(key not in have for key in links)
+    new = links.keys() - have.keys()
+    _log_growth(log, "attachments", have, (key for key in new if key[0] in stored), now)
+    written.changed |= bool(new)
+
+
+def _log_growth(
+    log: RevisionLog, column: str, have: Iterable[tuple[int, int]], new: Iterable[tuple[int, int]], now: str
+) -> None:
+    """Record that lists of messages known before have become longer; pairs of message and what it has."""
+    before: dict[int, list[int]] = {}
+    after: dict[int, list[int]] = {}
+    for message_id, other in new:
+        after.setdefault(message_id, []).append(other)
+    if not after:
+        return
+    for message_id, other in have:
+        before.setdefault(message_id, []).append(other)
+    for message_id, others in sorted(after.items()):
+        known = sorted(before.get(message_id, ()))
+        log.add("messages", message_id, now, {column: known}, {column: sorted([*known, *others])})
 
 
 def _positions(cursor: sqlite3.Cursor, query: str, known: str) -> dict[tuple[int, int], int]:
@@ -305,6 +339,7 @@ def _write_media(
     log: RevisionLog,
     written: Written,
     unique: Mapping[int, Message],
+    stored: Collection[int],
     known: str,
     now: str,
 ) -> None:
@@ -322,14 +357,14 @@ def _write_media(
         if fresh == old:
             continue
         cursor.execute(_SET_MEDIA, (*key, *fresh))
+        row_id, lasting = f"{key[0]}/{key[1]}", dict(zip(_MEDIA_COLUMNS[:3], fresh, strict=False))
         if old is None:
             written.changed = True
+            if key[0] in stored:
+                log.add("media_comments", row_id, now, {}, lasting)
             continue
-        before, after = changed_columns(
-            dict(zip(_MEDIA_COLUMNS[:3], old, strict=False)),
-            dict(zip(_MEDIA_COLUMNS[:3], fresh, strict=False)),
-        )
-        _log_lasting(log, "media_comments", f"{key[0]}/{key[1]}", now, before, after, written)
+        before, after = changed_columns(dict(zip(_MEDIA_COLUMNS[:3], old, strict=False)), lasting)
+        _log_lasting(log, "media_comments", row_id, now, before, after, written)
 
 
 def _log_lasting(

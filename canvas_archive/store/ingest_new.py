@@ -70,7 +70,8 @@ class NewThreads:
     """Takes the answers that are new out of several, in their order; ``write`` inserts those taken so far.
 
     What is known is asked once, for all ``answers``, when this is made: between two calls nobody else may
-    write other conversations than these. The caller holds the transaction.
+    write other conversations than these. The caller holds the transaction. A person of whom one answer tells
+    the id and a later one the name is inserted with the name.
     """
 
     def __init__(

@@ -1,9 +1,10 @@
 """Seals: a digest of every message, conversation, person and attachment as it was first stored.
 
-A flipped byte in the middle of a message's text is no damage that SQLite could notice. So each row is
-sealed when it is new and again when Canvas changed it, which ``revisions`` records; a row that differs
-from its last seal without a revision in between was altered by somebody else. The seals made at one time
-are a block, and the block's digest is a record of the chain (``chain.py``).
+A flipped byte in the middle of a message's text is no damage that SQLite could notice, and a file unlinked
+from its message leaves two sound rows. So each row, with what hangs on it (``sealed_rows.py``), is sealed
+when it is new and again when Canvas changed it, which ``revisions`` records; a row that differs from its
+last seal without a revision in between was altered by somebody else. The seals made at one time are a
+block. The block's digest, and the form its seals have, are a record of the chain (``chain.py``).
 
 Triggers note new rows in ``seal_queue``; changed ones are found through ``revisions``.
 """
@@ -11,31 +12,33 @@ Triggers note new rows in ``seal_queue``; changed ones are found through ``revis
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
-SEALED = {
-    "attachments": ("id", "display_name", "filename", "sha256", "stored_size"),
-    "conversations": ("id", "subject", "context_code", "context_name", "private"),
-    "messages": ("id", "author_id", "created_at", "body", "generated"),
-    "users": ("id", "name", "full_name"),
-}
-"""The columns of each table that a seal covers."""
+from canvas_archive.store.sealed_rows import FORM, KINDS, contents, row_digest
 
 _BATCH = 2000
 
 _WANTED = """
 SELECT kind, key FROM seal_queue
 UNION SELECT "table", CAST(id AS INTEGER) FROM revisions
-  WHERE revision > ? AND "table" IN ('attachments', 'conversations', 'messages', 'users')
+  WHERE revision > ?1 AND "table" IN ('attachments', 'conversations', 'messages', 'users')
+UNION SELECT CASE "table" WHEN 'media_comments' THEN 'messages' ELSE 'conversations' END, CAST(id AS INTEGER)
+  FROM revisions WHERE revision > ?1 AND "table" IN ('conversation_participants', 'media_comments')
 ORDER BY 1, 2
 """
+_PARTS = {"conversations": "conversation_participants", "messages": "media_comments"}
+"""Tables whose revisions, of rows named ``owner/part``, change what the owner's seal covers."""
+
 _REVISED = """
-SELECT EXISTS (SELECT 1 FROM revisions WHERE "table" = ? AND id = ? AND revision > ? AND revision <= ?)
+SELECT EXISTS (SELECT 1 FROM revisions WHERE "table" = ?1 AND id = ?2 AND revision > ?4 AND revision <= ?5)
+  OR EXISTS (SELECT 1 FROM revisions WHERE "table" = ?3 AND id >= ?2 || '/' AND id < ?2 || '0'
+             AND revision > ?4 AND revision <= ?5)
+"""  # "0" is the character after "/"
+_FORMS = """
+SELECT row_key, coalesce(json_extract(content, '$.form'), 1) FROM evidence_chain WHERE source = 'seals'
 """
 _QUEUED = "SELECT EXISTS (SELECT 1 FROM seal_queue WHERE kind = ? AND key = ?)"
 _APPEND = "INSERT INTO seals (kind, key, block, digest, revision) VALUES (?, ?, ?, ?, ?)"
@@ -52,6 +55,7 @@ class Block:
     counts: dict[str, int]
     digest: str
     revision: int
+    form: int = FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,10 @@ def seal_new(db: sqlite3.Connection) -> Block | None:
     counts: dict[str, int] = {}
     writer = db.cursor()
     for kind, keys in _batches(db, sealed_until):
-        digests = _digests(db, kind, keys)
-        rows = [(kind, key, number, digests[key], revision) for key in keys if key in digests]
+        rows = [
+            (kind, one[0][0], number, row_digest(kind, FORM, one), revision)
+            for one in contents(db, kind, keys)
+        ]
         for row in rows:
             hasher.update(_line(kind, row[1], row[3]))
         writer.executemany(_APPEND, rows)
@@ -113,29 +119,6 @@ def _batches(db: sqlite3.Connection, sealed_until: int) -> Iterator[tuple[str, l
         keys.append(row[1])
     if keys:
         yield kind, keys
-
-
-def _digests(db: sqlite3.Connection, kind: str, keys: list[int]) -> dict[int, bytes]:
-    columns = ", ".join(SEALED[kind])
-    rows = db.execute(
-        f"SELECT {columns} FROM {kind} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 (constants)
-        (json.dumps(keys),),
-    )
-    return {row[0]: digest_of(row) for row in rows}
-
-
-def digest_of(values: Any) -> bytes:
-    """Return the digest of a row's sealed columns, in their order: the SHA-256 of them as a JSON array."""
-    # What json.dumps would write without spaces; every row of an archive passes here, and this is faster.
-    written = [
-        encode_basestring(value)
-        if value.__class__ is str
-        else str(value)
-        if value.__class__ is int
-        else json.dumps(value)
-        for value in values
-    ]
-    return hashlib.sha256(f"[{','.join(written)}]".encode("utf-8", "surrogatepass")).digest()
 
 
 def _line(kind: str, key: int, digest: bytes) -> bytes:
@@ -169,8 +152,10 @@ def check_seals(db: sqlite3.Connection, *, most_faults: int = 1000) -> SealRepor
     faults: list[SealFault] = []
     matching = 0
     waiting = db.execute("SELECT count(*) FROM seal_queue").fetchone()[0]
-    for kind in SEALED:
-        for fault in _check_kind(db, kind):
+    # A form that this version does not know cannot match: refusing newer archives is the schema's business.
+    forms: dict[int, int] = dict(_plain(db, _FORMS).fetchall())
+    for kind in KINDS:
+        for fault in _check_kind(db, kind, forms):
             if fault is None:
                 matching += 1
             else:
@@ -180,13 +165,12 @@ def check_seals(db: sqlite3.Connection, *, most_faults: int = 1000) -> SealRepor
     return SealReport(matching, waiting, tuple(faults))
 
 
-def _check_kind(db: sqlite3.Connection, kind: str) -> Iterator[SealFault | None]:
+def _check_kind(db: sqlite3.Connection, kind: str, forms: Mapping[int, int]) -> Iterator[SealFault | None]:
     """Walk rows and seals side by side, both by id; yield ``None`` for every row that matches."""
     sealed = _last_seals(db, kind)
     seal = next(sealed, None)
-    columns = ", ".join(SEALED[kind])
-    for values in _plain(db, f"SELECT {columns} FROM {kind} ORDER BY id"):  # noqa: S608 (constants)
-        number = values[0]
+    for found in contents(db, kind, form=max(forms.values(), default=FORM)):
+        number = found[0][0]
         while seal is not None and seal.key < number:
             yield SealFault(kind, seal.key, _GONE)
             seal = next(sealed, None)
@@ -196,7 +180,7 @@ def _check_kind(db: sqlite3.Connection, kind: str) -> Iterator[SealFault | None]
             continue
         if seal.forged:
             yield SealFault(kind, number, _CHANGED)
-        elif digest_of(values) == seal.digest:
+        elif row_digest(kind, forms.get(seal.block, FORM), found) == seal.digest:
             yield None
         elif not _is_revised(db, kind, number, seal.revision) and not (
             kind == "attachments" and _is_queued(db, kind, number)
@@ -212,6 +196,7 @@ class _Seal(NamedTuple):
     """The last seal of a row; ``forged`` when the row was sealed anew without a reason."""
 
     key: int
+    block: int
     digest: bytes
     revision: int
     forged: bool
@@ -219,8 +204,8 @@ class _Seal(NamedTuple):
 
 def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
     last: _Seal | None = None
-    for key, digest, revision in _plain(
-        db, "SELECT key, digest, revision FROM seals WHERE kind = ? ORDER BY key, block", (kind,)
+    for key, block, digest, revision in _plain(
+        db, "SELECT key, block, digest, revision FROM seals WHERE kind = ? ORDER BY key, block", (kind,)
     ):
         forged = False
         if last is not None and last.key == key:
@@ -232,13 +217,13 @@ def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
             )
         elif last is not None:
             yield last
-        last = _Seal(key, digest, revision, forged)
+        last = _Seal(key, block, digest, revision, forged)
     if last is not None:
         yield last
 
 
 def _is_revised(db: sqlite3.Connection, kind: str, number: int, after: int, until: int = 2**62) -> bool:
-    found: int = db.execute(_REVISED, (kind, str(number), after, until)).fetchone()[0]
+    found: int = db.execute(_REVISED, (kind, str(number), _PARTS.get(kind), after, until)).fetchone()[0]
     return bool(found)
 
 
