@@ -1,7 +1,8 @@
 """What the archive knows of each conversation, small enough to hold 200,000 of them beside a running sync.
 
 A fingerprint is a 64-bit number over everything in a list row that changes when the conversation's
-content does; a list row with the stored fingerprint needs no ``show``.
+content does; a list row with the stored fingerprint needs no ``show``. It is Python's own keyed hash, which
+differs from process to process: fingerprints are compared within a run and kept nowhere.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from hashlib import blake2b
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from canvas_archive.store.rows import clean
 
 if TYPE_CHECKING:
     from canvas_archive.model import Conversation
-
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 _QUERY = """
 SELECT id, message_count, last_message_at, last_authored_message_at, last_message, last_authored_message,
@@ -71,19 +70,19 @@ def _hash(
     context_code: str | None,
 ) -> int:
     # The order of the audience follows who wrote last, which the times say already.
-    parts = (
-        message_count,
-        last_message_at,
-        last_authored_message_at,
-        last_message,
-        last_authored_message,
-        sorted(set(audience)),
-        sorted(properties),
-        subject,
-        context_code,
+    return hash(
+        (
+            message_count,
+            last_message_at,
+            last_authored_message_at,
+            last_message,
+            last_authored_message,
+            frozenset(audience),
+            tuple(sorted(properties)),
+            subject,
+            context_code,
+        )
     )
-    digest = blake2b(_encode(parts).encode("ascii"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 def stored_summaries(db: sqlite3.Connection) -> dict[int, StoredSummary]:
@@ -94,9 +93,7 @@ def stored_summaries(db: sqlite3.Connection) -> dict[int, StoredSummary]:
     return {
         row[0]: StoredSummary(
             row[0],
-            _hash(
-                row[1], row[2], row[3], row[4], row[5], _numbers(row[6]), json.loads(row[7]), row[8], row[9]
-            ),
+            _hash(row[1], row[2], row[3], row[4], row[5], _numbers(row[6]), _words(row[7]), row[8], row[9]),
             states[row[10]],
             row[11] == 1,
             row[12] == 1,
@@ -113,3 +110,8 @@ def _numbers(text: str) -> list[int]:
         return [int(text[1:-1])] if len(text) > 2 else []
     numbers: list[int] = json.loads(text)
     return numbers
+
+
+@lru_cache(maxsize=1024)
+def _words(text: str) -> tuple[str, ...]:  # there are few different ones
+    return tuple(json.loads(text))

@@ -121,13 +121,13 @@ def flags_from_membership(
         elif id_ not in sent and id_ not in starred:
             continue  # in no list at all: a matter for ConfirmRemoval
         star = id_ in starred
-        flags = UpdateFlags(
-            id_,
-            starred=star if star != summary.starred else None,
-            workflow_state=state if state is not None and state != summary.workflow_state else None,
-        )
-        if flags != UpdateFlags(id_):
-            yield flags
+        moved = state is not None and state != summary.workflow_state
+        if moved or star != summary.starred:
+            yield UpdateFlags(
+                id_,
+                starred=star if star != summary.starred else None,
+                workflow_state=state if moved else None,
+            )
 
 
 def fetches_from_ids(listed: Collection[int], known: Mapping[int, StoredSummary]) -> Iterator[Fetch]:
