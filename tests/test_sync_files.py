@@ -85,13 +85,15 @@ def test_a_deleted_file_is_gone(pair: Pair) -> None:
     pair.sandbox.school.delete_file(file_id)
     report = pair.sync(mode="quick").report
     assert state(pair, file_id) == "gone" and report.problems == []
+    assert report.gone == 1 and "attachments: 0 stored, 1 no longer on Canvas (" in report.summary()
 
 
 def test_a_locked_file_is_refused_and_looked_at_again_by_a_full_sweep(pair: Pair) -> None:
     file_id = receive_file(pair)
     pair.sandbox.school.lock_file(file_id)
-    pair.sync(mode="quick")
+    report = pair.sync(mode="quick").report
     assert state(pair, file_id) == "refused"
+    assert report.refused == 1 and "attachments: 0 stored, 1 refused (" in report.summary()
     pair.sandbox.school.state.files[file_id].state = "available"
     pair.sync(mode="quick")
     assert state(pair, file_id) == "refused"

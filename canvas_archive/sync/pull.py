@@ -498,7 +498,13 @@ class Pull:
         elif result.state == "failed":
             self.report.failed += 1
             self.report.problems.append(Problem(task.kind, task.key, result.error or "failed"))
-        self._progress.files(self.report.stored + self.report.failed, self._file_total)
+        elif result.state == "gone":
+            self.report.gone += 1
+        else:
+            self.report.refused += 1
+        report = self.report
+        settled = report.stored + report.failed + report.gone + report.refused
+        self._progress.files(settled, self._file_total)
 
     def _problem(self, kind: str, item_id: str, sentence: str) -> None:
         with transaction(self._db):

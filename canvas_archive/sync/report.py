@@ -20,7 +20,10 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """The counts of one run. ``seconds`` is wall time; ``bytes`` is what came over the network."""
+    """The counts of one run. ``seconds`` is wall time; ``bytes`` is what came over the network.
+
+    Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit.
+    """
 
     mode: str
     dry_run: bool = False
@@ -36,6 +39,8 @@ class Report:
     new_messages: int = 0
     stored: int = 0
     failed: int = 0
+    gone: int = 0
+    refused: int = 0
     pending: int = 0
     edits_pending: int = 0
     edits_pushed: int = 0
@@ -61,7 +66,13 @@ class Report:
                 "total": self.total,
             },
             "messages": {"new": self.new_messages},
-            "attachments": {"stored": self.stored, "failed": self.failed, "pending": self.pending},
+            "attachments": {
+                "stored": self.stored,
+                "failed": self.failed,
+                "gone": self.gone,
+                "refused": self.refused,
+                "pending": self.pending,
+            },
             "edits": {
                 "pending": self.edits_pending,
                 "pushed": self.edits_pushed,
@@ -94,9 +105,11 @@ class Report:
             *([f"{self.removed:,} gone from Canvas"] if self.removed else []),
         ]
         line = f"{self.total:,} conversations: {', '.join(parts)}; {self.new_messages:,} new messages"
-        if self.stored or self.failed or self.pending:
+        if self.stored or self.failed or self.gone or self.refused or self.pending:
             line += f"; attachments: {self.stored:,} stored"
             line += f", {self.failed:,} failed" if self.failed else ""
+            line += f", {self.gone:,} no longer on Canvas" if self.gone else ""
+            line += f", {self.refused:,} refused" if self.refused else ""
             line += f", {self.pending:,} pending" if self.pending else ""
         if self.edits_pushed or self.edits_pending or self.edits_conflicts:
             line += (
