@@ -194,7 +194,7 @@ def test_doctor_names_loose_permissions_and_a_missing_token(archive: Path, tmp_p
     finally:
         (archive / "config.toml").chmod(0o600)
     assert done.returncode == 3
-    assert "others may read config.toml" in done.stdout and "CANVAS_API_TOKEN" in done.stderr
+    assert "others may read config.toml" in done.stdout and "CANVAS_API_TOKEN" in done.stdout
 
 
 # -- errors --------------------------------------------------------------------------------------

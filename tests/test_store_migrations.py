@@ -58,11 +58,12 @@ def test_every_object_of_the_schema_is_created(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("write", [True, False])
 def test_an_older_archive_is_upgraded_after_a_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, write: bool
 ) -> None:
     create(tmp_path / "mail").close()
     with_step(monkeypatch, add_column)
     with Archive.open(tmp_path / "mail", write=write) as archive:
+        assert "archive.db.before-v3" in caplog.text
         assert "nickname" in columns(archive.db)
         assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 3
     copy = tmp_path / "mail" / "archive.db.before-v3"

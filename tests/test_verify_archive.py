@@ -180,6 +180,19 @@ def test_a_missing_and_an_unknown_file(archive: Path, verify: Callable[..., Outc
     assert "f" * 64 in outcome.bad["unknown files"][0]
 
 
+@pytest.mark.parametrize(("status", "known"), [("running", True), ("interrupted", True), ("ok", False)])
+def test_a_file_of_a_sync_that_was_killed_waits_for_the_next(
+    archive: Path, verify: Callable[..., Outcome], status: str, known: bool
+) -> None:
+    (archive / "files" / "ff").mkdir(mode=0o700, exist_ok=True)
+    (archive / "files" / "ff" / ("f" * 64)).touch(mode=0o600)
+    change(
+        archive,
+        f"INSERT INTO sync_runs (mode, started_at, status) VALUES ('full', '2026-03-09', '{status}')",
+    )
+    assert ("unknown files" not in verify("--archive", archive).bad) is known
+
+
 def test_a_shortened_attachment_with_a_forged_size(archive: Path, verify: Callable[..., Outcome]) -> None:
     change(archive, "UPDATE attachments SET stored_size = 1 WHERE id = 500")
     outcome = verify("--archive", archive)

@@ -90,19 +90,19 @@ def transcript(situation: Situation) -> str:
             try:
                 with situation.prepare(folder):
                     for call in situation.calls:
-                        parts += [*_told(call, say(shlex.split(call)), folder, situation.lines), ""]
+                        parts += [*_told(call, say(shlex.split(call)), folder, situation), ""]
             finally:
                 os.chdir(before)
     return "\n".join(parts)
 
 
-def _told(call: str, said: Said, folder: Path, lines: int) -> Iterator[str]:
+def _told(call: str, said: Said, folder: Path, situation: Situation) -> Iterator[str]:
     yield f"$ canvas-archive {call}"
     for prefix, text in (("", said.out), ("! ", said.err)):
         told = steady(text, folder).splitlines()
-        for line in told[:lines]:
-            yield f"{prefix}{line}".rstrip()
-        if len(told) > lines:
+        for line in told[: situation.lines]:
+            yield prefix + (line if situation.numbers else re.sub(r"\b\d[\d,]*\b", "N", line)).rstrip()
+        if len(told) > situation.lines:
             yield f"{prefix}…"
     if said.code:
         yield f"[exit {said.code}]"

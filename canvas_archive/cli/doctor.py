@@ -16,12 +16,12 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from canvas_archive.canvas import CanvasClient
-    from canvas_archive.errors import ArchiveError
     from canvas_archive.store import Archive
 
 State: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
@@ -53,7 +53,6 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
 
     Ends with 3 or 4 when the token or Canvas is the trouble, with 1 when something else failed.
     """
-    from canvas_archive.errors import ArchiveError
     from canvas_archive.store import Archive
 
     findings = list(_machine(settings.folder))
@@ -74,7 +73,16 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
         for finding in findings:
             click.echo(one_line(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}"))
     if trouble is not None:
-        raise trouble
+        raise Unwell(findings, trouble)
+
+
+class Unwell(ArchiveError):
+    """Something is not well; what, and what to do, is among the findings already."""
+
+    def __init__(self, findings: Sequence[Finding], cause: ArchiveError) -> None:
+        names = ", ".join(finding.name for finding in findings if finding.state == "failed")
+        super().__init__(f"Not well: {names}. What to do stands above.")
+        self.exit_code = cause.exit_code
 
 
 def _machine(folder: Path) -> Iterator[Finding]:
@@ -141,7 +149,6 @@ def _canvas(archive: Archive, findings: list[Finding]) -> ArchiveError | None:
     :calls: GET /api/v1/users/self
     """
     from canvas_archive.credentials import token_source
-    from canvas_archive.errors import ArchiveError
     from canvas_archive.sync.pull import check_account
     from canvas_archive.sync.service import open_client
 
@@ -167,7 +174,6 @@ def _expiry(client: CanvasClient) -> Finding:
     :calls: GET /api/v1/users/self/user_generated_tokens
     """
     from canvas_archive.clock import parse_iso
-    from canvas_archive.errors import ArchiveError
 
     try:
         token = client.current_token()

@@ -12,6 +12,7 @@ from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from canvas_archive.sync.listing import Mode
+    from canvas_archive.sync.report import Report
     from canvas_archive.sync.service import SyncOptions, SyncResult
 
 
@@ -111,7 +112,13 @@ def _show(settings: Settings, result: SyncResult, as_json: bool) -> None:
         settings.note(note)
     for problem in result.report.problems[:10]:
         settings.warn(f"{problem.kind} {problem.id}: {problem.error}")
-    settings.note(result.report.summary())
+    if result.error is None or _did_anything(result.report):
+        settings.note(result.report.summary())
+
+
+def _did_anything(report: Report) -> bool:
+    counts = (report.new, report.changed, report.flags, report.removed, report.new_messages, report.stored)
+    return any(counts) or bool(report.problems)
 
 
 def _once(settings: Settings, options: SyncOptions, as_json: bool) -> None:

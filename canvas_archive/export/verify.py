@@ -353,12 +353,22 @@ def check_files(
         + (f" ({result.skipped:,} more in an earlier run)" if result.skipped else ""),
         "{count} attachments are missing or altered: sync again, or restore a backup",
     )
+    if result.unknown and _sync_unfinished(db):
+        # A download that was complete when its sync was killed: the next one finds it, and writes it down.
+        waiting = f"{len(result.unknown):,} of a sync that did not finish wait for the next one"
+        yield Check("unknown files", True, waiting)
+        return
     yield findings(
         "unknown files",
         result.unknown,
         "every file belongs to an attachment",
         "{count} files belong to nothing",
     )
+
+
+def _sync_unfinished(db: sqlite3.Connection) -> bool:
+    row = db.execute("SELECT status FROM sync_runs ORDER BY id DESC LIMIT 1").fetchone()
+    return row is not None and row[0] in ("running", "interrupted", "failed")
 
 
 def check_search_index(folder: Path, db: sqlite3.Connection) -> Check:

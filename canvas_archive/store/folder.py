@@ -11,6 +11,7 @@ nothing that any command takes for an archive, and ``create`` may simply be run 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import ExitStack, closing, suppress
@@ -40,6 +41,8 @@ from canvas_archive.store.lock import LOCK_NAME, WriterLock
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+logger = logging.getLogger("canvas_archive.store")
 
 DB_NAME = "archive.db"
 FILES_NAME = "files"
@@ -323,9 +326,10 @@ def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
                 ) from error
             if not _is_outdated(path):
                 return  # somebody else did it in between
-        migrations.copy_before_migration(path / DB_NAME)
+        copy = migrations.copy_before_migration(path / DB_NAME)
         try:
             migrations.apply_pending(path / DB_NAME)
+            logger.warning("The archive in %s was upgraded. As it was, it lies there in %s.", path, copy.name)
         except sqlite3.Error as error:
             raise ArchiveError(
                 f"Upgrading the archive in {path} failed ({error}). It is as it was; a copy lies beside it."
