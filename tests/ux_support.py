@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import shlex
@@ -36,12 +37,20 @@ class Said:
 def say(arguments: list[str]) -> Said:
     """Run the program in this process, where nobody can be asked."""
     out, err = io.StringIO(), io.StringIO()
+    # Python itself writes a warning there when nobody listens; under pytest somebody does.
+    written = logging.StreamHandler(err)
+    logger = logging.getLogger("canvas_archive.store")
+    logger.addHandler(written)
     with (
+        contextlib.closing(written),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         patch.object(sys, "stdin", io.StringIO()),
     ):
-        code = main.run(arguments)
+        try:
+            code = main.run(arguments)
+        finally:
+            logger.removeHandler(written)
     return Said(code, out.getvalue(), err.getvalue())
 
 
