@@ -26,6 +26,7 @@ import pytest
 
 from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed
 from canvas_archive.export.context import Options
+from canvas_archive.export.destination import exchange
 from canvas_archive.export.formats import FORMATS
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.run import ExportReport, Progress, Request, export
@@ -271,6 +272,51 @@ def test_a_lost_attachment_is_counted(archive: Path, tmp_path: Path, name: str) 
     shutil.copytree(archive, copy)
     max((copy / "files").glob("*/*"), key=lambda path: path.stat().st_size).unlink()
     assert run(copy, tmp_path / "out", name).counts.lost == 1
+
+
+def test_a_replaced_folder_is_never_away(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "who").write_text(name)
+    if not exchange(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("this system cannot swap two folders in one step")
+    assert tree(tmp_path / "one") == {"who": b"other"}
+    run(archive, tmp_path / "out", "csv", selection=Selection(ids=(100,)))
+
+    def rename(self: Path, target: Path) -> None:
+        raise AssertionError(f"{self} has no name for a moment")
+
+    monkeypatch.setattr(Path, "rename", rename)
+    run(archive, tmp_path / "out", "csv", force=True)
+    assert len(list(read_csv(tmp_path / "out"))) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other", "out"]
+
+
+def test_where_folders_cannot_be_swapped(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: None, use_errno: bool) -> object:
+        return object()  # a library without such a function
+
+    monkeypatch.setattr("canvas_archive.export.destination.ctypes.CDLL", missing)
+    run(archive, tmp_path / "out", "csv", selection=Selection(ids=(100,)))
+    before = tree(tmp_path / "out")
+    rename = Path.rename
+
+    def fail_once(self: Path, target: Path) -> Path:
+        if self.name == "export":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(ArchiveError, match="Input/output"):
+        patch.setattr(Path, "rename", fail_once)
+        run(archive, tmp_path / "out", "csv", force=True)
+    assert tree(tmp_path / "out") == before
+    run(archive, tmp_path / "out", "csv", force=True)
+    assert len(list(read_csv(tmp_path / "out"))) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_force_replaces_no_foreign_folder(archive: Path, tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,18 +63,37 @@ def staging(dest: Path) -> Iterator[Path]:
 
 
 def put_in_place(made: Path, dest: Path) -> None:
-    """Give what was made its name; what had the name before goes only when the new is there."""
+    """Give what was made its name; what had the name before goes only when the new is there.
+
+    A folder and what it replaces change places in one step where the system can do that; elsewhere there is
+    a moment between two steps in which nothing has the name.
+    """
     if made.is_file():
         made.chmod(0o600)
         made.replace(dest)
         return
-    old: Path | None = None
-    if dest.exists():
-        old = made.parent / "replaced"
-        dest.rename(old)
+    if not dest.exists():
+        made.rename(dest)
+        return
+    if exchange(made, dest):
+        return  # what was there lies in the staging folder now, and goes with it
+    old = made.parent / "replaced"
+    dest.rename(old)
     try:
         made.rename(dest)
     except OSError:
-        if old is not None:
-            old.rename(dest)
+        old.rename(dest)
         raise
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swap the names of two files or folders on one disk in one step; tell whether the system did it."""
+    swap = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            return bool(library.renamex_np(os.fsencode(one), os.fsencode(other), swap) == 0)
+        here = -100  # AT_FDCWD
+        return bool(library.renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)
+    except (AttributeError, OSError, TypeError):
+        return False
