@@ -81,6 +81,11 @@ def pages(folder: Path) -> dict[str, str]:
             "ORDER BY 1, 2 LIMIT 1 OFFSET (SELECT count(*) / 10 FROM conversations)"
         )
         longest = one("SELECT conversation_id FROM messages GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")[0]
+        middle = one(
+            f"SELECT id FROM messages WHERE conversation_id = {longest} ORDER BY created_at, id "  # noqa: S608
+            f"LIMIT 1 OFFSET (SELECT count(*) / 2 FROM messages WHERE conversation_id = {longest})"
+        )[0]
+        latest = one("SELECT latest_at, id FROM conversations ORDER BY latest_at DESC LIMIT 1 OFFSET 50000")
         busiest = one(
             "SELECT user_id FROM conversation_participants WHERE user_id <> (SELECT user_id FROM account) "
             "GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
@@ -92,6 +97,7 @@ def pages(folder: Path) -> dict[str, str]:
         )[0]
         file = one("SELECT id FROM attachments WHERE state = 'stored' LIMIT 1")[0]
     key = quote(f"{deep[0]}~{deep[1]}")
+    following = f"{str(latest[0]).replace(':', '~3A')},{latest[1]}"
     return {
         "inbox": "/mail",
         "inbox, nine tenths down": f"/mail?before={key}",
@@ -102,6 +108,7 @@ def pages(folder: Path) -> dict[str, str]:
         "gone from Canvas": "/mail/gone",
         "a conversation": "/mail/c/3",
         "the longest conversation": f"/mail/c/{longest}",
+        "the longest conversation, its middle": f"/mail/c/{longest}?m={middle}",
         "search, a word": "/mail/search?q=midterm",
         "search, a common word": "/mail/search?q=the",
         "search, person and year": "/mail/search?q=from%3Achen+on%3A2024",
@@ -118,6 +125,7 @@ def pages(folder: Path) -> dict[str, str]:
         "a file": f"/mail/files/{file}",
         "table: messages": "/archive/messages",
         "table: conversations": "/archive/conversations",
+        "table: conversations, page 1,000": f"/archive/conversations?_next={following}",
         "table: threads": "/archive/threads",
         "table: inbox": "/archive/inbox",
         "database": "/archive",
