@@ -29,10 +29,10 @@ from canvas_archive.search import (
     IndexUnusable,
     building,
     check_index,
+    opened,
     pending_messages,
     rebuild_index,
     search,
-    service,
     shard,
     update_index,
 )
@@ -300,16 +300,16 @@ def test_a_reader_follows_a_commit_that_happens_while_it_opens(
 ) -> None:
     filled.index()
     fill(filled, 3)
-    usable = service.usable_record
+    usable = opened.usable_record
 
     def overtaken(db: sqlite3.Connection, folder: Path) -> Any:
         record = usable(db, folder)
-        monkeypatch.setattr(service, "usable_record", usable)
+        monkeypatch.setattr(opened, "usable_record", usable)
         rebuild_index(filled.db, filled.search_dir)  # the files of the record are gone now
         return record
 
-    service.forget(filled.search_dir)
-    monkeypatch.setattr(service, "usable_record", overtaken)
+    opened.forget(filled.search_dir)
+    monkeypatch.setattr(opened, "usable_record", overtaken)
     assert filled.search("").total == 243
 
 
@@ -367,14 +367,14 @@ def test_changed_bytes_never_end_in_a_traceback(filled: SearchArchive) -> None:
         for _ in range(rng.randrange(1, 30)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         path.write_bytes(data)
-        service.forget(filled.search_dir)
+        opened.forget(filled.search_dir)
         try:
             filled.search('exam "lab report" ph* -monday', facets=True)
         except IndexUnusable:
             refused += 1
         path.write_bytes(originals[path])
     assert refused > 8
-    service.forget(filled.search_dir)
+    opened.forget(filled.search_dir)
     assert filled.search("exam").total
 
 
@@ -424,7 +424,7 @@ def test_an_index_cannot_run_code_even_with_a_matching_record(filled: SearchArch
         changed = {**record.__dict__, "files": files, "digest": hashlib.sha256(toc.read_bytes()).hexdigest()}
         with transaction(filled.db):
             write_record(filled.db, type(record)(**changed))
-        service.forget(filled.search_dir)
+        opened.forget(filled.search_dir)
 
     originals = {path: path.read_bytes() for path in (toc, terms, lists)}
     # In the table of contents: as the segments, and as the schema (which is skipped).

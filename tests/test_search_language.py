@@ -9,9 +9,9 @@ import pytest
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search.dates import zone
-from canvas_archive.search.language import (
+from canvas_archive.search.language import LONGEST_QUERY, parse
+from canvas_archive.search.tree import (
     EVERYTHING,
-    LONGEST_QUERY,
     NOTHING,
     And,
     Course,
@@ -26,7 +26,6 @@ from canvas_archive.search.language import (
     State,
     Word,
     leaves,
-    parse,
 )
 
 NOW = datetime(2026, 3, 9, 14, 5, tzinfo=timezone.utc)

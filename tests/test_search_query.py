@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search import Filters, select_conversations, select_messages
+from canvas_archive.search.explain import written
+from canvas_archive.search.language import parse
 from tests.search_support import NOW, OWNER, SearchArchive, days_ago, utc
 
 CHEN, GARCIA, LEE, OBRIEN = 20, 21, 22, 23
@@ -407,6 +410,44 @@ def test_did_you_mean(empty: SearchArchive) -> None:
     assert empty.search("examination").suggestion is None
     assert empty.search("chlorophyll").suggestion == "chlorophyll in:attachments"
     assert empty.search("examinaton notes").suggestion is None  # both exist, but not together
+
+
+def test_a_search_without_hits_says_which_part_is_to_blame(empty: SearchArchive) -> None:
+    empty.message("an exam in the lab", author=CHEN, at=utc(2024))
+    empty.message("a quiz in the lab", author=LEE, at=utc(2025), files=["x.pdf"])
+    empty.index()
+
+    def why(text: str, **options: Any) -> str | None:
+        return empty.search(text, **options).explanation
+
+    assert why("exam lab") is None  # it is found
+    assert why("zebra") is None  # there is but one part
+    assert why('exam zebra "the exam" ze*') == 'No message matches zebra or "the exam" or ze*.'
+    assert why("exam quiz") == "Each part is found, but never together in one message."
+    assert why("lab exam from:lee") == (
+        "The parts are never together in one message; leave out exam to find 1."
+    )
+    assert why("exam lab has:attachment before:2025") == (
+        "The parts are never together in one message; leave out has:attachment to find 1."
+    )
+    assert why("lab (subject:zebra OR filename:zebra)") == (
+        "No message matches (subject:zebra OR filename:zebra)."
+    )
+    assert why("exam", filters=Filters(person=(LEE,))) == "Leave out the chosen filters to find 1."
+    assert why(" ".join(f"zebra{number}" for number in range(9))) is None  # too many to look at
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word", '"a phrase"', "begin*", "subject:word", "filename:word", 'from:"Astrid Chen"', "to:me",
+        "course:12", "has:link", "is:starred", "in:inbox", "-word", "(a OR b)", "in:attachments",
+    ],
+)  # fmt: skip
+def test_parts_are_written_as_they_are_typed(text: str) -> None:
+    assert written(parse(text, now=NOW)) == text
+    assert written(parse("on:2025", now=NOW)) == "the dates"
+    assert written(parse("-(a b)", now=NOW)) == "-(a b)"
 
 
 # Snippets

@@ -21,7 +21,7 @@ import pytest
 
 from canvas_archive.errors import BadInput, ForeignFolder, NotAdopted, VerificationFailed
 from canvas_archive.export.backup import backup, restore
-from canvas_archive.search import service as searching
+from canvas_archive.search import opened as searching
 from canvas_archive.store import Archive
 from canvas_archive.store.adoption import state_file
 from canvas_archive.store.config import read_config, write_config

@@ -208,6 +208,8 @@ def _show(settings: Settings, result: SearchResult, *, threads: bool) -> None:
     what = "conversation" if threads else "message"
     shown = f", the first {len(result.hits)} shown" if len(result.hits) < result.total else ""
     settings.note(f"{_count(result.total, what)} in {result.milliseconds:.0f} ms{shown}.")
+    if result.explanation:
+        settings.note(printable(result.explanation))
     if result.suggestion:
         settings.note(f"Did you mean: {printable(result.suggestion)}")
 

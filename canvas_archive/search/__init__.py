@@ -1,13 +1,18 @@
 """Full-text search over the messages: a Whoosh index beside the archive, built from it and for it alone.
 
-language, dates        the query language: text into a tree
+tree, language, dates  the query language: text into a tree
 analysis               text into terms, the same for indexing and queries
 documents, attachments what is indexed of a message and of the files it carries
 segments, postings     writing and reading Whoosh's files
+docset                 sets of documents as bytes of one number
 record, building       which index counts; update, rebuild, check
 planning, matching     a tree into matchers, a set of documents at a time
-ranking, snippet       the order of hits, and the passage that shows why
-facets, suggest        counts beside the hits; "did you mean"
+phrases                words side by side
+scoring, ranking       what documents score, and the order of hits
+snippet                the passage that shows why
+facets                 counts beside the hits
+suggest, explain       "did you mean", and why nothing was found
+opened                 the indexes kept open between searches
 service                ``search`` and its relatives
 """
 

@@ -26,106 +26,30 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import Literal, TypeAlias
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search.dates import date_range
 from canvas_archive.search.schema import HAS
+from canvas_archive.search.tree import (
+    NOTHING,
+    And,
+    Course,
+    Dated,
+    Field,
+    Has,
+    Node,
+    Not,
+    Or,
+    Person,
+    Phrase,
+    Prefix,
+    State,
+    Word,
+)
 
 LONGEST_QUERY = 4000  # characters
 MOST_TERMS = 250
 DEEPEST = 40
-
-Field: TypeAlias = Literal["text", "subject", "file", "attached"]
-Role: TypeAlias = Literal["from", "to", "with"]
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word in any of its forms."""
-
-    text: str
-    field: Field = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """Words side by side, exactly as written."""
-
-    text: str
-    field: Field = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """Words that begin so."""
-
-    text: str
-    field: Field = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Messages from, to or with people; ``exact`` when the name was quoted."""
-
-    role: Role
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """Messages of a course or group."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """Messages that carry something: a name of ``schema.HAS``, or ``text`` for text within files."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Messages in a state that the archive's tables tell: a key of ``STATES``."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """Messages written at or after ``start`` and before ``end`` (seconds since 1970; ``None``: open)."""
-
-    start: int | None
-    end: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """All of these. Without parts: every message."""
-
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Any of these."""
-
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """All messages but these."""
-
-    part: Node
-
-
-Node: TypeAlias = "Word | Phrase | Prefix | Person | Course | Has | State | Dated | And | Or | Not"
-
-EVERYTHING = And(())
-NOTHING = Or(())
 
 IS = {
     "starred": "starred", "unstarred": "unstarred", "unread": "unread", "read": "read",
@@ -178,15 +102,6 @@ def parse(text: str, *, now: datetime, tz: tzinfo | None = None) -> Node:
         )
     clean = text.encode("utf-8", "replace").decode("utf-8")
     return _Parser(_tokens(clean), now, tz).parse()
-
-
-def leaves(node: Node) -> list[Word | Phrase | Prefix]:
-    """Return the words, phrases and prefixes that a match contains, in the order of the query."""
-    if isinstance(node, (Word, Phrase, Prefix)):
-        return [node]
-    if isinstance(node, (And, Or)):
-        return [leaf for part in node.parts for leaf in leaves(part)]
-    return []
 
 
 def _tokens(text: str) -> list[_Token]:

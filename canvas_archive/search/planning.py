@@ -7,19 +7,6 @@ from dataclasses import dataclass, field
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search.analysis import is_spaceless, query_terms, stem
-from canvas_archive.search.language import (
-    And,
-    Course,
-    Has,
-    Node,
-    Not,
-    Or,
-    Person,
-    Phrase,
-    Prefix,
-    State,
-    Word,
-)
 from canvas_archive.search.matching import (
     AllOf,
     AnyOf,
@@ -34,6 +21,19 @@ from canvas_archive.search.matching import (
 )
 from canvas_archive.search.reading import OpenIndex
 from canvas_archive.search.resolve import courses, people, state_sets
+from canvas_archive.search.tree import (
+    And,
+    Course,
+    Has,
+    Node,
+    Not,
+    Or,
+    Person,
+    Phrase,
+    Prefix,
+    State,
+    Word,
+)
 
 RELATED = 0.55  # how much another form of a word counts, beside the form that was asked for
 MOST_LISTS = 300_000  # lists that the beginnings of one query may need: seconds of work

@@ -155,8 +155,8 @@ class _Lanes:
             for entries, telling in self._slots
             for entry, share in entries
         )
-        # A document's bound is at least its score in these units, and at most one unit a lane above it:
-        # what several forms score together is never more than what each would score alone.
+        # In these units a document's bound is at least its score: several forms of a word together never
+        # score more than the sum of what each would score alone.
         units = (255 - count) / peak if peak else 0.0
         bounds = self._bounds(units)
         if self._size > wanted and units:
@@ -164,10 +164,12 @@ class _Lanes:
             for bound in range(255, -1, -1):
                 seen += bounds.count(bound)
                 if seen >= wanted:
-                    floor = max(floor, (bound - count) / units * slack)
+                    # Whichever documents these are, the best ones score as much as the least of them.
+                    reached = self._scores(bounds.translate(_from(bound)))
+                    floor = max(floor, heapq.nlargest(wanted, reached)[-1] * slack)
                     break
         lowest = min(256, int(floor * units))
-        picked = bounds.translate(bytes(bound >= lowest for bound in range(256)))
+        picked = bounds.translate(_from(lowest))
         if 1 not in picked:
             return Worth([], floor)
         numbers = compress(docset.to_numbers(self._chosen, self._segment.count), picked)
@@ -203,6 +205,11 @@ def _contributions(telling: float, weights: Iterable[float]) -> list[float]:
     """Return what terms of these weights score: ``telling * saturated(weight)``, without a call for each."""
     most = SATURATION + 1.0
     return [telling * (weight * most / (weight + SATURATION)) for weight in weights]
+
+
+def _from(lowest: int) -> bytes:
+    """Return a table that turns bytes from this one on into 1, all below it into 0."""
+    return bytes(lowest) + b"\1" * (256 - lowest)
 
 
 def _level(entry: Entry) -> int:

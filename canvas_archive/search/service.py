@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from canvas_archive.search import docset
 from canvas_archive.search.dates import zone
+from canvas_archive.search.explain import explain
 from canvas_archive.search.facets import (
     FACETS,
     MOST_VALUES,
@@ -27,26 +27,20 @@ from canvas_archive.search.facets import (
     count_people,
     count_years,
 )
-from canvas_archive.search.language import LONGEST_QUERY, Node, parse
+from canvas_archive.search.language import LONGEST_QUERY, parse
 from canvas_archive.search.matching import AllOf, Matcher, TextMatcher
+from canvas_archive.search.opened import forget, open_index
 from canvas_archive.search.planning import Plan, Planner
 from canvas_archive.search.postings import Damaged
 from canvas_archive.search.ranking import Matches, Ranked, Ranker
-from canvas_archive.search.reading import OpenIndex, read_toc
-from canvas_archive.search.record import (
-    IndexRecord,
-    IndexUnusable,
-    pending_messages,
-    read_record,
-    usable_record,
-)
+from canvas_archive.search.record import IndexUnusable, pending_messages
 from canvas_archive.search.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.suggest import respelt
+from canvas_archive.search.tree import Node
 from canvas_archive.store.connection import connect_readonly
 
 Sort = Literal["relevance", "newest", "oldest"]
 
-_OPEN_AT_ONCE = 4
 _HITS = """
 SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject, c.context_code,
        coalesce(x.name, c.context_name) AS course, u.name, u.full_name
@@ -106,7 +100,10 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search found. ``total`` is exact; with ``threads`` it counts conversations."""
+    """What a search found. ``total`` is exact; with ``threads`` it counts conversations.
+
+    ``suggestion`` is another query that finds something, ``explanation`` a sentence why this one does not.
+    """
 
     query: str
     total: int
@@ -115,6 +112,7 @@ class SearchResult:
     suggestion: str | None
     milliseconds: float
     freshness: Freshness
+    explanation: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``search --json`` prints."""
@@ -177,6 +175,7 @@ def search(
             total = session.conversations(found.matches) if threads else found.total
             counted = session.facets(found, where) if facets else None
             suggestion = session.suggestion(text, where, now) if not total and text.strip() else None
+            explanation = session.explanation(tree, found) if not total else None
             return SearchResult(
                 text,
                 total,
@@ -185,6 +184,7 @@ def search(
                 suggestion,
                 (time.perf_counter() - began) * 1000.0,
                 session.freshness,
+                explanation,
             )
 
 
@@ -349,6 +349,17 @@ class _Session:
                 return candidate
         return None
 
+    def explanation(self, tree: Node, found: _Found) -> str | None:
+        """Return why a search found nothing, as far as its parts tell."""
+        unfiltered = sum(map(docset.size, found.unfiltered))
+        if unfiltered:
+            return f"Leave out the chosen filters to find {unfiltered:,}."
+
+        def count(part: Node) -> int:
+            return self.find(part, Filters(), None).total
+
+        return explain(tree, count)
+
 
 def marking_for(texts: Sequence[TextMatcher]) -> Marking:
     """Return what to mark for these words: single words in every form, phrases only as phrases."""
@@ -363,45 +374,3 @@ def marking_for(texts: Sequence[TextMatcher]) -> Marking:
                 tuple((slot.offset, frozenset(form.term for form in slot.forms)) for slot in text.slots)
             )
     return Marking(terms, tuple(sequences))
-
-
-_open: OrderedDict[tuple[str, str], OpenIndex] = OrderedDict()
-_open_lock = threading.Lock()
-
-
-def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRecord]:
-    """Return the committed index, kept open between searches. Raises IndexUnusable."""
-    while True:
-        try:
-            record = usable_record(db, folder)
-            key = (str(folder), record.digest)
-            with _open_lock:
-                index = _open.get(key)
-                if index is None:
-                    index = _open[key] = OpenIndex(folder, read_toc(folder, record.generation))
-                    for other in [other for other in _open if other[0] == key[0] and other != key]:
-                        del _open[other]
-                    while len(_open) > _OPEN_AT_ONCE:
-                        _open.popitem(last=False)
-                _open.move_to_end(key)
-            return index, record
-        except (IndexUnusable, Damaged, OSError) as error:
-            # An update that was committed meanwhile has tidied this generation away: look again.
-            seen = record if "record" in locals() else None
-            if _moved_on(db, seen):
-                continue
-            if isinstance(error, IndexUnusable):
-                raise
-            raise IndexUnusable(f"The search index cannot be read: {error}.") from error
-
-
-def _moved_on(db: sqlite3.Connection, seen: IndexRecord | None) -> bool:
-    """Tell whether the index was committed anew since this record was read."""
-    return seen is not None and read_record(db) != seen
-
-
-def forget(folder: Path) -> None:
-    """Drop what is kept open of an index."""
-    with _open_lock:
-        for key in [key for key in _open if key[0] == str(folder)]:
-            del _open[key]
