@@ -132,6 +132,19 @@ def test_beginnings_that_fit_too_much_are_bounded(
     assert empty.search("te* te* te* te* te*").total == 1
 
 
+def test_a_beginning_as_frequent_as_the_messages_does_not_count(
+    empty: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = empty.message("sand sea salt", at=utc(2024))
+    once = empty.message("sand", at=utc(2025))
+    empty.index()
+    assert empty.order("s*") == [often, once]
+    monkeypatch.setattr("canvas_archive.search.scoring._OFTEN", 3)
+    assert empty.order("s*") == [once, often]  # newest first: the four places say nothing
+    assert empty.order("sa*") == [often, once]
+    assert {hit.score for hit in empty.search("s*").hits} == {0.0}
+
+
 # Operators
 
 

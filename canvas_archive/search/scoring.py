@@ -21,8 +21,8 @@ from canvas_archive.search.postings import Damaged
 from canvas_archive.search.reading import Entry, OpenIndex, Segment
 from canvas_archive.search.weights import SATURATION, WEIGHT, rarity, saturated
 
-# A beginning that fits more forms than this, or stands in more messages than this (one for each form),
-# tells nothing about a message: it does not count.
+# A beginning that fits more forms than this, or whose forms' lists are together longer than this and than
+# the number of messages, tells nothing about a message: it does not count.
 _WIDE = 2000
 _OFTEN = 100_000
 # Below this many documents, only the blocks of a list that can hold one of them are read.
@@ -52,7 +52,7 @@ class Scorer:
         self._slots: list[tuple[Slot, float]] = []
         for slot in (slot for text in texts for slot in text.slots):
             documents = sum(slot.documents(segment) for segment in index.segments)
-            if slot.beginning and (len(slot.forms) > _WIDE or documents > _OFTEN):
+            if slot.beginning and (len(slot.forms) > _WIDE or documents > max(_OFTEN, index.count)):
                 continue
             self._slots.append((slot, rarity(min(documents, index.count), index.count)))
 
