@@ -208,7 +208,9 @@ ORDER BY m.created_at, m.id
 _FILES = """
 SELECT DISTINCT a.id, coalesce(a.display_name, a.filename, 'file ' || a.id), a.content_type, a.size,
   a.state, a.sha256, a.stored_size, a.error, a.url
-FROM shown CROSS JOIN message_attachments l ON l.message_id = shown.id JOIN attachments a ON a.id = l.attachment_id
+FROM shown
+CROSS JOIN message_attachments l ON l.message_id = shown.id
+JOIN attachments a ON a.id = l.attachment_id
 ORDER BY a.id
 """
 _RECORDINGS = """

@@ -82,7 +82,7 @@ def pages(folder: Path) -> dict[str, str]:
         )
         longest = one("SELECT conversation_id FROM messages GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")[0]
         middle = one(
-            f"SELECT id FROM messages WHERE conversation_id = {longest} ORDER BY created_at, id "  # noqa: S608
+            f"SELECT id FROM messages WHERE conversation_id = {longest} ORDER BY created_at, id "
             f"LIMIT 1 OFFSET (SELECT count(*) / 2 FROM messages WHERE conversation_id = {longest})"
         )[0]
         latest = one("SELECT latest_at, id FROM conversations ORDER BY latest_at DESC LIMIT 1 OFFSET 50000")
