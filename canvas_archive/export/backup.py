@@ -376,7 +376,7 @@ def copy_file(source: Path, target: Path, *, expect: str | None = None) -> None:
         partial.unlink(missing_ok=True)
         raise VerificationFailed(
             f"{source} does not match its recorded SHA-256. "
-            "Run `canvas-archive verify` to see what else is wrong."
+            "Run 'canvas-archive verify' to see what else is wrong."
         )
     partial.replace(target)
 

@@ -52,7 +52,7 @@ class Blobs:
         if digest.hexdigest() != file.sha256:
             raise VerificationFailed(
                 f"The stored file {path} ({file.name}) does not match its SHA-256. "
-                "Run `canvas-archive verify`, then sync again or restore a backup."
+                "Run 'canvas-archive verify', then sync again or restore a backup."
             )
 
 

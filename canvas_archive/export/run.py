@@ -120,7 +120,7 @@ def export(request: Request, progress: Progress | None = None) -> ExportReport:
             raise trouble from error
         raise VerificationFailed(
             f"The archive's database cannot be read ({error}); nothing was exported. "
-            "Run `canvas-archive verify`."
+            "Run 'canvas-archive verify'."
         ) from error
     except OSError as error:
         raise ArchiveError(
