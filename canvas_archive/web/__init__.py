@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from canvas_archive.web.gate import permission_allowed
 from canvas_archive.web.guard import asgi_wrapper
-from canvas_archive.web.limits import prepare_connection
+from canvas_archive.web.limits import handle_exception, prepare_connection
 from canvas_archive.web.login import actor_from_request, forbidden, skip_csrf
 from canvas_archive.web.routes import register_routes
 from canvas_archive.web.statements import startup
@@ -27,6 +27,7 @@ __all__ = [
     "extra_css_urls",
     "forbidden",
     "get_metadata",
+    "handle_exception",
     "menu_links",
     "permission_allowed",
     "prepare_connection",

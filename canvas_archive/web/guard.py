@@ -22,6 +22,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+WRITING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 BEHIND_THE_DOOR = "/-/"
 OPEN_TO_ALL = re.compile(r"/-/static(?:-plugins)?/")
@@ -55,6 +56,8 @@ def refusal(
         return 421, "This server does not answer under that host name."
     if method in SAFE_METHODS:
         return None
+    if method not in WRITING_METHODS:
+        return 405, "There is no such method here."
     site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
     if site is not None:
         if site == "same-origin":
@@ -92,7 +95,10 @@ def _wrap(datasette: Any, app: App) -> App:
             await send(message)
 
         refused = refusal(scope["method"], headers, host_known=known, mail=mail)
-        if refused is None and path.startswith(BEHIND_THE_DOOR) and not OPEN_TO_ALL.match(path):
+        if refused is None and not mail and ("\0" in path or b"%00" in scope.get("query_string", b"")):
+            refused = 400, "A null character is in no address of this server."  # SQLite's module fails at it
+        tool = path.startswith(BEHIND_THE_DOOR) and not OPEN_TO_ALL.match(path)
+        if refused is None and not mail and (tool or scope["method"] not in SAFE_METHODS):
             # Datasette's own tools ask for no permission, nor do routes of other plugins.
             refused = None if door.lets_in(headers.get(b"cookie", "")) else (403, "Sign in first.")
         if refused is None:

@@ -1,0 +1,230 @@
+"""Hostile texts on every page of the server, and hostile files in its downloads."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from html import unescape
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tests.crawl_support import Served, opened
+from tests.hostile_support import FIRST_PERSON, FIRST_THREAD, Hostile, hostile_archive
+from tests.hostile_texts import ALL, MARKUP, OUTSIDE, OWNED, TEMPLATES
+from tests.markup_support import assert_own_markup
+from tests.web_support import CHROMIUM, CHROMIUM_ARGUMENTS, Running, Watched
+
+_TAGS = frozenset(
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "link",
+        "script",
+        "body",
+        "a",
+        "header",
+        "div",
+        "strong",
+        "nav",
+        "form",
+        "input",
+        "button",
+        "main",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "p",
+        "article",
+        "span",
+        "bdi",
+        "time",
+        "ul",
+        "ol",
+        "li",
+        "small",
+        "img",
+        "blockquote",
+        "section",
+        "aside",
+        "details",
+        "summary",
+        "label",
+        "select",
+        "option",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "caption",
+        "svg",
+        "g",
+        "rect",
+        "line",
+        "text",
+        "title",
+        "use",
+        "path",
+        "circle",
+        "em",
+        "b",
+        "i",
+        "mark",
+        "code",
+        "pre",
+        "abbr",
+        "dl",
+        "dt",
+        "dd",
+        "fieldset",
+        "legend",
+        "hr",
+        "br",
+        "output",
+        "noscript",
+        "template",
+        "data",
+        "polyline",
+        "desc",
+        "tspan",
+        "figure",
+        "figcaption",
+        "kbd",
+        "q",
+        "search",
+        "dialog",
+        "textarea",
+        "datalist",
+        "progress",
+        "meter",
+        "symbol",
+        "defs",
+    ]
+)
+
+
+def assert_web_markup(page: str) -> None:
+    """Only elements of ours, no handlers, no inline script, links of people only to http(s) and mail."""
+    assert_own_markup(page, _TAGS)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
+    with hostile_archive(tmp_path_factory.mktemp("hostile") / "archive") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shown(hostile: Hostile) -> Iterator[Served]:
+    made = opened(hostile.folder)
+    yield made
+    made.visitor.close()
+
+
+def _pages(number: int) -> list[str]:
+    thread, person = FIRST_THREAD + number, FIRST_PERSON + number
+    return [f"/mail/c/{thread}", f"/mail/people/{person}", f"/mail/courses/course_{5000 + number}"]
+
+
+def test_hostile_texts_are_letters_on_every_page(shown: Served) -> None:
+    for number, text in enumerate(ALL):
+        for path in _pages(number):
+            answer = shown.ask("GET", path)
+            assert answer.status_code == 200
+            assert_web_markup(answer.text)
+        found = shown.ask("GET", f"/mail/search?{urlencode({'q': text})}")
+        assert_web_markup(found.text)
+    for path in (
+        "/mail",
+        "/mail/people",
+        "/mail/courses",
+        "/mail/timeline",
+        "/mail/edits",
+        "/mail/status",
+        "/mail/search?q=before",
+    ):
+        answer = shown.ask("GET", path)
+        assert_web_markup(answer.text)
+    for number, text in enumerate(ALL):
+        if text in TEMPLATES:
+            page = unescape(shown.ask("GET", f"/mail/c/{FIRST_THREAD + number}").text)
+            assert text in page
+
+
+def test_hostile_files_are_downloads_and_nothing_else(shown: Served) -> None:
+    fetched = 0
+    with closing(sqlite3.connect(shown.folder / "archive.db")) as db:
+        rows = db.execute("SELECT id, display_name, state FROM attachments").fetchall()
+    for number, name, state in rows:
+        answer = shown.ask("GET", f"/mail/files/{number}/{quote(name, safe='')}")
+        if state != "stored" or "/" in name or name in (".", ".."):
+            answer = shown.ask("GET", f"/mail/files/{number}")
+        if state == "stored":
+            assert answer.status_code == 200, name
+            assert answer.headers["content-type"] == "application/octet-stream"
+            assert answer.headers["content-disposition"].startswith('attachment; filename="')
+            assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+            assert answer.content.startswith(b"bytes of file")
+            fetched += 1
+    assert fetched > len(ALL) - 3
+    for number in range(len(ALL)):
+        for kind, wanted in (("txt", "text/plain"), ("json", "application/json"), ("eml", "message/rfc822")):
+            saved = shown.ask("GET", f"/mail/c/{FIRST_THREAD + number}.{kind}")
+            assert saved.headers["content-type"].startswith(wanted)
+            assert saved.headers["content-disposition"].startswith("attachment")
+            assert "bcc" not in saved.headers
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="no Chromium here")
+def test_a_browser_runs_nothing_of_theirs(hostile: Hostile) -> None:
+    """On the mail pages and on Datasette's own, which allow inline script."""
+    from playwright.sync_api import sync_playwright
+
+    running = Running(hostile.folder, login=False)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+            page = browser.new_page()
+            watched = Watched(page, running.base)
+            paths = [
+                "/mail?before=",
+                "/mail/people",
+                "/mail/courses",
+                "/mail/status",
+                "/mail/search?q=onerror",
+                f"/mail/search?{urlencode({'q': MARKUP[1]})}",
+                "/archive/messages?_size=200",
+                "/archive/users?_size=200",
+                "/archive/conversations?_size=200",
+                "/archive/inbox?_size=200",
+                "/archive/attachments?_size=200",
+                "/archive/messages?_facet=body",
+                f"/archive?{urlencode({'sql': f'select {chr(39)}{MARKUP[0]}{chr(39)} as x'})}",
+                f"/archive/messages?{urlencode({'body__contains': MARKUP[6]})}",
+            ]
+            for text in MARKUP:
+                number = ALL.index(text)
+                paths += [
+                    f"/mail/c/{FIRST_THREAD + number}",
+                    f"/archive/conversations/{FIRST_THREAD + number}",
+                ]
+            for path in paths:
+                watched.go(path)
+                assert page.evaluate(f"window.{OWNED}") is None, path
+            browser.close()
+        serious = [
+            one for one in watched.complaints if one.startswith(("outside:", "dialog:")) or OUTSIDE in one
+        ]
+        assert serious == []
+        assert not any("Content Security Policy" in one for one in watched.complaints), watched.complaints
+    finally:
+        running.stop()
