@@ -11,7 +11,6 @@ nothing that any command takes for an archive, and ``create`` may simply be run 
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from contextlib import ExitStack, closing, suppress
@@ -41,8 +40,6 @@ from canvas_archive.store.lock import LOCK_NAME, WriterLock
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-logger = logging.getLogger("canvas_archive.store")
 
 DB_NAME = "archive.db"
 FILES_NAME = "files"
@@ -326,6 +323,9 @@ def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
                 ) from error
             if not _is_outdated(path):
                 return  # somebody else did it in between
+        import logging  # here: every command would pay for it, and hardly any upgrades
+
+        logger = logging.getLogger("canvas_archive.store")
         copy = migrations.copy_before_migration(path / DB_NAME)
         try:
             migrations.apply_pending(path / DB_NAME)
