@@ -6,6 +6,7 @@ Commands that change something work on a copy. Building the whole index is left 
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -35,7 +36,7 @@ class Command:
     @property
     def name(self) -> str:
         """Return how the table names it."""
-        return " ".join(f'"{word}"' if " " in word else word for word in self.arguments)
+        return shlex.join(self.arguments)
 
 
 def _export(form: str, *more: str, slow: bool = False, long: bool = True) -> Command:
