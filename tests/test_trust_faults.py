@@ -12,9 +12,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,17 @@ from tests.sync_support import Pair, assert_equal, bind
 from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, unclean
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits and mounts")
-ONE, FEW = pytest.param(1, id="one"), pytest.param(2, id="some")
+FEW = pytest.param(2, id="some")
 MANY = pytest.param(25, id="many", marks=pytest.mark.torture)
 KB = 1024
+
+
+def some_and_all(some: Iterable[str], everything: Iterable[str]) -> list[Any]:
+    """Return a few commands to try once in a plain run, and all of them to try often."""
+    return [
+        *(pytest.param(what, 1, id=f"{what}-one") for what in some),
+        *(pytest.param(what, 25, id=f"{what}-many", marks=pytest.mark.torture) for what in everything),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +220,7 @@ def test_a_full_disk(
         assert refused > 0
 
 
-@pytest.mark.parametrize("tries", [ONE, MANY])
-@pytest.mark.parametrize("what", WRITING)
+@pytest.mark.parametrize(("what", "tries"), some_and_all(("first sync", "export bag", "backup"), WRITING))
 def test_a_limit_of_what_a_file_may_grow_to(
     workshop: Workshop, pair: Pair, tmp_path: Path, what: str, tries: int
 ) -> None:
@@ -280,8 +288,12 @@ def test_a_disk_that_can_only_be_read(
         converges(pair, "afterwards")
 
 
-@pytest.mark.parametrize("tries", [ONE, MANY])
-@pytest.mark.parametrize("what", ["first sync", "later sync", "index", "export bag", "backup", "restore"])
+@pytest.mark.parametrize(
+    ("what", "tries"),
+    some_and_all(
+        ("later sync", "backup"), ("first sync", "later sync", "index", "export bag", "backup", "restore")
+    ),
+)
 def test_too_few_open_files(workshop: Workshop, pair: Pair, tmp_path: Path, what: str, tries: int) -> None:
     beside = pair.folder.parent / "beside"
     beside.mkdir()
