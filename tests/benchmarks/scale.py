@@ -85,7 +85,10 @@ def pages(folder: Path) -> dict[str, str]:
             f"SELECT id FROM messages WHERE conversation_id = {longest} ORDER BY created_at, id "
             f"LIMIT 1 OFFSET (SELECT count(*) / 2 FROM messages WHERE conversation_id = {longest})"
         )[0]
-        latest = one("SELECT latest_at, id FROM conversations ORDER BY latest_at DESC LIMIT 1 OFFSET 50000")
+        latest = one(
+            "SELECT latest_at, id FROM conversations ORDER BY latest_at DESC "
+            "LIMIT 1 OFFSET (SELECT min(50000, count(*) / 2) FROM conversations)"
+        )
         busiest = one(
             "SELECT user_id FROM conversation_participants WHERE user_id <> (SELECT user_id FROM account) "
             "GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
