@@ -22,7 +22,7 @@ EXIT_CODES = {
     6: "conflicts wait for a decision",
     7: "another process is writing to the archive",
     8: "verification failed",
-    9: "a guard refused: wrong account, foreign folder, newer archive, mass removal",
+    9: "a guard refused: wrong account, foreign folder, not adopted, newer archive, mass removal",
     130: "interrupted; what was done is kept",
 }
 
