@@ -14,6 +14,7 @@ from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.cli.topics import EXIT_CODES, TOPICS
 from canvas_archive.errors import BadInput
 from canvas_archive.search import language
+from canvas_archive.store.adoption import ALL_ADOPTED
 from tests.docs_support import REPOSITORY, command_lines, parse_call, tables
 
 
@@ -114,7 +115,7 @@ def test_the_exit_codes_are_those_of_the_readme() -> None:
 
 def test_the_variables_are_those_the_commands_know() -> None:
     text = told("environment")
-    known = {"CANVAS_API_TOKEN", "NO_COLOR", "CANVAS_ARCHIVE_COMMAND_OPTION"}
+    known = {"CANVAS_API_TOKEN", "NO_COLOR", "CANVAS_ARCHIVE_COMMAND_OPTION", ALL_ADOPTED}
     for name in COMMANDS:
         command = cli.get_command(parse_call(["status"]).find_root(), name)
         assert command is not None

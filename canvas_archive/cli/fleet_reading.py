@@ -128,19 +128,8 @@ def search(
 
 
 def _hit_json(one: SharedHit) -> dict[str, Any]:
-    hit = one.hit
-    return {
-        "custodians": [{"user_id": who.user_id, "name": who.name} for who in one.custodians],
-        "message_id": hit.message_id,
-        "conversation_id": hit.conversation_id,
-        "subject": hit.subject,
-        "author": hit.author,
-        "author_id": hit.author_id,
-        "created_at": hit.created_at,
-        "course": hit.course,
-        "snippet": hit.snippet.plain,
-        "score": round(hit.score, 4),
-    }
+    custodians = [{"user_id": who.user_id, "name": who.name} for who in one.custodians]
+    return {"custodians": custodians, **one.hit.to_json()}
 
 
 def _lines(shown: list[SharedHit]) -> Iterator[str]:

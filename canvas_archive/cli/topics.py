@@ -93,6 +93,7 @@ _ENVIRONMENT = """\
   CANVAS_API_URL         the Canvas of the token; 'init' takes it when no URL is given
   CANVAS_API_TOKEN       the access token; else the system keyring, or token_command in config.toml
   CANVAS_ARCHIVE_FLEET   the folder of a fleet, as --root
+  CANVAS_ARCHIVE_ADOPTED 1: whatever archive is opened is your own ('adopt'); for containers
   NO_COLOR               no colours
   CANVAS_ARCHIVE_COMMAND_OPTION
                          any option, e.g. CANVAS_ARCHIVE_LIST_LIMIT=50

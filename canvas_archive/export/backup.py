@@ -38,7 +38,8 @@ from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.config import CONFIG_NAME
-from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder, sync_folder
+from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder
+from canvas_archive.store.private import CREATE, sync_folder, write_private
 
 RECORD = "backup.json"
 RECORD_TYPE = "canvas-archive backup"
@@ -356,10 +357,7 @@ def copy_file(source: Path, target: Path, *, expect: str | None = None) -> None:
     partial.unlink(missing_ok=True)
     try:
         wanted = expect or hash_file(source)[0]
-        descriptor = os.open(
-            partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
-        )
-        with os.fdopen(descriptor, "wb") as out, source.open("rb") as file:
+        with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out, source.open("rb") as file:
             if source.is_symlink():
                 raise VerificationFailed(f"{source} is a symbolic link: what it leads to is not copied.")
             shutil.copyfileobj(file, out, _COPY_CHUNK)
@@ -379,18 +377,6 @@ def copy_file(source: Path, target: Path, *, expect: str | None = None) -> None:
             "Run 'canvas-archive verify' to see what else is wrong."
         )
     partial.replace(target)
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a small file in one step, mode 0600."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def make_private(folder: Path, top: Path) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
-from canvas_archive.export.backup import write_private
 from canvas_archive.export.bag import PAYLOAD, write_bag
 from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, Options, Writer
 from canvas_archive.export.custody import CUSTODY, Words, custody
@@ -41,6 +40,7 @@ from canvas_archive.machine import machine_trouble
 from canvas_archive.model import JsonObject
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import extend_chain
+from canvas_archive.store.private import write_private
 
 
 @dataclass(frozen=True, slots=True)

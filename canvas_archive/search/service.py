@@ -84,6 +84,20 @@ class Hit:
     snippet: Snippet
     score: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the hit as ``--json`` prints it; the snippet as plain text."""
+        return {
+            "message_id": self.message_id,
+            "conversation_id": self.conversation_id,
+            "subject": self.subject,
+            "author": self.author,
+            "author_id": self.author_id,
+            "created_at": self.created_at,
+            "course": self.course,
+            "snippet": self.snippet.plain,
+            "score": round(self.score, 4),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
@@ -119,20 +133,7 @@ class SearchResult:
         return {
             "query": self.query,
             "total": self.total,
-            "hits": [
-                {
-                    "message_id": hit.message_id,
-                    "conversation_id": hit.conversation_id,
-                    "subject": hit.subject,
-                    "author": hit.author,
-                    "author_id": hit.author_id,
-                    "created_at": hit.created_at,
-                    "course": hit.course,
-                    "snippet": hit.snippet.plain,
-                    "score": round(hit.score, 4),
-                }
-                for hit in self.hits
-            ],
+            "hits": [hit.to_json() for hit in self.hits],
             "facets": None
             if self.facets is None
             else {

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.folder import sync_folder
+from canvas_archive.store.private import sync_folder
 
 if TYPE_CHECKING:
     from types import TracebackType

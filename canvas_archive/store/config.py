@@ -6,13 +6,12 @@ There is no place for a token in it: a token lives in the environment, in the ke
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.private import write_private
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -116,12 +115,4 @@ def write_config(path: Path, config: Config) -> None:
         for field in fields(Config)
         if (value := getattr(config, field.name)) != field.default and value is not None
     }
-    temporary = path.with_name(f".{path.name}.new")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(tomli_w.dumps(document).encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_private(path, tomli_w.dumps(document).encode("utf-8"))

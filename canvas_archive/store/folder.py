@@ -37,6 +37,7 @@ from canvas_archive.store.connection import (
     transaction,
 )
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
+from canvas_archive.store.private import PARTIAL, sync_folder
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -216,7 +217,7 @@ def require_free_folder(folder: Path | str) -> None:
 def _is_leftover(path: Path) -> bool:
     """Tell whether a folder is empty but for what an interrupted ``create`` leaves behind."""
     names = {entry.name for entry in path.iterdir()}
-    ours = {LOCK_NAME, CONFIG_NAME, f".{CONFIG_NAME}.new", FILES_NAME, SEARCH_NAME}
+    ours = {LOCK_NAME, CONFIG_NAME, f"{CONFIG_NAME}{PARTIAL}", FILES_NAME, SEARCH_NAME}
     ours |= {UNFINISHED_NAME + suffix for suffix in ("", "-journal", "-wal", "-shm")}
     if not names:
         return True
@@ -254,18 +255,6 @@ def _build_database(path: Path, account: Account) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     unfinished.replace(path / DB_NAME)
     sync_folder(path)
-
-
-def sync_folder(path: Path) -> None:
-    """Write a folder's entries to the disk, where the system can do that (not on Windows)."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError:  # some network file systems refuse; the rename itself has happened
-            return
-        finally:
-            os.close(descriptor)
 
 
 def _refuse_missing(path: Path) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
@@ -44,6 +43,7 @@ from canvas_archive.errors import (
 )
 from canvas_archive.store import Archive
 from canvas_archive.store.folder import is_archive
+from canvas_archive.store.private import write_private
 from canvas_archive.sync.custodians import Custodian
 from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
@@ -212,14 +212,8 @@ def _cell(value: object) -> object:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a private file so that a crash leaves the old one or the new one."""
-    unfinished = path.with_name(f".{path.name}.new")
     try:
-        unfinished.unlink(missing_ok=True)
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        unfinished.replace(path)
+        write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error.strerror or error}.") from error
 

@@ -236,6 +236,7 @@ async def page(visit: Visit) -> Any:
             "waiting": result.freshness.pending if result else 0,
             "hits": [hit_of(visit, frame, asked, hit) for hit in result.hits] if result else [],
             "facets": facets_of(visit, frame, asked, result) if result else [],
+            "explanation": result.explanation if result else None,
             "suggestion": suggestion,
             "suggested": visit.path(replace(asked, text=suggestion, page=1).href) if suggestion else "",
             "sorts": [
