@@ -279,7 +279,7 @@ def test_a_second_owner(archive: Path, sandbox: Sandbox, given: dict[str, str]) 
 def test_no_archive_there(tmp_path: Path) -> None:
     for command in ("status", "list", "sync", "doctor"):
         done = canvas_archive(command, "--archive", tmp_path / "none")
-        assert done.returncode == 2 and "canvas-archive init" in done.stderr
+        assert done.returncode == 2 and "canvas-archive init" in done.stdout + done.stderr
 
 
 def test_a_newer_archive_is_refused(tmp_path: Path, given: dict[str, str]) -> None:

@@ -52,12 +52,14 @@ class Standing:
 
 
 def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
-    """Return what every table holds; revisions in their order, all else sorted."""
-    return {
+    """Return what every table holds, sorted; the revisions of one thing stay in their order."""
+    found = {
         table: [tuple(row) for row in db.execute(f"SELECT {what} FROM {table}")]
-        if table == "revisions"
-        else sorted((tuple(row) for row in db.execute(f"SELECT {what} FROM {table}")), key=repr)
         for table, what in TABLES.items()
+    }
+    return {
+        table: sorted(rows, key=(lambda row: row[:2]) if table == "revisions" else repr)
+        for table, rows in found.items()
     }
 
 
