@@ -10,12 +10,15 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import wraps
+from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.trust_support import TALLY, lines_of
+
+_HOMES = counting()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +36,8 @@ def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep every test away from the real home, keyring, archive and colours of whoever runs it."""
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
+    home.mkdir()
     for name in [name for name in os.environ if name.startswith(("CANVAS_", "XDG_"))]:
         if name != "XDG_STATE_HOME":
             monkeypatch.delenv(name)
@@ -41,6 +45,23 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Return a browser for the whole run: Playwright allows one of its kind in a process."""
+    from tests.web_support import CHROMIUM, CHROMIUM_ARGUMENTS
+
+    if not CHROMIUM:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium, and in CI there must be one")
+        pytest.skip("there is no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -493,7 +493,11 @@ def test_conversations_without_messages_and_people_without_names(tmp_path: Path,
         assert len(list((tmp_path / "out" / "html" / "threads").rglob("*.html"))) == 3
 
 
-@pytest.mark.parametrize("name", TESTED)
+@pytest.mark.parametrize(
+    "name",
+    # The standard library takes its time to read five thousand letters back.
+    [pytest.param(name, marks=[pytest.mark.torture] * (name in ("eml", "mbox"))) for name in TESTED],
+)
 def test_a_conversation_of_five_thousand_messages(tmp_path: Path, name: str) -> None:
     with ArchiveBuilder(tmp_path / "a") as make:
         make.person(1, "Ann")

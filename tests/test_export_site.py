@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from array import array
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +19,6 @@ from tests.export_support import ArchiveBuilder, small_archive
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +44,9 @@ def with_picture(archive: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser_page() -> Iterator[Page]:
-    if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        executable = CHROMIUM if Path(CHROMIUM).exists() else None
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page()
-        yield page
-        browser.close()
+def browser_page(chromium: Any) -> Iterator[Page]:
+    with closing(chromium.new_context()) as context:
+        yield context.new_page()
 
 
 class Watched:
@@ -178,10 +168,7 @@ def test_a_found_conversation_opens(watched: Watched) -> None:
     watched.check()
 
 
-@pytest.mark.browser
 def test_lists_are_readable_without_javascript(site: Path) -> None:
-    if not Path(CHROMIUM).exists():
-        pytest.skip("there is no Chromium")
     for path in [*site.glob("*.html"), *site.glob("threads/*/*.html")]:
         text = path.read_text("utf-8")
         assert ("<script" in text) == (path.name == "search.html")

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import bagit
 import pytest
@@ -36,7 +37,6 @@ from tests.hostile_support import (
 )
 from tests.hostile_texts import ALL, CONFIGURATIONS, HEADERS, MARKUP, OUTSIDE, OWNED, PATHS, QUERIES
 from tests.markup_support import assert_own_markup
-from tests.web_support import CHROMIUM, CHROMIUM_ARGUMENTS
 
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
 MESSAGES = 3 * len(ALL)
@@ -303,10 +303,7 @@ def test_the_site_holds_no_markup_but_its_own(exported: Path) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="no Chromium here")
-def test_a_browser_runs_and_fetches_nothing_of_theirs(exported: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_runs_and_fetches_nothing_of_theirs(exported: Path, chromium: Any) -> None:
     site = exported / "data" / "html"
     wanted = [ALL.index(text) for text in MARKUP]
     paths = [
@@ -319,9 +316,8 @@ def test_a_browser_runs_and_fetches_nothing_of_theirs(exported: Path) -> None:
         thread, person = FIRST_THREAD + number, 1000 + number
         paths += [f"threads/{thread % 256:02x}/{thread}.html", f"people/{person % 256:02x}/{person}.html"]
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page()
+    with closing(chromium.new_context()) as context:
+        page = context.new_page()
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss())[1])
         page.on(
             "request",
@@ -335,7 +331,6 @@ def test_a_browser_runs_and_fetches_nothing_of_theirs(exported: Path) -> None:
         page.goto(f"{site.as_uri()}/search.html?q=onerror")
         page.wait_for_selector("#results li")
         assert page.evaluate(f"window.{OWNED}") is None
-        browser.close()
     assert complaints == []
 
 

@@ -23,6 +23,8 @@ from tests.crawl_support import (
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
+MOST_ADDRESSES = 300
+
 CROSS = (
     {"host": HOST, "origin": "http://evil.example", "sec-fetch-site": "cross-site"},
     {"host": HOST, "origin": "http://evil.example"},
@@ -48,7 +50,7 @@ def addresses(served: Served) -> list[str]:
     shelved = [path.replace("/mail", "/mail/archive/archive", 1) for path in ROUTES_OF_MAIL if path != "/"]
     wanted = [*ROUTES_OF_MAIL, *shelved, *ROUTES_OF_DATASETTE]
     found: list[str] = []
-    while wanted and len(found) < 700:
+    while wanted and len(found) < MOST_ADDRESSES:
         address = wanted.pop(0)
         shape = shape_of(address)
         if seen.get(shape, 0) >= 2 or address in found or shape.startswith("/mail/login"):

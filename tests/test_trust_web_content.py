@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -15,7 +15,7 @@ from tests.crawl_support import Served, opened
 from tests.hostile_support import FIRST_PERSON, FIRST_THREAD, Hostile, hostile_archive
 from tests.hostile_texts import ALL, MARKUP, OUTSIDE, OWNED, TEMPLATES
 from tests.markup_support import assert_own_markup
-from tests.web_support import CHROMIUM, CHROMIUM_ARGUMENTS, Running, Watched
+from tests.web_support import Running, Watched
 
 _TAGS = frozenset(
     [
@@ -184,16 +184,12 @@ def test_hostile_files_are_downloads_and_nothing_else(shown: Served) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="no Chromium here")
-def test_a_browser_runs_nothing_of_theirs(hostile: Hostile) -> None:
+def test_a_browser_runs_nothing_of_theirs(hostile: Hostile, chromium: Any) -> None:
     """On the mail pages and on Datasette's own, which allow inline script."""
-    from playwright.sync_api import sync_playwright
-
     running = Running(hostile.folder, login=False)
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-            page = browser.new_page()
+        with closing(chromium.new_context()) as context:
+            page = context.new_page()
             watched = Watched(page, running.base)
             paths = [
                 "/mail?before=",
@@ -220,7 +216,6 @@ def test_a_browser_runs_nothing_of_theirs(hostile: Hostile) -> None:
             for path in paths:
                 watched.go(path)
                 assert page.evaluate(f"window.{OWNED}") is None, path
-            browser.close()
         serious = [
             one for one in watched.complaints if one.startswith(("outside:", "dialog:")) or OUTSIDE in one
         ]
