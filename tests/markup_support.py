@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-_TAGS = frozenset(
+SITE_TAGS = frozenset(
     [
         "html",
         "head",
@@ -52,7 +52,7 @@ class _Markup(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def assert_own_markup(page: str, tags: frozenset[str] = _TAGS) -> None:
+def assert_own_markup(page: str, tags: frozenset[str] = SITE_TAGS) -> None:
     """Only our elements, no handlers, no inline script, and links of people only to http(s) and mail."""
     markup = _Markup()
     markup.feed(page)

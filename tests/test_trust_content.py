@@ -24,7 +24,7 @@ import pytest
 
 from canvas_archive.export.mime import display_name, header, parameter
 from canvas_archive.export.names import content_type, inert_name, safe_name
-from canvas_archive.export.spreadsheet import cell, visible
+from canvas_archive.store.cells import cell, visible
 from canvas_archive.store.config import Config, read_config, write_config
 from canvas_archive.web.files import disposition
 from tests.hostile_support import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import ipaddress
 import json
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,10 +131,9 @@ def _loopback(host: str) -> bool:
 
 def _write_secret(path: Path, secret: str) -> None:
     """Write a file nobody else can read, not even for a moment."""
+    from canvas_archive.store.private import write_private
+
     try:
-        path.unlink(missing_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_private(path, f"{secret}\n".encode())
     except OSError as error:
         fail(f"The token cannot be written to {path}: {error.strerror}.")
-    with os.fdopen(handle, "w") as stream:
-        stream.write(secret + "\n")

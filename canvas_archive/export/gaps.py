@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from canvas_archive.export.spreadsheet import cell
 from canvas_archive.store.blobs import readable_blob
+from canvas_archive.store.cells import cell
 
 GAPS = "gaps.csv"
 

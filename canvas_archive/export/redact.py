@@ -26,7 +26,7 @@ from pathlib import Path
 
 from canvas_archive.errors import BadInput
 from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
-from canvas_archive.export.spreadsheet import cell
+from canvas_archive.store.cells import cell
 
 KEY_NAME = "redaction.key"
 SOMEONE = "[name]"

@@ -12,7 +12,7 @@ from canvas_archive.clock import parse_iso
 from canvas_archive.export.context import GENERATOR, ExportContext
 from canvas_archive.export.names import content_type
 from canvas_archive.export.records import MessageRecord, StoredFile, ThreadRecord
-from canvas_archive.export.spreadsheet import visible
+from canvas_archive.store.cells import visible
 
 # Scripts and styles of the site itself alone. A page opened from a disk has no origin in every browser,
 # hence ``file:``, which means nothing on a web server.

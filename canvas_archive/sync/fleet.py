@@ -42,6 +42,7 @@ from canvas_archive.errors import (
     WrongAccount,
 )
 from canvas_archive.store import Archive
+from canvas_archive.store.cells import cell
 from canvas_archive.store.folder import is_archive
 from canvas_archive.store.private import write_private
 from canvas_archive.sync.custodians import Custodian
@@ -169,7 +170,10 @@ class Fleet:
         text = io.StringIO()
         table = csv.DictWriter(text, [one.name for one in fields(Outcome)], lineterminator="\r\n")
         table.writeheader()
-        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        table.writerows(
+            {name: cell(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in rows
+        )
         _write_whole(self.root / STATE_NAME, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
         _write_whole(self.root / TABLE_NAME, text.getvalue())
 
@@ -204,11 +208,6 @@ class Fleet:
                 "'canvas-archive fleet sync CUSTODIANS.csv', or name another --root."
             )
         return found
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from taking a name for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _write_whole(path: Path, text: str) -> None:
