@@ -218,7 +218,12 @@ def every_command() -> Iterator[tuple[str, click.Command]]:
             raise LookupError(name)
         yield name, command
         if isinstance(command, click.Group):
-            for inner, subcommand in command.commands.items():
+            # Asked as the program asks: a group may load what it has when it is named.
+            inside = click.Context(command, parent=root)
+            for inner in command.list_commands(inside):
+                subcommand = command.get_command(inside, inner)
+                if subcommand is None:
+                    raise LookupError(f"{name} {inner}")
                 yield f"{name} {inner}", subcommand
 
 
