@@ -1,4 +1,4 @@
-"""`'canvas-archive export'`."""
+"""``canvas-archive export``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from canvas_archive.export.run import ExportReport, Progress
 
@@ -29,17 +30,7 @@ FOLDERS = ("inbox", "unread", "starred", "archived", "sent", "removed")
     metavar="FORMAT",
     help=f"{', '.join(FORMATS)}; repeatable. [default: by the name of DEST]",
 )
-@click.option("--query", metavar="QUERY", help="Only messages that this search finds.")
-@click.option("--after", metavar="DATE", help="Only messages from this date on (UTC; 2025, 2025-03, …).")
-@click.option("--before", metavar="DATE", help="Only messages earlier than this date.")
-@click.option(
-    "--with",
-    "people",
-    metavar="PERSON",
-    multiple=True,
-    help="Only conversations with this person; repeatable.",
-)
-@click.option("--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable.")
+@selection_options
 @click.option("--ids", metavar="ID,…", multiple=True, help="Only these conversations.")
 @click.option("--folder", "folders", metavar="FOLDER", multiple=True, help=f"Only {', '.join(FOLDERS)}.")
 @click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen.")
@@ -96,18 +87,17 @@ def export(
     from canvas_archive.export.context import Options
     from canvas_archive.export.run import Request
     from canvas_archive.export.run import export as write
-    from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.store import Archive
 
-    selection = Selection(
-        query=query,
-        after=parse_moment(after, "--after") if after else None,
-        before=parse_moment(before, "--before") if before else None,
-        people=people,
-        courses=courses,
+    selection = selection_of(
+        query,
+        after,
+        before,
+        people,
+        courses,
+        whole_threads=whole_threads,
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
-        whole_threads=whole_threads,
     )
     with Archive.open(settings.folder) as archive:
         request = Request(
@@ -126,7 +116,7 @@ def export(
             bag=bag,
             redact_key=redact_key,
             force=force,
-            find_messages=_finder(archive.db_path, archive.search_dir),
+            find_messages=message_finder(archive.db_path, archive.search_dir),
         )
         with _progress(settings) as progress:
             report = write(request, progress)
@@ -142,16 +132,6 @@ def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
     if not all(word.isdecimal() for word in words):
         raise BadInput("--ids takes numbers, such as --ids 12,15.")
     return tuple(int(word) for word in words)
-
-
-def _finder(db_path: Path, search_dir: Path) -> Callable[[str], list[int]]:
-    def find(query: str) -> list[int]:
-        from canvas_archive.search import select_messages
-
-        found: list[int] = select_messages(db_path, search_dir, query)
-        return found
-
-    return find
 
 
 def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:

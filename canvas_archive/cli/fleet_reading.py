@@ -19,6 +19,7 @@ from canvas_archive.cli.context import (
 from canvas_archive.cli.export import FORMATS
 from canvas_archive.cli.fleet import open_fleet, root_option
 from canvas_archive.cli.search import QueryCommand
+from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 from canvas_archive.cli.terminal import local_time, one_line
 
 if TYPE_CHECKING:
@@ -157,13 +158,7 @@ def _lines(shown: list[SharedHit]) -> Iterator[str]:
     metavar="FORMAT",
     help=f"{', '.join(FORMATS)}; repeatable.",
 )
-@click.option("--query", metavar="QUERY", help="Only messages that this search finds.")
-@click.option("--after", metavar="DATE", help="Only messages from this date on (UTC; 2025, 2025-03, …).")
-@click.option("--before", metavar="DATE", help="Only messages earlier than this date.")
-@click.option(
-    "--with", "people", metavar="PERSON", multiple=True, help="Only conversations with this person."
-)
-@click.option("--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable.")
+@selection_options
 @click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen.")
 @click.option(
     "--with-attachments/--without-attachments",
@@ -200,16 +195,8 @@ def export(
     """
     from canvas_archive.errors import ArchiveError, BadInput, ItemsFailed
     from canvas_archive.export.formats import check_formats
-    from canvas_archive.export.selection import Selection, parse_moment
 
-    selection = Selection(
-        query=query,
-        after=parse_moment(after, "--after") if after else None,
-        before=parse_moment(before, "--before") if before else None,
-        people=people,
-        courses=courses,
-        whole_threads=whole_threads,
-    )
+    selection = selection_of(query, after, before, people, courses, whole_threads=whole_threads)
     check_formats(formats, dest)
     archives = open_fleet(root).archives()
     rows: list[dict[str, Any]] = []
@@ -282,14 +269,11 @@ def _export_one(
     from canvas_archive.export.context import Options
     from canvas_archive.export.run import Request
     from canvas_archive.export.run import export as write
-    from canvas_archive.search import select_messages
     from canvas_archive.store import Archive
 
     with Archive.open(folder) as archive:
-        db_path, files_dir, search_dir = archive.db_path, archive.files_dir, archive.search_dir
-
-    def find_messages(text: str) -> list[int]:
-        return select_messages(db_path, search_dir, text)
+        db_path, files_dir = archive.db_path, archive.files_dir
+        find_messages = message_finder(db_path, archive.search_dir)
 
     dest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return write(

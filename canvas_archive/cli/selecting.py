@@ -1,0 +1,76 @@
+"""What the exports of one archive and of a fleet share: which messages, as options and as a selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    from canvas_archive.export.selection import Selection
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_OPTIONS = (
+    click.option("--query", metavar="QUERY", help="Only messages that this search finds."),
+    click.option("--after", metavar="DATE", help="Only messages from this date on (UTC; 2025, 2025-03, …)."),
+    click.option("--before", metavar="DATE", help="Only messages earlier than this date."),
+    click.option(
+        "--with",
+        "people",
+        metavar="PERSON",
+        multiple=True,
+        help="Only conversations with this person; repeatable.",
+    ),
+    click.option(
+        "--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable."
+    ),
+)
+
+
+def selection_options(function: F) -> F:
+    """Add the options that choose messages."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def selection_of(
+    query: str | None,
+    after: str | None,
+    before: str | None,
+    people: tuple[str, ...],
+    courses: tuple[str, ...],
+    *,
+    whole_threads: bool,
+    ids: tuple[int, ...] = (),
+    folders: tuple[str, ...] = (),
+) -> Selection:
+    """Return what the options say. Raises BadInput for a date that is none."""
+    from canvas_archive.export.selection import Selection, parse_moment
+
+    return Selection(
+        query=query,
+        after=parse_moment(after, "--after") if after else None,
+        before=parse_moment(before, "--before") if before else None,
+        people=people,
+        courses=courses,
+        ids=ids,
+        folders=folders,
+        whole_threads=whole_threads,
+    )
+
+
+def message_finder(db_path: Path, search_dir: Path) -> Callable[[str], list[int]]:
+    """Return what answers ``--query``: the ids of the messages that an archive's search finds."""
+
+    def find(query: str) -> list[int]:
+        from canvas_archive.search import select_messages
+
+        return select_messages(db_path, search_dir, query)
+
+    return find
