@@ -86,3 +86,17 @@ def test_the_stores_names_are_all_there() -> None:
         assert getattr(store, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         store.Nothing  # noqa: B018
+
+
+def test_the_client_brings_no_console_along_and_leaves_httpx_whole() -> None:
+    code = (
+        f"{_TOLD}import canvas_archive.canvas, httpx\nassert httpx.Client and callable(httpx.main)\n{_TELL}"
+        "import httpx._main\nassert httpx._main.main"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = set(run.stderr.split())
+    assert "httpx" in loaded
+    assert not packages(loaded) & {"rich", "pygments", "click"}

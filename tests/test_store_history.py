@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from canvas_archive.model import Conversation, Message
 from canvas_archive.store import Ingest, transaction
 from canvas_archive.store.rows import distinct_messages
-from canvas_archive.store.summaries import fingerprint, stored_summaries
+from canvas_archive.store.summaries import fingerprint, stored_fingerprints, stored_summaries
 from tests.store_support import TickingClock, conversation, fresh_database, message, person
 
 BODIES = st.sampled_from(["one", "two", "três", "\ud800", ""])
@@ -79,7 +79,8 @@ def test_no_message_and_no_body_is_ever_lost(steps: list[tuple[Conversation, str
                 bodies.add(found.body.replace("\ud800", "\ufffd"))
             if kind == "whole":
                 row = stored_summaries(db)[answer.id]
-                assert row.fingerprint == fingerprint(answer) and row.fetched and not row.removed
+                assert stored_fingerprints(db, [answer.id]) == {answer.id: fingerprint(answer)}
+                assert row.fetched and not row.removed
                 shown = db.execute(
                     "SELECT id FROM messages WHERE conversation_id = ? AND removed_at IS NULL", (answer.id,)
                 )

@@ -11,7 +11,7 @@ import pytest
 
 from canvas_archive.clock import iso
 from canvas_archive.store import Archive, Ingest, runs
-from canvas_archive.store.summaries import fingerprint, stored_summaries
+from canvas_archive.store.summaries import fingerprint, stored_fingerprints, stored_summaries
 from tests.store_support import NOON, TickingClock, conversation, create, message
 
 
@@ -87,14 +87,14 @@ def test_a_stored_summary_says_what_a_sync_must_know(archive: Archive) -> None:
     ingest.save_conversation(answer)
     ingest.save_summary(replace(conversation(2, audience=()), messages=None, subject=None))
     archive.db.execute("UPDATE conversations SET workflow_state = 'archived' WHERE id = 1")
-    runs.record_problem(archive.db, "conversation", 2, "broken", TickingClock())
-    runs.record_problem(archive.db, "attachment", 1, "other", TickingClock())
     found = stored_summaries(archive.db)
-    assert found[1].fingerprint == fingerprint(replace(answer, messages=None))
     assert (found[1].workflow_state, found[1].starred, found[1].subscribed) == ("unread", True, True)
-    assert (found[1].fetched, found[1].removed, found[1].problem) == (True, False, False)
-    assert (found[2].fetched, found[2].problem) == (False, True)
-    assert found[2].fingerprint == fingerprint(conversation(2, audience=(), subject=None))
+    assert (found[1].fetched, found[1].removed) == (True, False)
+    assert not found[2].fetched
+    assert stored_fingerprints(archive.db, [1, 2, 3]) == {
+        1: fingerprint(replace(answer, messages=None)),
+        2: fingerprint(conversation(2, audience=(), subject=None)),
+    }
 
 
 def test_the_fingerprint_sees_content_and_nothing_else() -> None:
@@ -133,4 +133,4 @@ def test_the_fingerprint_sees_content_and_nothing_else() -> None:
 def test_odd_text_has_one_fingerprint_before_and_after_storing(archive: Archive) -> None:
     answer = conversation(1, message(100), subject="half \ud83d", last_message="\ud83c\udf93 é")
     Ingest(archive.db, TickingClock()).save_conversation(answer)
-    assert stored_summaries(archive.db)[1].fingerprint == fingerprint(answer)
+    assert stored_fingerprints(archive.db, [1]) == {1: fingerprint(answer)}

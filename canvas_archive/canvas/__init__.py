@@ -1,5 +1,8 @@
 """The Canvas REST API as typed methods: knows HTTP and Canvas's rules, and no database."""
 
+from canvas_archive.canvas import without_console  # noqa: F401 - before anything imports httpx
+
+# isort: split
 from canvas_archive.canvas.client import CanvasClient, Scope
 from canvas_archive.canvas.download import Download, FileHostUnreachable, FileTooLarge
 from canvas_archive.canvas.parse import ConversationPage, Malformed

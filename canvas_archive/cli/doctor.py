@@ -149,7 +149,7 @@ def _canvas(archive: Archive, findings: list[Finding]) -> ArchiveError | None:
     :calls: GET /api/v1/users/self
     """
     from canvas_archive.credentials import token_source
-    from canvas_archive.sync.pull import check_account
+    from canvas_archive.sync.owner import check_account
     from canvas_archive.sync.service import open_client
 
     account, config = archive.account, archive.config

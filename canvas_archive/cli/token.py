@@ -25,7 +25,7 @@ def token(settings: Settings) -> None:
     from canvas_archive.canvas import CanvasClient, Token
     from canvas_archive.errors import CredentialProblem
     from canvas_archive.store import Archive
-    from canvas_archive.sync.pull import check_account
+    from canvas_archive.sync.owner import check_account
 
     with Archive.open(settings.folder) as archive:
         archive.require_adopted()  # its address decides who gets the token

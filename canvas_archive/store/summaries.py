@@ -2,7 +2,8 @@
 
 A fingerprint is a 64-bit number over everything in a list row that changes when the conversation's
 content does; a list row with the stored fingerprint needs no ``show``. It is Python's own keyed hash, which
-differs from process to process: fingerprints are compared within a run and kept nowhere.
+differs from process to process: fingerprints are compared within a run and kept nowhere. They are made for
+the rows that a list shows, so that a sync in which little changed reads little.
 """
 
 from __future__ import annotations
@@ -18,29 +19,30 @@ from canvas_archive.store.rows import clean
 if TYPE_CHECKING:
     from canvas_archive.model import Conversation
 
-_QUERY = """
-SELECT id, message_count, last_message_at, last_authored_message_at, last_message, last_authored_message,
-  audience, properties, subject, context_code, remote_workflow_state, remote_starred, remote_subscribed,
-  removed_at IS NOT NULL, fetched_at IS NOT NULL,
-  id IN (SELECT CAST(item_id AS INTEGER) FROM problems WHERE kind = 'conversation')
+_STATES = """
+SELECT id, remote_workflow_state, remote_starred, remote_subscribed, removed_at IS NOT NULL,
+  fetched_at IS NOT NULL
 FROM conversations
+"""
+_CONTENT = """
+SELECT id, message_count, last_message_at, last_authored_message_at, last_message, last_authored_message,
+  audience, properties, subject, context_code
+FROM conversations WHERE id IN (SELECT value FROM json_each(?))
 """
 
 
 class StoredSummary(NamedTuple):
-    """One stored conversation: its fingerprint, what Canvas last said of its flags, and its state here.
+    """One stored conversation: what Canvas last said of its flags, and its state here.
 
-    ``fetched`` is false when the messages were never fetched; ``problem`` marks an entry in the ledger.
+    ``fetched`` is false when the messages were never fetched.
     """
 
     id: int
-    fingerprint: int
     workflow_state: str
     starred: bool
     subscribed: bool
     removed: bool
     fetched: bool
-    problem: bool
 
 
 def fingerprint(conv: Conversation) -> int:
@@ -91,17 +93,20 @@ def stored_summaries(db: sqlite3.Connection) -> dict[int, StoredSummary]:
     cursor.row_factory = None
     states = {state: state for state in ("read", "unread", "archived")}  # one text object for each state
     return {
-        row[0]: StoredSummary(
-            row[0],
-            _hash(row[1], row[2], row[3], row[4], row[5], _numbers(row[6]), _words(row[7]), row[8], row[9]),
-            states[row[10]],
-            row[11] == 1,
-            row[12] == 1,
-            row[13] == 1,
-            row[14] == 1,
-            row[15] == 1,
+        id_: StoredSummary(id_, states[state], starred == 1, subscribed == 1, removed == 1, fetched == 1)
+        for id_, state, starred, subscribed, removed, fetched in cursor.execute(_STATES)
+    }
+
+
+def stored_fingerprints(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Return the fingerprints of these conversations as they are stored now; unknown ids have none."""
+    cursor = db.cursor()
+    cursor.row_factory = None
+    return {
+        row[0]: _hash(
+            row[1], row[2], row[3], row[4], row[5], _numbers(row[6]), _words(row[7]), row[8], row[9]
         )
-        for row in cursor.execute(_QUERY)
+        for row in cursor.execute(_CONTENT, (json.dumps(list(ids)),))
     }
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from canvas_archive.store.summaries import stored_fingerprints
 from canvas_archive.sync.plan import Fetch, Membership, judge_row
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping
 
     from canvas_archive.canvas import CanvasClient, ConversationPage
@@ -104,11 +106,24 @@ def pages_of(
             return
 
 
-def holds_nothing_new(content: ConversationPage, known: Mapping[int, StoredSummary]) -> bool:
-    """Tell whether no row of a page calls for a fetch: where a quick sync stops paging."""
+def fingerprints_of(content: ConversationPage, db: sqlite3.Connection) -> dict[int, int]:
+    """Return the fingerprints of what the archive holds of the conversations on a page."""
+    return stored_fingerprints(db, (row.id for row in content.conversations))
+
+
+def holds_nothing_new(
+    content: ConversationPage, known: Mapping[int, StoredSummary], stored: Mapping[int, int]
+) -> bool:
+    """Tell whether no row of a page calls for a fetch: where a quick sync stops paging.
+
+    ``stored`` are the fingerprints of what the archive holds.
+    """
     if content.malformed:
         return False
-    return not any(isinstance(judge_row(row, known.get(row.id)), Fetch) for row in content.conversations)
+    return not any(
+        isinstance(judge_row(row, known.get(row.id), stored.get(row.id)), Fetch)
+        for row in content.conversations
+    )
 
 
 def read_ids(client: CanvasClient, scope: Scope) -> ConversationPage:

@@ -20,7 +20,7 @@ from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import BlobWriter
 from canvas_archive.store.outbox import Draft, Enclosure
 from canvas_archive.sync.outbox import Outbox
-from canvas_archive.sync.pull import check_account
+from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem
 

@@ -27,7 +27,7 @@ from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import open_blob
 from canvas_archive.store.outbox import Baseline
 from canvas_archive.sync import sentmail
-from canvas_archive.sync.pull import check_account
+from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.report import Problem
 from canvas_archive.sync.sentmail import Arrived, ArrivedInPart
 

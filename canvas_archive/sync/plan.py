@@ -77,15 +77,18 @@ class Membership:
         return {*self.inbox, *self.unread, *self.archived, *self.sent, *self.starred}
 
 
-def judge_row(row: Conversation, known: StoredSummary | None) -> Action | None:
-    """Decide what a list row calls for: a fetch, new flags, or nothing."""
+def judge_row(row: Conversation, known: StoredSummary | None, stored: int | None) -> Action | None:
+    """Decide what a list row calls for: a fetch, new flags, or nothing.
+
+    ``stored`` is the fingerprint of what the archive holds of it.
+    """
     if known is None:
         return Fetch(row.id, "new")
     if known.removed:
         return Fetch(row.id, "reappeared")
     if not known.fetched:
         return Fetch(row.id, "unfinished")
-    if known.fingerprint != fingerprint(row):
+    if stored != fingerprint(row):
         return Fetch(row.id, "changed")
     flags = UpdateFlags(
         row.id,

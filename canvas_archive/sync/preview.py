@@ -8,8 +8,8 @@ from canvas_archive.store import runs
 from canvas_archive.store.summaries import stored_summaries
 from canvas_archive.sync import listing, plan
 from canvas_archive.sync.listing import Listed
+from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
-from canvas_archive.sync.pull import check_account
 from canvas_archive.sync.report import Report
 
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ def preview(archive: Archive, client: CanvasClient, mode: Mode) -> Report:
     for scope, per_page in listing.QUICK_SCOPES if mode == "quick" else listing.FULL_SCOPES:
 
         def enough(content: ConversationPage, per_page: int = per_page) -> bool:
-            return mode == "quick" and (per_page == 1 or listing.holds_nothing_new(content, known))
+            if mode == "full" or per_page == 1:
+                return mode == "quick"
+            stored = listing.fingerprints_of(content, archive.db)
+            return listing.holds_nothing_new(content, known, stored)
 
         for page in listing.pages_of(client, scope, per_page, enough=enough):
             listed.add(page)
+            stored = listing.fingerprints_of(page.content, archive.db)
             for row in page.content.conversations:
-                action = plan.judge_row(row, known.get(row.id))
+                action = plan.judge_row(row, known.get(row.id), stored.get(row.id))
                 if action is not None:
                     actions.setdefault(row.id, action)
     members = listed.membership()

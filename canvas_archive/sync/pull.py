@@ -9,11 +9,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
-from canvas_archive.clock import iso
 from canvas_archive.errors import (
     ApiError,
     ArchiveError,
@@ -23,16 +23,19 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
-    WrongAccount,
 )
 from canvas_archive.model import Conversation
 from canvas_archive.store import Ingest, runs, transaction
+from canvas_archive.store.connection import connect_readonly
 from canvas_archive.store.summaries import stored_summaries
 from canvas_archive.sync import listing, plan
 from canvas_archive.sync.arrivals import Arrivals
-from canvas_archive.sync.attachments import FileResult, Files, FileTask
+from canvas_archive.sync.attachments import FileResult, Files
+from canvas_archive.sync.downloads import Downloads
+from canvas_archive.sync.jobs import FileJob, Job, ListJob, RecheckJob, ShowJob
 from canvas_archive.sync.listing import Listed, Mode, Page
-from canvas_archive.sync.plan import ConfirmRemoval, Fetch, Reason, UpdateFlags
+from canvas_archive.sync.owner import check_account
+from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
 from canvas_archive.sync.report import Problem, Report
 from canvas_archive.sync.workers import Crew, Outcome, Stopped
 
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from canvas_archive.canvas.client import Scope
     from canvas_archive.clock import Clock
     from canvas_archive.store import Archive
+    from canvas_archive.sync.attachments import FileTask
+    from canvas_archive.sync.plan import Reason
     from canvas_archive.sync.progress import Progress
 
 GHOST = "ghost"
@@ -65,38 +70,6 @@ BROKEN_IN_A_ROW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class ListJob:
-    """List one scope."""
-
-    scope: Scope
-
-
-@dataclass(frozen=True, slots=True)
-class RecheckJob:
-    """Read one scope's ids again."""
-
-    scope: Scope
-
-
-@dataclass(frozen=True, slots=True)
-class ShowJob:
-    """Fetch one conversation."""
-
-    conversation_id: int
-    reason: Reason | Literal["missing"]
-
-
-@dataclass(frozen=True, slots=True)
-class FileJob:
-    """Download one file."""
-
-    task: FileTask
-
-
-Job: TypeAlias = "ListJob | RecheckJob | ShowJob | FileJob | Page"
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
     """How to pull. ``jobs`` is the number of conversations fetched at a time at most."""
 
@@ -106,21 +79,6 @@ class Options:
     max_attachment_bytes: int | None = None
     refetch: bool = False
     allow_mass_removal: bool = False
-
-
-def check_account(archive: Archive, client: CanvasClient) -> None:
-    """Raise WrongAccount unless the token answers for the archive's own person.
-
-    :calls: GET /api/v1/users/self
-    """
-    user = client.current_user()
-    account = archive.account
-    owner = account.as_user_id or account.user_id
-    if user.id != owner:
-        raise WrongAccount(
-            f"This archive belongs to {account.name or 'user'} (user {owner}), but the token answers for "
-            f"{user.name} (user {user.id}). Use the right token, or another --archive folder."
-        )
 
 
 class Pull:
@@ -150,7 +108,6 @@ class Pull:
         self._lister: Crew[Job] = Crew(1, "list", self._results)
         self._shows: Crew[Job] = Crew(options.jobs, "show", self._results)
         self._downloads: Crew[Job] = Crew(max(1, min(3, options.jobs)), "file", self._results)
-        self._files = Files(archive, client, options.max_attachment_bytes)
         self._listed = Listed(options.mode)
         self._wanted: set[int] = set()
         self._open = 0
@@ -158,10 +115,12 @@ class Pull:
         self._flagged: set[int] = set()
         self._shown = 0
         self._show_total = 0
-        self._file_total = 0
         self._broken_in_a_row = 0
-        self._hosts_away = 0
         self.report = Report(options.mode)
+        self._files = Files(archive, client, options.max_attachment_bytes)
+        self._downloaded = Downloads(
+            archive, self._files, self._ingest, self.report, progress, clock, self._submit_file
+        )
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -211,7 +170,7 @@ class Pull:
         for problem in runs.open_problems(self._db, "conversation"):
             self._fetch(int(problem.item_id), "retry")
         if self._options.attachments:
-            self._enqueue_files(self._files.unfinished(retry_refused=self._options.mode == "full"))
+            self._downloaded.enqueue(self._files.unfinished(retry_refused=self._options.mode == "full"))
 
     def _submit_lists(self) -> None:
         for scope, per_page in listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES:
@@ -226,12 +185,22 @@ class Pull:
                 raise Stopped
             if self._options.mode == "full" or (self._deep and per_page > 1):
                 return False
-            return per_page == 1 or listing.holds_nothing_new(content, self._known)
+            return per_page == 1 or self._holds_nothing_new(content)
 
         for page in listing.pages_of(self._client, scope, per_page, enough=enough):
             self._results.put(Outcome(page, None, None))
             pages += 1
         return pages
+
+    def _holds_nothing_new(self, content: ConversationPage) -> bool:
+        """Run in the lister's thread, which reads over a connection of its own."""
+        with closing(connect_readonly(self._archive.db_path)) as db:
+            stored = listing.fingerprints_of(content, db)
+        # What is being fetched was new when its row was judged, whatever is stored of it by now. So this is
+        # asked after reading, not before.
+        if any(row.id in self._wanted for row in content.conversations):
+            return False
+        return listing.holds_nothing_new(content, self._known, stored)
 
     def _after_listing(self) -> None:
         """Act on what only all lists together tell."""
@@ -323,10 +292,8 @@ class Pull:
             partial(self._client.conversation, conversation_id, auto_mark_as_read=False),
         )
 
-    def _enqueue_files(self, tasks: Iterable[FileTask]) -> None:
-        for task in tasks:
-            self._file_total += 1
-            self._submit(self._downloads, FileJob(task), partial(self._files.fetch, task))
+    def _submit_file(self, task: FileTask, call: Callable[[], FileResult]) -> None:
+        self._submit(self._downloads, FileJob(task), call)
 
     def _submit(self, crew: Crew[Job], job: Job, call: Callable[[], object]) -> None:
         self._open += 1
@@ -381,7 +348,10 @@ class Pull:
         if isinstance(job, ShowJob):
             self._take_refused(job, error)
         elif isinstance(job, FileJob):
-            self._take_file(job.task, value, error)
+            if error is not None:
+                raise error
+            if isinstance(value, FileResult):
+                self._downloaded.settle(job.task, value)
         elif isinstance(job, ListJob):
             self._take_listed(job.scope, error)
         elif isinstance(job, RecheckJob):
@@ -393,10 +363,11 @@ class Pull:
 
     def _judge_rows(self, content: ConversationPage) -> None:
         settled = []
+        stored = listing.fingerprints_of(content, self._db)
         for row in content.conversations:
             if row.id in self._wanted:
                 continue
-            action = plan.judge_row(row, self._known.get(row.id))
+            action = plan.judge_row(row, self._known.get(row.id), stored.get(row.id))
             if isinstance(action, Fetch):
                 self._fetch(row.id, action.reason)
             else:
@@ -462,7 +433,7 @@ class Pull:
             self.report.new_messages += saved.new_messages
             if self._options.attachments and stored.may_bring_files:
                 id_ = stored.conversation.id
-                self._enqueue_files(self._files.of_conversation(id_, saved.new_attachment_ids))
+                self._downloaded.enqueue(self._files.of_conversation(id_, saved.new_attachment_ids))
             self._progress.conversations(self._shown, self._show_total)
 
     def _gone(self, conversation_id: int, *, listed: bool) -> None:
@@ -476,35 +447,6 @@ class Pull:
             if summary is not None and not summary.removed:
                 self._ingest.mark_removed(conversation_id)
                 self.report.removed += 1
-
-    def _take_file(self, task: FileTask, value: object, error: ArchiveError | None) -> None:
-        if error is not None:
-            raise error
-        if isinstance(value, FileResult):
-            self._hosts_away = self._hosts_away + 1 if value.host_away else 0
-            if self._hosts_away >= BROKEN_IN_A_ROW:
-                self._files.given_up = True
-            self._settle_file(task, value)
-
-    def _settle_file(self, task: FileTask, result: FileResult) -> None:
-        with transaction(self._db):
-            self._files.record(task, result, self._ingest, iso(self._clock.now()))
-            if result.state == "failed":
-                runs.record_problem(self._db, task.kind, task.key, result.error or "failed", self._clock)
-            else:
-                runs.clear_problem(self._db, task.kind, task.key)
-        if result.state == "stored":
-            self.report.stored += 1
-        elif result.state == "failed":
-            self.report.failed += 1
-            self.report.problems.append(Problem(task.kind, task.key, result.error or "failed"))
-        elif result.state == "gone":
-            self.report.gone += 1
-        else:
-            self.report.refused += 1
-        report = self.report
-        settled = report.stored + report.failed + report.gone + report.refused
-        self._progress.files(settled, self._file_total)
 
     def _problem(self, kind: str, item_id: str, sentence: str) -> None:
         with transaction(self._db):

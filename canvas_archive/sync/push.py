@@ -30,7 +30,7 @@ from canvas_archive.sync.merge import (
     protect_states,
 )
 from canvas_archive.sync.outbox import Outbox
-from canvas_archive.sync.pull import check_account
+from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem
 

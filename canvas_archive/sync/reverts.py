@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.clock import iso
 from canvas_archive.store import edits, transaction
-from canvas_archive.sync.push import Push
 from canvas_archive.sync.push_report import PushReport
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ def repush_reverted(
                 f"Conversation {found.conversation_id}: Canvas undid its archiving; it is archived once more."
             )
     if wishes:
+        from canvas_archive.sync.push import Push  # hardly ever needed, and every sync comes by here
+
         before = report.pushed
         Push(archive, client, clock, report, only=wishes).run()
         report.repushed += report.pushed - before

@@ -242,7 +242,6 @@ def _send(
 
     Returns what a push leaves undone (conflicts, failed items); raises when Canvas is out of reach.
     """
-    from canvas_archive.sync.push import push_archive
     from canvas_archive.sync.push_report import PushReport
     from canvas_archive.sync.reverts import repush_reverted
 
@@ -250,6 +249,8 @@ def _send(
     try:
         repush_reverted(archive, client, clock, report=sent)
         if push:
+            from canvas_archive.sync.push import push_archive
+
             push_archive(archive, client, clock, report=sent)
     finally:
         report.edits_pushed = sent.pushed + sent.already + sent.repushed

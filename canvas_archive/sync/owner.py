@@ -1,0 +1,26 @@
+"""Whose mailbox a token opens: asked before anything of it is read or written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canvas_archive.errors import WrongAccount
+
+if TYPE_CHECKING:
+    from canvas_archive.canvas import CanvasClient
+    from canvas_archive.store import Archive
+
+
+def check_account(archive: Archive, client: CanvasClient) -> None:
+    """Raise WrongAccount unless the token answers for the archive's own person.
+
+    :calls: GET /api/v1/users/self
+    """
+    user = client.current_user()
+    account = archive.account
+    owner = account.as_user_id or account.user_id
+    if user.id != owner:
+        raise WrongAccount(
+            f"This archive belongs to {account.name or 'user'} (user {owner}), but the token answers for "
+            f"{user.name} (user {user.id}). Use the right token, or another --archive folder."
+        )
