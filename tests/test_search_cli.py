@@ -125,6 +125,28 @@ def test_no_hits_are_no_error_and_a_slip_is_put_right(cli: Cli) -> None:
     assert "Did you mean: exam" in cli.err
 
 
+@pytest.mark.parametrize(
+    ("words", "sentences"),
+    [
+        (("exam", "zebra"), ["No message matches zebra."]),
+        (("exam", "before:1990"), ["No message matches the dates."]),
+        (("zebra", 'subject:"no such"'), ['No message matches zebra or subject:"no such".']),
+        (("monday", "me"), ["Each part is found, but never together in one message."]),
+        (("monday", "exam", "from:me"), ["leave out monday to find 1."]),
+        (("form:chen", "exam"), ["No message matches form:chen.", "Did you mean: from:chen exam"]),
+        (("zebra",), []),
+    ],
+)
+def test_why_nothing_was_found_is_said(cli: Cli, words: tuple[str, ...], sentences: list[str]) -> None:
+    assert cli("search", *words) == 0
+    assert cli.out == ""
+    said = cli.err.splitlines()
+    assert said[0].startswith("0 messages in ")
+    assert len(said) == 1 + len(sentences)
+    for line, sentence in zip(said[1:], sentences, strict=True):
+        assert sentence in line
+
+
 def test_facets_are_printed(cli: Cli) -> None:
     assert cli("search", "exam", "--facets", "--limit", "0") == 0
     assert cli.out == (

@@ -36,8 +36,9 @@ from canvas_archive.search import (
     shard,
     update_index,
 )
-from canvas_archive.search.building import compare_messages, segments_to_merge
+from canvas_archive.search.checking import compare_messages
 from canvas_archive.search.hashfile import term_index
+from canvas_archive.search.merging import segments_to_merge
 from canvas_archive.search.postings import Block, Damaged, blocks, encode, place_of, position_of
 from canvas_archive.search.reading import read_toc
 from canvas_archive.search.record import read_record, toc_name, write_record
@@ -311,6 +312,42 @@ def test_a_reader_follows_a_commit_that_happens_while_it_opens(
     opened.forget(filled.search_dir)
     monkeypatch.setattr(opened, "usable_record", overtaken)
     assert filled.search("").total == 243
+
+
+def test_a_reader_follows_a_commit_that_happens_while_it_looks_at_the_files(
+    filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.index()
+    fill(filled, 3)
+    usable = opened.usable_record
+
+    def overtaken(db: sqlite3.Connection, folder: Path) -> Any:
+        monkeypatch.setattr(opened, "usable_record", usable)
+        rebuild_index(filled.db, filled.search_dir)
+        raise IndexUnusable("A file of the search index is missing.")
+
+    opened.forget(filled.search_dir)
+    monkeypatch.setattr(opened, "usable_record", overtaken)
+    assert filled.search("").total == 243
+
+
+def test_an_index_that_was_committed_meanwhile_and_is_damaged_ends_the_looking(
+    filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.index()
+    usable = opened.usable_record
+
+    def overtaken(db: sqlite3.Connection, folder: Path) -> Any:
+        record = usable(db, folder)
+        monkeypatch.setattr(opened, "usable_record", usable)
+        rebuild_index(filled.db, filled.search_dir)
+        damage(one_file(filled, ".toc"))
+        return record
+
+    opened.forget(filled.search_dir)
+    monkeypatch.setattr(opened, "usable_record", overtaken)
+    with pytest.raises(IndexUnusable, match="not the one this archive made"):
+        filled.search("")
 
 
 # Damage and strangers

@@ -169,8 +169,13 @@ def test_people(empty: SearchArchive) -> None:
 def test_nobody_of_that_name_is_an_error_with_the_nearest(empty: SearchArchive) -> None:
     empty.message("x", author=CHEN)
     empty.index()
-    with pytest.raises(BadInput, match=r"'from:chenn'.*Astrid Chen"):
+    with pytest.raises(BadInput, match=r"'from:chenn'.*Did you mean Astrid Chen\?"):
         empty.search("from:chenn")
+    with pytest.raises(BadInput, match=r"Did you mean Astrid Chen\?"):
+        empty.search("with:chne")
+    empty.person(77, "Farid Hoang")
+    with pytest.raises(BadInput, match=r"Did you mean Astrid Chen\?"):
+        empty.search('from:"astrid chne"')  # Farid is near, too, but holds one word only
     with pytest.raises(BadInput, match="'to:!!': nobody"):
         empty.search("to:!!")
     with pytest.raises(BadInput, match="nobody"):
@@ -192,8 +197,14 @@ def test_courses(empty: SearchArchive) -> None:
     assert empty.found("course:101") == {one}
     assert empty.found("group:vacuole") == {three}
     assert empty.found("-course:living") == {three, four}
-    with pytest.raises(BadInput, match=r"'course:livin5'.*Living Systems"):
+    with pytest.raises(
+        BadInput, match=r"'course:livin5'.*mean Chemistry of Living Things or Living Systems\?"
+    ):
         empty.search("course:livin5")
+    with pytest.raises(
+        BadInput, match=r"'group:nowhere'.*There are Chemistry of .*, Living .* and Team Vacuole"
+    ):
+        empty.search("group:nowhere")
     assert empty.found("hello vacuole") == {three}  # the name of the group is a word of the message, too
 
 
@@ -423,6 +434,11 @@ def test_did_you_mean(empty: SearchArchive) -> None:
     assert empty.search("examination").suggestion is None
     assert empty.search("chlorophyll").suggestion == "chlorophyll in:attachments"
     assert empty.search("examinaton notes").suggestion is None  # both exist, but not together
+    assert empty.search("form:chen").suggestion == "from:chen"
+    assert empty.search("-Froom:lee examination subjct:chlorophyll").suggestion is None
+    assert empty.search("sunject:qqqqqq").suggestion is None
+    assert empty.search("form:nobody").suggestion is None  # a guess that names nobody is none
+    assert empty.search(" ".join(["examination"] * 249 + ["qqqqqq"])).suggestion is None  # 250 words: no room
 
 
 def test_a_search_without_hits_says_which_part_is_to_blame(empty: SearchArchive) -> None:

@@ -5,13 +5,16 @@ analysis               text into terms, the same for indexing and queries
 documents, attachments what is indexed of a message and of the files it carries
 segments, postings     writing and reading Whoosh's files
 docset                 sets of documents as bytes of one number
-record, building       which index counts; update, rebuild, check
+record                 which index counts
+building, merging      update and rebuild it, on two cores (``shard``)
+checking               whether it is sound
 planning, matching     a tree into matchers, a set of documents at a time
 phrases                words side by side
 scoring, ranking       what documents score, and the order of hits
 snippet                the passage that shows why
 facets                 counts beside the hits
-suggest, explain       "did you mean", and why nothing was found
+suggest, spelling      "did you mean"
+explain                why nothing was found
 opened                 the indexes kept open between searches
 service                ``search`` and its relatives
 """
@@ -22,13 +25,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from canvas_archive.search.building import (
-        IndexReport,
-        IndexState,
-        check_index,
-        rebuild_index,
-        update_index,
-    )
+    from canvas_archive.search.building import IndexReport, rebuild_index, update_index
+    from canvas_archive.search.checking import IndexState, check_index
     from canvas_archive.search.facets import FacetValue, Filters
     from canvas_archive.search.record import IndexUnusable, pending_messages
     from canvas_archive.search.saved import (
@@ -51,7 +49,8 @@ if TYPE_CHECKING:
 # Where each name lives: imported when it is asked for, because a search must start at once and needs
 # nothing of what builds an index.
 _HOMES = {
-    "building": ("IndexReport", "IndexState", "check_index", "rebuild_index", "update_index"),
+    "building": ("IndexReport", "rebuild_index", "update_index"),
+    "checking": ("IndexState", "check_index"),
     "facets": ("FacetValue", "Filters"),
     "record": ("IndexUnusable", "pending_messages"),
     "saved": ("SavedSearch", "forget_search", "save_search", "saved_query", "saved_searches"),

@@ -1,23 +1,21 @@
-"""Keeping the index: update it from the queue, build it anew, check it.
+"""Keeping the index: update it from the queue, build it anew.
 
 Triggers put the id of every message whose document is out of date into ``index_queue``. An update reads the
 queue up to its highest number, writes one new segment, marks the old documents as deleted, and commits by
 writing the index's record and emptying the queue in one transaction (``record.py``).
 
 Segments are merged by writing their documents anew from the archive: that is faster than Whoosh's merging,
-and it drops what was deleted. ``segments_to_merge`` keeps their number small.
+and it drops what was deleted. ``merging.py`` keeps their number small.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import sqlite3
 import time
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,9 @@ from typing import Any
 from canvas_archive.clock import SYSTEM, iso
 from canvas_archive.errors import ArchiveLocked
 from canvas_archive.search.attachments import extract_missing
-from canvas_archive.search.documents import IDS, message_ids, read_documents
+from canvas_archive.search.checking import live_messages
+from canvas_archive.search.documents import message_ids, read_documents
+from canvas_archive.search.merging import LARGEST_SEGMENT, segments_to_merge
 from canvas_archive.search.postings import Damaged
 from canvas_archive.search.reading import Segment, read_toc
 from canvas_archive.search.record import (
@@ -33,9 +33,7 @@ from canvas_archive.search.record import (
     VERSION,
     IndexRecord,
     IndexUnusable,
-    changed_files,
     identity,
-    pending_messages,
     read_record,
     toc_name,
     usable_record,
@@ -49,9 +47,7 @@ from canvas_archive.store.connection import transaction
 
 Progress = Callable[[int, int], None]
 
-LARGEST_SEGMENT = 32_000  # documents built at once: bounds the memory of a build to about 200 MB
 _WORTH_A_PROCESS = 4_000  # documents below which a second process costs more than it saves
-_MERGE_AT = 8  # segments of one size that become one
 
 _QUEUE = "SELECT DISTINCT message_id FROM index_queue WHERE seq <= ? ORDER BY message_id"
 _QUEUE_END = "SELECT coalesce(max(seq), 0) FROM index_queue"
@@ -69,21 +65,6 @@ class IndexReport:
     total: int
     seconds: float
     rebuilt: bool = False
-
-
-@dataclass(frozen=True)
-class IndexState:
-    """What ``index --check`` finds. ``problem`` is ``None`` for a sound index."""
-
-    problem: str | None
-    total: int
-    pending: int
-    segments: int
-    deleted: int
-    bytes: int
-    updated_at: str | None
-    missing: int = 0
-    surplus: int = 0
 
 
 def update_index(
@@ -132,7 +113,7 @@ def _renew(
     )
     wanted = set(queued)
     for number in merged:
-        wanted |= _live_messages(folder, segments[number])
+        wanted |= live_messages(folder, segments[number])
     kept = [segment for number, segment in enumerate(segments) if number not in merged]
     written: list[WrittenSegment] = []
     renewed: set[int] = set()
@@ -175,103 +156,6 @@ def rebuild_index(
         time.perf_counter() - began,
         rebuilt=True,
     )
-
-
-def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
-    """Read every file of the index and compare its messages with the archive's. Changes nothing."""
-    pending = pending_messages(db)
-    try:
-        record = usable_record(db, search_dir)
-    except IndexUnusable as error:
-        return IndexState(error.reason, 0, pending, 0, 0, 0, None)
-    size = sum(size for size, _ in record.files.values())
-    try:
-        segments = read_toc(search_dir, record.generation)
-        changed = list(changed_files(record, search_dir))
-        # Sorted arrays, not sets: of a million messages these take 8 MB.
-        found = [array("q", sorted(_live_messages(search_dir, segment))) for segment in segments]
-    except (Damaged, OSError) as error:
-        return IndexState(f"The index cannot be read: {error}.", 0, pending, 0, 0, size, record.updated_at)
-    deleted = sum(segment.deleted_count() for segment in segments)
-    missing, surplus = compare_messages(db, found)
-    problem = None
-    if changed:
-        problem = f"{len(changed)} of the index's files are damaged ({', '.join(sorted(changed)[:3])})."
-    elif missing or surplus:
-        problem = f"The index misses {missing} messages and holds {surplus} that do not belong."
-    return IndexState(
-        problem,
-        sum(map(len, found)),
-        pending,
-        len(segments),
-        deleted,
-        size,
-        record.updated_at,
-        missing,
-        surplus,
-    )
-
-
-def compare_messages(
-    db: sqlite3.Connection, found: Sequence[array[int]], at_once: int = LARGEST_SEGMENT
-) -> tuple[int, int]:
-    """Count what the index misses and what it holds too much; ``found`` are its segments, each ascending.
-
-    Neither counts what is queued. They are compared ``at_once`` at a time: memory stays flat.
-    """
-    queued = array("q", (row[0] for row in db.execute(_QUEUE, (2**62,))))
-    missing = surplus = 0
-    first, last = -(2**63), 2**63 - 1
-    ids = db.execute(IDS, (0, last))
-    while True:
-        expected = {row[0] for row in ids.fetchmany(at_once)}
-        end = max(expected, default=last) if len(expected) == at_once else last
-        here = [number for segment in found for number in _between(segment, first, end)]
-        distinct = set(here)
-        waiting = set(_between(queued, first, end))
-        missing += len(expected - distinct - waiting)
-        surplus += len(distinct - expected - waiting) + len(here) - len(distinct)
-        if end == last:
-            return missing, surplus
-        first = end + 1
-
-
-def _between(ascending: array[int], first: int, last: int) -> array[int]:
-    return ascending[bisect_left(ascending, first) : bisect_right(ascending, last)]
-
-
-def segments_to_merge(sizes: Sequence[tuple[int, int]], arriving: int) -> set[int]:
-    """Choose segments (count, deleted) to write anew together with ``arriving`` new documents.
-
-    Segments more than a third deleted go first. Then sizes are taken in steps of eight: as soon as a step
-    holds eight segments, the new one included, they become one of the next step.
-    """
-    chosen = {
-        number
-        for number, (count, deleted) in enumerate(sizes)
-        if deleted * 3 > count and count <= LARGEST_SEGMENT
-    }
-    growing = arriving + sum(
-        count - deleted for number, (count, deleted) in enumerate(sizes) if number in chosen
-    )
-    while True:
-        step = _step(growing)
-        same = {
-            number
-            for number, (count, _) in enumerate(sizes)
-            if number not in chosen and _step(count) <= step and count < LARGEST_SEGMENT
-        }
-        alike = sum(_step(sizes[number][0]) == step for number in same)
-        merging = growing + sum(sizes[number][0] for number in same)
-        if alike < _MERGE_AT - 1 or merging > LARGEST_SEGMENT:
-            return chosen
-        chosen |= same
-        growing = merging
-
-
-def _step(count: int) -> int:
-    """Return the size class of a segment: below 64, below 512, below 4096, ..."""
-    return max(2, (max(count, 1).bit_length() + 2) // 3)
 
 
 def _build_all(
@@ -338,29 +222,15 @@ def _path(db: sqlite3.Connection) -> Path | None:
 
 def _mark_deleted(folder: Path, segment: Any, stale: set[int]) -> set[int]:
     """Mark the documents of these messages as deleted; return the messages that had one."""
-    opened = Segment(folder, segment)
-    try:
+    with closing(Segment(folder, segment)) as opened:
         column = opened.column("message")
-        present = stale.intersection(column)
-        found = set()
-        for message_id in present:
-            number = column.index(message_id)
-            if not segment.is_deleted(number):
-                segment.delete_document(number)
-                found.add(message_id)
-        return found
-    finally:
-        opened.close()
-
-
-def _live_messages(folder: Path, segment: Any) -> set[int]:
-    """Return the messages of a segment's documents that are not deleted."""
-    opened = Segment(folder, segment)
-    try:
-        column = opened.column("message")
-        return {message for number, message in enumerate(column) if not segment.is_deleted(number)}
-    finally:
-        opened.close()
+        if stale.isdisjoint(column):
+            return set()
+        places = [number for number, message_id in enumerate(column) if message_id in stale]
+        live = [number for number in places if not segment.is_deleted(number)]
+        for number in live:
+            segment.delete_document(number)
+        return {column[number] for number in live}
 
 
 def _commit(
@@ -418,5 +288,5 @@ def _tidy(folder: Path, record: IndexRecord) -> None:
     for path in folder.iterdir():
         ours = path.name.startswith((f"{INDEX_NAME}_", f"_{INDEX_NAME}_")) and path.name not in keep
         if ours:
-            with contextlib.suppress(OSError):  # Windows: a reader still has it open
+            with suppress(OSError):  # Windows: a reader still has it open
                 path.unlink()

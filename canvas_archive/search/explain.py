@@ -52,7 +52,7 @@ def written(node: Node) -> str:
     if isinstance(node, Person):
         return f"{node.role}:{_quoted(node.name)}"
     if isinstance(node, Course):
-        return f"course:{_quoted(node.name)}"
+        return f"{node.operator}:{_quoted(node.name)}"
     if isinstance(node, Has):
         return "in:attachments" if node.what == "text" else f"has:{node.what}"
     if isinstance(node, State):

@@ -30,6 +30,7 @@ from datetime import datetime, tzinfo
 from canvas_archive.errors import BadInput
 from canvas_archive.search.dates import date_range
 from canvas_archive.search.schema import HAS
+from canvas_archive.search.spelling import listed, nearest_word
 from canvas_archive.search.tree import (
     NOTHING,
     And,
@@ -67,9 +68,11 @@ _HAS_NAMES = {name: name for name in HAS} | {
     "forward": "forwarded",
 }  # fmt: skip
 
-_OPERATOR = re.compile(
-    r"(from|to|with|course|group|subject|filename|file|has|is|in|before|after|on):", re.IGNORECASE
-)
+OPERATORS = (
+    "from", "to", "with", "course", "group", "subject", "filename", "file", "has", "is", "in",
+    "before", "after", "on",
+)  # fmt: skip
+_OPERATOR = re.compile(f"({'|'.join(OPERATORS)}):", re.IGNORECASE)
 _QUOTES = {'"': '"', "“": "”", "”": "”", "„": "”", "«": "»"}
 _CLOSING = re.compile('["“”»]')
 _PLAIN = re.compile(r"[^\s()\"“”„«»|]+")
@@ -89,6 +92,7 @@ class _Token:
     value: str = ""
     quoted: bool = False
     group: bool = False
+    start: int = 0
 
 
 def parse(text: str, *, now: datetime, tz: tzinfo | None = None) -> Node:
@@ -112,11 +116,12 @@ def _tokens(text: str) -> list[_Token]:
         if character.isspace():
             at += 1
         elif character in "()|":
-            found.append(_Token({"|": "or"}.get(character, character)))
+            found.append(_Token({"|": "or"}.get(character, character), start=at))
             at += 1
         elif character in _QUOTES:
+            start = at
             value, at = _quoted(text, at)
-            found.append(_Token("quoted", value))
+            found.append(_Token("quoted", value, start=start))
         elif character == "-" and at + 1 < len(text) and text[at + 1] not in "- \t\r\n)|":
             found.append(_Token("not"))
             at += 1
@@ -130,7 +135,8 @@ def _tokens(text: str) -> list[_Token]:
                 continue
             word = plain.group()
             at = plain.end()
-            found.append(_Token({"OR": "or", "NOT": "not", "AND": "and"}.get(word, "word"), word))
+            kind = {"OR": "or", "NOT": "not", "AND": "and"}.get(word, "word")
+            found.append(_Token(kind, word, start=plain.start()))
     return found
 
 
@@ -142,14 +148,15 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
 
 
 def _operator(text: str, match: re.Match[str]) -> tuple[_Token, int]:
-    name, at = match.group(1).lower(), match.end()
+    name, start, at = match.group(1).lower(), match.start(), match.end()
     if at < len(text) and text[at] == "(":
-        return _Token("operator", name, group=True), at
+        return _Token("operator", name, group=True, start=start), at
     if at < len(text) and text[at] in _QUOTES:
         value, at = _quoted(text, at)
-        return _Token("operator", name, value, quoted=True), at
+        return _Token("operator", name, value, quoted=True, start=start), at
     found = _VALUE.match(text, at)
-    return (_Token("operator", name, found.group()), found.end()) if found else (_Token("operator", name), at)
+    value, at = (found.group(), found.end()) if found else ("", at)
+    return _Token("operator", name, value, start=start), at
 
 
 class _Parser:
@@ -214,25 +221,30 @@ class _Parser:
         token = self._tokens[self._at]
         self._at += 1
         if token.kind == "(":
-            return self._group(leaf)
+            return self._group(token, leaf)
         if token.kind == "operator":
             return self._operator(token)
-        self._count()
+        self._count(token)
         return leaf(token.text, token.kind == "quoted")
 
-    def _group(self, leaf: Callable[[str, bool], Node | None]) -> Node | None:
+    def _group(self, opening: _Token, leaf: Callable[[str, bool], Node | None]) -> Node | None:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise BadInput(f"The query has parentheses more than {DEEPEST} deep.")
+            raise BadInput(
+                f"The query has parentheses more than {DEEPEST} deep, from character {opening.start + 1} on."
+            )
         parts = self._conjunction(leaf)
         self._at += 1
         self._depth -= 1
         return _joined(parts) if parts else None
 
-    def _count(self) -> None:
+    def _count(self, token: _Token) -> None:
         self._terms += 1
         if self._terms > MOST_TERMS:
-            raise BadInput(f"The query has more than {MOST_TERMS} words; search for fewer at once.")
+            raise BadInput(
+                f"The query has more than {MOST_TERMS} words, from character {token.start + 1} on; "
+                "search for fewer at once."
+            )
 
     def _operator(self, token: _Token) -> Node | None:
         name = token.text
@@ -242,8 +254,8 @@ class _Parser:
 
         if token.group:
             self._at += 1
-            return self._group(leaf) or self._value(name, "", False)
-        self._count()
+            return self._group(token, leaf) or self._value(name, "", False)
+        self._count(token)
         return leaf(token.value, token.quoted)
 
     def _text(self, text: str, quoted: bool) -> Node | None:
@@ -252,7 +264,7 @@ class _Parser:
     def _value(self, name: str, value: str, quoted: bool) -> Node | None:
         value = _SPACE.sub(" ", value).strip()
         if not value:
-            raise BadInput(f"'{name}:' needs a value right after the colon, such as {_EXAMPLES[name]}.")
+            raise BadInput(f"'{name}:' needs a value right after the colon, such as {self._example(name)}.")
         if name == "subject":
             return _text_node(value, quoted, "subject")
         if name in ("filename", "file"):
@@ -260,7 +272,7 @@ class _Parser:
         if name in ("from", "to", "with"):
             return Person(name, value)  # type: ignore[arg-type]
         if name in ("course", "group"):
-            return Course(value)
+            return Course(value, name)  # type: ignore[arg-type]
         if name == "has":
             return Has(_choice(name, value, _HAS_NAMES, tuple(HAS)))
         if name == "is":
@@ -271,6 +283,13 @@ class _Parser:
             allowed = ("inbox", "sent", "archived", "starred", "unread", "removed", "attachments")
             return State(_choice(name, value, IN, allowed))
         return Dated(*date_range(name, value, now=self._now, tz=self._tz))
+
+    def _example(self, name: str) -> str:
+        """Return what would be a search: with the word that a blank keeps apart, when there is one."""
+        following = self._tokens[self._at] if self._peek() in ("word", "quoted") else None
+        if following is None or name in ("has", "is", "in", "before", "after", "on"):
+            return _EXAMPLES[name]
+        return f'{name}:"{following.text}"' if following.kind == "quoted" else f"{name}:{following.text}"
 
 
 _EXAMPLES = {
@@ -286,13 +305,11 @@ def _choice(name: str, value: str, known: dict[str, str], allowed: tuple[str, ..
     try:
         return known[value.lower()]
     except KeyError:
+        near = nearest_word(value.lower(), known)
+        meant = f" Did you mean {name}:{near}?" if near is not None else ""
         raise BadInput(
-            f"'{name}:{value}' is not a search; after '{name}:' can stand {_listed(allowed)}."
+            f"'{name}:{value}' is not a search; after '{name}:' can stand {listed(allowed)}.{meant}"
         ) from None
-
-
-def _listed(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _text_node(text: str, quoted: bool, field: Field) -> Node | None:

@@ -8,6 +8,7 @@ conditions on columns look only at what is left.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,12 +28,12 @@ _FEW = 2000
 _SHORT = 8
 
 
-class Matcher:
+class Matcher(ABC):
     """Anything that chooses documents."""
 
+    @abstractmethod
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the matching documents, out of ``within``; deleted ones may be among them."""
-        raise NotImplementedError
 
     def estimate(self, segment: Segment) -> int:
         """Return about how many documents match, at most."""
@@ -230,7 +231,8 @@ def rows(segment: Segment, name: str, holds: Callable[[int], bool], within: DocS
 def union(segment: Segment, entries: Sequence[Entry], within: DocSet | None) -> DocSet:
     """Return the documents, out of ``within``, that are on any of the lists."""
     chosen = docset.NOTHING
-    found: list[int] = []  # the documents of short lists are put into a set together
+    found: list[int] = []
+    marked: bytearray | None = None  # the documents of short lists are put into a set together
     narrowed = None
     few = segment.count if within is None else docset.size(within)
     for entry in entries:
@@ -239,9 +241,12 @@ def union(segment: Segment, entries: Sequence[Entry], within: DocSet | None) -> 
                 narrowed = docset.to_numbers(within, segment.count)
             found += _among(segment, entry, narrowed)
         elif entry.documents * _SHORT <= segment.count:
-            found += segment.few_documents(entry)
+            marked = bytearray(segment.count) if marked is None else marked
+            segment.mark(entry, marked)
         else:
             chosen |= segment.documents(entry)
+    if marked is not None:
+        chosen |= docset.from_mask(marked)
     if found:
         chosen |= docset.from_numbers(found, segment.count)
     return chosen if within is None else chosen & within

@@ -20,6 +20,7 @@ _open_lock = threading.Lock()
 def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRecord]:
     """Return the committed index, kept open between searches. Raises IndexUnusable."""
     while True:
+        before = read_record(db)
         try:
             record = usable_record(db, folder)
             key = (str(folder), record.digest)
@@ -35,17 +36,11 @@ def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRe
             return index, record
         except (IndexUnusable, Damaged, OSError) as error:
             # An update that was committed meanwhile has tidied this generation away: look again.
-            seen = record if "record" in locals() else None
-            if _moved_on(db, seen):
+            if read_record(db) != before:
                 continue
             if isinstance(error, IndexUnusable):
                 raise
             raise IndexUnusable(f"The search index cannot be read: {error}.") from error
-
-
-def _moved_on(db: sqlite3.Connection, seen: IndexRecord | None) -> bool:
-    """Tell whether the index was committed anew since this record was read."""
-    return seen is not None and read_record(db) != seen
 
 
 def forget(folder: Path) -> None:

@@ -84,7 +84,7 @@ class Planner:
             ids = people(self._db, node.role, node.name)
             return ListMatcher(_ROLES[node.role], tuple(map(str, ids)))
         if isinstance(node, Course):
-            return ListMatcher(("context",), tuple(courses(self._db, node.name)))
+            return ListMatcher(("context",), tuple(courses(self._db, node.name, node.operator)))
         if isinstance(node, Has):
             return ListMatcher(("has",), (node.what,))
         if isinstance(node, State):

@@ -15,6 +15,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -208,16 +209,24 @@ class Segment:
             raise Damaged("a posting list names documents that are not there")
         return documents
 
-    def few_documents(self, entry: Entry) -> list[int]:
-        """Return the documents of a short list, one by one; one may come twice."""
+    def mark(self, entry: Entry, flags: bytearray) -> None:
+        """Set the bytes of a list's documents to 1, one by one: the way for short lists.
+
+        Raises Damaged when the segment does not have them.
+        """
         if entry.documents <= 2:  # known without looking
             if not entry.first <= entry.last < self.count:
                 raise Damaged("a term names documents that are not there")
-            return [entry.first, entry.last]
-        found: list[int] = []
+            flags[entry.first] = flags[entry.last] = 1
+            return
         for block in self.blocks(entry):
-            found += self.numbers(block)
-        return found
+            if not _is_unsigned(block.gaps) and min(block.gaps) < 0:
+                raise Damaged("a posting list names documents that are not there")
+            try:
+                for number in accumulate(block.gaps):
+                    flags[number] = 1
+            except IndexError as error:
+                raise Damaged("a posting list names documents that are not there") from error
 
     def documents(self, entry: Entry) -> DocSet:
         """Return the documents of a term's list."""
@@ -231,7 +240,9 @@ class Segment:
     def _read_documents(self, entry: Entry) -> DocSet:
         try:
             if entry.documents <= 2:
-                return docset.from_numbers(self.few_documents(entry), self.count)
+                flags = bytearray(self.count)
+                self.mark(entry, flags)
+                return docset.from_mask(flags)
             steps = array("H" if self.count <= 1 << 16 else "I")
             before = -1
             for block in self.blocks(entry):
@@ -274,6 +285,11 @@ class Segment:
         """Let go of the files."""
         self._terms.close()
         self._lists.close()
+
+
+def _is_unsigned(gaps: Sequence[int]) -> bool:
+    """Tell whether there can be no negative number among the gaps, without looking at each."""
+    return isinstance(gaps, array) and gaps.typecode in "HI"
 
 
 class OpenIndex:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,9 @@ from functools import lru_cache
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search.analysis import terms
+from canvas_archive.search.spelling import listed, nearest_names
+
+_MOST_NAMED = 5
 
 _OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
 _USER = "SELECT id FROM users WHERE id = ?"
@@ -70,12 +72,12 @@ def people(db: sqlite3.Connection, role: str, name: str) -> list[int]:
         )
         found = [row[0] for row in rows if _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""))]
     if not found:
-        nearest = _nearest(wanted, (row[1] or row[2] or "" for row in db.execute(_ANY_NAME)))
-        raise BadInput(f"'{role}:{name}': nobody in this archive is called so.{_hint(nearest)}")
+        meant = _meant(wanted, (row[1] or row[2] or "" for row in db.execute(_ANY_NAME)))
+        raise BadInput(f"'{role}:{name}': nobody in this archive is called so.{meant}")
     return found
 
 
-def courses(db: sqlite3.Connection, name: str) -> list[str]:
+def courses(db: sqlite3.Connection, name: str, operator: str = "course") -> list[str]:
     """Return the context codes of the courses and groups meant by a name, a course code or an id.
 
     Raises BadInput, naming what there is, when none is called so.
@@ -94,8 +96,8 @@ def courses(db: sqlite3.Connection, name: str) -> list[str]:
         if found:
             return found
         known += [row[1] for row in rows if row[1]]
-    nearest = _nearest(wanted, known) or sorted(set(known))[:5]
-    raise BadInput(f"'course:{name}': no course or group in this archive is called so.{_hint(nearest)}")
+    hint = _meant(wanted, known) or _some_of(sorted(set(known)))
+    raise BadInput(f"'{operator}:{name}': no course or group in this archive is called so.{hint}")
 
 
 @lru_cache(maxsize=50_000)
@@ -114,20 +116,18 @@ def _begins_all(wanted: Sequence[str], parts: frozenset[str], *, numbers_whole: 
     )  # fmt: skip
 
 
-def _nearest(wanted: Sequence[str], names: Iterable[str]) -> list[str]:
-    """Return up to three names with a part spelt nearly like one of the words."""
-    by_term: dict[str, str] = {}
-    for name in names:
-        for term in terms(name):
-            by_term.setdefault(term, name)
-    near = [
-        by_term[term] for word in wanted for term in difflib.get_close_matches(word, by_term, n=3, cutoff=0.7)
-    ]
-    return list(dict.fromkeys(near))[:3]
+def _meant(wanted: Sequence[str], names: Iterable[str]) -> str:
+    """Return a question for what is spelt nearly so; empty when nothing is."""
+    near = nearest_names(wanted, ((name, _name_terms(name)) for name in names))
+    return f" Did you mean {listed(near)}?" if near else ""
 
 
-def _hint(names: Sequence[str]) -> str:
-    return f" There is {', '.join(names)}." if names else ""
+def _some_of(names: Sequence[str]) -> str:
+    """Return a sentence with the first of what there is; empty when there is nothing."""
+    if not names:
+        return ""
+    more = [f"{len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
+    return f" There {'are' if len(names) > 1 else 'is'} {listed([*names[:_MOST_NAMED], *more], 'and')}."
 
 
 _CONVERSATIONS = {

@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from canvas_archive.search import weights
 from canvas_archive.search.analysis import terms
@@ -203,7 +204,7 @@ def fingerprint(path: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _create(path: Path):  # type: ignore[no-untyped-def]
+def _create(path: Path) -> BinaryIO:
     """Open a new file that only its owner may read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=1 << 16)
 

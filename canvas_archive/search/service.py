@@ -7,13 +7,14 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
+from canvas_archive.errors import BadInput
 from canvas_archive.search import docset
 from canvas_archive.search.dates import zone
 from canvas_archive.search.explain import explain
@@ -27,7 +28,7 @@ from canvas_archive.search.facets import (
     count_people,
     count_years,
 )
-from canvas_archive.search.language import LONGEST_QUERY, parse
+from canvas_archive.search.language import parse
 from canvas_archive.search.matching import AllOf, Matcher, TextMatcher
 from canvas_archive.search.opened import forget, open_index
 from canvas_archive.search.planning import Plan, Planner
@@ -35,7 +36,7 @@ from canvas_archive.search.postings import Damaged
 from canvas_archive.search.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.record import IndexUnusable, pending_messages
 from canvas_archive.search.snippet import Marking, Snippet, make_snippet
-from canvas_archive.search.suggest import respelt
+from canvas_archive.search.suggest import respelt, respelt_operators
 from canvas_archive.search.tree import Node
 from canvas_archive.store.connection import connect_readonly
 
@@ -221,7 +222,6 @@ class _Found:
     unfiltered: Matches
     filters: dict[str, Matcher]
     plan: Plan
-    filtered: dict[str, Matches] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -343,11 +343,14 @@ class _Session:
     def suggestion(self, text: str, tz: tzinfo | None, now: datetime | None) -> str | None:
         """Return another query that finds something, when this one does not."""
         moment = now or datetime.now(timezone.utc)
-        for candidate in (respelt(self._index, text), f"{text} in:attachments"):
-            if candidate is None or len(candidate) > LONGEST_QUERY:
+        candidates = (respelt_operators(text), respelt(self._index, text), f"{text} in:attachments")
+        for candidate in candidates:
+            if candidate is None:
                 continue
-            if self.find(parse(candidate, now=moment, tz=tz), Filters(), tz).total:
-                return candidate
+            # What is only a guess may be beyond the bounds of a query, or name nobody.
+            with suppress(BadInput):
+                if self.find(parse(candidate, now=moment, tz=tz), Filters(), tz).total:
+                    return candidate
         return None
 
     def explanation(self, tree: Node, found: _Found) -> str | None:

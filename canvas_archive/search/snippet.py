@@ -33,14 +33,14 @@ class Snippet:
     def marked(self, start: str, end: str) -> str:
         """Return the passage with the marks given, on one line, safe to print on a terminal."""
         return "".join(
-            f"{start}{_printable(text)}{end}" if is_marked else _printable(text)
+            f"{start}{printable(text)}{end}" if is_marked else printable(text)
             for text, is_marked in self.pieces
         )
 
     def html(self) -> str:
         """Return the passage escaped for HTML, with ``<mark>`` around what was found."""
         return "".join(
-            f"<mark>{html.escape(_printable(text))}</mark>" if is_marked else html.escape(_printable(text))
+            f"<mark>{html.escape(printable(text))}</mark>" if is_marked else html.escape(printable(text))
             for text, is_marked in self.pieces
         )
 
@@ -81,9 +81,6 @@ class Marking:
 def printable(text: str) -> str:
     """Return people's text safe for a terminal, on one line."""
     return _SPACE.sub(" ", _UNPRINTABLE.sub("", text))
-
-
-_printable = printable
 
 
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 
 from canvas_archive.search.analysis import stem, terms
+from canvas_archive.search.language import OPERATORS
 from canvas_archive.search.reading import OpenIndex
+from canvas_archive.search.spelling import nearest_word, reach, slips
 
 _WORD = re.compile(r"[^\W\d_]+")
 _OPERATOR = re.compile(r"^-?[a-z]+:", re.IGNORECASE)
 _SHORTEST = 3
+# Of shorter ones nearly any word is near.
+_LONG_OPERATORS = tuple(name for name in OPERATORS if len(name) > 3)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_WORDS = 8  # words of a query that are looked at
 _CANDIDATES = 40_000  # terms compared with a word, at most
@@ -39,20 +43,33 @@ def respelt(index: OpenIndex, text: str) -> str | None:
     return "".join(parts) if changed else None
 
 
+def respelt_operators(text: str) -> str | None:
+    """Return the query with what is nearly an operator made one (``form:chen``); ``None`` when nothing is."""
+    parts = re.split(r"(\s+)", text)
+    for at, part in enumerate(parts):
+        if match := _OPERATOR.match(part):
+            name = match.group().strip("-:").lower()
+            near = None if name in OPERATORS else nearest_word(name, _LONG_OPERATORS)
+            if near is not None:
+                parts[at] = part.replace(match.group().lstrip("-"), f"{near}:", 1)
+    better = "".join(parts)
+    return better if better != text else None
+
+
 def nearest(index: OpenIndex, word: str) -> str | None:
     """Return the word of the index that was probably meant; ``None`` for a known word or none near."""
     folded = terms(word)
     if len(folded) != 1 or len(folded[0]) < _SHORTEST or _known(index, folded[0]):
         return None
     wanted = folded[0]
-    reach = 1 if len(wanted) < 5 else 2
+    most = reach(wanted)
     best: tuple[float, str] | None = None
-    for term, documents in _candidates(index, wanted, reach).items():
-        distance = _distance(wanted, term, reach)
-        if distance > reach:
+    for term, documents in _candidates(index, wanted, most).items():
+        count = slips(wanted, term, most)
+        if count > most:
             continue
         # A slip more must be made up by being ten times as frequent; the first letter is seldom wrong.
-        rank = documents / 10.0 ** (distance + (term[0] != wanted[0]))
+        rank = documents / 10.0 ** (count + (term[0] != wanted[0]))
         if best is None or (rank, term) > best:
             best = (rank, term)
     return best[1] if best else None
@@ -65,7 +82,7 @@ def _known(index: OpenIndex, term: str) -> bool:
     return any(segment.forms(base) for segment in index.segments) or bool(index.documents_with("text", base))
 
 
-def _candidates(index: OpenIndex, wanted: str, reach: int) -> dict[str, int]:
+def _candidates(index: OpenIndex, wanted: str, most: int) -> dict[str, int]:
     """Return terms worth comparing, with the number of their documents."""
     found: dict[str, int] = {}
     left = _CANDIDATES
@@ -74,7 +91,7 @@ def _candidates(index: OpenIndex, wanted: str, reach: int) -> dict[str, int]:
             left -= 1
             if left < 0:
                 break
-            if abs(len(term) - len(wanted)) <= reach and not term.isdecimal():
+            if abs(len(term) - len(wanted)) <= most and not term.isdecimal():
                 found[term] = found.get(term, 0) + entry.documents
     for term in _first_letter_slips(wanted):
         documents = index.documents_with("text", term)
@@ -89,24 +106,3 @@ def _first_letter_slips(word: str) -> Iterator[str]:
     for letter in _LETTERS:
         yield letter + word
         yield letter + word[1:]
-
-
-def _distance(first: str, second: str, reach: int) -> int:
-    """Return the number of slips (a letter missing, added, wrong, or two swapped) between two words.
-
-    Anything beyond ``reach`` comes back as ``reach + 1``.
-    """
-    if abs(len(first) - len(second)) > reach:
-        return reach + 1
-    before: list[int] = []
-    row = list(range(len(second) + 1))
-    for at, letter in enumerate(first, 1):
-        older, before, row = before, row, [at]
-        for place, other in enumerate(second, 1):
-            cost = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != other))
-            if at > 1 and place > 1 and letter == second[place - 2] and first[at - 2] == other:
-                cost = min(cost, older[place - 2] + 1)
-            row.append(cost)
-        if min(row) > reach:
-            return reach + 1
-    return row[-1]

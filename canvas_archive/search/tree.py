@@ -35,7 +35,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Messages from, to or with people; ``exact`` when the name was quoted."""
+    """Messages from, to or with people."""
 
     role: Role
     name: str
@@ -43,9 +43,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Messages of a course or group."""
+    """Messages of a course or group; ``operator`` is the one that was typed, for what is told of it."""
 
     name: str
+    operator: Literal["course", "group"] = "course"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Messages in a state that the archive's tables tell: a key of ``STATES``."""
+    """Messages in a state that the archive's tables tell: a name that ``resolve.state_sets`` knows."""
 
     name: str
 
@@ -93,14 +94,4 @@ class Not:
 
 Node: TypeAlias = "Word | Phrase | Prefix | Person | Course | Has | State | Dated | And | Or | Not"
 
-EVERYTHING = And(())
 NOTHING = Or(())
-
-
-def leaves(node: Node) -> list[Word | Phrase | Prefix]:
-    """Return the words, phrases and prefixes that a match contains, in the order of the query."""
-    if isinstance(node, (Word, Phrase, Prefix)):
-        return [node]
-    if isinstance(node, (And, Or)):
-        return [leaf for part in node.parts for leaf in leaves(part)]
-    return []

@@ -1,0 +1,66 @@
+"""How many slips lie between two words, and which of several words was probably meant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def reach(word: str) -> int:
+    """Return how many slips a word of this length may hold and still be told: none, one or two."""
+    return 0 if len(word) < 3 else 1 if len(word) < 5 else 2
+
+
+def slips(first: str, second: str, most: int) -> int:
+    """Return the number of slips (a letter missing, added, wrong, or two swapped) between two words.
+
+    Anything beyond ``most`` comes back as ``most + 1``.
+    """
+    if abs(len(first) - len(second)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for at, letter in enumerate(first, 1):
+        older, before, row = before, row, [at]
+        for place, other in enumerate(second, 1):
+            cost = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != other))
+            if at > 1 and place > 1 and letter == second[place - 2] and first[at - 2] == other:
+                cost = min(cost, older[place - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word with the fewest slips; ``None`` when none is in reach."""
+    most = reach(word)
+    counted = [(slips(word, other, most), other) for other in known]
+    fewest, nearest = min(counted, default=(most + 1, ""))
+    return nearest if fewest <= most else None
+
+
+def nearest_names(wanted: Sequence[str], names: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """Return the names that hold most of the wanted words, spelt nearly so; the nearest first, three at most.
+
+    Names come with their words. A word is also held by a name with a word that begins like it.
+    """
+    counted: dict[tuple[str, str], int] = {}
+    ranked: list[tuple[int, int, str]] = []
+    for name, words in names:
+        parts = tuple(words)
+        fewest: list[int] = []
+        for word in wanted:
+            for part in parts:
+                if (word, part) not in counted:
+                    counted[word, part] = 0 if part.startswith(word) else slips(word, part, reach(word))
+            fewest.append(min((counted[word, part] for part in parts), default=reach(word) + 1))
+        held = [count for word, count in zip(wanted, fewest, strict=True) if count <= reach(word)]
+        if held:
+            ranked.append((-len(held), sum(held), name))
+    ranked.sort()
+    return list(dict.fromkeys(name for held, _, name in ranked if held == ranked[0][0]))[:3]
+
+
+def listed(words: Sequence[str], last: str = "or") -> str:
+    """Return words as a sentence lists them: ``a, b or c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
