@@ -1,20 +1,39 @@
-"""What a reader's own SQL may cost: its time is limited, but a single function call cannot be interrupted."""
+"""What a reader may ask of Datasette's own pages: SQL of bounded cost, and parameters that make sense.
+
+The time of a statement is limited, but a single function call cannot be interrupted.
+"""
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import sys
+import traceback
 from typing import Any
 
 from datasette import Response
+from datasette.database import QueryInterrupted
+from datasette.views.base import DatasetteError
 
 from canvas_archive.web.gate import archives, is_archive
 from canvas_archive.web.hooks import hook, hook_first
 
 LARGEST_VALUE = 64_000_000
+TOO_SLOW = "That took longer than this server allows. Narrow it down."
+UNREADABLE = "That address cannot be read: one of its values makes no sense."
 _LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python names from 3.11 on
-_MISNAMED = re.compile(r"no such|syntax error|unrecognized|incomplete|ambiguous|misuse")
+_PARSING: dict[str, tuple[type[Exception], ...]] = {
+    # ``_timelimit=x``, ``_ttl=x``, and ``_next=x`` on a view
+    "datasette.views.": (ValueError,),
+    # ``id__gt=x``, and ``_through=x``: JSON, of which it takes three keys without looking
+    "datasette.filters": (ValueError, KeyError, TypeError),
+    # ``_facet_array={"a": 1}``
+    "datasette.facets": (ValueError, KeyError),
+    # ``_json_infinity=x``, and ``_nocol`` of the column that the rows are in the order of
+    "datasette.utils": (ValueError, KeyError),
+    # ``_where=1;drop``; numbers beyond 64 bits, which in an ``offset`` are "datatype mismatch"
+    "datasette.database": (sqlite3.ProgrammingError, sqlite3.IntegrityError, OverflowError),
+}
+"""What Datasette's parsing of parameters raises, by the module that it is raised in."""
 
 
 @hook
@@ -24,16 +43,41 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Any) 
         conn.setlimit(_LIMIT_LENGTH, LARGEST_VALUE)
 
 
+def raised_in(exception: BaseException) -> str:
+    """Return the name of the module an exception comes from: the innermost outside the standard library."""
+    modules = [
+        str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(exception.__traceback__)
+    ]
+    ours = [name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names]
+    return ours[-1] if ours else ""
+
+
+def unreadable(exception: Exception) -> str | None:
+    """Return a sentence for a parameter that Datasette stumbled over; ``None`` for any other failure."""
+    module = raised_in(exception)
+    if isinstance(exception, DatasetteError) and exception.status == 500 and module.startswith("datasette."):
+        return f"{exception.message}."  # ``_sort`` or ``_through`` of a column that there is not
+    known = any(
+        module.startswith(parsing) and isinstance(exception, errors) for parsing, errors in _PARSING.items()
+    )
+    return UNREADABLE if known else None
+
+
 @hook_first
 def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
     """Call an address that Datasette's tables stumble over (``?_timelimit=x``) a bad one, not a failure.
 
-    The mail pages judge their own parameters; what fails in them is a defect and shall look like one.
+    An address without parameters is never to blame, nor for what fails in our own code or a plugin's: that
+    is a defect and shall look like one. The mail pages judge their own parameters.
     """
-    unreadable = isinstance(exception, (ValueError, OverflowError, sqlite3.ProgrammingError)) or (
-        # A column that there is not, named in ``_facet`` or ``_sort``.
-        isinstance(exception, sqlite3.OperationalError) and _MISNAMED.search(str(exception)) is not None
-    )
-    if not archives(datasette) or not unreadable or request.path.startswith(datasette.urls.path("/mail")):
+    if not archives(datasette) or request.path.startswith(datasette.urls.path("/mail")):
         return None
-    return Response.text("That address cannot be read: one of its values makes no sense.\n", status=400)
+    if isinstance(exception, QueryInterrupted):
+        sentence: str | None = TOO_SLOW  # which Datasette itself says everywhere but in a CSV
+    else:
+        sentence = unreadable(exception) if request.query_string else None
+    if sentence is None:
+        return None
+    if request.path.endswith(".json"):
+        return Response.json({"ok": False, "error": sentence, "status": 400, "title": None}, status=400)
+    return Response.text(f"{sentence}\n", status=400)
