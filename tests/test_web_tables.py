@@ -231,3 +231,36 @@ def test_the_pages_of_a_table_hold_every_row_once_newest_first(
         following = document["next_url"]
         path = following and "/" + following.partition("//")[2].partition("/")[2]
     assert found == [row[0] for row in expected]
+
+
+@pytest.mark.parametrize(
+    "asked", ["", "&_sort=last_authored_message_at", "&_sort_desc=removed_at", "&id__gt=5"]
+)
+def test_facets_count_all_rows_on_every_page(visitor: Visitor, folder: Path, asked: str) -> None:
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        expected = dict(
+            db.execute("SELECT workflow_state, count(*) FROM conversations GROUP BY 1 ORDER BY 2 DESC")
+        )
+    path: str | None = f"/archive/conversations.json?_size=20{asked}"
+    pages = 0
+    while path:
+        document = visitor.get(path).json()
+        told = document["facet_results"]["workflow_state"]["results"]
+        assert {one["value"]: one["count"] for one in told} == expected
+        pages += 1
+        following = document["next_url"]
+        path = following and "/" + following.partition("//")[2].partition("/")[2]
+    assert pages > 3
+
+
+def test_a_facet_of_a_later_page_comes_from_a_covering_index(folder: Path) -> None:
+    facet = (
+        "\n                select workflow_state as value, count(*) as count from (\n                    "
+        "select id, subject, workflow_state, latest_at from conversations "
+        "where (latest_at < :p1 or latest_at is null or (latest_at = :p1 and ((id > :p0)))) \n"
+        "                )\n                where workflow_state is not null\n"
+        "                group by workflow_state order by count desc, value limit 9\n            "
+    )
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        plan = db.execute(f"EXPLAIN QUERY PLAN {statements.by_index(facet)}").fetchall()
+    assert any("USING COVERING INDEX conversations_state" in step[3] for step in plan), plan

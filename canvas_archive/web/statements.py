@@ -9,6 +9,10 @@ SQLite sorts the rest of the table or walks to the page from the top. Our times 
 ``a <= :x`` says where to begin. They take rows of the same time in the order of their ids, which the first
 page of a table does not ask for: an index walked backwards gives the opposite, and rows would be shown twice
 or never.
+
+On such a page Datasette also counts its facets among the rows from there on, unlike the number of rows above
+them. They are counted among all rows here, as on the first page: from a covering index, and the same on every
+page.
 """
 
 from __future__ import annotations
@@ -31,6 +35,16 @@ _FIRST = re.compile(
     r".*order by (?!id\b)\[?\w+\]?(?: desc)?)( limit \d+)",
     re.DOTALL,
 )
+_COLUMN, _KEY = r"\[?\w+\]?", r"\(\(\[?\w+\]? > :p\d+\)\)"
+_FACET_OF_REST = re.compile(
+    r"(\s*select [^\n]+ as value, count\(\*\) as count from \(.*?)"  # noqa: S608 (a pattern)
+    r" (?:where|and) \((?:"
+    rf"{_COLUMN} [<>] :p\d+(?: or {_COLUMN} is null)? or \({_COLUMN} = :p\d+ and {_KEY}\)"
+    rf"|{_COLUMN} is null and {_KEY}"
+    rf"|{_COLUMN} is not null or \({_COLUMN} is null and {_KEY}\)"
+    r")\)(\s*\)\s*where .*)",
+    re.DOTALL,
+)
 _NEVER_NULL = {"latest_at": "from conversations ", "created_at": "from messages "}
 
 
@@ -42,10 +56,13 @@ def _begun(match: re.Match[str]) -> str:
 
 
 def by_index(sql: str) -> str:
-    """Return a statement for the same rows that is quicker in a large mailbox; others as they are."""
+    """Return a statement that is quicker in a large mailbox (see above); others as they are. Pure."""
     match = _COUNT.fullmatch(sql)
     if match:
         return f"select count(*) from (select 1 {match[1]} limit -1)"  # noqa: S608 (Datasette's own text)
+    match = _FACET_OF_REST.fullmatch(sql)
+    if match:
+        return f"{match[1]} {match[2]}"
     return _FIRST.sub(r"\1, id\2", sql) if _FIRST.fullmatch(sql) else _LATER.sub(_begun, sql)
 
 
