@@ -234,6 +234,18 @@ def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
     assert locked.get("/mail", cookies={"canvas_archive_4321": value}).status_code == 403
 
 
+def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> None:
+    """Cookies ignore ports, and Python's parser refuses all of a header for one name like these."""
+    door = door_of(locked.datasette)
+    session = door.redeem(door.new_link())
+    for odd in ("a/b=1", "user@host=x", "a/b=1; c:d=2"):
+        for header in (f"{odd}; {door.cookie}={session}", f"{door.cookie}={session}; {odd}"):
+            for path in ("/mail", "/-/databases.json", "/archive"):
+                answer = locked.get(path, cookies=None, headers={"cookie": header})
+                assert answer.status_code == 200, (header, path)
+        assert locked.get("/mail", cookies=None, headers={"cookie": odd}).status_code == 403
+
+
 def test_writing_needs_the_owner(folder: Path) -> None:
     visitor = Visitor(Datasette([str(folder / "archive.db")]))
     try:

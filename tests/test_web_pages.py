@@ -234,6 +234,14 @@ def test_a_wrong_query_is_answered_with_a_sentence(visitor: Visitor) -> None:
         assert visitor.get("/mail/search", params={"q": odd}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/mail/search?person=²", "/mail/search?q=proof&year=²", "/mail/c/800001?in=person:²"],
+)
+def test_a_digit_that_is_no_number_is_ignored(visitor: Visitor, path: str) -> None:
+    assert visitor.get(path).status_code == 200
+
+
 def test_without_an_index_the_search_says_so(tmp_path: Path) -> None:
     folder = make_archive(tmp_path / "archive")
     for path in (folder / "search").iterdir():

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from canvas_archive.web.gate import archives
 from canvas_archive.web.hooks import hook_last
-from canvas_archive.web.login import configured_hosts, door_of
+from canvas_archive.web.login import configured_hosts, door_of, readable_cookies
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -71,6 +71,15 @@ def refusal(
     return 403, "A request from another site was refused."
 
 
+def _with_readable_cookies(scope: Scope, headers: dict[bytes, str]) -> Scope:
+    given = headers.get(b"cookie", "")
+    readable = readable_cookies(given)
+    if readable == given:
+        return scope
+    kept = [pair for pair in scope["headers"] if pair[0].lower() != b"cookie"]
+    return {**scope, "headers": [*kept, (b"cookie", readable.encode("latin-1"))]}
+
+
 def _wrap(datasette: Any, app: App) -> App:
     @functools.wraps(app)
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +111,7 @@ def _wrap(datasette: Any, app: App) -> App:
             # Datasette's own tools ask for no permission, nor do routes of other plugins.
             refused = None if door.lets_in(headers.get(b"cookie", "")) else (403, "Sign in first.")
         if refused is None:
-            await app(scope, receive, send_with_headers)
+            await app(_with_readable_cookies(scope, headers), receive, send_with_headers)
             return
         status, sentence = refused
         start = {

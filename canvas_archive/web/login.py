@@ -35,6 +35,27 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def readable_cookies(header: str) -> str:
+    """Return a ``Cookie`` header without what Python's parser fails at.
+
+    It raises CookieError for all of a header in which one name has a ``/`` or ``@``, as any program on
+    another port of this address may set it.
+    """
+    try:
+        SimpleCookie(header)
+    except CookieError:
+        return "; ".join(pair for pair in map(str.strip, header.split(";")) if _is_readable(pair))
+    return header
+
+
+def _is_readable(pair: str) -> bool:
+    try:
+        SimpleCookie(pair)
+    except CookieError:
+        return False
+    return True
+
+
 @dataclass
 class Door:
     """Who gets in, and under which host names, for one Datasette.
@@ -84,10 +105,7 @@ class Door:
         """Tell whether a request with this ``Cookie`` header may pass; always where no door is locked."""
         if not self.locked:
             return True
-        try:
-            given = SimpleCookie(cookies).get(self.cookie)
-        except CookieError:
-            return False
+        given = SimpleCookie(readable_cookies(cookies)).get(self.cookie)
         return given is not None and self.admits(given.value)
 
     def leave(self, session: str) -> None:

@@ -71,9 +71,9 @@ class Asked:
         from canvas_archive.search import Filters
 
         return Filters(
-            person=tuple(int(value) for value in self.values_of("person") if value.isdigit()),
+            person=tuple(int(value) for value in self.values_of("person") if value.isdecimal()),
             course=self.values_of("course"),
-            year=tuple(int(value) for value in self.values_of("year") if value.isdigit()),
+            year=tuple(int(value) for value in self.values_of("year") if value.isdecimal()),
             has=self.values_of("has"),
         )
 

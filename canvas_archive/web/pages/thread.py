@@ -76,7 +76,7 @@ def list_of(connection: sqlite3.Connection, argument: str) -> tuple[Back, Source
             Source(queries.IN_COURSE, "latest_at", {"code": rest}),
             argument,
         )
-    if kind == "person" and rest.isdigit() and len(rest) < 19:
+    if kind == "person" and rest.isdecimal() and len(rest) < 19:
         total = connection.execute(queries.COUNT_PERSON, {"person": int(rest)}).fetchone()[0]
         return Back("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
     key = kind if kind in queries.FOLDERS and not rest else "inbox"
