@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from canvas_archive.search import attachments
 from canvas_archive.search.attachments import decode, read_text, text_kind
 from tests.search_support import SearchArchive
+
+Asked = Callable[[str, Path], bytes]
 
 
 @pytest.fixture
@@ -21,12 +24,12 @@ def empty(tmp_path: Path) -> Iterator[SearchArchive]:
     archive.close()
 
 
-def pdf(text: str) -> bytes:
-    """Return a PDF of one page with a line of text."""
+def pdf(text: str, pages: int = 1) -> bytes:
+    """Return a PDF with a line of text, the same on every page."""
     stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Pages /Kids [{'3 0 R ' * pages}] /Count {pages} >>".encode(),
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
         b" /Resources << /Font << /F1 5 0 R >> >> >>",
         b"<< /Length " + str(len(stream)).encode() + b" >>\nstream\n" + stream + b"\nendstream",
@@ -204,3 +207,69 @@ def test_without_the_extra_names_are_found_and_texts_wait(
     pytest.importorskip("pypdf")
     empty.index()
     assert empty.found("in:attachments osmosis") == {one}
+
+
+# What the process of its own does
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Asked:
+    """Call the entry of the other process here, without its limit of memory."""
+    monkeypatch.setattr(attachments, "_limit_memory", lambda: None)
+
+    def ask(kind: str, path: Path) -> bytes:
+        monkeypatch.setattr(sys, "argv", ["-c", kind, str(path)])
+        attachments.main()
+        sys.stdout.flush()
+        return capfdbinary.readouterr().out
+
+    return ask
+
+
+def test_the_other_process_prints_the_text(tmp_path: Path, asked: Asked) -> None:
+    pytest.importorskip("pypdf")
+    pytest.importorskip("docx")
+    paper, essay = tmp_path / "a.pdf", tmp_path / "a.docx"
+    paper.write_bytes(pdf("osmosis in leaves", pages=2))
+    essay.write_bytes(docx("The guild \u00eb"))
+    assert asked("pdf", paper).split() == b"osmosis in leaves osmosis in leaves".split()
+    assert asked("docx", essay) == "The guild \u00eb\ncelltext".encode()
+
+
+def test_the_other_process_reads_no_more_pages_than_needed(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pypdf")
+    monkeypatch.setattr(attachments, "LARGEST_TEXT", 5)
+    paper = tmp_path / "a.pdf"
+    paper.write_bytes(pdf("osmosis", pages=3))
+    assert asked("pdf", paper).split() == [b"osmosis"]
+
+
+def test_the_other_process_says_that_the_extra_is_missing(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pypdf", "docx"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for kind in ("pdf", "docx"):
+        with pytest.raises(SystemExit) as ended:
+            asked(kind, tmp_path / "a")
+        assert ended.value.code == 3
+
+
+def test_the_limit_of_memory_is_set_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    limits: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limit: limits.append((which, limit)))
+    attachments._limit_memory()
+    assert limits == [(resource.RLIMIT_AS, (1 << 30, 1 << 30))]
+    monkeypatch.setitem(sys.modules, "resource", None)
+    attachments._limit_memory()  # as on Windows: no limit, no error
+    assert len(limits) == 1
+
+
+def test_what_cannot_be_opened_is_noted(tmp_path: Path) -> None:
+    text, error = read_text(tmp_path, "plain")
+    assert text is None
+    assert error is not None
+    assert error.startswith("cannot be read: ")

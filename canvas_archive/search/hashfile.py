@@ -53,7 +53,7 @@ def term_index(rows: Sequence[tuple[bytes, bytes]], extras: Mapping[str, object]
     highest = positions[-1] if positions else 0
     code = next(code for limit, code in _WIDTHS if highest < limit)
     ordered = array(code, positions)
-    if sys.byteorder == "little":
+    if sys.byteorder == "little":  # pragma: no branch - on big-endian machines they are in order already
         ordered.byteswap()
     about = pickle.dumps({**extras, "indextype": code, "indexlen": len(positions)}, pickle.HIGHEST_PROTOCOL)
     tail = about + ordered.tobytes()

@@ -32,7 +32,7 @@ def side_by_side(segment: Segment, slots: Sequence[Slot], common: DocSet) -> Doc
     ordered = sorted(slots, key=lambda slot: slot.documents(segment))
     anchor = ordered[0]
     starts = places(segment, anchor.lists(segment), common)
-    for at, slot in enumerate(ordered[1:], 2):
+    for at, slot in enumerate(ordered[1:], 2):  # pragma: no branch - the last slot returns
         targets = places(segment, slot.lists(segment), common)
         by = slot.offset - anchor.offset
         if by >= 0:

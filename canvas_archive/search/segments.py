@@ -172,7 +172,7 @@ class SegmentBuilder:
         for name, values in self._columns.items():
             paths[name] = folder / f"{stem_name}.{name}.col"
             with _create(paths[name]) as column:
-                if sys.byteorder == "little":
+                if sys.byteorder == "little":  # pragma: no branch - on big-endian machines they fit already
                     values.byteswap()
                 column.write(values.tobytes())
         return WrittenSegment(segment, self.count, {path.name: fingerprint(path) for path in paths.values()})

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 from canvas_archive.search.documents import message_ids, read_documents
 from canvas_archive.search.segments import SegmentBuilder, WrittenSegment
@@ -62,6 +63,7 @@ class SecondProcess:
         self.spans = list(spans)
         self.done = 0
         self._segments: list[WrittenSegment] = []
+        self._failed = False
         self._process: subprocess.Popen[str] | None = None
         try:
             self._process = subprocess.Popen(
@@ -71,43 +73,42 @@ class SecondProcess:
         except OSError:  # no second process to be had: the first one does it all
             return
         task = {"db": str(db_path), "folder": str(folder), "spans": self.spans, "usual": usual_length}
-        self._reader = threading.Thread(target=self._listen, args=(json.dumps(task),), daemon=True)
+        pipes = (cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout))
+        self._reader = threading.Thread(
+            target=self._listen, args=(self._process, json.dumps(task), *pipes), daemon=True
+        )
         self._reader.start()
 
-    def _listen(self, task: str) -> None:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            return
+    def _listen(self, process: subprocess.Popen[str], task: str, asking: IO[str], answering: IO[str]) -> None:
         try:
-            process.stdin.write(task)
-            process.stdin.close()
-            for line in process.stdout:
-                word = json.loads(line)
-                self.done += word.get("step", 0)
-                if "id" in word:
-                    files = {name: (size, digest) for name, (size, digest) in word["files"].items()}
-                    self._segments.append(WrittenSegment(word["id"], word["count"], files))
-        except (OSError, ValueError):  # it died; result() finds out
-            return
+            with answering:
+                with asking:
+                    asking.write(task)
+                for line in answering:
+                    word = json.loads(line)
+                    self.done += word.get("step", 0)
+                    if "id" in word:
+                        files = {name: (size, digest) for name, (size, digest) in word["files"].items()}
+                        self._segments.append(WrittenSegment(word["id"], word["count"], files))
+        except (OSError, ValueError, AttributeError):  # it died, or speaks of something else
+            self._failed = True
+            process.kill()
 
     def result(self) -> list[WrittenSegment] | None:
-        """Wait for the end; return the segments, or ``None`` when the process failed."""
+        """Wait for the end; return a segment for each span, or ``None`` when the process failed."""
         if self._process is None:
             return None
         self._reader.join()
-        return self._segments if self._process.wait() == 0 else None
+        whole = self._process.wait() == 0 and not self._failed and len(self._segments) == len(self.spans)
+        return self._segments if whole else None
 
     def close(self) -> None:
-        """Stop the process if it still runs, and let go of its pipes."""
+        """Stop the process if it still runs."""
         if self._process is None:
             return
-        if self._process.poll() is None:
-            self._process.kill()
+        self._process.kill()
         self._process.wait()
         self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
 
 
 def main() -> None:

@@ -1,0 +1,93 @@
+"""The small pure parts of the search: sets of documents, slips of spelling, folding."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+
+from canvas_archive.search import docset
+from canvas_archive.search.analysis import _FoldTable
+from canvas_archive.search.language import parse
+from canvas_archive.search.spelling import listed, nearest_names, nearest_word, reach, slips
+from canvas_archive.search.tree import And, Word
+from tests.search_support import NOW
+
+
+def numbers(chosen: int, count: int) -> list[int]:
+    return docset.to_numbers(chosen, count)
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        (1,),
+        (3, 1, 1, 5),
+        array("H", [1] * 50),
+        array("H", [2, 1, 3, 255, 1] + [1] * 200),
+        array("I", [1, 2] * 60),
+        array("H", [1] * 90 + [256]),  # too wide a step for a byte
+        array("H", [9, 400]),
+    ],
+)
+def test_gaps_become_the_documents_they_lead_to(gaps: tuple[int, ...] | array[int]) -> None:
+    at, expected = -1, []
+    for gap in gaps:
+        at += gap
+        expected.append(at)
+    assert numbers(docset.from_gaps(gaps, at + 1), at + 1) == expected
+    with pytest.raises(IndexError):
+        docset.from_gaps(gaps, at)
+
+
+@pytest.mark.parametrize("gaps", [(1, 0, 2), (2, -1), array("H", [1, 0] * 20)])
+def test_gaps_that_lead_nowhere_are_refused(gaps: tuple[int, ...] | array[int]) -> None:
+    with pytest.raises(ValueError, match="do not ascend"):
+        docset.from_gaps(gaps, 20)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "count"),
+    [
+        ("chen", "chen", 0), ("chne", "chen", 1), ("che", "chen", 1), ("chenn", "chen", 1),
+        ("chun", "chen", 1),
+        ("astird", "astrid", 1), ("kitten", "sitting", 3), ("a", "abcdef", 3), ("abcd", "wxyz", 3),
+        ("", "ab", 2),
+    ],
+)  # fmt: skip
+def test_slips_between_words(first: str, second: str, count: int) -> None:
+    assert slips(first, second, 2) == slips(second, first, 2) == count
+
+
+def test_short_words_are_told_with_fewer_slips() -> None:
+    assert [reach("x" * length) for length in (1, 2, 3, 4, 5, 9)] == [0, 0, 1, 1, 2, 2]
+    assert nearest_word("boi", ("bio", "art")) == "bio"
+    assert nearest_word("it", ("is", "in")) is None
+    assert nearest_word("anything", ()) is None
+
+
+def test_names_that_hold_more_of_the_words_come_first() -> None:
+    names = [(name, name.lower().split()) for name in
+             ("Farid Hoang", "Astrid Chen", "Astrid Chan", "Ana Chen", "Bo Li", "Astrid Chen")]  # fmt: skip
+    assert nearest_names(["astrid", "chne"], names) == ["Astrid Chen"]
+    assert nearest_names(["astri"], names) == ["Astrid Chan", "Astrid Chen"]
+    assert nearest_names(["zzz"], [*names, ("", [])]) == []
+    assert nearest_names([], names) == []
+
+
+def test_words_are_listed_as_a_sentence_does() -> None:
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "and")] == [
+        "a",
+        "a or b",
+        "a, b and c",
+    ]
+
+
+def test_the_table_of_folded_characters_stays_small() -> None:
+    table = _FoldTable(dict.fromkeys(range(0x10000, 0x10000 + 20_000), ""))
+    assert table[ord("\u00c9")] == "e"
+    assert len(table) == 20_000
+
+
+def test_a_closing_quote_that_nothing_opened_is_passed_over() -> None:
+    assert parse("exam\u00bb late", now=NOW) == And((Word("exam"), Word("late")))
