@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from itertools import compress
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from canvas_archive.search import docset
 from canvas_archive.search.dates import year_bounds
@@ -20,6 +21,7 @@ from canvas_archive.search.schema import HAS, unpack_context
 FACETS = ("person", "course", "year", "has")
 MOST_VALUES = 30
 _SPARSE = 16
+_NEARLY_ALL = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +75,48 @@ def count_years(index: OpenIndex, matches: Matches, tz: tzinfo | None) -> Counte
     """Return how many messages were written in each year of the zone."""
     counts: Counter[int] = Counter()
     for segment, chosen in zip(index.segments, matches, strict=False):
-        if not chosen:
-            continue
-        first, last = (_year(moment, tz) for moment in segment.span())
-        if first == last:
-            counts[first] += docset.size(chosen)
-            continue
-        # Documents are nearly in order of time, which makes this sort cheap.
-        times = sorted(_values(segment, "written", chosen))
-        at = 0
-        while at < len(times):
-            year = _year(times[at], tz)
-            after = bisect_left(times, year_bounds(year, tz)[1], at)
-            counts[year] += after - at
-            at = after
-    return counts
+        if chosen:
+            for year, written in _years(segment, tz):
+                counts[year] += docset.size(chosen if written is None else chosen & written)
+    return +counts
+
+
+def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
+    """Return how many messages carry each kind of thing."""
+    counts: Counter[str] = Counter()
+    for segment, chosen in zip(index.segments, matches, strict=False):
+        if chosen:
+            # A byte of bits for each document: shifted, the bit is where the set has its 0 or 1.
+            carried = docset.from_mask(segment.column("carries").tobytes())
+            for name, bit in HAS.items():
+                counts[name] += docset.size(carried >> bit.bit_length() - 1 & chosen)
+    return +counts
+
+
+Years: TypeAlias = "list[tuple[int, DocSet | None]]"
+"""Years with a segment's documents of each; ``None`` for all of them."""
+
+_years_of: WeakKeyDictionary[Segment, tuple[tzinfo | None, Years]] = WeakKeyDictionary()
+
+
+def _years(segment: Segment, tz: tzinfo | None) -> Years:
+    """Return in which years the documents of a segment were written. Kept for the zone last asked for."""
+    known = _years_of.get(segment)
+    if known is not None and known[0] == tz:
+        return known[1]
+    first, last = (_year(moment, tz) for moment in segment.span())
+    years: Years = [(first, None)]
+    if first != last:
+        written = segment.column("written")
+        years = []
+        rest = docset.everything(segment.count)
+        for year in range(first, last):
+            later = docset.from_mask(bytes(map(year_bounds(year, tz)[1].__le__, written)))
+            years.append((year, docset.without(rest, later)))
+            rest = later
+        years.append((last, rest))
+    _years_of[segment] = tz, years
+    return years
 
 
 def _year(moment: int, tz: tzinfo | None) -> int:
@@ -96,14 +125,25 @@ def _year(moment: int, tz: tzinfo | None) -> int:
     return when.year if tz is not None else when.astimezone().year
 
 
-def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
-    """Return how many messages carry each kind of thing."""
-    counts = _by_column(index, matches, "carries")
-    found = {name: sum(count for bits, count in counts.items() if bits & bit) for name, bit in HAS.items()}
-    return Counter({name: count for name, count in found.items() if count})
+_totals: WeakKeyDictionary[OpenIndex, dict[str, Counter[int]]] = WeakKeyDictionary()
 
 
 def _by_column(index: OpenIndex, matches: Matches, name: str) -> Counter[int]:
+    """Count a column's values: one by one, or of what is nearly everything all but the few others."""
+    documents = sum(segment.count for segment in index.segments)
+    if sum(map(docset.size, matches)) < _NEARLY_ALL * documents:
+        return _counted(index, matches, name)
+    known = _totals.setdefault(index, {})
+    if name not in known:
+        known[name] = _counted(index, [docset.everything(segment.count) for segment in index.segments], name)
+    others = [
+        docset.without(docset.everything(segment.count), chosen)
+        for segment, chosen in zip(index.segments, matches, strict=False)
+    ]
+    return known[name] - _counted(index, others, name)
+
+
+def _counted(index: OpenIndex, matches: Matches, name: str) -> Counter[int]:
     counts: Counter[int] = Counter()
     for segment, chosen in zip(index.segments, matches, strict=False):
         if chosen:
