@@ -6,9 +6,11 @@ random histories, fuzz inputs. It sums what the processes of a parallel run coun
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from itertools import count as counting
 from pathlib import Path
@@ -60,8 +62,54 @@ def chromium() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=CHROMIUM_ARGUMENTS)
+        loop = asyncio._get_running_loop()
         yield browser
+        asyncio._set_running_loop(loop)  # which a test without a browser hid
         browser.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Keep what one test needs of the process away from the next: the browser's loop, the count of lines."""
+    with without_the_loop_of_a_browser(item), without_counting_lines(item):
+        return (yield)
+
+
+@contextmanager
+def without_the_loop_of_a_browser(item: pytest.Item) -> Iterator[None]:
+    """Playwright leaves its loop running in the thread of the tests, where no other could then be run."""
+    loop = asyncio._get_running_loop()
+    if loop is None or "chromium" in getattr(item, "fixturenames", ()):
+        yield
+        return
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop if loop.is_running() else None)
+
+
+@contextmanager
+def without_counting_lines(item: pytest.Item) -> Iterator[None]:
+    """Run what is marked ``uncounted`` at full speed: coverage makes it take twice as long."""
+    coverage = _coverage() if item.get_closest_marker("uncounted") else None
+    if coverage is None:
+        yield
+        return
+    coverage.stop()
+    try:
+        yield
+    finally:
+        coverage.start()
+
+
+def _coverage() -> Any:
+    """Return what counts lines in this process, or None."""
+    try:
+        from coverage import Coverage
+    except ImportError:
+        return None
+    return Coverage.current()
 
 
 @pytest.fixture(scope="session")

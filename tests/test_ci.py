@@ -1,0 +1,103 @@
+"""``.ci/run`` with everything it calls replaced: each step runs once; one that fails fails the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="a shell script")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+README, LINT = "the README's first command, in a new environment", "lint, types, layers, docs"
+LOCK, TESTS = "a new environment for the tests, with the versions of the lock", "the README's test command"
+WHEEL, RELOADED = "sdist and wheel, on every Python there is", "search on Whoosh-Reloaded"
+
+STEPS = {
+    "python3 -m venv run": README,
+    "run/pip install -q .": README,
+    "canvas-archive demo": README,
+    "python3 -m venv test": LOCK,
+    "test/pip install -q -e .[test]": LOCK,
+    "pytest --cov": TESTS,
+    "ruff check": LINT,
+    "ruff format --check": LINT,
+    "mypy": LINT,
+    "lint-imports": LINT,
+    "python -m cogapp --check": LINT,
+    "smoke": WHEEL,
+    "pip install -q --target reloaded": RELOADED,
+    "python -c import whoosh": RELOADED,
+    "pytest -q tests/test_search": RELOADED,
+    "apt-get update": "system packages",
+    "apt-get install": "system packages",
+}
+"""What each of the calls begins with, as the stand-in below writes it down, and the step it is part of."""
+
+STAND_IN = r"""#!/usr/bin/env bash
+# Takes the place of every program: notes the call, fails when told to, makes an "environment" of its own.
+call="$(basename "$0") $*"
+case "$0 $*" in
+  */run/bin/pip\ *) call="run/$call" ;;
+  */test/bin/pip\ *-e*) call="test/$call" ;;
+esac
+call="$(sed -E "s#/[^ ]*/(run|test|reloaded|demo)#\1#g" <<<"$call")"
+printf '%s\n' "$call" >>"$CALLS"
+[[ $BREAK && $call == "$BREAK"* ]] && { echo "broken on purpose" >&2; exit 9; }
+[[ $call == "dpkg "* ]] && exit 1
+if [[ $call == "python3 -m venv "* ]]; then
+  mkdir -p "$3/bin"
+  for name in pip python pytest ruff mypy lint-imports canvas-archive; do cp "$0" "$3/bin/$name"; done
+fi
+exit 0
+"""
+
+
+def ci(folder: Path, broken: str) -> tuple[int, str, list[str]]:
+    """Run it with stand-ins; return its exit code, what it wrote and what it called."""
+    (folder / "stand-ins").mkdir()
+    (folder / "checkout" / ".ci").mkdir(parents=True)
+    (folder / "temporary").mkdir()
+    shutil.copy2(REPOSITORY / ".ci" / "run", folder / "checkout" / ".ci" / "run")
+    places = [folder / "stand-ins" / name for name in ("python3", "dpkg", "apt-get")]
+    for place in (*places, folder / "checkout" / ".ci" / "smoke"):
+        place.write_text(STAND_IN)
+        place.chmod(0o755)
+    done = subprocess.run(
+        [folder / "checkout" / ".ci" / "run"],
+        env={
+            "PATH": f"{folder / 'stand-ins'}:{os.environ['PATH']}",
+            "TMPDIR": str(folder / "temporary"),
+            "CALLS": str(folder / "calls"),
+            "BREAK": broken,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not any((folder / "temporary").iterdir()), "it leaves nothing behind"
+    return done.returncode, done.stdout, (folder / "calls").read_text().splitlines()
+
+
+def test_everything_is_called_once_and_every_step_is_named(tmp_path: Path) -> None:
+    code, text, calls = ci(tmp_path, "")
+    assert code == 0, text
+    for call, step in STEPS.items():
+        assert len([one for one in calls if one.startswith(call)]) == 1, (call, calls)
+        assert text.count(f"== {step} (") == 1, text
+    assert "FAILED" not in text and text.rstrip().rpartition("\n")[2].startswith("== done (")
+
+
+@pytest.mark.parametrize("call", STEPS)
+def test_a_step_that_fails_fails_the_run_and_is_named(tmp_path: Path, call: str) -> None:
+    code, text, _ = ci(tmp_path, call)
+    assert code == 9, text
+    assert "broken on purpose" in text
+    assert text.rstrip().rpartition("\n")[2].startswith(f"== FAILED with 9: {STEPS[call]} ("), text
+    assert "== done" not in text
