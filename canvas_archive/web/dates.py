@@ -96,7 +96,7 @@ class Dates:
         moment = self.local(text) if text else None
         if moment is None:
             return text or ""
-        return f"{DAYS[moment.weekday()]} {self._day(moment.date())}, {moment:%H:%M:%S} {moment:%Z}".strip()
+        return f"{DAYS[moment.weekday()]} {self._day(moment.date())}, {moment:%H:%M:%S %Z}".strip()
 
     def ago(self, text: str | None) -> str:
         """Return ``just now``, ``5 minutes ago``, ``3 hours ago``, else the day."""

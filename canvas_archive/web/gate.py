@@ -65,7 +65,8 @@ class Archive:
         return bool(self.database.is_mutable)
 
 
-_judged: weakref.WeakKeyDictionary[Any, dict[int, bool]] = weakref.WeakKeyDictionary()
+_judged: weakref.WeakKeyDictionary[Any, dict[str, tuple[Any, Archive | None]]] = weakref.WeakKeyDictionary()
+"""Of each Datasette the databases that were looked into, by name, and what was found there."""
 
 
 def _is_archive(path: str, *, mutable: bool) -> bool:
@@ -90,14 +91,20 @@ def archives(datasette: Any) -> tuple[Archive, ...]:
     judged = _judged.setdefault(datasette, {})
     found = []
     for name, database in datasette.databases.items():
-        if database.path is None or database.is_memory:
-            continue
-        known = judged.get(id(database))
-        if known is None:
-            known = judged[id(database)] = _is_archive(database.path, mutable=database.is_mutable)
-        if known:
-            found.append(Archive(name, database, Path(database.path).absolute().parent))
+        known = judged.get(name)
+        if known is None or known[0] is not database:
+            known = judged[name] = (database, _archive_in(name, database))
+        if known[1] is not None:
+            found.append(known[1])
     return tuple(found)
+
+
+def _archive_in(name: str, database: Any) -> Archive | None:
+    if database.path is None or database.is_memory:
+        return None
+    if not _is_archive(database.path, mutable=database.is_mutable):
+        return None
+    return Archive(name, database, Path(database.path).absolute().parent)
 
 
 def is_archive(datasette: Any, database: str | None) -> bool:

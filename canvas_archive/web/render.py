@@ -45,6 +45,8 @@ def _trim_url(url: str) -> str:
 
 def linkify(text: str) -> Markup:
     """Escape ``text`` and make http(s) and mail addresses in it clickable; nothing else ever is."""
+    if "://" not in text and "@" not in text:
+        return escape(text)
     out: list[str] = []
     position = 0
     for match in _LINK.finditer(text):
@@ -87,6 +89,7 @@ def body(text: str) -> Markup:
     return Markup("".join(out))  # noqa: S704 (linkify escapes)
 
 
+@functools.lru_cache(maxsize=4096)
 def initials(name: str | None) -> str:
     """Return one or two letters for an avatar: two where the script has capitals, else one."""
     words = [word for word in re.split(r"\s+", _TITLE.sub("", (name or "").strip())) if word[:1].isalnum()]
