@@ -78,8 +78,9 @@ class Crew(Generic[T]):
             thread = threading.Thread(
                 target=self._loop, name=f"{self._name}-{len(self._threads) + 1}", daemon=True
             )
-            self._threads.append(thread)
             thread.start()
+            # Only now: a Ctrl-C while it starts must not leave one behind that cannot be joined.
+            self._threads.append(thread)
         self._work.put((job, call))
 
     def _loop(self) -> None:
