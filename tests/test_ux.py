@@ -21,6 +21,7 @@ from canvas_archive.store import Ingest
 from canvas_archive.store.lock import LOCK_NAME, present_writer
 from tests.docs_support import every_command
 from tests.store_support import TickingClock, conversation, create, message
+from tests.terminal_support import on_terminal
 from tests.ux_situations import SITUATIONS, Situation
 from tests.ux_support import GOLDEN, say, transcript
 
@@ -150,43 +151,16 @@ def test_a_reader_that_leaves_early_is_no_error(mail: Path, call: str) -> None:
     "arguments", [*PRINTING[:4], ("status",), ("help",), ("help", "query")], ids=" ".join
 )
 def test_any_width_of_a_terminal(mail: Path, arguments: tuple[str, ...], width: int) -> None:
-    code, text = on_terminal(mail, arguments, width)
+    code, text = on_terminal(mail, (*arguments, "--no-progress"), width)
     assert code == 0, text
     assert text.strip() and "Traceback" not in text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_colours_are_for_terminals_that_want_them(mail: Path) -> None:
-    assert "\x1b[" in on_terminal(mail, ("verify",), 80, NO_COLOR="")[1]
-    assert "\x1b[" not in on_terminal(mail, ("verify",), 80, NO_COLOR="1")[1]
+    assert "\x1b[" in on_terminal(mail, ("verify", "--no-progress"), 80, NO_COLOR="")[1]
+    assert "\x1b[" not in on_terminal(mail, ("verify", "--no-progress"), 80, NO_COLOR="1")[1]
     assert b"\x1b[" not in run(mail, "verify", NO_COLOR="").stdout
-
-
-def on_terminal(mail: Path, arguments: tuple[str, ...], width: int, **environment: str) -> tuple[int, str]:
-    """Run the program on a pseudo-terminal; return its exit code and everything it wrote."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    names = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "canvas_archive", *arguments, "--no-progress"],
-        env={**names, "CANVAS_ARCHIVE": str(mail), "TERM": "xterm", **environment},
-        stdin=theirs, stdout=theirs, stderr=theirs,
-    )  # fmt: skip
-    os.close(theirs)
-    read = bytearray()
-    try:
-        while piece := os.read(ours, 65536):
-            read += piece
-    except OSError:
-        pass  # the program has closed its end
-    finally:
-        os.close(ours)
-    return process.wait(timeout=60), read.decode()
 
 
 def test_what_can_be_read_can_be_read_as_json() -> None:

@@ -24,11 +24,11 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     Repeat it into the same folder: only new attachments are copied again. Every copy is read back and
     compared; 'canvas-archive verify DEST' checks all of it at any time.
     """
-    from canvas_archive.cli.verify_progress import watcher
+    from canvas_archive.cli.progress import steps
     from canvas_archive.errors import ItemsFailed
     from canvas_archive.export.backup import backup as write
 
-    with watcher(settings) as tell:
+    with steps(settings) as tell:
         report = write(settings.folder, dest.expanduser(), tell=tell)
     _show(settings, report, as_json, "Backed up")
     if report.missing:
@@ -47,19 +47,22 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
 @pass_settings
 def restore(settings: Settings, source: Path, folder: Path | None, index: bool, as_json: bool) -> None:
     """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
-    from canvas_archive.cli.verify_progress import watcher
+    from canvas_archive.cli.progress import steps
     from canvas_archive.export.backup import restore as make
     from canvas_archive.store import Archive
 
     target = (folder or settings.folder).expanduser()
-    with watcher(settings) as tell:
+    with steps(settings) as tell:
         report = make(source, target, tell=tell)
         if index:
             from canvas_archive.search import rebuild_index
 
-            tell("search index", 0, 0)
             with Archive.open(target, write=True, adopting=True) as archive:
-                rebuild_index(archive.db, archive.search_dir)
+                rebuild_index(
+                    archive.db,
+                    archive.search_dir,
+                    progress=lambda done, total: tell("search index", done, total),
+                )
     _show(settings, report, as_json, "Restored")
     with Archive.open(target) as archive:
         if not archive.adopted:

@@ -11,8 +11,9 @@ import click
 
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import brief_write, count_of
-from canvas_archive.cli.terminal import printable
+from canvas_archive.cli.editing import brief_write
+from canvas_archive.cli.progress import PlainLines
+from canvas_archive.cli.terminal import count_of, printable
 from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def send(
     if group and reuse:
         fail("--reuse is about private conversations; a --group conversation is always a new one.")
     with Archive.open(settings.folder) as archive:
-        people = _addressees(archive, recipients, offline=queue)
+        people = _addressees(settings, archive, recipients, offline=queue)
         text = _body(body, body_file)
         check_text(text, subject)
         draft = Draft(
@@ -173,14 +174,16 @@ def reply(
     _show(_send(settings, draft, attach), as_json)
 
 
-def _addressees(archive: Archive, recipients: Iterable[str], *, offline: bool) -> tuple[Addressee, ...]:
+def _addressees(
+    settings: Settings, archive: Archive, recipients: Iterable[str], *, offline: bool
+) -> tuple[Addressee, ...]:
     from canvas_archive.sync.online import is_code, resolve_offline, resolve_recipients
 
     if offline or all(is_code(one.strip()) for one in recipients):
         return resolve_offline(archive.db, recipients)
     from canvas_archive.sync.service import open_client
 
-    with open_client(archive) as client:
+    with open_client(archive, progress=PlainLines(settings)) as client:
         return resolve_recipients(client, recipients)
 
 
@@ -245,9 +248,10 @@ def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...]) -> Queued:
     from canvas_archive.sync.online import enclose, send_now
     from canvas_archive.sync.service import open_client
 
-    with Archive.open(settings.folder, write=True) as archive, open_client(archive) as client:
-        whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
-        queued = send_now(archive, client, SYSTEM, whole)
+    with Archive.open(settings.folder, write=True) as archive:
+        with open_client(archive, progress=PlainLines(settings)) as client:
+            whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
+            queued = send_now(archive, client, SYSTEM, whole)
     settings.note(
         f"Sent: {count_of(len(queued.sent_ids), 'conversation')}." if draft.kind == "send" else "Sent."
     )

@@ -45,8 +45,12 @@ class Settings:
 
     @property
     def show_progress(self) -> bool:
-        """Tell whether a progress bar makes sense: asked for, and both streams are a terminal."""
-        return self.progress and self.verbosity >= 0 and sys.stderr.isatty() and sys.stdout.isatty()
+        """Tell whether progress is shown: not refused, and on a terminal that nothing else writes to.
+
+        Where standard output is a pipe, what reads it (a pager, say) may have the terminal.
+        """
+        wanted = self.progress and self.verbosity >= 0 and not os.environ.get("NO_COLOR")
+        return wanted and sys.stderr.isatty() and sys.stdout.isatty()
 
     def note(self, text: str, level: int = 0) -> None:
         """Write a line to standard error unless ``-q``; ``level`` 1 needs ``-v``."""

@@ -10,8 +10,9 @@ import click
 
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import ASK_OVER, brief_write, count_of, show_report, subject_line
+from canvas_archive.cli.editing import ASK_OVER, brief_write, show_report, subject_line
 from canvas_archive.cli.journal import edits
+from canvas_archive.cli.terminal import count_of
 from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def _write(archive: Archive, verb: Verb, targets: Iterable[int], *, lenient: boo
 
 def _push(settings: Settings, conversation_ids: Collection[int], column: str) -> PushReport:
     """Send what now waits for these conversations and this field: nothing else."""
+    from canvas_archive.cli.progress import sync_progress
     from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
     from canvas_archive.store.edits import pending_edits
@@ -178,7 +180,10 @@ def _push(settings: Settings, conversation_ids: Collection[int], column: str) ->
             for edit in pending_edits(archive.db)
             if edit.conversation_id in wanted and edit.field == column
         }
-        with open_client(archive) as client:
+        with (
+            sync_progress(settings, "Sending") as progress,
+            open_client(archive, progress=progress) as client,
+        ):
             return push_archive(archive, client, SYSTEM, only=only)
 
 

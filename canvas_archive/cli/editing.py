@@ -59,8 +59,3 @@ def show_report(settings: Settings, report: PushReport) -> None:
 def subject_line(text: str | None) -> str:
     """Return a subject as one harmless line."""
     return one_line(text or "(no subject)")
-
-
-def count_of(number: int, noun: str) -> str:
-    """Return ``1 edit``, ``1,200 edits``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.progress import steps
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
+from canvas_archive.cli.values import FOLDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from canvas_archive.export.run import ExportReport, Progress
+    from canvas_archive.cli.board import Step
+    from canvas_archive.export.context import Options
+    from canvas_archive.export.run import ExportReport
+    from canvas_archive.export.selection import Selection
 
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
-FOLDERS = ("inbox", "unread", "starred", "archived", "sent", "removed")
 
 
 @click.command()
@@ -85,9 +86,6 @@ def export(
     DEST is a new folder, or one file such as inbox.mbox. The same archive and options give the same bytes.
     """
     from canvas_archive.export.context import Options
-    from canvas_archive.export.run import Request
-    from canvas_archive.export.run import export as write
-    from canvas_archive.store import Archive
 
     selection = selection_of(
         query,
@@ -99,30 +97,75 @@ def export(
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
     )
-    with Archive.open(settings.folder) as archive:
+    options = Options(
+        attachments=with_attachments if with_attachments is not None else not redact,
+        slice_by_day=slices == "day",
+        byte_order_mark=excel,
+        redacted=redact,
+    )
+    with steps(settings) as tell:
+        report = write_export(
+            settings.folder,
+            dest.expanduser(),
+            formats,
+            selection,
+            options,
+            bag=bag,
+            force=force,
+            redact_key=redact_key,
+            tell=tell,
+        )
+    if redact and with_attachments is None:
+        settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
+    _tell(settings, report, as_json)
+
+
+def write_export(
+    folder: Path,
+    dest: Path,
+    formats: tuple[str, ...],
+    selection: Selection,
+    options: Options,
+    *,
+    bag: bool,
+    force: bool,
+    redact_key: Path | None = None,
+    tell: Step,
+) -> ExportReport:
+    """Export one archive, letting ``tell`` hear how far it is. Raises what ``export.run.export`` raises."""
+    from canvas_archive.export.run import Progress, Request
+    from canvas_archive.export.run import export as write
+    from canvas_archive.store import Archive
+
+    class Told(Progress):
+        """Adds up the messages that are written."""
+
+        def begin(self, messages: int) -> None:
+            self._total, self._done = messages, 0
+            tell("Messages", 0, messages)
+
+        def advance(self, messages: int) -> None:
+            self._done += messages
+            tell("Messages", self._done, self._total)
+
+        def finishing(self) -> None:
+            tell("Completing", 0, 0)
+
+    with Archive.open(folder) as archive:
         request = Request(
             archive_folder=archive.folder,
             db_path=archive.db_path,
             files_dir=archive.files_dir,
-            dest=dest.expanduser(),
+            dest=dest,
             formats=formats,
             selection=selection,
-            options=Options(
-                attachments=with_attachments if with_attachments is not None else not redact,
-                slice_by_day=slices == "day",
-                byte_order_mark=excel,
-                redacted=redact,
-            ),
+            options=options,
             bag=bag,
             redact_key=redact_key,
             force=force,
             find_messages=message_finder(archive.db_path, archive.search_dir),
         )
-        with _progress(settings) as progress:
-            report = write(request, progress)
-    if redact and with_attachments is None:
-        settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
-    _tell(settings, report, as_json)
+    return write(request, Told())
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
@@ -155,33 +198,3 @@ def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
             f"The export is written, but {counts.lost:,} stored attachments are missing on the disk. "
             "Run 'canvas-archive verify', then sync again or restore a backup."
         )
-
-
-@contextlib.contextmanager
-def _progress(settings: Settings) -> Iterator[Progress]:
-    from canvas_archive.export.run import Progress
-
-    if not settings.show_progress:
-        yield Progress()
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    from canvas_archive.cli.context import console
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
-
-        class Shown(Progress):
-            """One bar that counts messages."""
-
-            def begin(self, messages: int) -> None:
-                self._task = bars.add_task("Messages", total=messages)
-
-            def advance(self, messages: int) -> None:
-                bars.advance(self._task, messages)
-
-            def finishing(self) -> None:
-                bars.update(self._task, description="Completing")
-
-        yield Shown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +15,7 @@ from canvas_archive.cli.terminal import age, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from canvas_archive.sync.custodians import Custodian
-    from canvas_archive.sync.fleet import Fleet, FleetProgress, Outcome
+    from canvas_archive.sync.fleet import Fleet, Outcome
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -122,6 +120,7 @@ def sync(
     """
     from datetime import timedelta
 
+    from canvas_archive.cli.fleet_progress import fleet_progress
     from canvas_archive.sync.custodians import read_custodians
     from canvas_archive.sync.fleet import FleetOptions, sync_fleet
     from canvas_archive.sync.service import SyncOptions
@@ -145,7 +144,7 @@ def sync(
             patience_minutes=patience,
         ),
     )
-    with _progress(settings, people) as progress:
+    with fleet_progress(settings, len(people)) as progress:
         result = sync_fleet(opened, people, address, options, progress)
     if as_json:
         print_json(
@@ -184,73 +183,6 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _short(name: str | None) -> str:
     text = one_line(name or "")
     return f"{text[:25]}…" if len(text) > 26 else f"{text:26}"
-
-
-@contextlib.contextmanager
-def _progress(settings: Settings, people: Sequence[Custodian]) -> Iterator[FleetProgress]:
-    """Yield what shows a run: a bar on a terminal, else a line per custodian."""
-
-    class Lines:
-        """One line when somebody is done."""
-
-        def __init__(self) -> None:
-            self.total = self.done = 0
-
-        def begin(self, total: int) -> None:
-            self.total = total
-            if total < len(people):
-                settings.note(f"{len(people) - total:,} custodians are fresh enough.")
-
-        def started(self, custodian: Custodian) -> None:
-            settings.note(f"User {custodian.user_id} begins.", level=1)
-
-        def finished(self, outcome: Outcome) -> None:
-            self.done += 1
-            name = one_line(outcome.name or f"user {outcome.user_id}")
-            settings.note(
-                f"{self.done:,} of {self.total:,}: {name}: {outcome.status}, "
-                f"{outcome.new_messages:,} new messages, {outcome.requests:,} requests, "
-                f"{outcome.seconds:.1f} s"
-            )
-
-        def waiting(self, seconds: float, reason: str) -> None:
-            if seconds >= 5:
-                settings.note(f"Waiting {seconds:.0f} s: {reason}")
-
-    if not settings.show_progress:
-        yield Lines()
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    from canvas_archive.cli.context import console
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
-
-        class Shown(Lines):
-            """A bar that counts custodians."""
-
-            def begin(self, total: int) -> None:
-                super().begin(total)
-                self._task = bars.add_task("Custodians", total=total)
-
-            def started(self, custodian: Custodian) -> None:
-                bars.update(self._task, description=_short(custodian.name or str(custodian.user_id)))
-
-            def finished(self, outcome: Outcome) -> None:
-                bars.advance(self._task)
-
-            def waiting(self, seconds: float, reason: str) -> None:
-                if seconds >= 1:
-                    bars.update(self._task, description=f"Waiting {seconds:.0f} s")
-
-        yield Shown()
 
 
 @fleet.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,18 @@ from canvas_archive.cli.context import (
     print_json,
     talking_options,
 )
-from canvas_archive.cli.export import FORMATS
+from canvas_archive.cli.export import FORMATS, write_export
 from canvas_archive.cli.fleet import open_fleet, root_option
+from canvas_archive.cli.progress import board, steps, unheard
 from canvas_archive.cli.search import QueryCommand
-from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
+from canvas_archive.cli.selecting import selection_of, selection_options
 from canvas_archive.cli.terminal import local_time, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from canvas_archive.cli.board import Step
     from canvas_archive.export.run import ExportReport
-    from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
     from canvas_archive.sync.fleet import Outcome
 
@@ -92,19 +94,22 @@ def search(
     found: list[tuple[Outcome, Hit]] = []
     per_custodian: list[dict[str, Any]] = []
     failed: list[str] = []
-    for outcome, folder in open_fleet(root).archives():
-        try:
-            with Archive.open(folder) as archive:
-                db_path, search_dir = archive.db_path, archive.search_dir
-            result = find(db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz)
-        except BadInput:
-            raise  # the query itself is wrong, for everybody
-        except ArchiveError as error:
-            settings.warn(f"User {outcome.user_id}: {error}")
-            failed.append(str(outcome.user_id))
-            continue
-        found += [(outcome, hit) for hit in result.hits]
-        per_custodian.append({"user_id": outcome.user_id, "name": outcome.name, "total": result.total})
+    archives = open_fleet(root).archives()
+    with steps(settings) as tell:
+        for number, (outcome, folder) in enumerate(archives):
+            tell("Searching", number, len(archives))
+            try:
+                with Archive.open(folder) as archive:
+                    db_path, search_dir = archive.db_path, archive.search_dir
+                result = find(db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz)
+            except BadInput:
+                raise  # the query itself is wrong, for everybody
+            except ArchiveError as error:
+                settings.warn(f"User {outcome.user_id}: {error}")
+                failed.append(str(outcome.user_id))
+                continue
+            found += [(outcome, hit) for hit in result.hits]
+            per_custodian.append({"user_id": outcome.user_id, "name": outcome.name, "total": result.total})
     shown = merged(found, sort, limit)
     if as_json:
         print_json(
@@ -193,100 +198,86 @@ def export(
     With --format parquet all of them are one table to DuckDB or Spark: every row names its custodian, and
     read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
     """
-    from canvas_archive.errors import ArchiveError, BadInput, ItemsFailed
+    from canvas_archive.errors import ItemsFailed
+    from canvas_archive.export.context import Options
     from canvas_archive.export.formats import check_formats
 
     selection = selection_of(query, after, before, people, courses, whole_threads=whole_threads)
+    attachments = with_attachments if with_attachments is not None else not redact
+    options = Options(attachments=attachments, redacted=redact)
     check_formats(formats, dest)
-    archives = open_fleet(root).archives()
-    rows: list[dict[str, Any]] = []
-    failed: list[str] = []
-    nothing: list[BadInput] = []
-    for outcome, folder in archives:
-        try:
-            report = _export_one(
-                folder,
-                dest.expanduser() / outcome.folder,
-                formats,
-                selection,
-                attachments=with_attachments if with_attachments is not None else not redact,
-                bag=bag,
-                redact=redact,
-                force=force,
-            )
-        except BadInput as error:
-            if not (people or courses):
-                raise
-            # A person or course that this archive does not know: there is nothing of theirs in it.
-            nothing.append(error)
-            settings.note(f"User {outcome.user_id}: {error}", level=1)
-            continue
-        except ArchiveError as error:
-            settings.warn(f"User {outcome.user_id}: {error}")
-            failed.append(str(outcome.user_id))
-            continue
-        counts = report.counts
-        rows.append(
-            {
-                "user_id": outcome.user_id,
-                "name": outcome.name,
-                "dest": str(report.dest),
-                **counts.to_json(),
-            }
-        )
-        if counts.lost:
-            failed.append(str(outcome.user_id))
-        settings.note(
-            f"{one_line(outcome.name or '')}: {counts.messages:,} messages in {report.dest}", level=1
-        )
-    if nothing and not rows and not failed:
-        raise nothing[0]
+
+    def write(folder: Path, name: str, tell: Step) -> ExportReport:
+        inside = dest.expanduser() / name
+        inside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return write_export(folder, inside, formats, selection, options, bag=bag, force=force, tell=tell)
+
+    done = _export_all(settings, open_fleet(root).archives(), write, lenient=bool(people or courses))
+    rows = done.rows
     if as_json:
-        print_json({"dest": str(dest), "formats": list(formats), "custodians": rows, "without": len(nothing)})
+        print_json({"dest": str(dest), "formats": list(formats), "custodians": rows, "without": done.without})
     else:
         settings.note(
             f"{sum(row['messages'] for row in rows):,} messages of {len(rows):,} custodians written to "
             f"{dest} ({', '.join(formats)})."
         )
-    if failed:
+    if done.failed:
         raise ItemsFailed(
-            f"The exports of {len(failed)} custodians failed or lack files: {', '.join(failed[:5])}. "
-            "Run 'canvas-archive --archive DIR verify' on their archives."
+            f"The exports of {len(done.failed)} custodians failed or lack files: "
+            f"{', '.join(done.failed[:5])}. Run 'canvas-archive --archive DIR verify' on their archives."
         )
 
 
-def _export_one(
-    folder: Path,
-    dest: Path,
-    formats: tuple[str, ...],
-    selection: Selection,
+@dataclass(slots=True)
+class _Exported:
+    """What came of it: a row for each export, who failed, how many had nothing of what is wanted."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    without: int = 0
+
+
+def _export_all(
+    settings: Settings,
+    archives: Sequence[tuple[Outcome, Path]],
+    write: Callable[[Path, str, Step], ExportReport],
     *,
-    attachments: bool,
-    bag: bool,
-    redact: bool,
-    force: bool,
-) -> ExportReport:
-    from canvas_archive.export.context import Options
-    from canvas_archive.export.run import Request
-    from canvas_archive.export.run import export as write
-    from canvas_archive.store import Archive
+    lenient: bool,
+) -> _Exported:
+    """Export one archive after the other.
 
-    with Archive.open(folder) as archive:
-        db_path, files_dir = archive.db_path, archive.files_dir
-        find_messages = message_finder(db_path, archive.search_dir)
+    ``lenient``: an archive may not know the person or course that is asked for, as long as one of them does.
+    """
+    from canvas_archive.errors import ArchiveError, BadInput
 
-    dest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return write(
-        Request(
-            archive_folder=folder,
-            db_path=db_path,
-            files_dir=files_dir,
-            dest=dest,
-            formats=formats,
-            selection=selection,
-            options=Options(attachments=attachments, redacted=redact),
-            bag=bag,
-            force=force,
-            find_messages=find_messages,
-        )
-    )
+    done = _Exported()
+    unknown: BadInput | None = None
+    with board(settings) as shown:
+        for number, (outcome, folder) in enumerate(archives):
+            if shown is not None:
+                shown.step("Custodians", number, len(archives))
+            tell = partial(shown.step, row=1) if shown is not None else unheard
+            try:
+                report = write(folder, outcome.folder, tell)
+            except BadInput as error:
+                if not lenient:
+                    raise
+                unknown = unknown or error
+                done.without += 1
+                settings.note(f"User {outcome.user_id}: {error}", level=1)
+                continue
+            except ArchiveError as error:
+                settings.warn(f"User {outcome.user_id}: {error}")
+                done.failed.append(str(outcome.user_id))
+                continue
+            counts = report.counts
+            who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
+            done.rows.append({**who, **counts.to_json()})
+            if counts.lost:
+                done.failed.append(str(outcome.user_id))
+            settings.note(
+                f"{one_line(outcome.name or '')}: {counts.messages:,} messages in {report.dest}", level=1
+            )
+    if unknown is not None and not done.rows and not done.failed:
+        raise unknown
+    return done

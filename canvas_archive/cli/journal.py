@@ -19,8 +19,8 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.editing import ASK_OVER, brief_write, count_of, subject_line
-from canvas_archive.cli.terminal import local_time, one_line
+from canvas_archive.cli.editing import ASK_OVER, brief_write, subject_line
+from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.cli.values import EDIT_NUMBER
 
 if TYPE_CHECKING:

@@ -11,13 +11,15 @@ import click
 from canvas_archive.cli.compose import reply, send
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import count_of, subject_line
-from canvas_archive.cli.terminal import one_line, printable
+from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.progress import PlainLines
+from canvas_archive.cli.terminal import count_of, one_line, printable
 from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.store import Archive
@@ -40,21 +42,18 @@ conversation_argument = click.argument("conversation_id", metavar="ID", type=CON
 
 
 @contextlib.contextmanager
-def _writing(settings: Settings) -> Iterator[tuple[Archive, CanvasClient]]:
+def _asking(settings: Settings, *, write: bool = False) -> Iterator[tuple[Archive, CanvasClient]]:
+    """Open the archive, with ``write`` as its writer, and Canvas."""
     from canvas_archive.store import Archive
     from canvas_archive.sync.service import open_client
 
-    with Archive.open(settings.folder, write=True) as archive, open_client(archive) as client:
-        yield archive, client
+    with Archive.open(settings.folder, write=write) as archive:
+        with open_client(archive, progress=PlainLines(settings)) as client:
+            yield archive, client
 
 
-@contextlib.contextmanager
-def _asking(settings: Settings) -> Iterator[tuple[Archive, CanvasClient]]:
-    from canvas_archive.store import Archive
-    from canvas_archive.sync.service import open_client
-
-    with Archive.open(settings.folder) as archive, open_client(archive) as client:
-        yield archive, client
+def _writing(settings: Settings) -> AbstractContextManager[tuple[Archive, CanvasClient]]:
+    return _asking(settings, write=True)
 
 
 def _subject_of(db: sqlite3.Connection, conversation_id: int) -> str:

@@ -1,4 +1,4 @@
-"""The progress bar of the terminal, and plain lines where there is none."""
+"""How long work shows itself: rows on a terminal, plain lines or nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from canvas_archive.cli.board import Board, Step
     from canvas_archive.cli.context import Settings
     from canvas_archive.sync.progress import Progress
+
+_LONG_WAIT = 5.0
+"""Seconds of waiting that a person without a display is told of."""
+
+
+@contextlib.contextmanager
+def board(settings: Settings) -> Iterator[Board | None]:
+    """Yield what shows rows on the terminal; ``None`` where none are to be shown."""
+    if not settings.show_progress:
+        yield None
+        return
+    from canvas_archive.cli.board import Board
+    from canvas_archive.cli.context import console
+
+    with Board(console(stderr=True)) as shown:
+        yield shown
+
+
+@contextlib.contextmanager
+def steps(settings: Settings) -> Iterator[Step]:
+    """Yield what hears of one piece of work after the other, and shows it where that is wanted."""
+    with board(settings) as shown:
+        yield shown.step if shown is not None else unheard
+
+
+def unheard(what: str, done: int, total: int) -> None:
+    """Show nothing."""
 
 
 class PlainLines:
@@ -24,70 +52,61 @@ class PlainLines:
 
     def conversations(self, done: int, total: int) -> None:
         """Count, with ``-vv``."""
-        if total and done and done % 100 == 0:
-            self._settings.note(f"  {done:,} of {total:,} conversations", level=2)
+        self._count(done, total, "conversations")
 
     def files(self, done: int, total: int) -> None:
         """Count, with ``-vv``."""
-        if total and done and done % 100 == 0:
-            self._settings.note(f"  {done:,} of {total:,} attachments", level=2)
+        self._count(done, total, "attachments")
+
+    def indexed(self, done: int, total: int) -> None:
+        """Count, with ``-vv``."""
+        self._count(done, total, "messages indexed")
 
     def waiting(self, seconds: float, reason: str) -> None:
         """Say so when a wait is long enough to wonder about."""
-        if seconds >= 5:
+        if seconds >= _LONG_WAIT:
             self._settings.note(f"Waiting {seconds:.0f} s: {reason}")
+
+    def _count(self, done: int, total: int, what: str) -> None:
+        if total and done and done % 100 == 0:
+            self._settings.note(f"  {done:,} of {total:,} {what}", level=2)
+
+
+class _OnBoard:
+    """A sync on the terminal: what it is at, the attachments below it, waits below both."""
+
+    def __init__(self, shown: Board) -> None:
+        self._shown = shown
+
+    def phase(self, text: str) -> None:
+        """Begin a phase."""
+        self._shown.drop(1)
+        self._shown.step(text)
+
+    def conversations(self, done: int, total: int) -> None:
+        """Count in the first row."""
+        self._shown.step("Conversations", done, total)
+
+    def files(self, done: int, total: int) -> None:
+        """Count in the second row."""
+        self._shown.step("Attachments", done, total, row=1)
+
+    def indexed(self, done: int, total: int) -> None:
+        """Count in the first row."""
+        self._shown.step("Indexing", done, total)
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        """Say so for as long as it lasts."""
+        self._shown.wait(seconds, reason)
 
 
 @contextlib.contextmanager
-def sync_progress(settings: Settings) -> Iterator[Progress]:
-    """Yield what shows a sync: bars with counts and time left on a terminal, else lines."""
-    if not settings.show_progress:
-        yield PlainLines(settings)
-        return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as Bars
-
-    from canvas_archive.cli.context import console
-
-    with Bars(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console(stderr=True),
-        transient=True,
-    ) as bars:
-
-        class Shown:
-            """Bars for conversations and attachments."""
-
-            def __init__(self) -> None:
-                self._main = bars.add_task("Connecting", total=None)
-                self._files: TaskID | None = None
-
-            def phase(self, text: str) -> None:
-                bars.update(self._main, description=text)
-
-            def conversations(self, done: int, total: int) -> None:
-                bars.update(self._main, completed=done, total=total or None)
-
-            def files(self, done: int, total: int) -> None:
-                if self._files is None:
-                    self._files = bars.add_task("Attachments", total=total)
-                bars.update(self._files, completed=done, total=total)
-
-            def waiting(self, seconds: float, reason: str) -> None:
-                if seconds >= 1:
-                    bars.update(self._main, description=f"Waiting {seconds:.0f} s ({reason})")
-
-        yield Shown()
+def sync_progress(settings: Settings, first: str = "Connecting") -> Iterator[Progress]:
+    """Yield what shows a sync or another talk with Canvas, which begins with a phase called ``first``."""
+    with board(settings) as shown:
+        if shown is None:
+            yield PlainLines(settings)
+            return
+        progress = _OnBoard(shown)
+        progress.phase(first)
+        yield progress

@@ -55,7 +55,7 @@ def _push(settings: Settings, archive: Archive, report: PushReport, policy: Poli
 
     asking = policy == "ask" and can_ask() and not report.dry_run
     # A bar and a question would write over each other.
-    shown = contextlib.nullcontext() if asking else sync_progress(settings)
+    shown = contextlib.nullcontext() if asking else sync_progress(settings, "Sending")
     with shown as progress, open_client(archive, progress=progress) as client:
         try:
             push_archive(

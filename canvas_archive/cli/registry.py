@@ -26,7 +26,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
     "adopt": Entry("adopt:adopt", "Say that an archive made elsewhere is yours or trusted.", "Archive"),
-    "index": Entry("search:index", "Rebuild or check the search index.", "Archive"),
+    "index": Entry("index:index", "Rebuild or check the search index.", "Archive"),
     "list": Entry("read:list_", "List the conversations of a folder.", "Read"),
     "show": Entry("read:show", "Show one conversation.", "Read"),
     "search": Entry("search:search", "Search the messages.", "Read"),

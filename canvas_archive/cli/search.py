@@ -1,4 +1,4 @@
-"""``canvas-archive search`` and ``index``: find messages, keep the index that finds them."""
+"""``canvas-archive search``: find messages, keep the queries that find them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.terminal import local_time, one_line, printable
+from canvas_archive.cli.terminal import count_of, local_time, one_line, printable
 from canvas_archive.cli.values import SAVED_NAME
-from canvas_archive.errors import ArchiveError, VerificationFailed
+from canvas_archive.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from canvas_archive.search import FacetValue, Hit, IndexReport, SearchResult
+    from canvas_archive.search import FacetValue, Hit, SearchResult
 
 # What is brought up to date on the way to a search: about a second of work.
 _SMALL_UPDATE = 2_000
@@ -131,69 +131,32 @@ def _hint(settings: Settings) -> None:
 
 def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     """Search, after bringing the index up to date where that is needed and quick."""
-    from canvas_archive.search import IndexUnusable
+    from canvas_archive.cli.index import build_anew, update
+    from canvas_archive.search import IndexUnusable, pending_messages
     from canvas_archive.search import search as find
     from canvas_archive.store import Archive
 
     with Archive.open(settings.folder) as archive:
         db_path, search_dir = archive.db_path, archive.search_dir
-        pending = _pending(archive.db)
+        pending = pending_messages(archive.db)
     if 0 < pending <= _SMALL_UPDATE and search_dir.is_dir():
         # A sync that is running will do it, and a read-only disk cannot: a search never fails for it.
         with contextlib.suppress(ArchiveError, OSError, sqlite3.Error):
-            _update(settings)
+            update(settings)
     try:
         result = find(db_path, search_dir, text, **options)
     except IndexUnusable as error:
         if error.exit_code != IndexUnusable.exit_code:
             raise  # somebody else's archive: nothing is built in it
         settings.note(f"{error.reason} Building it.")
-        _rebuild(settings)
+        build_anew(settings)
         result = find(db_path, search_dir, text, **options)
     if result.freshness.pending:
         settings.note(
-            f"{_count(result.freshness.pending, 'message')} not indexed yet: "
+            f"{count_of(result.freshness.pending, 'message')} not indexed yet: "
             "they are found after the next 'canvas-archive sync' or 'canvas-archive index'."
         )
     return result
-
-
-def _pending(db: Any) -> int:
-    from canvas_archive.search import pending_messages
-
-    return pending_messages(db)
-
-
-def _update(settings: Settings) -> IndexReport:
-    from canvas_archive.search import update_index
-    from canvas_archive.store import Archive
-
-    with Archive.open(settings.folder, write=True) as archive, _bar(settings) as progress:
-        return update_index(archive.db, archive.search_dir, progress=progress)
-
-
-def _rebuild(settings: Settings) -> IndexReport:
-    from canvas_archive.search import rebuild_index
-    from canvas_archive.store import Archive
-
-    with Archive.open(settings.folder, write=True) as archive, _bar(settings) as progress:
-        return rebuild_index(archive.db, archive.search_dir, progress=progress)
-
-
-@contextlib.contextmanager
-def _bar(settings: Settings) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield what shows progress on a terminal; ``None`` elsewhere."""
-    if not settings.show_progress:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from canvas_archive.cli.context import console
-
-    columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bars:
-        task = bars.add_task("Indexing", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def _show(settings: Settings, result: SearchResult, *, threads: bool) -> None:
@@ -207,7 +170,7 @@ def _show(settings: Settings, result: SearchResult, *, threads: bool) -> None:
         _show_facet(name, values)
     what = "conversation" if threads else "message"
     shown = f", the first {len(result.hits)} shown" if len(result.hits) < result.total else ""
-    settings.note(f"{_count(result.total, what)} in {result.milliseconds:.0f} ms{shown}.")
+    settings.note(f"{count_of(result.total, what)} in {result.milliseconds:.0f} ms{shown}.")
     if result.explanation:
         settings.note(printable(result.explanation))
     if result.suggestion:
@@ -276,49 +239,3 @@ def _forget(settings: Settings, name: str) -> None:
     with Archive.open(settings.folder, write=True) as archive:
         forget_search(archive.db, name)
     settings.note(f"'{printable(name)}' is forgotten.")
-
-
-@click.command()
-@common_options
-@click.option("--rebuild", is_flag=True, help="Build the index anew, on two cores.")
-@click.option("--check", is_flag=True, help="Read the whole index and compare it with the messages.")
-@json_option
-@pass_settings
-def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None:
-    """Bring the search index up to date, rebuild it, or check it."""
-    if rebuild and check:
-        fail("Give --rebuild or --check, not both.")
-    if check:
-        _check(settings, as_json)
-        return
-    report = _rebuild(settings) if rebuild else _update(settings)
-    if as_json:
-        print_json(asdict(report))
-        return
-    rate = f", {report.added / report.seconds:,.0f} a second" if report.rebuilt and report.seconds else ""
-    done = "Rebuilt" if report.rebuilt else "Updated"
-    click.echo(
-        f"{done}: {_count(report.total, 'message')} in the index, {report.added:,} indexed, "
-        f"{report.removed:,} removed, in {report.seconds:.2f} s{rate}."
-    )
-
-
-def _check(settings: Settings, as_json: bool) -> None:
-    from canvas_archive.search import check_index
-    from canvas_archive.store import Archive
-
-    with Archive.open(settings.folder) as archive:
-        state = check_index(archive.db, archive.search_dir)
-    if as_json:
-        print_json(asdict(state))
-    elif state.problem is None:
-        click.echo(
-            f"The index is sound: {_count(state.total, 'message')} in {_count(state.segments, 'segment')}, "
-            f"{state.bytes / 1e6:.1f} MB, updated {local_time(state.updated_at)}, {state.pending:,} waiting."
-        )
-    if state.problem is not None:
-        raise VerificationFailed(f"{state.problem} Run 'canvas-archive index --rebuild' to build it anew.")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
-from canvas_archive.cli.terminal import age, one_line
+from canvas_archive.cli.terminal import age, count_of, one_line
 from canvas_archive.clock import iso
 
 if TYPE_CHECKING:
@@ -147,11 +147,11 @@ def advice(status: Status) -> list[str]:
         steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
     syncing = bool(steps)
     if status.problems:
-        failed = _count(len(status.problems), "item")
+        failed = count_of(len(status.problems), "item")
         steps.append(f"{failed} failed; 'canvas-archive sync' tries these first.")
     if counts.pending_edits or status.outbox:
-        waiting = [_count(counts.pending_edits, "edit")] * bool(counts.pending_edits)
-        waiting += [_count(status.outbox, "message")] * bool(status.outbox)
+        waiting = [count_of(counts.pending_edits, "edit")] * bool(counts.pending_edits)
+        waiting += [count_of(status.outbox, "message")] * bool(status.outbox)
         steps.append(
             f"{' and '.join(waiting)} not sent yet: 'canvas-archive push -n' shows what would be sent, "
             "'canvas-archive push' sends it."
@@ -160,10 +160,6 @@ def advice(status: Status) -> list[str]:
     if counts.messages and not syncing and (status.index_missing or status.index_waiting):
         steps.append("The search index is behind: 'canvas-archive index' brings it up to date.")
     return steps
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _ending(status: Status) -> str:
@@ -201,7 +197,7 @@ def _lines(status: Status) -> list[str]:
         last = status.last_sync
         lines.append(
             f"Last sync      {age(last['finished_at'] or last['started_at'])} "
-            f"({last['mode']}, {_ending(status)}, {_count(last['requests'], 'request')}); "
+            f"({last['mode']}, {_ending(status)}, {count_of(last['requests'], 'request')}); "
             f"last full sweep {age(status.last_full_sync)}"
         )
         if last["error"]:
@@ -211,7 +207,7 @@ def _lines(status: Status) -> list[str]:
         f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
     )
     if counts.pending_edits or status.outbox:
-        waiting = f"{_count(counts.pending_edits, 'edit')}, {_count(status.outbox, 'message')}"
+        waiting = f"{count_of(counts.pending_edits, 'edit')}, {count_of(status.outbox, 'message')}"
         lines.append(f"Waiting        {waiting}")
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:

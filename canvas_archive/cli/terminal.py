@@ -1,4 +1,4 @@
-"""Text from Canvas on a terminal: no escape sequences, no direction tricks, dates people read."""
+"""Text on a terminal: without escape sequences and direction tricks; dates and counts people read."""
 
 from __future__ import annotations
 
@@ -63,5 +63,9 @@ def age(text: str | None, now: datetime | None = None) -> str:
     unit, name = (
         (60, "minute") if seconds < 5400 else (3600, "hour") if seconds < 129_600 else (86_400, "day")
     )
-    count = round(seconds / unit)
-    return f"{count:,} {name}{'' if count == 1 else 's'} ago"
+    return f"{count_of(round(seconds / unit), name)} ago"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return ``1 edit``, ``1,200 edits``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

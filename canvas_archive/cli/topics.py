@@ -94,7 +94,7 @@ _ENVIRONMENT = """\
   CANVAS_API_TOKEN       the access token; else the system keyring, or token_command in config.toml
   CANVAS_ARCHIVE_FLEET   the folder of a fleet, as --root
   CANVAS_ARCHIVE_ADOPTED 1: whatever archive is opened is your own ('adopt'); for containers
-  NO_COLOR               no colours
+  NO_COLOR               no colours, no progress
   CANVAS_ARCHIVE_COMMAND_OPTION
                          any option, e.g. CANVAS_ARCHIVE_LIST_LIMIT=50
 

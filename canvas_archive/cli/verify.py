@@ -44,7 +44,6 @@ def verify(
     """
     from canvas_archive.errors import VerificationFailed
     from canvas_archive.export.verify import VerifyOptions
-    from canvas_archive.export.verify_files import verify_path
 
     options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=chain_head)
     if path is None or (path / "archive.db").is_file():
@@ -54,7 +53,7 @@ def verify(
             raise click.UsageError(
                 "--remote and --chain-head are for an archive, not for an export or backup."
             )
-        found = verify_path(path)
+        found = _export_checks(settings, path)
     checks = []
     for check in found:
         checks.append(check)
@@ -67,10 +66,19 @@ def verify(
         raise VerificationFailed(f"Not verified: {', '.join(check.name for check in bad)}.")
 
 
+def _export_checks(settings: Settings, path: Path) -> Iterator[Check]:
+    from canvas_archive.cli.progress import steps
+    from canvas_archive.export.verify_files import verify_path
+
+    with steps(settings) as tell:
+        tell("Reading the files", 0, 0)
+        yield from verify_path(path)
+
+
 def _archive_checks(
     settings: Settings, folder: Path, options: VerifyOptions, remote: bool
 ) -> Iterator[Check]:
-    from canvas_archive.cli.verify_progress import watcher
+    from canvas_archive.cli.progress import steps
     from canvas_archive.export.verify import verify_archive
     from canvas_archive.store.folder import DB_NAME
 
@@ -78,7 +86,7 @@ def _archive_checks(
         from canvas_archive.store import Archive
 
         Archive.open(folder).close()  # says best why there is no archive
-    with watcher(settings) as tell:
+    with steps(settings) as tell:
         yield from verify_archive(folder, options, tell)
         if remote:
             from canvas_archive.export.remote import verify_remote

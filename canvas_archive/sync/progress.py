@@ -17,6 +17,9 @@ class Progress(Protocol):
     def files(self, done: int, total: int) -> None:
         """Tell how many of the attachments that need fetching are settled."""
 
+    def indexed(self, done: int, total: int) -> None:
+        """Tell how many of the messages that search does not know yet are indexed."""
+
     def waiting(self, seconds: float, reason: str) -> None:
         """Say that Canvas makes us wait."""
 
@@ -31,6 +34,9 @@ class Silent:
         """Say nothing."""
 
     def files(self, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def indexed(self, done: int, total: int) -> None:
         """Say nothing."""
 
     def waiting(self, seconds: float, reason: str) -> None:

@@ -202,7 +202,7 @@ def _sync(
             error = caught
         if options.index:
             progress.phase("Indexing")
-            report.indexed = _index(archive)
+            report.indexed = _index(archive, progress)
         refresh_statistics(db)
         if (error is None or isinstance(error, ItemsFailed)) and report.problems:
             error = ItemsFailed(
@@ -261,10 +261,10 @@ def _send(
     return sent.error()
 
 
-def _index(archive: Archive) -> int:
+def _index(archive: Archive, progress: Progress) -> int:
     from canvas_archive.search import update_index
 
-    return update_index(archive.db, archive.search_dir).added
+    return update_index(archive.db, archive.search_dir, progress=progress.indexed).added
 
 
 def _finish(
@@ -324,6 +324,9 @@ class _Lines:
             self.lines.append(f"{done:,} of {total:,} conversations")
 
     def files(self, done: int, total: int) -> None:
+        pass
+
+    def indexed(self, done: int, total: int) -> None:
         pass
 
     def waiting(self, seconds: float, reason: str) -> None:

@@ -1,0 +1,82 @@
+"""``canvas-archive index``: keep the index that finds messages, or check it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.progress import steps
+from canvas_archive.cli.terminal import count_of, local_time
+
+if TYPE_CHECKING:
+    from canvas_archive.search import IndexReport
+
+
+@click.command()
+@common_options
+@click.option("--rebuild", is_flag=True, help="Build the index anew, on two cores.")
+@click.option("--check", is_flag=True, help="Read the whole index and compare it with the messages.")
+@json_option
+@pass_settings
+def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None:
+    """Bring the search index up to date, rebuild it, or check it."""
+    if rebuild and check:
+        fail("Give --rebuild or --check, not both.")
+    if check:
+        _check(settings, as_json)
+        return
+    report = build_anew(settings) if rebuild else update(settings)
+    if as_json:
+        print_json(asdict(report))
+        return
+    rate = f", {report.added / report.seconds:,.0f} a second" if report.rebuilt and report.seconds else ""
+    done = "Rebuilt" if report.rebuilt else "Updated"
+    click.echo(
+        f"{done}: {count_of(report.total, 'message')} in the index, {report.added:,} indexed, "
+        f"{report.removed:,} removed, in {report.seconds:.2f} s{rate}."
+    )
+
+
+def update(settings: Settings) -> IndexReport:
+    """Bring the index up to date, as the archive's writer."""
+    from canvas_archive.search import update_index
+    from canvas_archive.store import Archive
+
+    with Archive.open(settings.folder, write=True) as archive, steps(settings) as tell:
+        return update_index(
+            archive.db, archive.search_dir, progress=lambda done, total: tell("Indexing", done, total)
+        )
+
+
+def build_anew(settings: Settings) -> IndexReport:
+    """Build the whole index, as the archive's writer."""
+    from canvas_archive.search import rebuild_index
+    from canvas_archive.store import Archive
+
+    with Archive.open(settings.folder, write=True) as archive, steps(settings) as tell:
+        return rebuild_index(
+            archive.db, archive.search_dir, progress=lambda done, total: tell("Indexing", done, total)
+        )
+
+
+def _check(settings: Settings, as_json: bool) -> None:
+    from canvas_archive.errors import VerificationFailed
+    from canvas_archive.search import check_index
+    from canvas_archive.store import Archive
+
+    with Archive.open(settings.folder) as archive, steps(settings) as tell:
+        tell("Checking the index", 0, 0)
+        state = check_index(archive.db, archive.search_dir)
+    if as_json:
+        print_json(asdict(state))
+    elif state.problem is None:
+        click.echo(
+            f"The index is sound: {count_of(state.total, 'message')} in "
+            f"{count_of(state.segments, 'segment')}, {state.bytes / 1e6:.1f} MB, "
+            f"updated {local_time(state.updated_at)}, {state.pending:,} waiting."
+        )
+    if state.problem is not None:
+        raise VerificationFailed(f"{state.problem} Run 'canvas-archive index --rebuild' to build it anew.")
