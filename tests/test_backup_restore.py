@@ -6,15 +6,26 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from canvas_archive.cli import run
-from canvas_archive.errors import BadInput, ForeignFolder, GuardRefused, VerificationFailed, WrongAccount
-from canvas_archive.export.backup import backup, restore
+from canvas_archive.errors import (
+    ArchiveError,
+    BadInput,
+    ForeignFolder,
+    GuardRefused,
+    VerificationFailed,
+    WrongAccount,
+)
+from canvas_archive.export import backup as writing
+from canvas_archive.export.backup import backup
+from canvas_archive.export.restore import restore
 from canvas_archive.export.verify import VerifyOptions, verify_archive
 from canvas_archive.export.verify_files import verify_path
+from canvas_archive.store.private import write_private
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
 CLOCK = FixedClock()
@@ -176,3 +187,134 @@ def test_the_commands(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     options = VerifyOptions(files=True)
     assert [check.name for check in verify_archive(tmp_path / "again", options) if not check.ok] == []
     assert run(["restore", str(tmp_path / "b"), str(tmp_path / "again"), "--no-index"]) == 9
+
+
+def test_what_a_file_manager_leaves_in_a_backup_harms_nothing(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    (tmp_path / "backup" / "files" / ".DS_Store").write_bytes(b"icons")
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    (check,) = (check for check in verify_path(tmp_path / "backup") if not check.ok)
+    assert check.items == ("files/.DS_Store: not in the manifest",)
+    restore(tmp_path / "backup", tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(archive)
+    assert not (tmp_path / "again" / "files" / ".DS_Store").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["search/index.toc", "notes.txt", "files/ab/cd", "archive.db", "verify.state"]
+)
+def test_nothing_but_what_a_backup_consists_of_is_restored(archive: Path, tmp_path: Path, name: str) -> None:
+    """A search index is loaded as it lies there: one that somebody put into a backup must not get in."""
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    planted = tmp_path / "backup" / name
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_bytes(b"planted")
+    with (tmp_path / "backup" / "manifest-sha256.txt").open("a") as manifest:
+        manifest.write(f"{sha256(b'planted').hexdigest()}  {name}\n")
+    with pytest.raises(VerificationFailed, match=f"lists {name}, which no backup"):
+        restore(tmp_path / "backup", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def relist(folder: Path, *, drop: str = "", **changed: str) -> None:
+    """Write the manifest of a backup anew, without one file, or with another hash of one."""
+    manifest = folder / "manifest-sha256.txt"
+    lines = [line.partition("  ") for line in manifest.read_text().splitlines()]
+    kept = [(changed.get(name.partition(".")[0], value), name) for value, _, name in lines if name != drop]
+    manifest.write_text("".join(f"{value}  {name}\n" for value, name in kept))
+
+
+def test_a_backup_without_its_database_is_not_restored(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    relist(tmp_path / "backup", drop="config.toml")
+    with pytest.raises(VerificationFailed, match=r"lacks archive-\w+\.db or config\.toml"):
+        restore(tmp_path / "backup", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_record_that_was_altered_is_noticed(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    relist(tmp_path / "backup", backup="0" * 64)
+    with pytest.raises(VerificationFailed, match=r"backup\.json is not what the manifest says"):
+        restore(tmp_path / "backup", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_backup_interrupted_before_its_manifest_is_the_one_before(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    expected = rows(archive)
+    with closing(sqlite3.connect(archive / "archive.db")) as db, db:
+        db.execute("UPDATE account SET name = 'Another'")
+    written: list[str] = []
+
+    def dies(path: Path, data: bytes) -> None:
+        written.append(path.name)
+        if path.name == "backup.json":
+            raise KeyboardInterrupt
+        write_private(path, data)
+
+    monkeypatch.setattr(writing, "write_private", dies)
+    with pytest.raises(KeyboardInterrupt):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert written == ["archive.db.partial", "manifest-sha256.txt", "backup.json"]
+    assert len(list((tmp_path / "backup").glob("archive-*.db"))) == 2
+    restore(tmp_path / "backup", tmp_path / "again")  # both databases are listed; one of them counts
+    assert rows(tmp_path / "again") == expected
+    with closing(sqlite3.connect(tmp_path / "again" / "archive.db")) as db:
+        assert db.execute("SELECT name FROM account").fetchone() != ("Another",)
+
+
+def test_a_disk_that_writes_something_else_is_noticed(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        writing,
+        "write_private",
+        lambda path, data: write_private(path, data.replace(b"base_url", b"base_usl")),
+    )
+    with pytest.raises(VerificationFailed, match="what was read back differs"):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+
+
+def test_a_disk_without_room_leaves_the_backup_before_as_it_was(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    before = tree(tmp_path / "backup")
+
+    def full(source: sqlite3.Connection, target: Path) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = 13  # type: ignore[misc]
+        raise error
+
+    monkeypatch.setattr(writing, "copy_database", full)
+    with pytest.raises(ArchiveError) as raised:
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert not isinstance(raised.value, VerificationFailed)
+    assert "full" in str(raised.value)
+    assert tree(tmp_path / "backup") == before
+
+
+def test_a_restoration_that_was_interrupted_is_begun_anew(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    left = tmp_path / "again"
+    (left / "files" / "ab").mkdir(parents=True)
+    (left / "restore.unfinished").touch()
+    (left / "archive.db.unfinished").write_bytes(b"half")
+    (left / "config.toml.partial").write_bytes(b"half")
+    restore(tmp_path / "backup", left)
+    assert rows(left) == rows(archive)
+    assert sorted(path.name for path in left.iterdir()) == ["archive.db", "config.toml", "files", "search"]
+
+
+def test_what_is_not_left_by_a_restoration_is_kept(archive: Path, tmp_path: Path) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    left = tmp_path / "again"
+    left.mkdir()
+    (left / "restore.unfinished").touch()
+    (left / "thesis.tex").write_text("years of work")
+    with pytest.raises(ForeignFolder):
+        restore(tmp_path / "backup", left)
+    assert (left / "thesis.tex").read_text() == "years of work"

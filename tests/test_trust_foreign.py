@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from canvas_archive.errors import BadInput, ForeignFolder, NotAdopted, VerificationFailed
-from canvas_archive.export.backup import backup, restore
+from canvas_archive.export.backup import backup
+from canvas_archive.export.restore import restore
 from canvas_archive.search import opened as searching
 from canvas_archive.store import Archive
 from canvas_archive.store.adoption import state_file

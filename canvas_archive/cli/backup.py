@@ -48,7 +48,7 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
 def restore(settings: Settings, source: Path, folder: Path | None, index: bool, as_json: bool) -> None:
     """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
     from canvas_archive.cli.progress import steps
-    from canvas_archive.export.backup import restore as make
+    from canvas_archive.export.restore import restore as make
     from canvas_archive.store import Archive
 
     target = (folder or settings.folder).expanduser()

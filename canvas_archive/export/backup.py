@@ -8,18 +8,15 @@
 
 The database has its hash in its name, so that the one before stays good until the new manifest is in place;
 while the small files change, the manifest allows both of their contents. ``backup.unfinished`` says that a
-backup was begun: what no manifest lists then is left over, not foreign; ``restore.unfinished`` says that of a
-folder that is being restored into. The search index is not copied: it is derived, and made anew when a backup
-is restored.
+backup was begun: what no manifest lists then is left over, not foreign. The search index is not copied: it is
+derived, and made anew when a backup is restored (see ``restore``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -30,6 +27,7 @@ from pathlib import Path
 from canvas_archive import __version__
 from canvas_archive.clock import Clock, iso
 from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed, WrongAccount
+from canvas_archive.export.copies import copy_file, make_private, sync_file
 from canvas_archive.export.custody import copy_database
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
 from canvas_archive.export.moment import clock_for_output
@@ -38,15 +36,14 @@ from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.config import CONFIG_NAME
-from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder
-from canvas_archive.store.private import CREATE, sync_folder, write_private
+from canvas_archive.store.folder import FILES_NAME
+from canvas_archive.store.private import sync_folder, write_private
 
 RECORD = "backup.json"
 RECORD_TYPE = "canvas-archive backup"
 UNFINISHED = "backup.unfinished"
-RESTORING = "restore.unfinished"
-_COPY_CHUNK = 1 << 20
-_DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db")
+BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
+"""The name of an attachment in a backup, as a pattern; the second group is its hash."""
 
 _BLOBS = """
 SELECT sha256, max(stored_size) FROM (
@@ -94,7 +91,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
             if begun and (dest / RECORD).exists():
                 (dest / UNFINISHED).unlink()  # the backup before is left exactly as it was
             raise
-        with closing(_open_copy(dest / database)) as copy:
+        with closing(open_copy(dest / database)) as copy:
             messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
             known = _known_hashes(dest)
             result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
@@ -186,7 +183,8 @@ def _copy_database(source: Path, dest: Path) -> str:
     return name
 
 
-def _open_copy(path: Path) -> sqlite3.Connection:
+def open_copy(path: Path) -> sqlite3.Connection:
+    """Open a database that nobody writes to, for reading, so that nothing appears beside it."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
@@ -235,8 +233,8 @@ def _switch(dest: Path, database: str, small: dict[str, bytes], blobs: dict[str,
     listed = {name: {value} for name, value in blobs.items()}
     # Blobs of earlier backups that no row of this one refers to stay: nothing is ever deleted.
     for name in walk(dest / FILES_NAME, f"{FILES_NAME}/") if (dest / FILES_NAME).is_dir() else ():
-        if not name.endswith(".partial"):
-            listed.setdefault(name, {name.rpartition("/")[2]})
+        if found := re.fullmatch(BLOB, name):
+            listed.setdefault(name, {found[2]})
     listed[database] = {hash_file(dest / database)[0]}
     listed.update((name, {sha256(data).hexdigest()}) for name, data in small.items())
     both = {name: set(values) for name, values in listed.items()}
@@ -264,138 +262,3 @@ def _sweep(dest: Path, database: str) -> None:
             path.unlink()
     for path in (*dest.glob("*.partial"), *dest.glob(f"{FILES_NAME}/*/*.partial"), dest / UNFINISHED):
         path.unlink(missing_ok=True)
-
-
-def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupReport:
-    """Make an archive in ``folder`` (new or empty) from a backup; every file is checked on its way.
-
-    Raises ForeignFolder or GuardRefused when ``folder`` is not free, VerificationFailed when the backup is
-    not what its manifest says. Nothing is left behind then.
-    """
-    tell = tell or (lambda what, done, total: None)
-    record = read_record(source)
-    if record is None or not (source / MANIFEST).is_file():
-        raise BadInput(f"{source} is no complete backup: it has no {RECORD} or no {MANIFEST}.")
-    if _is_left_by_restore(folder):
-        _clear(folder, keep=True)
-    require_free_folder(folder)
-    try:
-        entries: dict[str, set[str]] = {}
-        for value, name in read_manifest(source / MANIFEST):
-            entries.setdefault(name, set()).add(value)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise VerificationFailed(f"The backup's manifest is damaged: {error}.") from error
-    existed = folder.exists()
-    make_private(folder, folder)
-    (folder / RESTORING).touch(mode=0o600)
-    try:
-        report = _restore_into(source, folder, record, entries, tell)
-    except BaseException:
-        _clear(folder, keep=existed)
-        raise
-    with Archive.open(folder):
-        pass  # it opens: the folder is an archive
-    return report
-
-
-def _restore_into(
-    source: Path, folder: Path, record: dict[str, object], entries: dict[str, set[str]], tell: Tell
-) -> BackupReport:
-    database = str(record.get("database"))
-    if database not in entries or CONFIG_NAME not in entries:
-        raise VerificationFailed(f"The backup's manifest lacks {database} or {CONFIG_NAME}.")
-    files = size = 0
-    for number, (name, values) in enumerate(entries.items(), start=1):
-        tell("files", number, len(entries))
-        if name == RECORD:
-            if hash_file(source / name)[0] not in values:
-                raise VerificationFailed(f"{source / name} is not what the manifest says.")
-            continue
-        if _DATABASE.fullmatch(name) and name != database:
-            continue  # the one of the backup before, or of the one that was interrupted
-        # The database gets its name last: until then the folder is no archive.
-        target = folder / (f"{DB_NAME}.unfinished" if name == database else name)
-        make_private(target.parent, folder)
-        found = next(iter(values)) if len(values) == 1 else hash_file(source / name)[0]
-        copy_file(source / name, target, expect=found if found in values else min(values))
-        size += target.stat().st_size
-        files += name.startswith(f"{FILES_NAME}/")
-    for name in (FILES_NAME, SEARCH_NAME):
-        make_private(folder / name, folder)
-    (folder / f"{DB_NAME}.unfinished").replace(folder / DB_NAME)
-    (folder / RESTORING).unlink()
-    with closing(_open_copy(folder / DB_NAME)) as db:
-        messages = db.execute("SELECT count(*) FROM messages").fetchone()[0]
-    return BackupReport(folder, messages, files, files, size)
-
-
-def _is_left_by_restore(folder: Path) -> bool:
-    """Tell whether a folder holds an interrupted restoration and nothing else."""
-    if not (folder / RESTORING).is_file():
-        return False
-    ours = {RESTORING, FILES_NAME, SEARCH_NAME, CONFIG_NAME, KEY_NAME, f"{DB_NAME}.unfinished"}
-    return all(path.name.removesuffix(".partial") in ours for path in folder.iterdir())
-
-
-def _clear(folder: Path, *, keep: bool) -> None:
-    # The mark goes last, so that an interruption leaves a folder that can be cleared again.
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == RESTORING):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    if not keep:
-        folder.rmdir()
-
-
-def copy_file(source: Path, target: Path, *, expect: str | None = None) -> None:
-    """Copy a file to a private one, bring it to the disk, read it back and compare.
-
-    Raises VerificationFailed when the source is not what is expected, or the copy is not the source.
-    """
-    partial = target.with_name(f"{target.name}.partial")
-    partial.unlink(missing_ok=True)
-    try:
-        wanted = expect or hash_file(source)[0]
-        with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out, source.open("rb") as file:
-            if source.is_symlink():
-                raise VerificationFailed(f"{source} is a symbolic link: what it leads to is not copied.")
-            shutil.copyfileobj(file, out, _COPY_CHUNK)
-            out.flush()
-            os.fsync(out.fileno())
-        found = hash_file(partial)[0]
-    except FileNotFoundError as error:
-        partial.unlink(missing_ok=True)
-        raise VerificationFailed(f"{error.filename} is missing.") from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    if found != wanted:
-        partial.unlink(missing_ok=True)
-        raise VerificationFailed(
-            f"{source} does not match its recorded SHA-256. "
-            "Run 'canvas-archive verify' to see what else is wrong."
-        )
-    partial.replace(target)
-
-
-def make_private(folder: Path, top: Path) -> None:
-    """Make a folder and those between it and ``top``, each mode 0700."""
-    missing: list[Path] = []
-    path = folder
-    while not path.is_dir():
-        missing.append(path)
-        if path == top:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            break
-        path = path.parent
-    for path in reversed(missing):
-        path.mkdir(mode=0o700)
-    if folder == top:
-        folder.chmod(0o700)
-
-
-def sync_file(path: Path) -> None:
-    """Bring a file's bytes to the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
