@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from canvas_archive.clock import iso
+from canvas_archive.sandbox.contents import file_bytes
 from canvas_archive.sandbox.mailbox import Mailbox
-from canvas_archive.sandbox.render import render_file
 from canvas_archive.search import SearchResult, search, update_index
 from canvas_archive.store import Archive, blob_path, transaction
 
@@ -175,7 +175,7 @@ def load_mailbox(folder: Path, mailbox: Mailbox) -> SearchArchive:
 def _sample_file(mailbox: Mailbox, number: int) -> str | tuple[str, bytes]:
     file = mailbox.files[number]
     if file.display_name.endswith((".txt", ".md", ".csv", ".html")):
-        return file.display_name, render_file(file)
+        return file.display_name, file_bytes(file)
     return file.display_name
 
 

@@ -43,6 +43,7 @@ def said(message: str, **more: Any) -> dict[str, Any]:
         ({"errors": {"subject": [{"type": "too_long", "message": "too long"}]}}, ("subject: too long",)),
         ({"errors": {"a": ["long", "odd"], "b": "blank"}}, ("a: long", "a: odd", "b: blank")),
         ({"errors": {"subject": [{"type": "too_long"}]}}, ("subject: too_long",)),
+        ({"errors": {"subject": [{"message": 7}, "blank"]}}, ("subject: blank",)),
         ({"errors": "Invalid as_user_id", "merged_into_user_id": 5}, ("Invalid as_user_id",)),
         ({"errors": {"message": "one"}}, ("one",)),
         ({"error": "from a proxy"}, ("from a proxy",)),

@@ -447,6 +447,22 @@ def put(*replies: Any, data: bytes = b"hello", size: int = 5, name: str = "a.txt
         return client.upload_file(name, kind, io.BytesIO(data), size), script
 
 
+class Pipe(io.BytesIO):
+    """A file that can be read once."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def test_a_file_that_cannot_be_rewound_is_uploaded_from_where_it_stands() -> None:
+    script = Script(httpx.Response(200, json=TICKET), httpx.Response(201, json=STORED))
+    data = Pipe(b"...hello")
+    data.read(3)
+    with make_client(script) as client:
+        assert client.upload_file("a.txt", "text/plain", data, 5).id == 61
+    assert b"\r\n\r\nhello\r\n--" in script.requests[1].content
+
+
 def test_the_three_steps_of_an_upload() -> None:
     created = httpx.Response(201, headers={"Location": f"{URL}/api/v1/files/61/create_success?uuid=u"})
     found, script = put(

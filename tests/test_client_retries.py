@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from canvas_archive.canvas import CanvasClient
+from canvas_archive.canvas.address import Origin
+from canvas_archive.canvas.trouble import of_connection
 from canvas_archive.canvas.waiting import backoff, retry_after
 from canvas_archive.errors import MalformedAnswer, ServerFailure, Unreachable
 from tests.client_support import (
@@ -348,3 +350,14 @@ def test_an_interruption_gives_the_slot_back() -> None:
         with pytest.raises(KeyboardInterrupt):
             client.current_user()
         assert client.limiter.in_flight == 0
+
+
+def test_the_cause_of_a_failure_is_looked_for_only_so_deep() -> None:
+    error: BaseException = socket.gaierror("deep below")
+    for _ in range(30):
+        outer = httpx.ConnectError("broken")
+        outer.__cause__ = error
+        error = outer
+    assert isinstance(error, httpx.ConnectError)
+    trouble = of_connection(error, Origin("https", "canvas.example", 443), "GET /", first=False)
+    assert str(trouble) == "the connection fails (broken)"

@@ -13,8 +13,9 @@ from itertools import pairwise
 
 import pytest
 
+from canvas_archive.sandbox.contents import file_bytes
 from canvas_archive.sandbox.mailbox import Mailbox, SentMessage, Thread
-from canvas_archive.sandbox.sample import LANDMARKS, NOW, file_size, render_file, sample_mailbox
+from canvas_archive.sandbox.sample import LANDMARKS, NOW, sample_mailbox
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +231,7 @@ def test_landmarks_show_what_they_are_there_for(mailbox: Mailbox) -> None:
     assert mailbox.owner_id not in landmark(mailbox, "hidden-from-owner")[1].to_ids
     first, second = (mailbox.files[id] for id in landmark(mailbox, "same-bytes")[1].file_ids)
     assert first.display_name != second.display_name
-    assert render_file(first) == render_file(second)
+    assert file_bytes(first) == file_bytes(second)
     assert [m.author_id for m in landmark(mailbox, "sent-only")[0].messages] == [mailbox.owner_id]
     assert landmark(mailbox, "announcement")[0].workflow_state == "unread"
     assert landmark(mailbox, "generated")[1].generated
@@ -240,7 +241,7 @@ def test_landmarks_show_what_they_are_there_for(mailbox: Mailbox) -> None:
 @pytest.mark.parametrize("word", ["palimpsest", "dasymetric", "khotanese", "codicology", "coalescing"])
 def test_some_words_are_in_files_only(mailbox: Mailbox, word: str) -> None:
     assert not any(word in m.body.lower() for t in mailbox.threads.values() for m in t.messages)
-    assert any(word in render_file(file).decode("latin-1").lower() for file in mailbox.files.values())
+    assert any(word in file_bytes(file).decode("latin-1").lower() for file in mailbox.files.values())
 
 
 def test_a_large_mailbox_is_whole_and_long(mailbox: Mailbox) -> None:
@@ -251,7 +252,7 @@ def test_a_large_mailbox_is_whole_and_long(mailbox: Mailbox) -> None:
     assert len(set(ids)) == len(ids)
     for name in LANDMARKS:
         assert landmark(large, name)[1].body == landmark(mailbox, name)[1].body
-    assert all(file_size(file) > 0 for file in list(large.files.values())[:50])
+    assert all(len(file_bytes(file)) > 0 for file in list(large.files.values())[:50])
 
 
 def test_neither_sets_nor_hashes_decide_anything() -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from canvas_archive.sandbox import sample
 from canvas_archive.sandbox.sample import NOW, landmark_scripts, scripts
 from canvas_archive.sandbox.sample_cast import make_school
 from canvas_archive.sandbox.sample_play import Stage, cast
-from canvas_archive.sandbox.texts import Dice, compile_template, parse_scripts
+from canvas_archive.sandbox.texts import Dice, Script, compile_template, parse_scripts
 
 
 def fill(slot: str) -> str:
@@ -115,3 +116,37 @@ def test_the_dice_fall_alike_on_every_python_version() -> None:
     assert [dice.below(1000) for _ in range(6)] == [344, 712, 600, 330, 70, 113]
     assert sorted(dice.sample([1, 2, 3], 9)) == [1, 2, 3]
     assert {dice.between(4, 5) for _ in range(50)} == {4, 5}
+
+
+def script(key: str, cast: str, subject: str, body: str = "Hello") -> Script:
+    (made,) = parse_scripts(f"""## {key}\nas: any\ncast: {cast}\nsubject: {subject}\n--- ME\n{body}\n""")
+    return made
+
+
+@pytest.mark.parametrize("with_course", [True, False])
+def test_a_slot_that_nobody_knows_is_an_error(with_course: bool) -> None:
+    school = make_school()
+    room = next(iter(school.classrooms.values())) if with_course else None
+    scene = cast(script("odd", "ME", "About"), room, school, Dice("odd"))
+    assert scene is not None
+    with pytest.raises(ValueError, match=r"nothing is known for the slot \{weather\}"):
+        scene.fill("weather")
+
+
+def test_who_is_not_there_cannot_be_cast() -> None:
+    school = make_school()
+    without = next(room for room in school.classrooms.values() if not room.subject.assistants)
+    assert cast(script("helped", "A ME", "Help"), without, school, Dice("helped")) is None
+
+
+def test_a_landmark_that_cannot_be_cast_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "landmark_scripts", lambda: (script("lonely", "T ME", "Where?"),))
+    with pytest.raises(ValueError, match="lonely cannot be cast"):
+        sample.sample_mailbox(conversations=1)
+
+
+def test_a_moment_for_which_there_is_no_script_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    impossible = script("helped", "A B C ME", "Help")
+    monkeypatch.setattr(sample, "scripts", lambda: (impossible,))
+    with pytest.raises(ValueError, match="no script fits week"):
+        sample.sample_mailbox(conversations=len(landmark_scripts()) + 5)

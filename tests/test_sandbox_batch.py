@@ -137,6 +137,8 @@ def test_cancel_sets_failed(canvas: Pair) -> None:
     progress = begin(canvas, "star", [100, 101]).json()
     answer = canvas.client.call("POST", f"progress/{progress['id']}/cancel")
     assert answer.json()["workflow_state"] == "failed"
+    again = canvas.client.call("POST", f"progress/{progress['id']}/cancel")
+    assert again.json() == answer.json()
 
 
 def test_jobs_can_be_held_back(canvas: Pair) -> None:

@@ -138,6 +138,8 @@ def test_rows_twice_and_rows_missing(canvas: Pair) -> None:
 def test_a_field_of_another_type(canvas: Pair) -> None:
     canvas.sandbox.faults.add("wrong_type", LIST, field="message_count")
     assert get(canvas).json()[0]["message_count"] == {"unexpected": True}
+    canvas.sandbox.faults.add("wrong_type", LIST, field="no_such_field")
+    assert all("no_such_field" not in row for row in get(canvas).json())
 
 
 def test_a_gzip_bomb_is_small_on_the_wire(canvas: Pair) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from canvas_archive.sandbox.addressing import user_uuid
 from tests.sandbox_support import ADA, BEN, BIO, CLEO, DEE, EVE, PDF, TEAM, Pair, running
 
 INDEX_FIELDS = {
@@ -182,6 +183,7 @@ def test_any_present_value_turns_all_ids_on(canvas: Pair, value: str) -> None:
         ([f"user_{CLEO}", f"user_{BEN}"], "and", [101]),
         ([f"course_{BIO}", f"user_{DEE}"], "and", [100, 104]),
         (["course_999"], None, []),
+        ([f"uuid:{user_uuid(CLEO)}"], None, [101]),
         ([""], None, [101, 100, 105, 104]),
     ],
 )
@@ -230,6 +232,7 @@ class TestRecipients:
 
     def test_nothing_asked_finds_nothing(self, canvas: Pair) -> None:
         assert canvas.client.get("search/recipients") == []
+        assert canvas.client.get("search/recipients", context="nonsense") == []
 
     def test_both_addresses_answer_alike(self, canvas: Pair) -> None:
         new = canvas.client.get("search/recipients", search="b")

@@ -362,6 +362,7 @@ class TestWhoAmI:
 
     def test_the_profile(self, canvas: Pair) -> None:
         me = canvas.client.get("users/self/profile")
+        assert "pronouns" in me and "pronouns" not in canvas.as_person(BEN).get("users/self/profile")
         assert me["primary_email"] == "ada@school.example"
         assert me["calendar"]["ics"].startswith(canvas.sandbox.url)
 

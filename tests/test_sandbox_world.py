@@ -15,8 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from canvas_archive.sandbox import Sandbox
+from canvas_archive.sandbox.server import _Server
 from tests.sandbox_support import ADA, BEN, CLEO, DEE, Client, running, small_mailbox
 
 
@@ -205,6 +207,27 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_trouble() -> No
 def test_no_one_can_join_a_private_conversation() -> None:
     with running() as canvas, pytest.raises(ValueError, match="private"):
         canvas.school.add_people(100, DEE, [BEN])
+
+
+def test_only_what_is_archived_comes_back_by_itself() -> None:
+    with running() as canvas:
+        before = canvas.school.ids("unread")
+        canvas.school.owner_set(100, workflow_state="read")
+        canvas.school.revert_archive(100)
+        assert canvas.school.ids("unread") == [id_ for id_ in before if id_ != 100]
+        canvas.school.owner_set(100, workflow_state="archived")
+        canvas.school.revert_archive(100)
+        assert 100 in canvas.school.ids("unread")
+
+
+def test_stopping_what_does_not_run_is_no_trouble() -> None:
+    _Server(uvicorn.Config(small_mailbox)).stop()
+    sandbox = Sandbox(small_mailbox()).start()
+    server = sandbox._server
+    sandbox.close()
+    sandbox.close()
+    assert server is not None
+    server.stop()
 
 
 class TestCommand:

@@ -316,6 +316,8 @@ class TestAddMessage:
         assert answer.status_code == 401
         assert answer.json()[0]["attribute"] == "recipients"
         assert "www-authenticate" not in answer.headers
+        teacher = canvas.as_person(DEE)
+        assert self.reply(canvas, number, teacher, **{"recipients[]": [str(EVE)]}).status_code == 200
 
     def test_included_messages_must_belong_here_and_be_ones_own(self, canvas: Pair) -> None:
         answer = self.reply(canvas, 101, **{"included_messages[]": ["1000"]})

@@ -55,11 +55,9 @@ def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
             if piece:
                 yield piece
             data = unpacker.unconsumed_tail or unpacker.unused_data
-    if seen:
-        while not unpacker.eof and (piece := unpacker.decompress(b"", _PIECE)):
-            yield piece
-        if not unpacker.eof:
-            raise Truncated("the packed body stops short")
+    # Behind the content come its checksum and length: with these taken in, nothing can be left to unpack.
+    if seen and not unpacker.eof:
+        raise Truncated("the packed body stops short")
 
 
 def read_body(

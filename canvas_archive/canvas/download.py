@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -145,15 +145,12 @@ class Downloader:
             if self._etag is not None:
                 headers["If-Range"] = self._etag
         request = transport.http.build_request("GET", url, headers=headers)
-        if self._origin == transport.home:
-            # The slot is for Canvas's work on the request: the bytes that follow cost its bucket nothing.
-            with transport.slot(name) as note:
-                response = stack.enter_context(transport.opened(request, name))
-                answer = self._answer(response, url, name)
-                note(answer)
-        else:
+        # The slot is for Canvas's work on the request: the bytes that follow cost its bucket nothing.
+        with transport.slot(name) if self._origin == transport.home else nullcontext() as note:
             response = stack.enter_context(transport.opened(request, name))
             answer = self._answer(response, url, name)
+            if note is not None:
+                note(answer)
         self._judge(answer, with_token)
         return response
 

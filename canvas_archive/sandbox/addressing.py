@@ -35,13 +35,13 @@ def parse_id(text: str) -> int | None:
     return int(match[1] or 0) * 10**13 + int(match[2])
 
 
-def teaches(state: State, user_id: int, course: Course) -> bool:
+def teaches(user_id: int, course: Course) -> bool:
     """Tell whether a person is an instructor of a course."""
     return course.enrollments.get(user_id) in TEACHING
 
 
 def may_message(state: State, user_id: int, other_id: int) -> bool:
-    """Tell whether two people share a running course or a group, or one of them administers the account."""
+    """Tell whether a person shares a running course or a group with another, or administers the account."""
     if user_id == other_id or user_id in state.admin_ids:
         return other_id in state.people
     if set(state.memberships(user_id)) & set(state.memberships(other_id)):
@@ -105,7 +105,7 @@ def may_send_to_all(state: State, user_id: int, recipient: str) -> bool:
     if match is None or user_id in state.admin_ids:
         return True
     course = state.context(match[1])
-    return isinstance(course, Course) and teaches(state, user_id, course)
+    return isinstance(course, Course) and teaches(user_id, course)
 
 
 def may_use_context(state: State, user_id: int, code: str) -> bool:

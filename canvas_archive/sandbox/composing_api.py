@@ -173,7 +173,7 @@ def _check_context(call: Call, people: list[int]) -> str | None:
     code = call.params.text("context_code") or ""
     context = call.state.context(code)
     if not may_use_context(call.state, call.user_id, code):
-        if isinstance(context, Course) and not all(teaches(call.state, one, context) for one in people):
+        if isinstance(context, Course) and not all(teaches(one, context) for one in people):
             raise invalid(f"Unable to send messages to users in {context.name}", "")
         raise invalid("context_code", "invalid")
     if isinstance(context, Course) and context.concluded and call.user_id not in call.state.admin_ids:

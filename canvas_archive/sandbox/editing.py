@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from canvas_archive.sandbox.state import Row, State
 
@@ -98,7 +99,7 @@ def remove_messages(state: State, row: Row, message_ids: Iterable[int]) -> None:
     if row.last_message_at is None:
         _clear(state, row)
     else:
-        _recount(state, row)
+        _recount(state, row, row.last_message_at)
     state.saved(row)
 
 
@@ -155,17 +156,16 @@ def _clear(state: State, row: Row) -> None:
     row.has_attachments = row.has_media = row.starred = False
 
 
-def _recount(state: State, row: Row) -> None:
-    newest = state.newest(row)
-    if newest is None or row.last_message_at is None:
-        return
+def _recount(state: State, row: Row, dated: datetime) -> None:
+    """Count what is left of a row dated so, which is at least one message that a person wrote."""
     messages = list(state.visible_messages(row))
-    row.message_count = sum(not message.generated for message in messages)
+    written = [message for message in messages if not message.generated]
+    row.message_count = len(written)
     if row.subscribed:
-        row.last_message_at = newest.created_at
+        row.last_message_at = written[0].created_at
     else:
         times = [message.created_at for message in messages]
-        row.last_message_at = next((time for time in times if time <= row.last_message_at), times[-1])
+        row.last_message_at = next((time for time in times if time <= dated), times[-1])
     row.has_attachments = any(message.file_ids for message in messages)
     row.has_media = any(message.media is not None for message in messages)
     own = state.newest(row, author_id=row.user_id)

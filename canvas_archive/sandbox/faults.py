@@ -224,9 +224,9 @@ def _bend_rows(fault: Fault, body: bytes) -> bytes:
     rows = document.get("conversations", [document]) if isinstance(document, dict) else document
     if fault.kind == "duplicate_rows":
         rows.extend(rows[-2:])
-    elif fault.kind == "drop_row" and rows:
-        rows.pop(len(rows) // 2)
-    elif fault.kind == "wrong_type":
+    elif fault.kind == "drop_row":
+        del rows[len(rows) // 2 : len(rows) // 2 + 1]
+    else:
         for row in rows:
             if fault.field in row:
                 row[fault.field] = {"unexpected": True}

@@ -18,9 +18,9 @@ from starlette.responses import RedirectResponse, Response
 from canvas_archive.sandbox.answers import forbidden, html_page, json_answer, missing, not_found
 from canvas_archive.sandbox.call import Call
 from canvas_archive.sandbox.composing_api import ATTACHMENTS_FOLDER
+from canvas_archive.sandbox.contents import file_bytes, media_bytes
 from canvas_archive.sandbox.loading import file_uuid
 from canvas_archive.sandbox.mailbox import File
-from canvas_archive.sandbox.rendering import file_bytes, media_bytes
 from canvas_archive.sandbox.school import School
 from canvas_archive.sandbox.state import StoredFile
 
@@ -182,10 +182,10 @@ def picture() -> Response:
 
 async def second_origin(request: Request, body: bytes, service: FileService, canvas: str) -> Response:
     """Answer a request to the second origin: a signed link, or the second step of an upload."""
-    kind, _, rest = request.url.path.strip("/").partition("/")
+    kind, _, rest = str(request.scope["path"]).strip("/").partition("/")
     if kind == "upload" and request.method == "POST":
         return await _receive_upload(request, body, service, canvas, rest)
-    key = str(request.path_params.get("key") or _unquoted(request, 2))
+    key = rest.partition("/")[0]
     query = dict(parse_qsl(request.url.query))
     if kind not in ("files", "media") or not service.check(kind, key, query):
         return html_page("Forbidden", 403)
@@ -199,11 +199,6 @@ async def second_origin(request: Request, body: bytes, service: FileService, can
     if stored is None or stored.state != "available":
         return html_page("Not Found", 404)
     return _bytes(request, file_bytes(stored.file), stored.file.content_type, service)
-
-
-def _unquoted(request: Request, position: int) -> str:
-    parts = str(request.scope["path"]).split("/")
-    return parts[position] if len(parts) > position else ""
 
 
 async def _receive_upload(

@@ -219,6 +219,7 @@ def _progress(call: Call) -> Progress:
 
 
 def own_id(call: Call) -> int:
+    """Return the person a path is about: the caller for ``self``, else somebody the caller may write to."""
     if call.path_id in ("self", ""):
         return call.user_id
     number = call.number()

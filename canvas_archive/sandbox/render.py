@@ -11,11 +11,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
 from textwrap import wrap
 from xml.sax.saxutils import escape
-
-from canvas_archive.sandbox.mailbox import File
 
 CONTENT_TYPES = {
     "pdf": "application/pdf",
@@ -26,24 +23,6 @@ CONTENT_TYPES = {
     "md": "text/markdown",
     "ics": "text/calendar",
 }
-
-
-def render_file(file: File) -> bytes:
-    """Return the bytes of a file: its content if it has any, else what its recipe says.
-
-    Raises ValueError for a recipe of an unknown kind.
-    """
-    return file.content if file.content is not None else render_recipe(file.recipe)
-
-
-def file_size(file: File) -> int:
-    """Return the size in bytes of a file without keeping its bytes."""
-    return len(file.content) if file.content is not None else _recipe_size(file.recipe)
-
-
-@lru_cache(maxsize=65536)
-def _recipe_size(recipe: str) -> int:
-    return len(render_recipe(recipe))
 
 
 def render_recipe(recipe: str) -> bytes:

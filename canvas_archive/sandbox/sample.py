@@ -16,7 +16,6 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 from canvas_archive.sandbox.mailbox import Mailbox, Thread
-from canvas_archive.sandbox.render import file_size, render_file
 from canvas_archive.sandbox.sample_cast import Classroom, School, Term, make_school
 from canvas_archive.sandbox.sample_play import Scene, Stage, cast
 from canvas_archive.sandbox.texts import Dice, Script, parse_scripts
@@ -30,7 +29,7 @@ from canvas_archive.sandbox.texts_study import STUDY_TEXTS
 from canvas_archive.sandbox.texts_subjects import SUBJECT_TEXTS
 from canvas_archive.sandbox.texts_teaching import TEACHING_TEXTS
 
-__all__ = ["LANDMARKS", "NOW", "Landmark", "file_size", "render_file", "sample_mailbox"]
+__all__ = ["LANDMARKS", "NOW", "Landmark", "sample_mailbox"]
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=timezone.utc)
 FIRST_CONVERSATION_ID = 700101

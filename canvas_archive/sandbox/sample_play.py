@@ -10,7 +10,7 @@ from canvas_archive.sandbox.mailbox import File, Media, SentMessage, Thread
 from canvas_archive.sandbox.render import CONTENT_TYPES
 from canvas_archive.sandbox.sample_cast import Classroom, School
 from canvas_archive.sandbox.texts import Dice, Enclosure, Script, Template, Turn
-from canvas_archive.sandbox.texts_people import BY_ID, CROSS_SHARD_PERSON_ID, OWNER_ID
+from canvas_archive.sandbox.texts_people import BY_ID, CROSS_SHARD_PERSON_ID, OWNER_ID, Subject
 from canvas_archive.sandbox.texts_slots import SLOT_WORDS
 
 EPOCH = datetime(2024, 8, 1, tzinfo=timezone.utc)
@@ -90,13 +90,10 @@ class Scene:
                 taken = self.classroom.subject.room
             return self._unlike(words, taken)
         if self.classroom is not None:
-            return self._course_word(slot)
+            return self._course_word(slot, self.classroom.subject)
         raise ValueError(f"nothing is known for the slot {{{slot}}}")
 
-    def _course_word(self, slot: str) -> str:
-        if self.classroom is None:
-            raise ValueError(f"the slot {{{slot}}} needs a course")
-        subject = self.classroom.subject
+    def _course_word(self, slot: str, subject: Subject) -> str:
         if slot == "code":
             return subject.code
         if slot == "glued":

@@ -9,8 +9,8 @@ from urllib.parse import quote_plus
 
 from canvas_archive.clock import iso
 from canvas_archive.sandbox.addressing import course_of, replies_locked, user_uuid
+from canvas_archive.sandbox.contents import stored_size
 from canvas_archive.sandbox.mailbox import Course, Group, Media, SentMessage
-from canvas_archive.sandbox.rendering import stored_size
 from canvas_archive.sandbox.state import ADMIN_ACCOUNT, Conversation, Row, State, StoredFile
 
 Json = dict[str, Any]
@@ -150,8 +150,9 @@ class Serialiser:
                 if isinstance(context, Course):
                     role = context.enrollments.get(alone) if alone is not None else None
                     courses[number] = [role] if role else []
-                elif isinstance(context, Group):
-                    groups[number] = ["Member"] if alone in context.member_ids else []
+                else:
+                    member = isinstance(context, Group) and alone in context.member_ids
+                    groups[number] = ["Member"] if member else []
         return {"courses": courses, "groups": groups}
 
     def _context_name(self, conversation: Conversation, codes: list[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import socket
 import threading
@@ -31,12 +32,11 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not typed for
         super().__init__(config)
         self.ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._stop = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening."""
         self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
         await super().startup(sockets)
         self.ready.set()
 
@@ -45,11 +45,8 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not typed for
         counter = 0
         while not await self.on_tick(counter):
             counter = (counter + 1) % 864_000
-            if self._stop is not None:
-                try:
-                    await asyncio.wait_for(self._stop.wait(), 0.1)
-                except asyncio.TimeoutError:
-                    continue
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 0.1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close everything at once: nobody is waited for, as when a machine goes down."""
@@ -67,11 +64,9 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not typed for
         """Stop, from any thread, without waiting for anyone."""
         self.should_exit = True
         self.force_exit = True
-        if self._loop is not None and self._stop is not None:
-            try:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has already ended
                 self._loop.call_soon_threadsafe(self._stop.set)
-            except RuntimeError:
-                return  # the loop has already ended
 
 
 class Sandbox:
