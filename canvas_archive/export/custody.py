@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError
+from canvas_archive.export.context import Words
 from canvas_archive.export.manifest import hash_file
 from canvas_archive.model import Json, JsonObject
 from canvas_archive.store.chain import chain_head
 
 CUSTODY = "custody.json"
-
-Words = Callable[["str | None"], "str | None"]
 
 _RUNS = """
 SELECT id, mode, started_at, finished_at, status, complete, requests, bytes, counts, error
@@ -57,43 +56,31 @@ def custody(
             "rows": totals,
         },
         "chain": {"records": head.seq, "head": head.chain},
-        "sync_runs": [_run(row, words) for row in db.execute(_RUNS)],
-        "edits_made_here": [_edit(row, words) for row in db.execute(_EDITS)],
+        "sync_runs": [
+            {
+                **run,
+                "complete": bool(run["complete"]),
+                "counts": json.loads(str(run["counts"])),
+                "error": _told(run["error"], words),
+            }
+            for run in _rows(db, _RUNS)
+        ],
+        "edits_made_here": [{**edit, "detail": _told(edit["detail"], words)} for edit in _rows(db, _EDITS)],
         "revisions": dict(db.execute(_REVISIONS).fetchall()),
         "gaps": dict(gaps),
     }
 
 
-def _run(row: tuple[object, ...], words: Words) -> JsonObject:
-    names = (
-        "id",
-        "mode",
-        "started_at",
-        "finished_at",
-        "status",
-        "complete",
-        "requests",
-        "bytes",
-        "counts",
-        "error",
-    )
-    run = _object(names, row)
-    run["complete"] = bool(run["complete"])
-    run["counts"] = json.loads(str(run["counts"]))
-    run["error"] = words(str(run["error"]) if run["error"] is not None else None)
-    return run
+def _rows(db: sqlite3.Connection, statement: str) -> Iterator[JsonObject]:
+    found = db.execute(statement)
+    names = [column[0] for column in found.description]
+    for row in found:
+        values: list[Json] = [value if isinstance(value, (int, str)) else None for value in row]
+        yield dict(zip(names, values, strict=True))
 
 
-def _edit(row: tuple[object, ...], words: Words) -> JsonObject:
-    names = ("id", "conversation_id", "field", "base_value", "value", "made_at", "origin", "state")
-    edit = _object((*names, "settled_at", "detail"), row)
-    edit["detail"] = words(str(edit["detail"]) if edit["detail"] is not None else None)
-    return edit
-
-
-def _object(names: tuple[str, ...], row: tuple[object, ...]) -> JsonObject:
-    values: list[Json] = [value if isinstance(value, (int, str)) else None for value in row]
-    return dict(zip(names, values, strict=True))
+def _told(text: Json, words: Words) -> str | None:
+    return words(None if text is None else str(text))
 
 
 def database_hash(db: sqlite3.Connection, work: Path) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from canvas_archive.errors import BadInput, ForeignFolder
+from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.formats import format_for
 
 RECORD = "export.json"
@@ -42,7 +43,7 @@ def check_destination(dest: Path, archive_folder: Path, *, alone: bool, force: b
 
 def is_export(folder: Path) -> bool:
     """Tell whether a folder holds an export of this program, in a bag or not."""
-    for record in (folder / RECORD, folder / "data" / RECORD):
+    for record in (folder / RECORD, folder / PAYLOAD / RECORD):
         with contextlib.suppress(OSError, ValueError):
             if json.loads(record.read_text("utf-8")).get("type") == RECORD_TYPE:
                 return True

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from canvas_archive.export.context import Words
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.cells import cell
 
 GAPS = "gaps.csv"
-
-Words = Callable[["str | None"], "str | None"]
 
 
 class Gap(NamedTuple):

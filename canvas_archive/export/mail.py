@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from canvas_archive.clock import iso, parse_iso
+from canvas_archive.clock import parse_iso
 from canvas_archive.export.context import ExportContext
-from canvas_archive.export.mime import MailRenderer
+from canvas_archive.export.mime import MailRenderer, known_moment
 from canvas_archive.export.records import MessageRecord, ThreadRecord
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_EPOCH = "1970-01-01T00:00:00Z"
 
 
 def positions(thread: ThreadRecord) -> dict[int, int]:
@@ -48,11 +44,8 @@ class MboxWriter:
         self._file.close()
 
     def _separator(self, message: MessageRecord) -> bytes:
-        moment = parse_iso(_date(message))
-        day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
-        clock = moment.strftime("%H:%M:%S")
-        sender = self._mail.mailbox(message.author)
-        return f"From {sender} {day} {month} {moment.day:2d} {clock} {moment.year:04d}\n".encode("ascii")
+        moment = parse_iso(known_moment(message.created_at))
+        return f"From {self._mail.mailbox(message.author)} {moment.ctime()}\n".encode("ascii")
 
 
 class EmlWriter:
@@ -68,7 +61,7 @@ class EmlWriter:
         """Write the messages of one conversation."""
         place = positions(thread)
         for message in thread.messages:
-            date = _date(message)
+            date = known_moment(message.created_at)
             folder = self._folder / date[:4] / date[5:7]
             if folder not in self._made:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -87,10 +80,3 @@ class EmlWriter:
 
     def close(self) -> None:
         """Nothing stays open."""
-
-
-def _date(message: MessageRecord) -> str:
-    try:
-        return iso(parse_iso(message.created_at))
-    except ValueError:
-        return _EPOCH

@@ -14,7 +14,7 @@ from email.header import Header
 from email.utils import format_datetime, quote
 from urllib.parse import quote as percent
 
-from canvas_archive.clock import parse_iso
+from canvas_archive.clock import iso, parse_iso
 from canvas_archive.export.context import ExportContext
 from canvas_archive.export.names import content_type, safe_name
 from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
@@ -80,10 +80,7 @@ class MailRenderer:
 
     def _identity(self, message: MessageRecord) -> Iterable[str]:
         yield f"Message-ID: {self.message_id(message.id)}\n"
-        try:
-            yield f"Date: {format_datetime(parse_iso(message.created_at))}\n"
-        except ValueError:
-            yield header("X-Canvas-Unreadable-Date", message.created_at)
+        yield date_header(message.created_at)
         yield f"From: {self.address(message.author)}\n"
         others = [person for person in message.recipients if person.id != message.author.id]
         to = others or list(message.recipients)
@@ -144,6 +141,22 @@ class MailRenderer:
             )
             self._write_content(out, inner, [*self._identity(inner)], depth + 1)
         out(f"\n--{boundary}--\n".encode("ascii"))
+
+
+def known_moment(text: str) -> str:
+    """Return a time as ISO UTC text, to put things in order by; the start of 1970 for what is no time."""
+    try:
+        return iso(parse_iso(text))
+    except ValueError:
+        return "1970-01-01T00:00:00Z"
+
+
+def date_header(moment: str) -> str:
+    """Return ``Date`` for a message, or a header of our own for what is no time."""
+    try:
+        return f"Date: {format_datetime(parse_iso(moment))}\n"
+    except ValueError:
+        return header("X-Canvas-Unreadable-Date", moment)
 
 
 def header(name: str, value: str) -> str:

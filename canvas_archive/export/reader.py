@@ -189,16 +189,14 @@ class Snapshot:
             if len(self._people) + len(missing) > _PEOPLE_KEPT:
                 self._people = {}
                 missing = list(wanted)
-            for number, name, full_name, pronouns, avatar in self.db.execute(_PEOPLE, (json.dumps(missing),)):
-                shown = name or full_name or f"User {number}"
-                self._people[number] = Person(number, shown, full_name or shown, pronouns, avatar)
+            for row in self.db.execute(_PEOPLE, (json.dumps(missing),)):
+                self._people[row[0]] = _person(*row)
         return self._people
 
     def everyone(self) -> Iterator[Person]:
         """Yield everybody the archive knows."""
-        for number, name, full_name in self.db.execute("SELECT id, name, full_name FROM users ORDER BY id"):
-            shown = name or full_name or f"User {number}"
-            yield Person(number, shown, full_name or shown)
+        for row in self.db.execute("SELECT id, name, full_name FROM users ORDER BY id"):
+            yield _person(*row)
 
     def people(self, ids: Iterable[int]) -> Iterator[Person]:
         """Yield these people by id."""
@@ -281,6 +279,17 @@ class _Parts:
             ),
             extra=_extra(row[8]),
         )
+
+
+def _person(
+    number: int,
+    name: str | None,
+    full_name: str | None,
+    pronouns: str | None = None,
+    avatar_url: str | None = None,
+) -> Person:
+    shown = name or full_name or f"User {number}"
+    return Person(number, shown, full_name or shown, pronouns, avatar_url)
 
 
 def _attachment(row: tuple[Any, ...]) -> StoredFile:

@@ -34,7 +34,7 @@ ADDRESS = "[e-mail address]"
 
 _WORD = re.compile(r"[^\W\d_]+")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_PROFILE = re.compile(r"(/users/)(\d+)")
+_PROFILE = re.compile(r"(/users/)(\d{1,20})(?!\d)")
 _BETWEEN = re.compile(r"[\s._,'’\u2010-\u2015-]{1,3}\Z")
 # Scripts written without blanks: a name is found inside a run of letters.
 _UNSPACED = re.compile(

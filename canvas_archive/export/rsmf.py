@@ -11,13 +11,18 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from email.utils import format_datetime
 from pathlib import Path
 from typing import IO
 
-from canvas_archive.clock import iso, parse_iso
 from canvas_archive.export.context import CHUNK, GENERATOR, ExportContext
-from canvas_archive.export.mime import MailRenderer, base64_lines, encode_text, header
+from canvas_archive.export.mime import (
+    MailRenderer,
+    base64_lines,
+    date_header,
+    encode_text,
+    header,
+    known_moment,
+)
 from canvas_archive.export.names import safe_name
 from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
 
@@ -59,7 +64,7 @@ class RsmfWriter:
     def _slices(self, thread: ThreadRecord) -> Iterator[tuple[str, list[MessageRecord]]]:
         days: dict[str, list[MessageRecord]] = {}
         for message in thread.messages:
-            day = f"-{_iso(message.created_at)[:10]}" if self._context.options.slice_by_day else ""
+            day = f"-{known_moment(message.created_at)[:10]}" if self._context.options.slice_by_day else ""
             days.setdefault(day, []).append(message)
         for day, messages in days.items():
             if len(messages) <= MOST_EVENTS:
@@ -86,7 +91,7 @@ class RsmfWriter:
         custodian = self._context.custodian
         owner = Person(custodian.user_id, custodian.name, custodian.name)
         boundary = f"=_canvas-rsmf-{thread.id}"
-        begin, end = _iso(part[0].created_at), _iso(part[-1].created_at)
+        begin, end = known_moment(part[0].created_at), known_moment(part[-1].created_at)
         people = [self._mail.address(person) for person in _people(thread, part) if person.id != owner.id]
         lines = [
             header("X-RSMF-Version", VERSION),
@@ -99,7 +104,7 @@ class RsmfWriter:
             header("X-RSMF-Custodian", custodian.name),
             header("X-RSMF-Application", "Canvas"),
             f"Message-ID: <rsmf.{thread.id}{suffix}@{custodian.host}>\n",
-            f"Date: {_mail_date(end)}\n",
+            date_header(end),
             f"From: {self._mail.address(owner)}\n",
             ("To: " + ",\n ".join(people) + "\n") if people else "To: undisclosed-recipients:;\n",
         ]
@@ -178,7 +183,7 @@ class RsmfWriter:
             "body": message.body,
             "participant": str(message.author.id),
             "conversation": str(thread.id),
-            "timestamp": _iso(message.created_at),
+            "timestamp": known_moment(message.created_at),
             "direction": "outgoing" if outgoing else "incoming",
             "deleted": bool(message.removed_at or thread.removed_at),
             "custom": _custom(
@@ -252,14 +257,3 @@ def _readable(part: list[MessageRecord]) -> str:
 
 def _crlf(out: IO[bytes], data: bytes) -> None:
     out.write(data.replace(b"\n", b"\r\n"))
-
-
-def _iso(text: str) -> str:
-    try:
-        return iso(parse_iso(text))
-    except ValueError:
-        return "1970-01-01T00:00:00Z"
-
-
-def _mail_date(text: str) -> str:
-    return format_datetime(parse_iso(text))

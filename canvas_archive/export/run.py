@@ -18,8 +18,8 @@ from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.bag import PAYLOAD, write_bag
-from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, Options, Writer
-from canvas_archive.export.custody import CUSTODY, Words, custody
+from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, Options, Words, Writer
+from canvas_archive.export.custody import CUSTODY, custody
 from canvas_archive.export.destination import (
     RECORD,
     RECORD_TYPE,

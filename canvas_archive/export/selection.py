@@ -27,6 +27,7 @@ FOLDERS = {
 }
 """The condition on ``conversations c`` of each folder."""
 
+_LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
 
 
@@ -199,7 +200,10 @@ def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
 def _people(db: sqlite3.Connection, text: str) -> list[int]:
     wanted = text.strip().casefold()
     if wanted.isdecimal():
-        found = [row[0] for row in db.execute("SELECT id FROM users WHERE id = ?", (int(wanted),))]
+        ids = [int(wanted)] if len(wanted) <= _LONGEST_ID else []
+        found = [
+            row[0] for number in ids for row in db.execute("SELECT id FROM users WHERE id = ?", (number,))
+        ]
     else:
         # Compared here: SQLite folds the case of ASCII letters alone.
         found = [
@@ -214,6 +218,10 @@ def _people(db: sqlite3.Connection, text: str) -> list[int]:
     return found
 
 
+def _id(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_ID else None
+
+
 def _context_codes(db: sqlite3.Connection, text: str) -> list[str]:
     wanted = text.strip().casefold()
     rows = [
@@ -225,8 +233,9 @@ def _context_codes(db: sqlite3.Connection, text: str) -> list[str]:
         )
     ]
     exact = {code for code, _, course in rows if wanted in (code.casefold(), (course or "").casefold())}
-    if wanted.isdecimal():
-        exact |= {code for code, _, _ in rows if code == f"course_{int(wanted)}"}
+    number = _id(wanted)
+    if number is not None:
+        exact |= {code for code, _, _ in rows if code == f"course_{number}"}
     found = exact or {
         code for code, *names in rows if wanted and any(wanted in (name or "").casefold() for name in names)
     }

@@ -82,7 +82,7 @@ def minute(moment: str) -> str:
 
 
 def month(moment: str) -> str:
-    """Return the month of a moment as a heading: ``March 2026`` as ``Mar 2026``."""
+    """Return the month of a moment as a heading: ``Mar 2026``."""
     try:
         date = parse_iso(moment)
     except ValueError:
@@ -196,9 +196,9 @@ def rows(listed: Iterable[Row], root: str) -> str:
     parts: list[str] = []
     heading = ""
     for row in listed:
-        if month(row.latest) != heading:
-            parts.append(f'{"</ul>" if parts else ""}<h2>{month(row.latest)}</h2><ul class="rows">')
-            heading = month(row.latest)
+        if (latest := month(row.latest)) != heading:
+            parts.append(f'{"</ul>" if parts else ""}<h2>{latest}</h2><ul class="rows">')
+            heading = latest
         unread = " unread" if row.unread else ""
         parts.append(
             f'<li><div class="who{unread}"><a href="{root}{row.path}" dir="auto">'

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from canvas_archive.errors import BadInput
 from canvas_archive.export.backup import UNFINISHED
+from canvas_archive.export.bag import ALGORITHMS, DECLARATION, PAYLOAD
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
 from canvas_archive.export.verify import Check, findings
@@ -88,10 +89,10 @@ def check_jsonl(path: Path) -> Check:
 def check_bag(folder: Path) -> Iterator[Check]:
     """Check a bag as RFC 8493 asks: complete, and every hash of every manifest right."""
     yield findings("bag declaration", list(_declaration(folder)), "BagIt 1.0", "this is no valid bag")
-    for algorithm in ("sha256", "sha512"):
+    for algorithm in ALGORITHMS:
         yield findings(
             f"payload {algorithm}",
-            list(_manifest(folder, f"manifest-{algorithm}.txt", algorithm, "data")),
+            list(_manifest(folder, f"manifest-{algorithm}.txt", algorithm, PAYLOAD)),
             "every payload file is as it was collected",
             "{count} payload files are missing, new or changed",
         )
@@ -101,7 +102,7 @@ def check_bag(folder: Path) -> Iterator[Check]:
             "every tag file is as it was written",
             "{count} tag files are missing, new or changed",
         )
-    lines = folder / "data" / "conversations.jsonl"
+    lines = folder / PAYLOAD / "conversations.jsonl"
     if lines.is_file():
         yield check_jsonl(lines)
 
@@ -112,7 +113,7 @@ def _declaration(folder: Path) -> Iterator[str]:
     except (OSError, UnicodeDecodeError) as error:
         yield f"bagit.txt: {error}"
         return
-    if text != "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n":
+    if text != DECLARATION:
         yield "bagit.txt: changed"
 
 

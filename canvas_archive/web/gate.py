@@ -134,12 +134,16 @@ async def gate(datasette: Any, request: Any, table: str = "conversations") -> Ar
         found = tuple(archive for archive in found if archive.name == tilde_decode(name))
     if not found:
         raise NotFound("No archive is attached" if name is None else "There is no archive of that name.")
-    archive = found[0]
+    await require_reading(datasette, request, found[0], table)
+    return found[0]
+
+
+async def require_reading(datasette: Any, request: Any, archive: Archive, table: str) -> None:
+    """Raise Forbidden when the actor may not view ``table``."""
     await datasette.ensure_permissions(
         request.actor,
         [("view-table", (archive.name, table)), ("view-database", archive.name), "view-instance"],
     )
-    return archive
 
 
 async def may_edit(datasette: Any, request: Any, archive: Archive) -> bool:

@@ -6,14 +6,12 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
-from email.utils import format_datetime
 from pathlib import Path
 
-from canvas_archive.clock import parse_iso
 from canvas_archive.errors import BadInput
 from canvas_archive.export.context import Blobs, ExportContext, Options
 from canvas_archive.export.mail import positions
-from canvas_archive.export.mime import MailRenderer, encode_text, header
+from canvas_archive.export.mime import MailRenderer, date_header, encode_text, header
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.selection import Selection
 from canvas_archive.store.reading import Thread, ThreadMessage
@@ -102,7 +100,7 @@ def thread_eml(db_path: Path, files: Path, conversation_id: int, transcript: str
         head = "".join(
             (
                 f"Message-ID: <thread.{thread.id}@{snapshot.custodian.host}>\n",
-                f"Date: {format_datetime(parse_iso(last.created_at))}\n",
+                date_header(last.created_at),
                 f"From: {mail.address(last.author)}\n",
                 "To: " + (",\n ".join(map(mail.address, others)) or "undisclosed-recipients:;") + "\n",
                 header("Subject", thread.subject or "(no subject)"),

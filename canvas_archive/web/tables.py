@@ -133,9 +133,7 @@ def render_cell(
         return None
     if column == "subject":
         ident = _value(row, "conversation_id") or _value(row, "id")
-        if isinstance(ident, int) and (
-            table in ("conversations", "threads", "inbox", "sent") or table != "messages"
-        ):
+        if isinstance(ident, int) and table != "messages":
             return _link(datasette, database, f"/mail/c/{ident}", value or "(no subject)")
         return None
     if column == "conversation_id" and isinstance(value, int) and table in (None, "pending_edits"):

@@ -9,7 +9,7 @@ from typing import Any
 from datasette import Forbidden, Response
 
 from canvas_archive.web import queries
-from canvas_archive.web.gate import Archive, archives, mail_path
+from canvas_archive.web.gate import Archive, archives, mail_path, require_reading
 from canvas_archive.web.kept import kept
 from canvas_archive.web.pages import folders
 from canvas_archive.web.render import render
@@ -45,14 +45,7 @@ async def choose(request: Any, datasette: Any) -> Any:
 
 async def _may_read(datasette: Any, request: Any, archive: Archive) -> bool:
     try:
-        await datasette.ensure_permissions(
-            request.actor,
-            [
-                ("view-table", (archive.name, "conversations")),
-                ("view-database", archive.name),
-                "view-instance",
-            ],
-        )
+        await require_reading(datasette, request, archive, "conversations")
     except Forbidden:
         return False
     return True

@@ -24,10 +24,8 @@ PAGE = 80
 _AFTER = re.compile(r"(?P<n>[0-9]{1,9})~(?P<id>[0-9]{1,18})")
 
 
-def like(text: str) -> str | None:
-    """Return a pattern that finds ``text`` anywhere, taken literally; ``None`` for no text."""
-    if not text:
-        return None
+def like(text: str) -> str:
+    """Return a pattern that finds ``text`` anywhere, taken literally."""
     literal = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"
 
