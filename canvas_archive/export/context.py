@@ -40,13 +40,17 @@ class Blobs:
         return readable_blob(self.files_dir, file.sha256)
 
     def chunks(self, file: StoredFile) -> Iterator[bytes]:
-        """Yield the bytes, and raise VerificationFailed at their end when they are not the recorded ones.
+        """Yield the bytes of a file that has a ``path``.
 
-        Evidence that was altered on the disk must not leave the house unnoticed.
+        Raises VerificationFailed at their end when they are not the recorded ones: evidence that was altered
+        on the disk must not leave the house unnoticed. The same for a file that has gone in the meantime.
         """
         path = self.path(file)
         if path is None:
-            return
+            raise VerificationFailed(
+                f"The stored file of {file.name} is gone. Run 'canvas-archive verify', then sync again or "
+                "restore a backup."
+            )
         digest = hashlib.sha256()
         with path.open("rb") as source:
             while chunk := source.read(CHUNK):

@@ -92,7 +92,7 @@ def exchange(one: Path, other: Path) -> bool:
     swap = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
     try:
         library = ctypes.CDLL(None, use_errno=True)
-        if sys.platform == "darwin":
+        if sys.platform == "darwin":  # pragma: no cover - macOS's name for it
             return bool(library.renamex_np(os.fsencode(one), os.fsencode(other), swap) == 0)
         here = -100  # AT_FDCWD
         return bool(library.renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -78,7 +78,6 @@ def write_manifests(
     targets: dict[str, Path],
     *,
     below: Path | None = None,
-    progress: Callable[[], None] | None = None,
 ) -> tuple[int, int]:
     """Hash files below ``folder`` and write one list per algorithm; return how many bytes and files.
 
@@ -95,8 +94,6 @@ def write_manifests(
                 file.write(f"{value}  {lead}{path}\n")
             size += (folder / path).stat().st_size
             count += 1
-            if progress:
-                progress()
     finally:
         for file in lists:
             file.close()

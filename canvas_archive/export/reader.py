@@ -198,14 +198,6 @@ class Snapshot:
         for row in self.db.execute("SELECT id, name, full_name FROM users ORDER BY id"):
             yield _person(*row)
 
-    def people(self, ids: Iterable[int]) -> Iterator[Person]:
-        """Yield these people by id."""
-        ordered = sorted(set(ids))
-        for start in range(0, len(ordered), BATCH_MESSAGES):
-            batch = ordered[start : start + BATCH_MESSAGES]
-            known = self._people_for(set(batch))
-            yield from (known[number] for number in batch if number in known)
-
 
 MessageRow: TypeAlias = "tuple[Any, ...]"
 """The columns of ``_MESSAGE_COLUMNS``."""

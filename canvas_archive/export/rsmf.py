@@ -203,10 +203,11 @@ class RsmfWriter:
 
     def _store(self, zipped: zipfile.ZipFile, message: MessageRecord, file: StoredFile) -> Json:
         name = safe_name(f"{message.id}-{safe_name(file.id)}-{file.name}")
-        if name not in zipped.NameToInfo:
-            with zipped.open(_entry(name, file.stored_size or 0), "w") as entry:
-                for chunk in self._context.blobs.chunks(file):
-                    entry.write(chunk)
+        if name in zipped.NameToInfo:  # two recordings whose long ids begin alike
+            name = safe_name(f"{len(zipped.NameToInfo)}-{name}")
+        with zipped.open(_entry(name, file.stored_size or 0), "w") as entry:
+            for chunk in self._context.blobs.chunks(file):
+                entry.write(chunk)
         return {"id": name, "display": safe_name(file.name), "size": file.stored_size or 0}
 
     def _forward(

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -100,7 +99,7 @@ def _bind(host: str, port: int) -> socket.socket:
     # Named as TCP, or asyncio leaves Nagle's algorithm on for what it accepts: 40 ms more on every page.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if sys.platform != "win32":
+        if sys.platform != "win32":  # pragma: no branch - where it would let two programs share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
@@ -133,8 +132,7 @@ class Served:
         self.listener.close()
         for database in self.datasette.databases.values():
             database.close()
-        if self.datasette.executor is not None:
-            self.datasette.executor.shutdown(wait=False)
+        self.datasette.executor.shutdown(wait=False)
 
 
 def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True) -> Served:
@@ -194,7 +192,7 @@ def serve_archive(
         if served.server.started:
             if ready is not None:
                 ready(served.url)
-            if open_browser and urlsplit(served.url).hostname:
+            if open_browser:
                 await asyncio.get_running_loop().run_in_executor(None, webbrowser.open, served.url)
         await task
 
