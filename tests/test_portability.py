@@ -49,7 +49,7 @@ LONGEST_PATH = 120
 """Of a path within the repository, so that a checkout fits Windows's 260 characters."""
 
 
-def _functions(tree: ast.Module) -> Iterator[ast.AST]:
+def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
@@ -58,9 +58,10 @@ def _functions(tree: ast.Module) -> Iterator[ast.AST]:
 def unguarded(source: str) -> list[str]:
     """Return the POSIX-only names in a module that stand outside of a function with a guard, with lines."""
     tree = ast.parse(source)
+    lines = source.splitlines()
     safe: set[int] = set()
     for function in _functions(tree):
-        text = ast.get_source_segment(source, function) or ""
+        text = "\n".join(lines[function.lineno - 1 : function.end_lineno])
         if any(guard in text for guard in GUARDS):
             safe |= {id(node) for node in ast.walk(function)}
     found = []
