@@ -27,7 +27,10 @@ from tests.benchmarks.generate import generate
 from tests.benchmarks.local_canvas import local_canvas
 from tests.benchmarks.talking import talking
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="what a child cost is asked of a POSIX system")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="what a child cost is asked of a POSIX system"),
+    pytest.mark.uncounted,
+]
 
 
 @pytest.fixture(scope="module")

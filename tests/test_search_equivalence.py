@@ -136,6 +136,7 @@ _QUERIES = st.recursive(
 )
 
 
+@pytest.mark.uncounted
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_QUERIES, st.integers(1, 40))
 def test_any_query_is_answered_as_without_short_cuts(

@@ -136,6 +136,7 @@ _EXAMPLES = st.tuples(_QUERIES, st.sampled_from(("relevance", "newest", "oldest"
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
+@pytest.mark.uncounted
 @settings(max_examples=300, deadline=None, suppress_health_check=_UNHURRIED)
 @given(_EXAMPLES)
 def test_no_query_raises(archive: SearchArchive, example: tuple[str, str, bool]) -> None:
@@ -161,6 +162,7 @@ def test_the_longest_queries_are_answered(archive: SearchArchive) -> None:
         try_query(archive, text[:4000], "relevance", False)
 
 
+@pytest.mark.uncounted
 @settings(max_examples=25, deadline=None, suppress_health_check=_UNHURRIED)
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=5))
 def test_any_message_is_indexed_and_found_by_its_own_words(

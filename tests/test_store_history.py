@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.uncounted
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_no_message_and_no_body_is_ever_lost(steps: list[tuple[Conversation, str]]) -> None:
@@ -107,6 +109,7 @@ def test_no_message_and_no_body_is_ever_lost(steps: list[tuple[Conversation, str
         assert db.execute("SELECT count(*) FROM edits").fetchone()[0] == 0
 
 
+@pytest.mark.uncounted
 @settings(max_examples=40, deadline=None)
 @given(st.lists(answers(), min_size=1, max_size=4))
 def test_repeating_the_last_answer_changes_nothing(sequence: list[Conversation]) -> None:

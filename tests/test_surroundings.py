@@ -1,4 +1,4 @@
-"""What one test needs of its process does not reach the next: a browser's loop, the count of covered lines."""
+"""What one test needs of its process does not reach the next: a browser's loop, the count of lines."""
 
 from __future__ import annotations
 

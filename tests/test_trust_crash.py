@@ -20,7 +20,10 @@ from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import QuickClock
 from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, spread, unclean
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
+    pytest.mark.uncounted,
+]
 
 SOME, ALL = pytest.param(7, id="some"), pytest.param(None, id="all", marks=pytest.mark.torture)
 KILLED = -9

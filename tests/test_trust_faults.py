@@ -26,7 +26,10 @@ from canvas_archive.store.outbox import Draft, queue_message
 from tests.sync_support import Pair, assert_equal, bind
 from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, unclean
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits and mounts")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits and mounts"),
+    pytest.mark.uncounted,
+]
 FEW = pytest.param(2, id="some")
 MANY = pytest.param(25, id="many", marks=pytest.mark.torture)
 KB = 1024

@@ -34,7 +34,10 @@ from tests.test_sync_faults import QuickClock
 from tests.test_web_serve import serving
 from tests.trust_support import TALLY, Ended, Workshop, holdings, unclean
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
+    pytest.mark.uncounted,
+]
 SHOW = r"^/api/v1/conversations/\d+"
 ANY = r"^/api/v1/"
 

@@ -17,6 +17,8 @@ from tests.hostile_texts import ALL, MARKUP, OUTSIDE, OWNED, TEMPLATES
 from tests.markup_support import SITE_TAGS, assert_own_markup
 from tests.web_support import Running, Watched
 
+pytestmark = pytest.mark.uncounted
+
 _TAGS = SITE_TAGS | frozenset(
     [
         "abbr",
