@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+import click
+
 from canvas_archive.cli import main
 
 
@@ -63,22 +65,25 @@ class Terminal(io.StringIO):
 
 
 @contextlib.contextmanager
-def a_terminal(width: int = 80, **environment: str) -> Iterator[Terminal]:
-    """Let both streams of this process be a terminal, and nobody be there to be asked."""
+def a_terminal(width: int = 80, *, typed: str | None = None, **environment: str) -> Iterator[Terminal]:
+    """Let both streams of this process be a terminal, and somebody type ``typed``, or nobody be there."""
     shown = Terminal()
     own = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "LINES")}
     with (
         patch.dict(os.environ, {**own, "TERM": "xterm", "COLUMNS": str(width), **environment}, clear=True),
         patch.object(sys, "stdout", shown),
         patch.object(sys, "stderr", shown),
-        patch.object(sys, "stdin", io.StringIO()),
+        patch.object(sys, "stdin", io.StringIO() if typed is None else Terminal(typed)),
+        patch.object(click.termui, "hidden_prompt_func", input),  # the real one reads the machine's terminal
     ):
         yield shown
 
 
-def on_screen(arguments: tuple[str, ...], width: int = 80, **environment: str) -> tuple[int, str]:
+def on_screen(
+    arguments: tuple[str, ...], width: int = 80, *, typed: str | None = None, **environment: str
+) -> tuple[int, str]:
     """Run the program in this process as if on a terminal; return its exit code and everything it wrote."""
-    with a_terminal(width, **environment) as shown:
+    with a_terminal(width, typed=typed, **environment) as shown:
         code = main.run(list(arguments))
     return code, shown.getvalue()
 

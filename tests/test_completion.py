@@ -142,3 +142,19 @@ def test_without_an_archive_nothing_is_offered(tmp_path: Path) -> None:
 def test_an_unknown_shell_is_refused() -> None:
     done = CliRunner().invoke(cli, ["completion", "tcsh"])
     assert done.exit_code == 2 and "tcsh" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "offered"),
+    [
+        (["list", "--folder"], "s", {"starred", "sent"}),
+        (["show"], "17", {"1701"}),
+        (["edits", "discard"], "", {"1"}),
+        (["search", "--saved"], "ex", {"exams"}),
+        (["help"], "exit", {"exit-codes"}),
+    ],
+)
+def test_what_is_offered(archive: Path, words: list[str], begun: str, offered: set[str]) -> None:
+    complete = ShellComplete(cli, {}, "canvas-archive", VARIABLE)
+    items = complete.get_completions(["--archive", str(archive), *words], begun)
+    assert {item.value for item in items} == offered

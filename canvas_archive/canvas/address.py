@@ -29,9 +29,12 @@ class Origin(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         """Tell whether the host is this machine."""
-        if not _is_ip_address(self.host):
-            return self.host == "localhost"
-        return ipaddress.ip_address(self.host).is_loopback
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address of a host means this machine alone."""
+    return ipaddress.ip_address(host).is_loopback if _is_ip_address(host) else host == "localhost"
 
 
 def origin_of(url: httpx.URL) -> Origin:

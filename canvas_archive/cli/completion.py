@@ -28,13 +28,11 @@ def completion(shell: str) -> None:
     ~/.zshrc, after compinit:    eval "$(canvas-archive completion zsh)"
     ~/.config/fish/config.fish:  canvas-archive completion fish | source
     """
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
     from canvas_archive.cli.main import cli
 
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise LookupError(shell)
-    script = kind(cli, {}, "canvas-archive", VARIABLE)
+    kinds = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+    script = kinds[shell](cli, {}, "canvas-archive", VARIABLE)
     # Not script.source(): it starts the shell to see how old it is.
     click.echo(script.source_template % script.source_vars())

@@ -134,8 +134,16 @@ def _loose(archive: Archive) -> list[str]:
     return [
         path.relative_to(archive.folder.parent if path == archive.folder else archive.folder).as_posix()
         for path in paths
-        if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077
+        if _is_loose(path)
     ]
+
+
+def _is_loose(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False  # a sync that is running has put it into its place, or done with it
+    return not stat.S_ISLNK(mode) and bool(stat.S_IMODE(mode) & 0o077)
 
 
 def _some(names: list[str]) -> str:
@@ -195,9 +203,11 @@ def _expiry(client: CanvasClient) -> Finding:
 
 
 def _clock(date: str | None) -> Finding:
-    if not date:
+    try:
+        told = parsedate_to_datetime(date or "")
+    except ValueError:
         return Finding("clock", "skipped", "Canvas told no time")
-    difference = datetime.now(timezone.utc) - parsedate_to_datetime(date)
+    difference = datetime.now(timezone.utc) - (told if told.tzinfo else told.replace(tzinfo=timezone.utc))
     if abs(difference) <= CLOCK_TOLERANCE:
         return Finding("clock", "ok", "agrees with Canvas")
     minutes = abs(difference).total_seconds() / 60

@@ -99,5 +99,10 @@ def _find_token(base_url: str, token_command: str | None) -> tuple[Secret, bool]
         return token_from_command(token_command), False
     if not sys.stdin.isatty():
         fail(f"No token: set {TOKEN_VARIABLE} (and {URL_VARIABLE} to that Canvas), or give --token-command.")
+    return ask_token(), True
+
+
+def ask_token() -> Secret:
+    """Return the token a person types or pastes at the terminal, which does not show it."""
     click.echo(HOW_TO_MAKE_A_TOKEN, err=True)
-    return Secret(click.prompt("Access token", hide_input=True, err=True).strip()), True
+    return Secret(click.prompt("Access token", hide_input=True, err=True).strip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,14 @@ from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import (
     Settings,
     common_options,
-    console,
     fail,
     json_option,
     pass_settings,
     print_json,
 )
 from canvas_archive.cli.editing import ASK_OVER, brief_write, subject_line
-from canvas_archive.cli.terminal import count_of, local_time, one_line
+from canvas_archive.cli.tables import print_table
+from canvas_archive.cli.terminal import count_of, local_time
 from canvas_archive.cli.values import EDIT_NUMBER
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None
         )
         for edit in found
     ]
-    _table(("edit", "conversation", "change", "state", "when", "from", "subject", "note"), rows)
+    print_table(("edit", "conversation", "change", "state", "when", "from", "subject", "note"), rows)
 
 
 def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None]) -> None:
@@ -103,22 +102,7 @@ def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None])
                 message.detail or "",
             )
         )
-    _table(("message", "to", "state", "when", "subject", "note"), rows)
-
-
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table on a terminal, tab-separated lines elsewhere."""
-    if not sys.stdout.isatty():
-        click.echo("\t".join(heads))
-        for row in rows:
-            click.echo("\t".join(one_line(cell).replace("\t", " ") for cell in row))
-        return
-    from rich.table import Table
-
-    table = Table(*heads, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(one_line, row))
-    console().print(table)
+    print_table(("message", "to", "state", "when", "subject", "note"), rows)
 
 
 @edits.command()

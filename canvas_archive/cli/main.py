@@ -41,9 +41,8 @@ class LazyGroup(click.Group):
         """List the commands by section, from the registry alone."""
         for section in SECTIONS:
             rows = [(name, entry.summary) for name, entry in COMMANDS.items() if entry.section == section]
-            if rows:
-                with formatter.section(section):
-                    formatter.write_dl(rows)
+            with formatter.section(section):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

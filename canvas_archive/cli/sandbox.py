@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import ipaddress
 import json
 import threading
 from pathlib import Path
@@ -73,9 +72,10 @@ def sandbox(
     Prints one JSON line with url, token and user_id when it is ready (with --custodians also admin_token,
     of an administrator who may act as anybody), and runs until interrupted.
     """
+    from canvas_archive.canvas.address import is_loopback
     from canvas_archive.sandbox.server import Sandbox
 
-    if not _loopback(host):
+    if not is_loopback(host):
         settings.warn(
             f"The sandbox listens on {host}: whoever can reach this machine can read and change its mailbox."
         )
@@ -118,15 +118,6 @@ def _write_custodians(path: Path, server: Sandbox) -> None:
             table.writerows((user_id, state.people[user_id].full_name) for user_id in sorted(with_mail))
     except OSError as error:
         fail(f"The list cannot be written to {path}: {error.strerror}.")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _write_secret(path: Path, secret: str) -> None:

@@ -10,11 +10,12 @@ import click
 from canvas_archive.cli.context import (
     Settings,
     common_options,
-    console,
     json_option,
     pass_settings,
     print_json,
 )
+from canvas_archive.cli.tables import print_table
+from canvas_archive.cli.terminal import one_line
 
 
 @click.command()
@@ -57,17 +58,8 @@ def sql(
             writer.writerows(map(_text, row) for row in result.rows)
         else:
             writer.writerows(result.rows)
-    elif sys.stdout.isatty():
-        from rich.table import Table
-
-        table = Table(*map(_text, result.columns), box=None, pad_edge=False)
-        for row in result.rows:
-            table.add_row(*(_text(value) for value in row))
-        console().print(table)
     else:
-        click.echo("\t".join(_text(name).replace("\t", " ") for name in result.columns))
-        for row in result.rows:
-            click.echo("\t".join(_text(value).replace("\t", " ") for value in row))
+        print_table(result.columns, ([_text(value) for value in row] for row in result.rows))
 
 
 def _plain(value: object) -> object:
@@ -75,6 +67,4 @@ def _plain(value: object) -> object:
 
 
 def _text(value: object) -> str:
-    from canvas_archive.cli.terminal import one_line
-
     return "" if value is None else one_line(str(_plain(value)))

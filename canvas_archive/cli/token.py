@@ -7,7 +7,7 @@ import sys
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
-from canvas_archive.cli.init import HOW_TO_MAKE_A_TOKEN
+from canvas_archive.cli.init import ask_token
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.credentials import TOKEN_VARIABLE, store_token, token_from_environment
 from canvas_archive.secret import Secret
@@ -46,11 +46,7 @@ def token(settings: Settings) -> None:
 
 
 def _ask() -> Secret:
-    if sys.stdin.isatty():
-        click.echo(HOW_TO_MAKE_A_TOKEN, err=True)
-        answer = Secret(click.prompt("Access token", hide_input=True, err=True).strip())
-    else:
-        answer = Secret(sys.stdin.readline().strip())
+    answer = ask_token() if sys.stdin.isatty() else Secret(sys.stdin.readline().strip())
     if not answer:
         fail("No token was given: type it, or pipe it into standard input.")
     return answer
