@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.errors import BadInput
+from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.sync.custodians import Custodian, read_custodians
-from canvas_archive.sync.fleet import Fleet, Outcome, in_order
+from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 
@@ -47,6 +47,10 @@ def test_a_spreadsheets_list(tmp_path: Path, separator: str) -> None:
         ("user_id\nada\n", "line 2: 'ada' is no user id"),
         ("user_id\n0\n-3\n", "line 3: '-3' is no user id"),
         ("user_id\n99999999999999999999\n", "is no user id"),
+        ("user_id\n9223372036854775808\n", "is no user id"),
+        pytest.param("user_id\n" + "9" * 5000, "line 2: '" + "9" * 40 + "' is no user id", id="digits"),
+        pytest.param("user_id,name\n1," + "x" * 200_000, "cannot be read as a list", id="long"),
+        ('user_id,name\n12,"two\nlines"\nada,\n', "line 4: 'ada' is no user id"),
         ("user_id\n12\n13\n012\n", "line 4: 12 is on line 2 already"),
         ("user_id,folder\n12,a\n13,A\n", "line 3: a is on line 2 already"),
         ("user_id,folder\n12,../up\n", "cannot be the name of a folder"),
@@ -109,7 +113,13 @@ def test_a_fleet_stays_with_its_canvas(tmp_path: Path) -> None:
         fleet.open_at("https://other.example.edu")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 1, "custodians": [{}]}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", '{"version": 1}', '{"version": 1, "custodians": [{}]}', "\x00",
+        '{"version": "new", "custodians": []}',
+    ],
+)  # fmt: skip
 def test_a_broken_memory_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "fleet.json").write_text(text)
     with pytest.raises(BadInput, match="remove it"):
@@ -129,3 +139,17 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot be"):
         Fleet(tmp_path / "file" / "root").open_at("https://canvas.example.edu")
+
+
+def test_a_list_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "custodians.csv"
+    path.write_bytes("user_id,name\n1,Zo\u00eb\n".encode("utf-16"))
+    with pytest.raises(BadInput, match="it is not UTF-8 text"):
+        read_custodians(path)
+
+
+def test_a_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    (tmp_path / "fleet.csv.partial").mkdir()
+    with pytest.raises(ArchiveError, match=r"fleet\.csv cannot be written"):
+        fleet.record(Outcome(12, "12"))

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,38 @@ def test_parquet_of_all_custodians_is_one_table(many: Collection, tmp_path: Path
         f"SELECT DISTINCT custodian_id FROM read_parquet('{dest}/*/parquet/messages/*/*.parquet')"
     ).fetchall()
     assert sorted(row[0] for row in found) == sorted(people)
+
+
+def test_a_disk_that_fails_ends_the_run(many: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = busiest(many, 3)
+    many.write_list(people)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fleet_module, "sync", full)
+    result = many.sync("--json")
+    assert many.code(result) == 1
+    assert "No space left on device" in str(result.exception)
+    told = many.state()
+    assert [told[who]["status"] for who in people] == ["failed", "waiting", "waiting"]
+
+
+def test_an_id_that_canvas_has_merged_into_another_fails_that_one(
+    many: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = busiest(many, 2)
+    many.write_list([one, two])
+    current = CanvasClient.current_user
+
+    def merged(self: CanvasClient) -> Any:
+        person = current(self)
+        return replace(person, id=two) if person.id == one else person
+
+    monkeypatch.setattr(CanvasClient, "current_user", merged)
+    result = many.sync("--no-attachments", "--no-index", "--json")
+    assert many.code(result) == 5
+    told = many.state()
+    assert (told[one]["status"], told[two]["status"]) == ("failed", "ok")
+    assert "the accounts may have been merged" in told[one]["error"]
+    assert not (many.root / str(one)).exists()

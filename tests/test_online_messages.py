@@ -10,6 +10,7 @@ import pytest
 
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
+from canvas_archive.sync.outbox import Outbox
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.sync_support import assert_equal
 
@@ -278,6 +279,25 @@ def test_what_certainly_failed_is_not_sent_later_by_surprise(mail: Mail) -> None
     assert mail.outbox()[0].state == "failed"
     assert mail.run("push").code == 0
     assert not any(message["body"] == "Hi" for message in told(mail, 100)["messages"])
+
+
+def test_an_interruption_before_the_request_leaves_nothing_to_be_sent_later(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Outbox, "send", interrupted)
+    assert mail.run("reply", "100", "--body", "Yes").code != 0
+    (row,) = mail.outbox()
+    assert (row.state, row.detail) == ("failed", "interrupted before it was sent")
+    assert mail.writes == []
+
+
+def test_an_empty_recipient_is_refused(mail: Mail) -> None:
+    ran = mail.run("send", "--to", " ", "--body", "Hi")
+    assert ran.code == 2 and "A recipient is empty" in ran.err
+    assert mail.writes == []
 
 
 def test_a_wrong_account_sends_nothing(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:

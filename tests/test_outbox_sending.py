@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from canvas_archive.canvas import CanvasClient
-from canvas_archive.errors import CanvasProblem, TokenRefused, Unreachable
+from canvas_archive.errors import BadRequest, CanvasProblem, TokenRefused, Unreachable
 from canvas_archive.model import Conversation, Message, Participant
 from canvas_archive.store import outbox as store
 from canvas_archive.sync import outbox as sending
@@ -374,6 +374,193 @@ def test_canvas_queueing_a_reply_counts_as_sent(mail: Mail) -> None:
     assert mail.push().sent_messages == 0
     school.finish_jobs()
     assert texts(mail).count("Yes, Friday.") == 1
+
+
+def test_a_conversation_that_went_before_a_reply_was_sent(mail: Mail) -> None:
+    queue_reply(mail)
+    mail.sandbox.school.owner_delete(101)
+    report = mail.push()
+    assert [problem.kind for problem in report.problems] == ["message"]
+    assert only_row(mail).state == "failed" and mail.writes == []
+
+
+def test_a_file_that_canvas_refuses_is_named(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = tmp_path / "plan.txt"
+    paper.write_text("plan")
+    queue_reply(mail, "With a file", "--attach", str(paper))
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise BadRequest("The quota is used up.", status=400)
+
+    monkeypatch.setattr(CanvasClient, "upload_file", refused)
+    assert [problem.error for problem in mail.push().problems] == ["The quota is used up."]
+    row = only_row(mail)
+    assert (row.state, row.detail) == ("failed", "plan.txt: The quota is used up.")
+    assert "With a file" not in texts(mail)
+
+
+def test_a_file_is_uploaded_once_though_the_message_has_to_wait(mail: Mail, tmp_path: Path) -> None:
+    paper = tmp_path / "plan.txt"
+    paper.write_text("plan")
+    queue_reply(mail, "With a file", "--attach", str(paper))
+    mail.sandbox.faults.add("throttle_429", ADD, times=None)
+    with pytest.raises(CanvasProblem):
+        mail.push()
+    mail.sandbox.faults.clear()
+    mail.forget_requests()
+    assert mail.push().sent_messages == 1
+    assert posts(mail) == ["/conversations/101/add_message"]
+
+
+def test_a_conversation_that_goes_right_after_an_answer_that_makes_no_sense(mail: Mail) -> None:
+    queue_reply(mail)
+    mail.sandbox.faults.add("status", ADD, performed=True, status=500)
+    mail.sandbox.faults.on_request(
+        r"/conversations/101\?", lambda count: count > 1 and mail.sandbox.school.owner_delete(101)
+    )
+    report = mail.push()
+    assert only_row(mail).state == "failed"  # it cannot be told any more
+    assert "gone from Canvas" in report.problems[0].error
+
+
+def test_looking_at_once_may_fail_and_the_next_push_looks_again(mail: Mail) -> None:
+    queue_reply(mail)
+    mail.sandbox.faults.add("status", ADD, performed=True, status=500)
+    mail.sandbox.faults.add("html_login", r"/conversations/101\?", after=1, times=None)
+    report = mail.push()
+    assert len(report.problems) == 1 and only_row(mail).state == "sending"
+    mail.sandbox.faults.clear()
+    mail.clock.advance(minutes=1)  # Canvas has had its time: nobody has to wait for it
+    mail.clock.sleeps.clear()
+    assert mail.push().recognised == 1
+    assert mail.clock.sleeps == []
+    assert texts(mail).count("Yes, Friday.") == 1
+
+
+def test_a_sent_message_counts_although_it_cannot_be_read_again(mail: Mail) -> None:
+    queue_reply(mail)
+    mail.sandbox.faults.add("html_login", r"/conversations/101\?", after=1, times=None)
+    report = mail.push()
+    assert (report.problems, report.sent_messages) == ([], 1)
+    assert only_row(mail).state == "sent"
+    mail.sandbox.faults.clear()
+    assert mail.push().sent_messages == 0
+
+
+def test_a_message_to_many_is_left_to_the_next_sync(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "MOST_SHOWN", 1)
+    queue_send(mail, "--to", str(BEN), "--to", str(CLEO), "--subject", "Plan", "--body", "See the plan")
+    assert mail.push().sent_messages == 1
+    assert len(only_row(mail).sent_ids) == 2
+    shown = [one.path for one in mail.sandbox.log if one.method == "GET" and "/conversations/" in one.path]
+    assert shown == []
+
+
+def test_a_file_that_canvas_changed_is_downloaded_again(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = tmp_path / "plan.txt"
+    paper.write_text("plan")
+    queue_reply(mail, "With a file", "--attach", str(paper))
+    known = only_row(mail).draft.enclosures[0]
+    monkeypatch.setattr(store, "begin_sending", _with_size(store.begin_sending, known.size + 1))
+    mail.push()
+    assert mail.one("SELECT state FROM attachments ORDER BY id DESC LIMIT 1") == "pending"
+
+
+def _with_size(begin: Any, size: int) -> Any:
+    """Make the outbox believe that its files had another size."""
+
+    def begun(db: Any, queued: store.Queued, baseline: store.Baseline) -> bool:
+        for enclosure in queued.draft.enclosures:
+            object.__setattr__(enclosure, "size", size)
+        return bool(begin(db, queued, baseline))
+
+    return begun
+
+
+def test_a_message_that_reached_some_of_the_people_is_told_and_not_repeated(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_send(mail, "--to", str(BEN), "--to", str(CLEO), "--subject", "Plan", "--body", "See the plan")
+    create = CanvasClient.create_conversation
+
+    def to_one(self: CanvasClient, recipients: Any, body: str, **more: Any) -> Any:
+        create(self, [str(BEN)], body, **more)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CanvasClient, "create_conversation", to_one)
+        with pytest.raises(Killed):
+            mail.push()
+    report = mail.push()
+    row = only_row(mail)
+    assert row.state == "failed" and "delivered it to 1 of 2 people only" in (row.detail or "")
+    assert [problem.error for problem in report.problems] == ["delivered in part"]
+    assert 0 < sum(mail.clock.sleeps) <= sending.SETTLING_SECONDS  # Canvas might still have been at it
+    assert everywhere(mail, "See the plan") == 1
+
+
+def test_a_conversation_that_goes_while_it_is_looked_at_is_no_candidate(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_send(mail, "--to", str(BEN), "--subject", "Plan", "--body", "See the plan")
+    with monkeypatch.context() as patch:
+        kill_after(patch, CanvasClient, "create_conversation")
+        with pytest.raises(Killed):
+            mail.push()
+    mail.sandbox.school.own_reply(102, "Something else")
+    mail.sandbox.faults.on_request(r"/conversations/102\?", lambda _: mail.sandbox.school.owner_delete(102))
+    assert mail.push().recognised == 1
+    assert everywhere(mail, "See the plan") == 1
+
+
+def test_every_page_of_sent_is_looked_at_while_all_of_it_is_new(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_send(mail, "--to", str(BEN), "--subject", "Plan", "--body", "See the plan")
+    with monkeypatch.context() as patch:
+        kill_after(patch, CanvasClient, "create_conversation")
+        with pytest.raises(Killed):
+            mail.push()
+    conversations = CanvasClient.conversations
+
+    def by_one(self: CanvasClient, scope: Any, **more: Any) -> Any:
+        return conversations(self, scope, **{**more, "per_page": 1})
+
+    def all_new(row: Conversation, baseline: store.Baseline) -> bool:
+        return True
+
+    monkeypatch.setattr(CanvasClient, "conversations", by_one)
+    monkeypatch.setattr(sentmail, "may_hold_new", all_new)
+    assert mail.push().recognised == 1
+    assert everywhere(mail, "See the plan") == 1
+
+
+def test_what_is_not_there_after_canvas_had_its_time_is_sent_without_waiting(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_reply(mail)
+    with monkeypatch.context() as patch:
+        patch.setattr(CanvasClient, "add_message", _killed)
+        with pytest.raises(Killed):
+            mail.push()
+    mail.clock.advance(minutes=1)
+    mail.clock.sleeps.clear()
+    assert mail.push().sent_messages == 1
+    assert mail.clock.sleeps == []
+    assert texts(mail).count("Yes, Friday.") == 1
+
+
+def test_without_a_note_of_what_canvas_had_nothing_is_sent_again(mail: Mail) -> None:
+    queue_reply(mail)
+    mail.update("UPDATE outbox SET state = 'sending'")  # as no version of the program leaves it
+    report = mail.push()
+    assert only_row(mail).state == "failed" and "cannot be told" in (only_row(mail).detail or "")
+    assert report.problems[0].error == "what Canvas had before it was sent is not recorded"
+    assert mail.writes == []
 
 
 # -- telling a message again: pure ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.sandbox import Sandbox
+from canvas_archive.sync.listing import Mode
 from tests.sync_support import Pair, assert_equal, bind
 
 
@@ -288,6 +289,43 @@ def test_a_dry_run_writes_nothing_at_all(pair: Pair) -> None:
         p: b for p, b in files.items() if p.name != "archive.db-shm"
     }
     assert all(p.stat().st_size == 0 for p in after if p not in files and p.name == "archive.db-wal")
+
+
+@pytest.mark.parametrize("mode", ["quick", "full"])
+def test_a_dry_run_says_what_a_sync_would_do(pair: Pair, mode: Mode) -> None:
+    school = pair.sandbox.school
+    inbox = school.ids("inbox")
+    mine = inbox_group(pair)
+    new = school.start_conversation(pair.others(mine)[0], [pair.owner], "New", "Hello there.")
+    gone, starred, failed = inbox[3], inbox[5], inbox[7]
+    school.owner_delete(gone)
+    school.owner_set(starred, starred=not school.owner_row(starred).starred)
+    pair.update("INSERT INTO problems VALUES ('conversation', ?, 'odd', 1, 'then', 'then')", str(failed))
+    run = pair.sync(mode=mode, dry_run=True)
+    report = run.report
+    assert f"fetch {failed} (retry)" in report.actions
+    assert f"ask whether {gone} is gone" in report.actions
+    assert any(action.startswith(f"fetch {new} (") for action in report.actions)
+    assert any(
+        action.startswith((f"note on {starred}: starred = ", f"fetch {starred} ("))
+        for action in report.actions
+    )
+    assert len(report.actions) == 4
+    assert (report.new, report.removed, report.changed + report.flags) == (1, 1, 2)
+    document = report.to_json()
+    assert (document["dry_run"], document["actions"]) == (True, report.actions)
+    assert pair.one("SELECT count(*) FROM conversations WHERE id = ?", new) == 0
+    assert pair.one("SELECT removed_at FROM conversations WHERE id = ?", gone) is None
+
+
+def test_a_dry_run_of_a_new_archive_fetches_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(conversations=12) as sandbox:
+        pair = bind(sandbox, tmp_path / "archive", monkeypatch)
+        report = pair.sync(mode="quick", dry_run=True).report
+        assert report.new == len(report.actions) == len(sandbox.school.truth())
+        assert pair.one("SELECT count(*) FROM conversations") == 0
 
 
 def test_an_archive_refuses_another_persons_token(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

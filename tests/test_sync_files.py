@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from canvas_archive.errors import ItemsFailed
+from canvas_archive.canvas import CanvasClient, FileTooLarge
+from canvas_archive.canvas.download import Download
+from canvas_archive.errors import ItemsFailed, MalformedAnswer, NotFound, ServerFailure
+from canvas_archive.model import Attachment
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.sandbox.mailbox import Media
+from canvas_archive.store import Archive, BlobWriter
+from canvas_archive.sync.attachments import Files, FileTask
 from tests.sync_support import Pair, bind
 from tests.test_sync_faults import QuickClock
 
@@ -166,3 +173,59 @@ def test_a_file_host_that_is_away_is_given_up_and_the_rest_stays_pending(pair: P
     pair.sandbox.faults.clear()
     pair.sync(mode="quick")
     assert {state(pair, file_id) for file_id in files} == {"stored"}
+
+
+# -- one download, whatever Canvas answers ----------------------------------------------------------------
+
+
+class OneAnswer:
+    """A client that answers every download, and every question for a file's address, in one way."""
+
+    base_url = "https://canvas.example.edu"
+
+    def __init__(self, outcome: Exception | Download, address: Exception | str = "/again") -> None:
+        self.outcome, self.address = outcome, address
+        self.asked: list[str] = []
+
+    def download(self, url: str, sink: BlobWriter, **_: object) -> Download:
+        self.asked.append(url)
+        sink.write(b"some bytes")
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def file(self, file_id: int) -> Attachment:
+        if isinstance(self.address, Exception):
+            raise self.address
+        return Attachment(file_id, url=self.address)
+
+
+MISSING = NotFound("There is no such file.", status=404)
+FILE = FileTask("attachment", "7", "/files/7", "application/pdf", None)
+RECORDING = FileTask("media", "7/m-1", "/media/1", "video/mp4", None)
+WEB_PAGE = Download(200, "text/html; charset=utf-8", 10, 10, False)
+
+
+@pytest.mark.parametrize(
+    ("task", "client", "state", "error", "asked"),
+    [
+        (RECORDING, OneAnswer(FileTooLarge("It is too large.", None)), "refused", "It is too large.", 1),
+        (RECORDING, OneAnswer(MISSING), "gone", "deleted on Canvas", 1),
+        (RECORDING, OneAnswer(WEB_PAGE), "failed", "came instead of the file", 1),
+        (FILE, OneAnswer(ServerFailure("It broke.", status=500)), "failed", "It broke.", 2),
+        (FILE, OneAnswer(MalformedAnswer("A torn file.")), "failed", "A torn file.", 2),
+        (FILE, OneAnswer(MISSING, MISSING), "gone", "deleted on Canvas", 1),
+        (FILE, OneAnswer(MISSING, ""), "refused", "locked on Canvas", 1),
+        (replace(FILE, url=None), OneAnswer(MISSING, MISSING), "failed", "gives no address", 0),
+        (replace(FILE, size=11), OneAnswer(WEB_PAGE), "failed", "came instead of the file", 2),
+    ],
+)
+def test_what_becomes_of_an_answer(
+    tmp_path: Path, task: FileTask, client: OneAnswer, state: str, error: str, asked: int
+) -> None:
+    with Archive.create(tmp_path / "archive", base_url=client.base_url, user_id=7, name="Ada") as archive:
+        result = Files(archive, cast("CanvasClient", client), max_bytes=None).fetch(task)
+        assert (result.state, len(client.asked)) == (state, asked)
+        assert error in (result.error or "")
+        if isinstance(client.outcome, (MalformedAnswer, Download)):
+            assert list(archive.files_dir.rglob("*.part")) == []  # nothing to go on from

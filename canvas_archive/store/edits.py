@@ -15,7 +15,7 @@ from enum import Enum
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import BadInput
 from canvas_archive.store.flags import FIELDS, STATES, as_text
-from canvas_archive.store.rows import clean
+from canvas_archive.store.rows import clean, to_json
 
 __all__ = [
     "FIELDS",
@@ -151,8 +151,7 @@ def list_edits(db: sqlite3.Connection, states: Iterable[str] = EDIT_STATES) -> l
     unknown = [state for state in wanted if state not in EDIT_STATES]
     if unknown:
         raise BadInput(f"There is no edit state {unknown[0]!r}; there are {', '.join(EDIT_STATES)}.")
-    parameter = "[" + ",".join(f'"{state}"' for state in wanted) + "]"
-    return [Edit(*row) for row in db.execute(_IN_STATES, (parameter,))]
+    return [Edit(*row) for row in db.execute(_IN_STATES, (to_json(wanted),))]
 
 
 def discard_edits(db: sqlite3.Connection, ids: Iterable[int] | None = None, *, clock: Clock = SYSTEM) -> int:

@@ -26,7 +26,7 @@ Kind: TypeAlias = Literal["send", "reply"]
 OPEN = ("queued", "sending")
 
 _COLUMNS = "id, kind, conversation_id, payload, queued_at, state, sent_at, sent_ids, detail"
-_ALL = f"SELECT {_COLUMNS} FROM outbox ORDER BY id"  # noqa: S608 (constants)
+_IN_STATES = f"SELECT {_COLUMNS} FROM outbox WHERE state IN (SELECT value FROM json_each(?)) ORDER BY id"  # noqa: S608 (constants)
 _ONE = f"SELECT {_COLUMNS} FROM outbox WHERE id = ?"  # noqa: S608 (constants)
 _INSERT = "INSERT INTO outbox (kind, conversation_id, payload, queued_at) VALUES (?, ?, ?, ?)"
 _PAYLOAD = "UPDATE outbox SET payload = ? WHERE id = ? AND state = 'queued'"
@@ -125,8 +125,7 @@ def queue_message(db: sqlite3.Connection, draft: Draft, *, clock: Clock = SYSTEM
 
 def outbox(db: sqlite3.Connection, states: Iterable[str] = OPEN) -> list[Queued]:
     """Return the rows in any of these states, in the order they were queued."""
-    wanted = frozenset(states)
-    return [row for row in map(_row, db.execute(_ALL)) if row.state in wanted]
+    return [_row(row) for row in db.execute(_IN_STATES, (to_json(list(states)),))]
 
 
 def outbox_row(db: sqlite3.Connection, number: int) -> Queued | None:

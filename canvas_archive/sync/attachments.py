@@ -23,6 +23,7 @@ from canvas_archive.errors import (
     UnsafeRedirect,
 )
 from canvas_archive.store.blobs import BlobWriter
+from canvas_archive.store.rows import ids_json
 from canvas_archive.sync.workers import Stopped
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Files:
         """Yield what a conversation just stored brought: these attachments, and its recordings."""
         db = self._archive.db
         if new_ids:
-            for row in db.execute(_BY_ID, (f"[{','.join(map(str, new_ids))}]",)).fetchall():
+            for row in db.execute(_BY_ID, (ids_json(new_ids),)).fetchall():
                 yield FileTask("attachment", str(row["id"]), row["url"], row["content_type"], row["size"])
         for row in db.execute(_MEDIA_OF, (conversation_id,)).fetchall():
             yield self._media_task(row["message_id"], row["media_id"], row["url"], row["content_type"])
@@ -214,12 +215,10 @@ class Files:
         arrived = (content_type or "").partition(";")[0].strip().lower()
         declared = (task.content_type or "").partition(";")[0].strip().lower()
         html = {"text/html", "application/xhtml+xml"}
+        if size != task.size and arrived in html and declared not in html:
+            return "a web page (a login page?) came instead of the file"
         if task.size is not None and size != task.size:
-            if arrived in html and declared not in html:
-                return "a web page (a login page?) came instead of the file"
             return f"{size:,} bytes came, Canvas says it has {task.size:,}"
-        if task.size is None and arrived in html and declared not in html:
-            return "a web page (a login page?) came instead of the recording"
         return None
 
     def _is_too_large(self, size: int | None) -> bool:

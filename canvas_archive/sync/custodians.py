@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.rows import LARGEST_ID
 
 _FOLDER = re.compile(r"[\w][\w .@+-]{0,99}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-LARGEST_ID = 2**63 - 1
+_ID = re.compile(r"0*([1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,19 @@ def read_custodians(path: Path) -> tuple[Custodian, ...]:
         raise BadInput(f"{path} cannot be read as a list of custodians: it is not UTF-8 text.") from None
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
-    rows = csv.reader(text.splitlines(), delimiter=separator)
-    header = [name.strip().lower() for name in next(rows, [])]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    complaints: list[str] = []
+    try:
+        header = [name.strip().lower() for name in next(rows, [])]
+        numbered = ((rows.line_num, row) for row in rows)
+        found = tuple(_custodians(numbered, header, complaints)) if "user_id" in header else ()
+    except csv.Error as error:
+        raise BadInput(f"{path} cannot be read as a list of custodians: {error}.") from None
     if "user_id" not in header:
         raise BadInput(
             f"{path} needs a first line that names its columns, and one of them must be user_id "
             "(name and folder are optional)."
         )
-    complaints: list[str] = []
-    found = tuple(_custodians(rows, header, complaints))
     if complaints:
         more = f", and {len(complaints) - 8} more" if len(complaints) > 8 else ""
         raise BadInput(f"{path}: {'; '.join(complaints[:8])}{more}.")
@@ -58,25 +64,26 @@ def read_custodians(path: Path) -> tuple[Custodian, ...]:
 
 
 def _custodians(
-    rows: Iterator[list[str]], header: Sequence[str], complaints: list[str]
+    rows: Iterator[tuple[int, list[str]]], header: Sequence[str], complaints: list[str]
 ) -> Iterator[Custodian]:
     seen: dict[str, int] = {}
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         told = {name: value.strip() for name, value in zip(header, row, strict=False)}
         if not any(told.values()):
             continue
         text = told.get("user_id", "")
-        if not (text.isascii() and text.isdigit() and 0 < int(text) <= LARGEST_ID):
-            complaints.append(f"line {line}: {text!r} is no user id")
+        number = _ID.fullmatch(text)
+        if number is None or int(number[1]) > LARGEST_ID:
+            complaints.append(f"line {line}: {text[:40]!r} is no user id")
             continue
-        user_id = int(text)
+        user_id = int(number[1])
         folder = told.get("folder") or text
         if not _FOLDER.fullmatch(folder) or _RESERVED.fullmatch(folder) or folder.endswith((".", " ")):
             complaints.append(f"line {line}: {folder!r} cannot be the name of a folder")
             continue
-        repeated = next((key for key in (text.lstrip("0"), f"/{folder.casefold()}") if key in seen), None)
+        repeated = next((key for key in (number[1], f"/{folder.casefold()}") if key in seen), None)
         if repeated is not None:
             complaints.append(f"line {line}: {repeated.lstrip('/')} is on line {seen[repeated]} already")
             continue
-        seen[text.lstrip("0")] = seen[f"/{folder.casefold()}"] = line
+        seen[number[1]] = seen[f"/{folder.casefold()}"] = line
         yield Custodian(user_id, told.get("name") or None, folder)

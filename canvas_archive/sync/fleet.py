@@ -1,9 +1,8 @@
 """Many mailboxes, one administrator: an archive for each custodian, and what became of each.
 
-Every archive is a whole one that can be used, moved and verified alone; a fleet is the folder they lie in.
-``fleet.json`` there remembers the last outcome of each, ``fleet.csv`` shows it to a spreadsheet. A run that
-was cut short is simply run again: whoever has no success yet comes first, then the stalest, and every
-archive goes on where it was.
+Every archive is a whole one that can be used, moved and verified alone; a fleet is the folder they lie in,
+which remembers the last outcome of each (``fleet_record.py``). A run that was cut short is simply run again:
+whoever has no success yet comes first, then the stalest, and every archive goes on where it was.
 
 All share one rate limiter, because Canvas counts by token. What concerns one custodian (no such user, no
 permission, a foreign folder) fails that one; what concerns all (the token, Canvas itself) ends the run.
@@ -11,22 +10,19 @@ permission, a foreign folder) fails that one; what concerns all (the token, Canv
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.canvas.address import normalise_base_url
-from canvas_archive.clock import SYSTEM, Clock, iso, parse_iso
+from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.credentials import find_token
 from canvas_archive.errors import (
     ApiError,
@@ -42,10 +38,9 @@ from canvas_archive.errors import (
     WrongAccount,
 )
 from canvas_archive.store import Archive
-from canvas_archive.store.cells import cell
 from canvas_archive.store.folder import is_archive
-from canvas_archive.store.private import write_private
 from canvas_archive.sync.custodians import Custodian
+from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order
 from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
 from canvas_archive.sync.workers import StoppableClock, Stopped
@@ -54,33 +49,15 @@ if TYPE_CHECKING:
     from canvas_archive.canvas.limiter import Limiter
     from canvas_archive.model import User
 
-STATE_NAME = "fleet.json"
-TABLE_NAME = "fleet.csv"
-STATE_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one custodian, in the last run that came to them.
-
-    ``status`` is ``ok``, ``partial`` (some items failed), ``failed``, ``interrupted`` or ``waiting`` (no run
-    came to them yet). ``succeeded_at`` is when a sync last ended ``ok`` or ``partial``.
-    """
-
-    user_id: int
-    folder: str
-    name: str | None = None
-    status: str = "waiting"
-    error: str | None = None
-    conversations: int = 0
-    new: int = 0
-    new_messages: int = 0
-    attachments: int = 0
-    problems: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-    finished_at: str | None = None
-    succeeded_at: str | None = None
+__all__ = [
+    "Fleet",
+    "FleetOptions",
+    "FleetProgress",
+    "FleetResult",
+    "Outcome",
+    "in_order",
+    "sync_fleet",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,127 +94,6 @@ class FleetProgress(Protocol):
 
     def waiting(self, seconds: float, reason: str) -> None:
         """Say that Canvas makes everybody wait."""
-
-
-class Fleet:
-    """The folder of many archives, and its memory."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
-        self._lock = threading.Lock()
-        self.base_url: str | None = None
-        self.outcomes: dict[int, Outcome] = {}
-        self._load()
-
-    def _load(self) -> None:
-        path = self.root / STATE_NAME
-        try:
-            document = json.loads(path.read_text("utf-8"))
-            version = document["version"]
-            known = {one.name for one in fields(Outcome)}
-            outcomes = [
-                Outcome(**{name: value for name, value in row.items() if name in known})
-                for row in document["custodians"]
-            ]
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(
-                f"{path} cannot be read ({error}). It only remembers how syncs ended: remove it, and the "
-                "next fleet sync writes it anew."
-            ) from None
-        if version > STATE_VERSION:
-            raise BadInput(f"{path} was written by a newer version of canvas-archive. Upgrade first.")
-        self.base_url = document.get("base_url")
-        self.outcomes = {outcome.user_id: outcome for outcome in outcomes}
-
-    def expect(self, custodians: Sequence[Custodian]) -> None:
-        """Remember who is on the list, so that ``status`` shows also whom no run came to yet."""
-        for one in custodians:
-            self.outcomes.setdefault(one.user_id, Outcome(one.user_id, one.folder, one.name))
-        with self._lock:
-            self._save()
-
-    def record(self, outcome: Outcome) -> None:
-        """Remember an outcome, at once."""
-        with self._lock:
-            self.outcomes[outcome.user_id] = outcome
-            self._save()
-
-    def _save(self) -> None:
-        rows = [asdict(outcome) for _, outcome in sorted(self.outcomes.items())]
-        document = {"version": STATE_VERSION, "base_url": self.base_url, "custodians": rows}
-        text = io.StringIO()
-        table = csv.DictWriter(text, [one.name for one in fields(Outcome)], lineterminator="\r\n")
-        table.writeheader()
-        table.writerows(
-            {name: cell(value) if isinstance(value, str) else value for name, value in row.items()}
-            for row in rows
-        )
-        _write_whole(self.root / STATE_NAME, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
-        _write_whole(self.root / TABLE_NAME, text.getvalue())
-
-    def open_at(self, base_url: str) -> None:
-        """Make the folder and bind it to one Canvas.
-
-        Raises BadInput when it belongs to another one, or cannot be made.
-        """
-        if self.base_url not in (None, base_url):
-            raise BadInput(
-                f"{self.root} holds archives of {self.base_url}, not of {base_url}. Name another --root."
-            )
-        try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{self.root} cannot be made: {error.strerror or error}.") from None
-        self.base_url = base_url
-
-    def archives(self) -> list[tuple[Outcome, Path]]:
-        """Return everyone who has an archive here, in the order of their ids.
-
-        Raises BadInput when there is none.
-        """
-        found = [
-            (outcome, self.root / outcome.folder)
-            for _, outcome in sorted(self.outcomes.items())
-            if is_archive(self.root / outcome.folder)
-        ]
-        if not found:
-            raise BadInput(
-                f"There are no archives of a fleet in {self.root}. Make them with "
-                "'canvas-archive fleet sync CUSTODIANS.csv', or name another --root."
-            )
-        return found
-
-
-def _write_whole(path: Path, text: str) -> None:
-    try:
-        write_private(path, text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be written: {error.strerror or error}.") from error
-
-
-def in_order(
-    custodians: Sequence[Custodian],
-    outcomes: Mapping[int, Outcome],
-    now: datetime,
-    skip_newer_than: timedelta | None = None,
-) -> list[Custodian]:
-    """Return whom to sync, in which order: who never succeeded first, then the stalest. Pure."""
-
-    def last(custodian: Custodian) -> str:
-        outcome = outcomes.get(custodian.user_id)
-        return (outcome and outcome.succeeded_at) or ""
-
-    def is_fresh(custodian: Custodian) -> bool:
-        outcome = outcomes.get(custodian.user_id)
-        at = last(custodian)
-        return bool(
-            skip_newer_than and at and outcome and outcome.status == "ok"
-            and now - parse_iso(at) < skip_newer_than
-        )  # fmt: skip
-
-    return sorted((one for one in custodians if not is_fresh(one)), key=last)
 
 
 def sync_fleet(

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canvas_archive.clock import iso
 from canvas_archive.errors import ArchiveError, BadInput, BadRequest, MalformedAnswer, NotFound, NotPermitted
 from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import BlobWriter
-from canvas_archive.store.outbox import Draft, Enclosure
+from canvas_archive.store.outbox import Draft, Enclosure, Queued
+from canvas_archive.store.rows import ids_json
 from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from canvas_archive.clock import Clock
     from canvas_archive.model import Conversation, Recipient
     from canvas_archive.store import Archive
-    from canvas_archive.store.outbox import Queued
 
 MOST_BODY = 64 * 1024 - 1
 MOST_SUBJECT = 255
@@ -86,7 +87,7 @@ def _resolve(client: CanvasClient, text: str) -> Addressee:
     if not text:
         raise BadInput("A recipient is empty: give an id, a code like course_12_students, or a name.")
     if is_code(text):
-        return Addressee(text, text, 1 if text[0].isdigit() or text.startswith("uuid:") else 2)
+        return _by_code(text)
     found = list(client.search_recipients(text))
     exact = [
         one
@@ -101,6 +102,11 @@ def _resolve(client: CanvasClient, text: str) -> Addressee:
     raise BadInput(_not_one(text, [(one.id, _full(one)) for one in chosen]))
 
 
+def _by_code(code: str) -> Addressee:
+    """Return whom a code means: one person by an id, at least two by a course or group."""
+    return Addressee(code, code, 1 if code[0].isdigit() or code.startswith("uuid:") else 2)
+
+
 def _full(one: Recipient) -> str:
     return one.full_name if one.full_name and one.full_name != one.name else one.name
 
@@ -113,7 +119,7 @@ def resolve_offline(db: sqlite3.Connection, texts: Iterable[str]) -> tuple[Addre
     found = []
     for text in (one.strip() for one in texts):
         if is_code(text):
-            found.append(Addressee(text, text, 1 if text[0].isdigit() or text.startswith("uuid:") else 2))
+            found.append(_by_code(text))
             continue
         wanted = text.casefold()
         people = [
@@ -187,11 +193,10 @@ def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft)
     check_account(archive, client)
     with transaction(archive.db):
         number = outbox.queue_message(archive.db, draft, clock=clock)
-    queued = outbox.outbox_row(archive.db, number)
-    if queued is None:
-        raise ArchiveError("The message could not be put into the outbox.")
     try:
-        return Outbox(archive, client, clock, PushReport()).send(queued)
+        return Outbox(archive, client, clock, PushReport()).send(
+            Queued(number, draft, iso(clock.now()), "queued")
+        )
     except ArchiveError as error:
         raise _with_fate(archive, number, error) from error
     except BaseException:
@@ -267,8 +272,7 @@ def add_recipients(
 
 def check_messages(db: sqlite3.Connection, conversation_id: int, message_ids: Sequence[int]) -> None:
     """Raise BadInput unless all these messages are known to be in the conversation."""
-    ids = f"[{','.join(map(str, message_ids))}]"
-    known = {row[0] for row in db.execute(_MESSAGES, (conversation_id, ids))}
+    known = {row[0] for row in db.execute(_MESSAGES, (conversation_id, ids_json(message_ids)))}
     unknown = [str(one) for one in message_ids if one not in known]
     if unknown:
         raise BadInput(

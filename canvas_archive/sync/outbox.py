@@ -109,7 +109,7 @@ class Outbox:
         with transaction(self._db):
             begun = outbox.begin_sending(self._db, ready, baseline)
         if begun:
-            self._post(ready)
+            self._post(ready, baseline)
         return self._again(ready)
 
     def _again(self, queued: Queued) -> Queued:
@@ -151,13 +151,12 @@ class Outbox:
         if draft.conversation_id is not None:
             shown = self._client.conversation(draft.conversation_id, auto_mark_as_read=False)
             return Baseline(now, newest=sentmail.own_newest(shown.messages or (), self._owner))
-        for page in self._client.conversations("sent", per_page=100):
-            return Baseline(now, sent=tuple(sentmail.summary_of(row) for row in page.conversations))
-        return Baseline(now)
+        first = next(iter(self._client.conversations("sent", per_page=100)))
+        return Baseline(now, sent=tuple(sentmail.summary_of(row) for row in first.conversations))
 
     # -- the request -----------------------------------------------------------------------------
 
-    def _post(self, queued: Queued) -> None:
+    def _post(self, queued: Queued, baseline: Baseline) -> None:
         self.report.requests += describe(queued)
         try:
             answers = self._request(queued.draft)
@@ -170,7 +169,7 @@ class Outbox:
                 outbox.back_to_queue(self._db, queued.id, str(error))
             raise
         except CanvasProblem as error:
-            if isinstance(error, IN_DOUBT) and self._look_at_once(queued):
+            if isinstance(error, IN_DOUBT) and self._look_at_once(queued, baseline):
                 return
             with transaction(self._db):
                 outbox.note_doubt(self._db, queued.id, str(error))
@@ -196,10 +195,10 @@ class Outbox:
             context_code=draft.context_code,
         )
 
-    def _look_at_once(self, queued: Queued) -> bool:
+    def _look_at_once(self, queued: Queued, baseline: Baseline) -> bool:
         """After an answer that says nothing: see whether it arrived all the same. Never raises."""
         try:
-            return self._recognise(self._again(queued), certain=False)
+            return self._recognise(queued, baseline, certain=False)
         except ArchiveError:
             return False
 
@@ -255,31 +254,30 @@ class Outbox:
 
     def _settle_doubt(self, queued: Queued) -> bool:
         """Find out about a message that may have been sent. True when it needs no sending any more."""
-        left = self._seconds_until_certain(queued)
-        if self._recognise(queued, certain=left <= 0):
+        baseline = queued.baseline
+        if baseline is None:
+            return self._give_up(queued, "what Canvas had before it was sent is not recorded")
+        left = self._seconds_until_certain(baseline)
+        if self._recognise(queued, baseline, certain=left <= 0):
             return True
         if left > 0:
             self._clock.sleep(left)
-            if self._recognise(queued, certain=True):
+            if self._recognise(queued, baseline, certain=True):
                 return True
         with transaction(self._db):
             outbox.back_to_queue(self._db, queued.id)
         return False
 
-    def _seconds_until_certain(self, queued: Queued) -> float:
-        if queued.baseline is None:
-            return 0.0
-        certain = parse_iso(queued.baseline.at) + timedelta(seconds=SETTLING_SECONDS)
+    def _seconds_until_certain(self, baseline: Baseline) -> float:
+        certain = parse_iso(baseline.at) + timedelta(seconds=SETTLING_SECONDS)
         return min(SETTLING_SECONDS, (certain - self._clock.now()).total_seconds())
 
-    def _recognise(self, queued: Queued, *, certain: bool) -> bool:
+    def _recognise(self, queued: Queued, baseline: Baseline, *, certain: bool) -> bool:
         """Look for the message on Canvas; note what is found. Raises CanvasProblem when Canvas is away.
 
         ``certain``: Canvas has had its time, so what is there is all there will be.
         """
-        draft, baseline = queued.draft, queued.baseline
-        if baseline is None:
-            return False
+        draft = queued.draft
         if draft.conversation_id is not None:
             return self._recognise_reply(queued, draft.conversation_id, baseline)
         found = sentmail.find_new(draft, baseline, self._candidates(baseline), self._owner)
@@ -300,15 +298,15 @@ class Outbox:
         try:
             shown = self._client.conversation(conversation_id, auto_mark_as_read=False)
         except NotFound:
-            self._fail(
-                queued, "the conversation is no longer on Canvas, so whether it was sent cannot be told"
-            )
-            self.report.problems.append(
-                Problem("message", str(queued.id), f"conversation {conversation_id} is gone from Canvas")
-            )
-            return True
+            return self._give_up(queued, f"conversation {conversation_id} is gone from Canvas")
         found = sentmail.find_reply(queued.draft, baseline, shown.messages or (), self._owner)
         return self._note_arrival(queued, found, (conversation_id,))
+
+    def _give_up(self, queued: Queued, why: str) -> bool:
+        """Leave a message alone whose fate cannot be told: rather lost, with a word, than sent twice."""
+        self._fail(queued, f"{why}, so whether it was sent cannot be told")
+        self.report.problems.append(Problem("message", str(queued.id), why))
+        return True
 
     def _note_arrival(self, queued: Queued, found: Arrived | None, conversation_ids: tuple[int, ...]) -> bool:
         if found is None:
