@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import sys
 import threading
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from canvas_archive.errors import ArchiveLocked, BadInput
-from canvas_archive.web import actions, writing
+from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput
+from canvas_archive.web import actions, server, streams, writing
 from canvas_archive.web.pages.changes import safe_next, wanted
+from canvas_archive.web.streams import ProgressStream, is_running
 from canvas_archive.web.undo import KEPT, notice_of, remember
-from tests.web_support import Visitor, column, make_archive, open_visitor
+from tests.web_support import Visitor, change, column, make_archive, open_visitor
 
 
 @pytest.fixture
@@ -321,3 +323,73 @@ def test_without_the_syncer_there_is_no_button(visitor: Visitor, monkeypatch: py
     actions.forget_tokens()
     assert "Sync now" not in visitor.get("/mail/status").text
     actions.forget_tokens()
+
+
+def test_what_canvas_took_back_is_said(visitor: Visitor, folder: Path) -> None:
+    change(
+        folder,
+        "INSERT INTO edits (conversation_id, field, base_value, value, made_at, state, settled_at)"
+        " VALUES (700001, 'starred', '0', '1', '2026-11-20T00:00:00Z', 'reverted', '2026-11-21T00:00:00Z')",
+    )
+    assert "Canvas took back “a star” after it was sent." in visitor.get("/mail/c/700001").text
+    assert "taken back by Canvas" in visitor.get("/mail/edits").text
+
+
+def test_a_sync_that_still_runs_has_no_duration(visitor: Visitor, folder: Path) -> None:
+    change(
+        folder,
+        "INSERT INTO sync_runs (mode, started_at, status, requests, counts)"
+        " VALUES ('quick', '2026-11-23T09:00:00Z', 'running', 7, '{}')",
+    )
+    text = visitor.get("/mail/status").text
+    assert "Quick sync<small>7 requests, 0 B</small>" in text
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "sentence"),
+    [
+        ("attempt to write a readonly database", ArchiveError, "may not be written to by this user"),
+        ("no such table: nope", sqlite3.OperationalError, "no such table"),
+    ],
+)
+def test_an_archive_that_may_not_be_written(
+    folder: Path, message: str, error: type[Exception], sentence: str
+) -> None:
+    def refuse(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError(message)
+
+    with pytest.raises(error, match=sentence):
+        writing.with_writer(folder / "archive.db", refuse)
+
+
+def test_work_outlives_a_server_that_ended(folder: Path) -> None:
+    datasette = server.build(folder, host="127.0.0.1", port=8001, login=False)
+    go_on, done = threading.Event(), threading.Event()
+
+    def work() -> Iterator[str]:
+        yield "begun"
+        go_on.wait(10)
+        yield "told to nobody"
+        done.set()
+
+    sent: list[bytes] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message.get("body", b""))
+        if b"begun" in sent[-1]:
+            raise ConnectionError("the reader has gone")
+
+    async def answer() -> None:
+        await ProgressStream(datasette, work).asgi_send(send)
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(answer())  # its loop is closed now
+    assert is_running(datasette)
+    go_on.set()
+    assert done.wait(10)
+    lock = streams._lock_of(datasette)
+    assert lock.acquire(timeout=10)  # the work came to its end
+    lock.release()
+    for database in datasette.databases.values():
+        database.close()
+    datasette.executor.shutdown()

@@ -101,3 +101,30 @@ def test_a_recording_is_a_download_too(visitor: Visitor, folder: Path) -> None:
     assert answer.content == b"PK essay"
     assert "Spoken comment.m4a" in answer.headers["content-disposition"]
     assert f'href="/mail/media/{message}/m-abc"' in visitor.get("/mail/c/800001").text
+
+
+def test_a_conversation_that_is_gone_from_canvas_says_so_in_its_text(visitor: Visitor) -> None:
+    assert "No longer on Canvas since 15 Nov 2026" in visitor.get("/mail/c/800008.txt").text
+
+
+def test_a_conversation_without_messages_is_no_mail(visitor: Visitor, folder: Path) -> None:
+    change(
+        folder,
+        "INSERT INTO conversations (id, private, starred, workflow_state, remote_starred,"
+        " remote_workflow_state, message_count, last_message_at, first_seen_at)"
+        " VALUES (900001, 0, 0, 'read', 0, 'read', 1, '2026-11-20T00:00:00Z', '2026-11-20T00:00:00Z')",
+    )
+    answer = visitor.get("/mail/c/900001.eml")
+    assert answer.status_code == 400
+    assert "The archive holds no message of conversation 900001." in answer.text
+
+
+def test_a_conversation_whose_last_date_is_none_can_be_saved(visitor: Visitor, folder: Path) -> None:
+    change(folder, "UPDATE messages SET created_at = 'zuletzt' WHERE id ="
+           " (SELECT max(id) FROM messages WHERE conversation_id = 700004)")  # fmt: skip
+    answer = visitor.get("/mail/c/700004.eml")
+    assert answer.status_code == 200
+    head = answer.text.partition("\r\n\r\n")[0]
+    assert "X-Canvas-Unreadable-Date: zuletzt" in head and "\r\nDate:" not in head
+    for page in ("/mail/c/700004", "/mail/c/700004.txt", "/mail/c/700004.json"):
+        assert visitor.get(page).status_code == 200

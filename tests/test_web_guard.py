@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from datasette.app import Datasette
 
 from canvas_archive.errors import BadInput, GuardRefused, NoArchive
-from canvas_archive.web import server
+from canvas_archive.web import login, queries, server, visit
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
 from canvas_archive.web.login import Door, door_of, fit_door
@@ -401,3 +402,38 @@ def test_sql_is_read_only(visitor: Visitor, folder: Path) -> None:
     before = column(folder, "SELECT count(*) FROM messages")
     change(folder, "UPDATE account SET name = name")
     assert column(folder, "SELECT count(*) FROM messages") == before
+
+
+def test_a_form_that_breaks_off_is_refused() -> None:
+    class Request:
+        """A request whose reader leaves in the middle of its form."""
+
+        def __init__(self) -> None:
+            self.messages = [
+                {"type": "http.request", "body": b"do=star", "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+
+        async def receive(self) -> dict[str, Any]:
+            return self.messages.pop(0)
+
+    with pytest.raises(BadInput, match="did not arrive whole"):
+        asyncio.run(visit._body(Request()))
+
+
+def test_a_fault_of_a_page_s_own_is_not_called_slow(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(queries, "ACCOUNT", "SELECT nope FROM account")
+    assert visitor.get("/mail").status_code == 500
+    assert "no such column: nope" in capsys.readouterr().err
+
+
+def test_without_an_archive_datasette_s_own_guard_stays() -> None:
+    datasette = Datasette(memory=True)
+    try:
+        assert login.skip_csrf(datasette, {"path": "/mail/edit"}) is False
+    finally:
+        for database in datasette.databases.values():
+            database.close()
+        datasette.executor.shutdown()

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import threading
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from datasette.plugins import pm
 
+import canvas_archive.web as plugin
 from canvas_archive.cli import run
+from canvas_archive.web import server
 from tests.web_support import make_archive
 
 
@@ -90,3 +94,65 @@ def test_without_sign_in_beyond_the_loopback_is_refused(
 def test_a_folder_without_archive_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--archive", str(tmp_path), "--port", "0"]) == 2
     assert capsys.readouterr().err.startswith("Error: ")
+
+
+def test_serving_in_this_process_from_the_first_line_to_the_last(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = server.prepare(folder, login=False)
+    monkeypatch.setattr(server, "prepare", lambda *arguments, **options: made)
+    told: list[str] = []
+    answers: list[int] = []
+
+    def opened(url: str) -> bool:
+        """Stand in for a browser: look at the page, then end the server as a signal would."""
+        answers.append(httpx.get(url).status_code)
+        made.server.should_exit = True
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opened)
+    server.serve_archive(folder, login=False, open_browser=True, ready=told.append)
+    assert told == [made.url] and answers == [200]
+    assert made.listener.fileno() == -1  # the port is free again
+
+
+def test_a_server_that_cannot_start_opens_no_browser(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = server.prepare(folder, login=False)
+    monkeypatch.setattr(server, "prepare", lambda *arguments, **options: made)
+
+    async def ends(sockets: object) -> None:
+        """End as uvicorn does when the application fails to start."""
+
+    monkeypatch.setattr(made.server, "serve", ends)
+    monkeypatch.setattr(webbrowser, "open", lambda url: pytest.fail("a browser was opened"))
+    told: list[str] = []
+    server.serve_archive(folder, login=False, open_browser=True, ready=told.append)
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("0.0.0.0", False),
+     ("192.168.1.9", False), ("mail.example", False)],
+)  # fmt: skip
+def test_which_addresses_only_this_machine_reaches(host: str, alone: bool) -> None:
+    assert server.is_loopback(host) is alone
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]"), ("mail.example", "mail.example")],
+)
+def test_the_address_to_open_is_one_a_browser_can_open(host: str, shown: str) -> None:
+    assert server._shown_host(host) == shown
+
+
+def test_from_a_source_tree_the_plugin_is_registered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: list[tuple[object, str]] = []
+    monkeypatch.setattr(pm, "get_plugins", lambda: set(pm._name2plugin.values()) - {plugin})
+    monkeypatch.setattr(pm, "register", lambda module, name: registered.append((module, name)))
+    served = server.build(folder, host="127.0.0.1", port=1, login=True)
+    for database in served.databases.values():
+        database.close()
+    served.executor.shutdown()
+    assert registered == [(plugin, "canvas_archive.web")]

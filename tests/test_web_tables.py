@@ -13,7 +13,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
-from canvas_archive.web import statements, tables
+from canvas_archive.web import render, statements, tables
 from tests.web_support import Visitor, make_archive, open_visitor
 
 
@@ -264,3 +264,39 @@ def test_a_facet_of_a_later_page_comes_from_a_covering_index(folder: Path) -> No
     with closing(sqlite3.connect(folder / "archive.db")) as db:
         plan = db.execute(f"EXPLAIN QUERY PLAN {statements.by_index(facet)}").fetchall()
     assert any("USING COVERING INDEX conversations_state" in step[3] for step in plan), plan
+
+
+def test_beside_other_databases_the_title_is_theirs(folder: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as db:
+        db.execute("CREATE TABLE thesis (text)")
+    visitor = Visitor(Datasette([str(folder / "archive.db"), str(tmp_path / "other.db")]))
+    try:
+        told = tables.get_metadata(visitor.datasette, None, None)
+        assert "title" not in told and "description" not in told and "archive" in told["databases"]
+        assert "<h1>Canvas archive" not in visitor.get("/").text
+    finally:
+        visitor.close()
+
+
+@pytest.mark.parametrize(
+    ("module", "find"), [(tables, tables.metadata_path), (render, render.folder_of_templates)]
+)
+def test_an_installation_that_lacks_files_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, find: Any
+) -> None:
+    monkeypatch.setattr(module, "HERE", tmp_path / "a" / "b")
+    with pytest.raises(FileNotFoundError, match="missing from this installation"):
+        find()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("(see https://e.org/a_(b))", '(see <a href="https://e.org/a_(b)" rel="noopener noreferrer nofollow"'
+         ' target="_blank">https://e.org/a_(b)</a>)'),
+        ("it begins with https://...", "it begins with https://..."),
+        ("5 < 6 & more", "5 &lt; 6 &amp; more"),
+    ],
+)  # fmt: skip
+def test_links_end_where_their_sentence_goes_on(text: str, shown: str) -> None:
+    assert render.linkify(text) == shown
