@@ -28,7 +28,7 @@ from canvas_archive.store import Archive, Ingest, edits, runs
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem, Report
 from canvas_archive.sync.service import SyncResult
-from tests.push_support import BEN, CLEO, Mail, open_mail
+from tests.push_support import BEN, CLEO, DEE, Mail, open_mail
 from tests.store_support import TickingClock, conversation, create, message
 from tests.terminal_support import Terminal, on_screen
 from tests.ux_support import Said, say
@@ -162,6 +162,7 @@ def test_usage_without_a_command_and_numbers_without_an_end() -> None:
         (["sandbox", "--port", "99999"], "is not from 0 to 65535."),
         (["edits", "drop"], "There is no command 'drop' here."),
         (["fleet"], "Commands:"),
+        (["fleet", "-v"], "A command is missing."),
         (["status", "more"], "'more' is more than this command takes."),
         (["send"], "--to is missing: A user id"),
     ):
@@ -178,6 +179,10 @@ def test_what_a_thread_says_of_itself(mail: Path) -> None:
         archive.db.commit()
     said = say(["show", "2"])
     assert "starred, unsubscribed" in said.out and "Waiting to be sent: starred = 1" in said.out
+    whole = say(["list", "--folder", "inbox"])
+    first = say(["list", "--folder", "inbox", "--limit", "1"])
+    cursor = first.err.rpartition("--before ")[2].strip().strip("'")
+    assert first.out + say(["list", "--before", cursor]).out == whole.out
     wrong = say(["list", "--before", "yesterday"])
     assert wrong.code == 2 and "'yesterday' is not where a list ended" in wrong.err
 
@@ -188,6 +193,8 @@ def test_a_query_from_standard_input(mail: Path) -> None:
     assert "subject" in written and "One" in written and "Two" in written
     code, written = on_screen(("sql", "--csv", "SELECT x'00ff' AS bytes, NULL AS missing"))
     assert code == 0 and written.splitlines()[-2:] == ["bytes,missing", "00ff,"]
+    assert say(["sql", "--csv", "SELECT 1 AS one, NULL AS two"]).out == "one,two\n1,\n"
+    assert json.loads(say(["sql", "--json", "SELECT x'00ff' AS bytes"]).out) == [{"bytes": "00ff"}]
 
 
 def test_what_is_for_an_archive_alone(mail: Path, tmp_path: Path) -> None:
@@ -205,11 +212,22 @@ def test_a_status_with_an_unfinished_sweep_and_an_error(mail: Path) -> None:
             ("one item failed", run),
         )
         archive.db.commit()
+        for number in range(12):
+            runs.record_problem(archive.db, "conversation", str(number), "it is odd", TickingClock())
+        archive.db.commit()
     said = say(["status"])
+    assert said.out.count("it is odd") == 10 and "and 2 more (canvas-archive status --json)" in said.out
     assert "one item failed" in said.out and "'canvas-archive sync --full' fetches the rest" in said.out
 
 
 # -- edits -------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_that_canvas_refuses_at_once_is_told_and_stays(online: Mail) -> None:
+    online.sandbox.faults.add("status", r"^/api/v1/conversations/100", status=403, method="PUT", times=None)
+    ran = online.run("star", "100", "--push")
+    assert ran.code not in (0, 1) and "1 conversation changed" in ran.err
+    assert online.one("SELECT count(*) FROM pending_edits") == 1
 
 
 def test_either_ids_or_a_search(mail: Path) -> None:
@@ -255,6 +273,8 @@ def test_what_online_commands_print(online: Mail) -> None:
     added = online.run("add-recipients", "101", str(CLEO), "-y")
     assert added.code == 0 and f"{CLEO:>14}  Cleo" in added.out
     online.sandbox.school.owner_delete(100)
+    dee = online.run("add-recipients", "101", str(DEE), "-y", "--json")
+    assert DEE in {person["id"] for person in dee.json["participants"]}
     gone = online.run("delete", "100", "-y")
     assert gone.code == 0 and "Conversation 100 was no longer on Canvas." in gone.err
     queued = online.run("send", "--to", str(BEN), "--body", "Later", "--queue", "--json")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -87,6 +87,7 @@ def test_a_narrow_row_gives_up_the_bar_then_the_end_of_the_name() -> None:
     assert row_text("研究室の先生方", 1, 2, left=None, elapsed=1, width=12) == "研究室…  1/2"
 
 
+@settings(deadline=None)
 @given(
     what=st.text(st.characters(exclude_categories=("C", "M", "Z")), max_size=40),
     total=st.integers(0, 10**7),
@@ -151,11 +152,11 @@ def test_a_wait_shows_for_as_long_as_it_lasts(moments: Moments) -> None:
 
 
 def test_lines_appear_above_the_rows(moments: Moments) -> None:
-    settings = Settings()
+    chosen = Settings()
     with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
         board.step("Sending", 1, 2)
-        settings.note("a note")
-        settings.warn("a warning " + 12 * "of many words ")
+        chosen.note("a note")
+        chosen.warn("a warning " + 12 * "of many words ")
         print("and output")
         print("cut short", end="")
         board.drop(0)

@@ -98,7 +98,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         settings.verbosity = -1
     elif param.name == "debug":
         settings.debug = True
-    elif param.name == "no_progress":
+    else:
         settings.progress = False
 
 
