@@ -12,8 +12,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from canvas_archive.errors import (
+    ArchiveError,
     ArchiveLocked,
     BadInput,
     ForeignFolder,
@@ -21,8 +23,16 @@ from canvas_archive.errors import (
     NewerArchive,
     NoArchive,
 )
-from canvas_archive.store import Archive, connect_readonly, folder, migrations, transaction
-from canvas_archive.store.connection import TransactionError, refresh_statistics
+from canvas_archive.store import (
+    Archive,
+    adoption,
+    connect_readonly,
+    connection,
+    folder,
+    migrations,
+    transaction,
+)
+from canvas_archive.store.connection import TransactionError, connect_writable, refresh_statistics
 from canvas_archive.store.lock import WriterLock, read_holder
 from tests.store_support import OWNER, TickingClock, create
 
@@ -88,6 +98,20 @@ def test_create_refuses_a_foreign_config_beside_a_lock(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[server]\nport = 1\n")
     with pytest.raises(ForeignFolder):
         create(tmp_path)
+
+
+def test_create_refuses_bytes_that_are_there_already(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "ab").touch()
+    with pytest.raises(ForeignFolder, match="not empty"):
+        create(tmp_path)
+
+
+def test_create_refuses_a_place_that_cannot_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="cannot be made private"):
+        create(tmp_path / "file" / "mail")
 
 
 def test_create_refuses_an_existing_archive(tmp_path: Path) -> None:
@@ -162,6 +186,17 @@ def test_open_refuses_a_foreign_database(tmp_path: Path) -> None:
         db.execute("CREATE TABLE recipes (name TEXT)")
     with pytest.raises(ForeignFolder, match="not one of canvas-archive"):
         Archive.open(tmp_path)
+
+
+def test_a_database_without_the_tables_is_no_archive(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "archive.db")) as db:
+        db.execute(f"PRAGMA application_id = {connection.APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {migrations.known_version()}")
+        assert adoption.identity(db) is None
+    (tmp_path / "config.toml").write_text('base_url = "https://canvas.example.edu"\n')
+    for write in (False, True):
+        with pytest.raises(ForeignFolder, match="not an archive"):
+            Archive.open(tmp_path, write=write)
 
 
 def test_open_refuses_an_archive_without_an_account(tmp_path: Path) -> None:
@@ -291,6 +326,35 @@ def test_a_failing_open_gives_the_lock_back(tmp_path: Path) -> None:
     Archive.open(tmp_path / "mail", write=True).close()
 
 
+def test_a_lock_that_an_older_filelock_emptied_is_named_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def emptying(self: FileLock, *_: object, **__: object) -> None:
+        Path(self.lock_file).write_text("")
+        raise Timeout(self.lock_file)
+
+    with WriterLock(tmp_path, clock=TickingClock()):
+        holder = read_holder(tmp_path / "lock")
+        monkeypatch.setattr(FileLock, "acquire", emptying)
+        with pytest.raises(ArchiveLocked, match=f"process {os.getpid()}"):
+            WriterLock(tmp_path, clock=TickingClock()).acquire()
+        assert read_holder(tmp_path / "lock") == holder
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(self: FileLock, *_: object, **__: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    lock = WriterLock(tmp_path, clock=TickingClock())
+    with monkeypatch.context() as patched:
+        patched.setattr(FileLock, "acquire", none)
+        with pytest.raises(ArchiveError, match="cannot be locked: FileSystem does not"):
+            lock.acquire()
+    lock.release()  # harmless: it is not held
+    with lock:
+        assert read_holder(tmp_path / "lock") is not None
+
+
 # -- connections ----------------------------------------------------------------------------------
 
 
@@ -312,6 +376,38 @@ def test_a_transaction_that_sqlite_ended_reports_the_first_error(tmp_path: Path)
             raise ZeroDivisionError
 
 
+def test_a_commit_that_fails_takes_everything_back(tmp_path: Path) -> None:
+    with create(tmp_path / "mail") as archive:
+        with pytest.raises(sqlite3.IntegrityError), transaction(archive.db):
+            archive.db.execute("PRAGMA defer_foreign_keys = ON")
+            archive.db.execute("INSERT INTO message_recipients VALUES (1, 2)")  # nobody by these ids
+        assert not archive.db.in_transaction
+        assert archive.db.execute("SELECT count(*) FROM message_recipients").fetchone()[0] == 0
+
+
+def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(ArchiveError, match=r"needs 3\.37 or newer"):
+        create(tmp_path / "mail")
+    assert not (tmp_path / "mail").exists()
+
+
+def test_what_cannot_be_opened_for_writing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ArchiveError, match="cannot be opened for writing: unable to open"):
+        connect_writable(tmp_path / "missing.db")
+    (tmp_path / "letter.db").write_text("Dear SQLite, " * 200)
+    with pytest.raises(ForeignFolder, match="is not a SQLite database"):
+        connect_writable(tmp_path / "letter.db")
+    monkeypatch.setattr(connection, "BUSY_MILLISECONDS", 1)
+    with closing(sqlite3.connect(tmp_path / "busy.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ArchiveError, match="cannot be opened for writing: database is locked"):
+            connect_writable(tmp_path / "busy.db")
+        with pytest.raises(ArchiveError, match="cannot be opened: database is locked"):
+            connect_readonly(tmp_path / "busy.db")
+
+
 def test_readers_see_committed_state_while_a_transaction_is_open(tmp_path: Path) -> None:
     with create(tmp_path / "mail") as archive, closing(connect_readonly(archive.db_path)) as reader:
         with transaction(archive.db):
@@ -331,8 +427,6 @@ def test_a_database_on_a_read_only_medium_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(tmp_path / "mail").close()
-    from canvas_archive.store import connection
-
     real = connection._reader
 
     def no_shared_memory(path: Path, parameters: str) -> sqlite3.Connection:

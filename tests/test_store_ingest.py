@@ -13,7 +13,7 @@ import pytest
 
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Attachment, Course, MediaComment
-from canvas_archive.store import Archive, Ingest, transaction
+from canvas_archive.store import Archive, Ingest, ingest_people, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.flags import merge_flags
 from canvas_archive.store.revisions import changed_columns
@@ -403,6 +403,18 @@ def test_a_rollback_by_the_caller_loses_nobody(archive: Archive, ingest: Ingest)
 
 
 # -- list rows ------------------------------------------------------------------------------------
+
+
+def test_a_full_memory_of_people_is_emptied_and_loses_nobody(
+    archive: Archive, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_people, "MOST_REMEMBERED", 1)
+    for number in (1, 2, 3):
+        ingest.save_conversation(conversation(number, message(100 + number), participants=(person(20),)))
+    renamed = conversation(3, message(103), participants=(person(20, "Renamed"),))
+    ingest.save_conversation(renamed)
+    assert archive.db.execute("SELECT name FROM users WHERE id = 20").fetchone()[0] == "Renamed"
+    assert archive.db.execute("SELECT count(*) FROM users").fetchone()[0] == 2
 
 
 def test_a_list_row_moves_the_flags_alone(archive: Archive, ingest: Ingest) -> None:

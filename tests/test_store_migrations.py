@@ -75,6 +75,24 @@ def test_an_older_archive_is_upgraded_after_a_copy(
         assert len(list((tmp_path / "mail").glob("archive.db.before-*"))) == 1
 
 
+def test_an_upgrade_that_another_process_did_meanwhile_is_not_done_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path / "mail").close()
+    with_step(monkeypatch, add_column)
+    acquire = WriterLock.acquire
+
+    def overtaken(self: WriterLock) -> None:
+        migrations.apply_pending(tmp_path / "mail" / "archive.db")
+        acquire(self)
+
+    monkeypatch.setattr(WriterLock, "acquire", overtaken)
+    with Archive.open(tmp_path / "mail") as archive:
+        assert "nickname" in columns(archive.db)
+    assert list((tmp_path / "mail").glob("archive.db.before-*")) == []
+    assert migrations.apply_pending(tmp_path / "mail" / "archive.db") == 3  # nothing is left to do
+
+
 def plain_schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%' ORDER BY 1, 2"
     return [tuple(row) for row in db.execute(query)]

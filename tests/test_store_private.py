@@ -46,3 +46,18 @@ def test_a_leftover_is_in_nobody_s_way_and_a_link_is_not_followed(tmp_path: Path
     write_private(tmp_path / "file", b"ours")
     assert (tmp_path / "file").read_bytes() == b"ours"
     assert elsewhere.read_bytes() == b"not ours"
+
+
+def test_a_file_system_that_cannot_flush_folders_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def files_alone(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_alone)
+    write_private(tmp_path / "new", b"one")
+    assert (tmp_path / "new").read_bytes() == b"one"

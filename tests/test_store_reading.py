@@ -266,6 +266,15 @@ def test_an_endless_answer_is_stopped_while_it_is_read(archive: Archive) -> None
             pass
 
 
+def test_without_a_limit_of_time_errors_are_still_explained(archive: Archive) -> None:
+    result = run_sql(archive.db_path, "SELECT count(*) FROM account", timeout=None)
+    assert list(result.rows) == [(1,)]
+    with pytest.raises(BadInput, match="Only reading"):
+        run_sql(archive.db_path, "DELETE FROM account", timeout=None)
+    with pytest.raises(BadInput, match="Only reading"):
+        run_sql(archive.db_path, "PRAGMA journal_mode = DELETE")
+
+
 def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="cannot be opened"):
         run_sql(tmp_path / "nothing.db", "SELECT 1")

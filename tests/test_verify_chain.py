@@ -321,6 +321,40 @@ def test_a_settled_edit_cannot_be_changed(archive: Archive, statement: str) -> N
     assert ("edits", 1) in faults(archive)
 
 
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("UPDATE edits SET base_value = '1', state = 'reverted'", "the edit became another one"),
+        ("UPDATE edits SET state = 'reverted', value = '0'", "the settled edit was changed"),
+        ("UPDATE edits SET detail = 'it was not me'", "the settled edit was changed"),
+        (
+            "UPDATE evidence_chain SET state = 'gone' WHERE source = 'edits'",
+            "record 4 does not match its own state",
+        ),
+        (
+            "UPDATE evidence_chain SET previous = digest WHERE seq = 3",
+            "record 3 does not follow the one before it",
+        ),
+    ],
+)
+def test_the_sentence_says_what_does_not_fit(archive: Archive, statement: str, sentence: str) -> None:
+    edit_then_push(archive)
+    tamper(archive, statement)
+    assert sentence in [fault.sentence for fault in check_chain(archive.db)]
+
+
+def test_an_edit_that_moves_on_before_the_next_run_is_lawful(archive: Archive) -> None:
+    edit_then_push(archive)
+    archive.db.execute("UPDATE edits SET state = 'reverted', detail = 'Canvas undid it'")
+    assert faults(archive) == []
+
+
+def test_checking_the_seals_ends_after_so_many_faults(archive: Archive) -> None:
+    tamper(archive, "UPDATE users SET name = 'Somebody'")
+    assert len(check_seals(archive.db).faults) == 2
+    assert len(check_seals(archive.db, most_faults=1).faults) == 1
+
+
 def test_a_changed_edit_is_found_even_after_the_next_run(archive: Archive) -> None:
     edit_then_push(archive)
     archive.db.execute("UPDATE edits SET state = 'discarded'")

@@ -16,7 +16,7 @@ from canvas_archive.store.private import write_private
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pragma: no cover - Python 3.10 alone, which has a run of its own
 
 CONFIG_NAME = "config.toml"
 MOST_JOBS = 64

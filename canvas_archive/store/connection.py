@@ -132,6 +132,13 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
     return db
 
 
+def plain_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:
+    """Return a cursor whose rows are tuples, whatever the connection's rows are: faster, and comparable."""
+    cursor = db.cursor()
+    cursor.row_factory = None
+    return cursor
+
+
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Hold one write transaction: committed at the end of the block, rolled back when it raises.

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from canvas_archive.store.connection import plain_cursor
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCounts:
@@ -50,8 +52,7 @@ _MEDIA_STATES = "SELECT state, count(*) FROM media_comments GROUP BY state"
 
 def archive_counts(db: sqlite3.Connection) -> ArchiveCounts:
     """Return how much there is of everything; answered from indexes alone."""
-    cursor = db.cursor()
-    cursor.row_factory = None
+    cursor = plain_cursor(db)
     row = cursor.execute(_COUNTS).fetchone()
     attachments = dict(cursor.execute(_UNSTORED).fetchall())
     stored = row[9] - sum(attachments.values())

@@ -278,7 +278,7 @@ def _refuse_untrusted(path: Path, *, adopting: bool = False) -> None:
             raise ForeignFolder(
                 f"{path / name} is a symbolic link: it can be read, but is not written through."
             )
-    if os.name == "posix":
+    if os.name == "posix":  # pragma: no branch - Windows tells no owner that could be compared
         me, owner = os.geteuid(), path.stat().st_uid
         if me not in (0, owner):
             raise ForeignFolder(
@@ -286,9 +286,8 @@ def _refuse_untrusted(path: Path, *, adopting: bool = False) -> None:
             )
     if not adopting:
         with closing(connect_readonly(path / DB_NAME)) as db:
-            if (
-                adoption.identity(db) is not None
-            ):  # what is no archive at all is refused with its own sentence
+            # What is no archive at all is refused with its own sentence.
+            if adoption.identity(db) is not None:
                 adoption.require_adopted(db, path)
 
 

@@ -110,12 +110,12 @@ def present_writer(folder: Path) -> Holder | None:
 
 def _is_alive(pid: int) -> bool:
     if os.name != "posix":
-        return True  # there is no asking that could not end the process
+        return True  # pragma: no cover - Windows, where asking could end the process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):
+    except (OSError, OverflowError):  # somebody else's, or nothing that can be asked for
         return True
     return True
 

@@ -30,7 +30,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 def sync_folder(path: Path) -> None:
     """Write a folder's entries to the disk, where the system can do that (not on Windows)."""
-    if os.name == "posix":
+    if os.name == "posix":  # pragma: no branch - Windows cannot open a folder
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.connection import plain_cursor
 from canvas_archive.store.rows import ids_json
 from canvas_archive.store.sql_access import SqlResult, run_sql
 
@@ -250,8 +251,7 @@ def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int
 
     Raises BadInput when the archive has no such conversation.
     """
-    cursor = db.cursor()
-    cursor.row_factory = None
+    cursor = plain_cursor(db)
     head = cursor.execute(_THREAD, (conversation_id,)).fetchone()
     if head is None:
         raise BadInput(f"There is no conversation {conversation_id} in this archive.")
@@ -312,8 +312,7 @@ def thread_files(
 
     Those of forwarded messages are among them.
     """
-    cursor = db.cursor()
-    cursor.row_factory = None
+    cursor = plain_cursor(db)
     files = cursor.execute(_SHOWN + _FILES, (conversation_id,)).fetchall()
     recordings = cursor.execute(_SHOWN + _RECORDINGS, (conversation_id,)).fetchall()
     return (

@@ -63,10 +63,8 @@ def changed_columns(
     return was, now
 
 
-def _lasting(extra: object) -> object:
-    if not isinstance(extra, str):
-        return extra
-    return {key: value for key, value in json.loads(extra).items() if key not in VOLATILE}
+def _lasting(extra: object) -> dict[str, object]:
+    return {key: value for key, value in json.loads(str(extra)).items() if key not in VOLATILE}
 
 
 class RevisionLog:

@@ -21,6 +21,7 @@ from hashlib import sha256
 from json.encoder import encode_basestring
 from typing import Any
 
+from canvas_archive.store.connection import plain_cursor
 from canvas_archive.store.revisions import VOLATILE
 
 FORM = 2
@@ -132,13 +133,13 @@ def contents(
     columns = ", ".join(table.columns[: table.in_form_1] if form == 1 else table.columns)
     extra = ", extra" if table.extra and form > 1 else ""
     query = f"SELECT {columns}{extra} FROM {kind}{chosen.format('id')} ORDER BY id"  # noqa: S608 (constants)
-    rows = _plain(db, query, parameters)
+    rows = plain_cursor(db).execute(query, parameters)
     if form == 1:
         yield from ((row, "") for row in rows)
         return
     owner = table.lists[0].split()[1].rstrip(",") if table.lists else ""
     lists = [
-        _lists(_plain(db, f"{query}{chosen.format(owner)} ORDER BY 1, 2", parameters))
+        _lists(plain_cursor(db).execute(f"{query}{chosen.format(owner)} ORDER BY 1, 2", parameters))
         for query in table.lists
     ]
     heads = [next(members) for members in lists]
@@ -176,10 +177,3 @@ def _lasting(extra: str) -> str:
     fields: dict[str, object] = json.loads(extra)
     kept = {key: value for key, value in fields.items() if key not in VOLATILE}
     return _encode(kept)
-
-
-def _plain(db: sqlite3.Connection, query: str, parameters: tuple[object, ...]) -> Iterator[Row]:
-    """Run a query whose rows come as tuples, whatever the connection's rows are."""
-    cursor = db.cursor()
-    cursor.row_factory = None
-    return cursor.execute(query, parameters)

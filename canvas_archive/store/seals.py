@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from canvas_archive.store.connection import plain_cursor
 from canvas_archive.store.sealed_rows import FORM, KINDS, contents, row_digest
 
 _BATCH = 2000
@@ -129,8 +130,8 @@ def block_digests(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     """Yield every block with its digest, recomputed from the seals."""
     # In the order of the primary key, which within each block is the order they were sealed in: no sorting.
     hashers: dict[int, Any] = {}
-    for block, kind, key, digest in _plain(
-        db, "SELECT block, kind, key, digest FROM seals ORDER BY kind, key, block"
+    for block, kind, key, digest in plain_cursor(db).execute(
+        "SELECT block, kind, key, digest FROM seals ORDER BY kind, key, block"
     ):
         hasher = hashers.get(block)
         if hasher is None:
@@ -140,20 +141,13 @@ def block_digests(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
         yield block, hashers[block].hexdigest()
 
 
-def _plain(db: sqlite3.Connection, query: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
-    """Run a query whose rows come as tuples, whatever the connection's rows are."""
-    cursor = db.cursor()
-    cursor.row_factory = None
-    return cursor.execute(query, parameters)
-
-
 def check_seals(db: sqlite3.Connection, *, most_faults: int = 1000) -> SealReport:
     """Compare every sealed row with its last seal. Stops after ``most_faults``."""
     faults: list[SealFault] = []
     matching = 0
     waiting = db.execute("SELECT count(*) FROM seal_queue").fetchone()[0]
     # A form that this version does not know cannot match: refusing newer archives is the schema's business.
-    forms: dict[int, int] = dict(_plain(db, _FORMS).fetchall())
+    forms: dict[int, int] = dict(plain_cursor(db).execute(_FORMS).fetchall())
     for kind in KINDS:
         for fault in _check_kind(db, kind, forms):
             if fault is None:
@@ -204,8 +198,8 @@ class _Seal(NamedTuple):
 
 def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
     last: _Seal | None = None
-    for key, block, digest, revision in _plain(
-        db, "SELECT key, block, digest, revision FROM seals WHERE kind = ? ORDER BY key, block", (kind,)
+    for key, block, digest, revision in plain_cursor(db).execute(
+        "SELECT key, block, digest, revision FROM seals WHERE kind = ? ORDER BY key, block", (kind,)
     ):
         forged = False
         if last is not None and last.key == key:

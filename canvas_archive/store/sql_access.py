@@ -78,7 +78,7 @@ def run_sql(
     try:
         db.row_factory = None
         db.set_authorizer(_only_reading)
-        if sys.version_info >= (3, 11):
+        if sys.version_info >= (3, 11):  # pragma: no branch - Python 3.10 cannot set limits
             db.setlimit(_LIMIT_LENGTH, _LARGEST_VALUE)
         with work:
             cursor = db.execute(sql, params)
