@@ -50,6 +50,8 @@ def summary(**changes: Any) -> StoredSummary:
             UpdateFlags(1, starred=ROW.starred, workflow_state=ROW.workflow_state),
         ),
     ],
+    # A fingerprint is another number in every process, which all must agree on what the tests are called.
+    ids=["new", "reappeared", "unfinished", "changed", "unknown", "same", "star", "bell", "state"],
 )
 def test_a_list_row(known: StoredSummary | None, stored: int | None, action: plan.Action | None) -> None:
     assert plan.judge_row(ROW, known, stored) == action
