@@ -15,7 +15,7 @@ from canvas_archive.cli.terminal import age, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from canvas_archive.sync.fleet import Fleet, Outcome
+    from canvas_archive.sync.fleet_record import Fleet, Outcome
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -35,7 +35,7 @@ def root_option(function: F) -> F:
 
 def open_fleet(root: Path | None) -> Fleet:
     """Return the fleet in that folder; a missing answer is a usage error."""
-    from canvas_archive.sync.fleet import Fleet
+    from canvas_archive.sync.fleet_record import Fleet
 
     if root is None:
         fail(f"Where are the archives? Give --root DIR, or set {ROOT_VARIABLE}.")

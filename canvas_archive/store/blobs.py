@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -64,14 +63,6 @@ def open_blob(files_dir: Path, digest: str) -> BinaryIO:
     if path is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(files_dir / digest))
     return path.open("rb")
-
-
-def stored_blobs(files_dir: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every stored blob as (its name, its path), in order; other files are not looked at."""
-    if files_dir.is_dir():
-        for folder in sorted(files_dir.iterdir()):
-            if folder.is_dir() and len(folder.name) == 2:
-                yield from ((path.name, path) for path in sorted(folder.iterdir()) if _HASH.match(path.name))
 
 
 class BlobWriter:
