@@ -278,11 +278,27 @@ def test_a_disk_that_writes_something_else_is_noticed(
         backup(archive, tmp_path / "backup", clock=CLOCK)
 
 
-def test_a_disk_without_room_leaves_the_backup_before_as_it_was(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_was_lost_from_a_backup_is_copied_again(archive: Path, tmp_path: Path) -> None:
     backup(archive, tmp_path / "backup", clock=CLOCK)
-    before = tree(tmp_path / "backup")
+    lost = sorted((tmp_path / "backup").glob("files/*/*"))[0]
+    content = lost.read_bytes()
+    lost.unlink()
+    (archive / lost.relative_to(tmp_path / "backup")).rename(tmp_path / "lost")
+    report = backup(archive, tmp_path / "backup", clock=CLOCK)  # it is missing here, too: no longer listed
+    assert report.missing == (lost.name,) and report.copied_files == 0
+    assert all(check.ok for check in verify_path(tmp_path / "backup"))
+    (tmp_path / "lost").rename(archive / lost.relative_to(tmp_path / "backup"))
+    assert backup(archive, tmp_path / "backup", clock=CLOCK).copied_files == 1
+    assert lost.read_bytes() == content
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_disk_without_room_leaves_the_backup_before_as_it_was(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    if not first:
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    before = tree(tmp_path / "backup") if not first else {"backup.unfinished": b""}
 
     def full(source: sqlite3.Connection, target: Path) -> None:
         error = sqlite3.OperationalError("database or disk is full")

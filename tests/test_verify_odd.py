@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -60,6 +61,24 @@ def test_a_check_that_cannot_look_does_not_hide_the_others(
     found = checks(archive)
     assert not found["index"].ok and "could not be looked at (PermissionError" in found["index"].detail
     assert found["permissions"].ok
+
+
+def test_what_fails_while_damage_is_being_found_is_put_down_to_it(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = threading.Event()
+
+    def damaged(db: sqlite3.Connection) -> Check:
+        assert failing.wait(10)
+        return Check("database", False, "the database is damaged", ("page 3",))
+
+    def confused(db: sqlite3.Connection) -> Check:
+        failing.set()
+        raise KeyError("a row that there is not")
+
+    monkeypatch.setattr(verifying, "check_integrity", damaged)
+    monkeypatch.setattr(verifying, "check_completeness", confused)
+    assert list(checks(archive)) == ["database"]
 
 
 def test_a_database_of_nobody(archive: Path) -> None:

@@ -116,6 +116,15 @@ def test_serving_in_this_process_from_the_first_line_to_the_last(
     assert made.listener.fileno() == -1  # the port is free again
 
 
+def test_serving_tells_nobody_who_does_not_ask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = server.prepare(folder, login=False)
+    monkeypatch.setattr(server, "prepare", lambda *arguments, **options: made)
+    monkeypatch.setattr(webbrowser, "open", lambda url: pytest.fail("a browser was opened"))
+    made.server.should_exit = True
+    server.serve_archive(folder, login=False)
+    assert made.server.started and made.listener.fileno() == -1
+
+
 def test_a_server_that_cannot_start_opens_no_browser(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = server.prepare(folder, login=False)
     monkeypatch.setattr(server, "prepare", lambda *arguments, **options: made)
