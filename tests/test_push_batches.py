@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canvas_archive.canvas import CanvasClient
+from canvas_archive.errors import BadRequest
 from canvas_archive.sync import push as push_module
 from canvas_archive.sync.calls import BATCH, EVENTS, SINGLES, BatchCall, SingleCall, plan_calls
 from canvas_archive.sync.merge import PendingEdit
@@ -99,6 +101,32 @@ def test_a_batch_that_fails_for_all_is_told(mail: Mail) -> None:
     report = mail.push()
     assert len(report.problems) == 30 and report.pending == 30
     assert mail.push().pushed == 30
+    mail.settled()
+
+
+def test_a_row_that_cannot_be_read_back_stays_pending_until_it_can(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_many(mail)
+    batch_update, conversation = CanvasClient.batch_update, CanvasClient.conversation
+
+    def unreadable(self: CanvasClient, id_: int, **more: Any) -> Any:
+        if id_ == 1001:
+            raise BadRequest("This one cannot be shown.", status=400)
+        return conversation(self, id_, **more)
+
+    def then_unreadable(self: CanvasClient, *args: Any) -> Any:
+        monkeypatch.setattr(CanvasClient, "conversations", lambda *_, **__: iter(()))
+        monkeypatch.setattr(CanvasClient, "conversation", unreadable)
+        return batch_update(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CanvasClient, "batch_update", then_unreadable)
+        report = mail.push()
+    assert (report.pushed, report.pending) == (29, 1)
+    assert [(one.id, one.error) for one in report.problems] == [("1001", "This one cannot be shown.")]
+    monkeypatch.setattr(CanvasClient, "conversation", conversation)
+    assert mail.push().already == 1
     mail.settled()
 
 

@@ -343,6 +343,14 @@ def test_the_sentence_says_what_does_not_fit(archive: Archive, statement: str, s
     assert sentence in [fault.sentence for fault in check_chain(archive.db)]
 
 
+def test_an_edit_that_waits_is_recorded_once(archive: Archive) -> None:
+    archive.db.execute("UPDATE conversations SET starred = 1 WHERE id = 100")
+    with transaction(archive.db):
+        assert extend_chain(archive.db, clock=CLOCK) == 1
+        assert extend_chain(archive.db, clock=CLOCK) == 0
+    assert faults(archive) == []
+
+
 def test_an_edit_that_moves_on_before_the_next_run_is_lawful(archive: Archive) -> None:
     edit_then_push(archive)
     archive.db.execute("UPDATE edits SET state = 'reverted', detail = 'Canvas undid it'")
