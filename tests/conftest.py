@@ -18,9 +18,27 @@ from typing import Any
 
 import pytest
 
-from tests.trust_support import TALLY, lines_of
+from tests.trust_support import TALLY, Workshop, lines_of
 
 _HOMES = counting()
+
+FIRST = (
+    "web_browser",
+    "trust_crash",
+    "trust_faults",
+    "trust_content",
+    "trust_web_content",
+    "trust_together",
+    "docs_readme",
+    "trust_terminal",
+    "benchmarks",
+    "trust_web",
+    "docs_compliance",
+    "docs",
+    "cli",
+    "trust_secrets",
+)
+"""The files that take longest begin first: one at the end keeps one process busy and the others idle."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -118,8 +136,28 @@ def repository() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session")
+def workshop() -> Iterator[Workshop]:
+    """Where commands run in processes of their own, and die there."""
+    made = Workshop()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pair(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An archive bound to a school of as many conversations as the module says, never synced."""
+    from canvas_archive.sandbox import Sandbox
+    from tests.sync_support import bind
+
+    with Sandbox(conversations=request.module.CONVERSATIONS) as sandbox:
+        yield bind(sandbox, tmp_path / "archive", monkeypatch)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long versions out unless ``-m`` asks for something by itself."""
+    """Put the longest files first; leave the long versions out unless ``-m`` asks for something by itself."""
+    places = {f"test_{name}.py": place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
     if config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("torture")]

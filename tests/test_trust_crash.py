@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.outbox import Draft, queue_message
-from tests.sync_support import Pair, assert_equal, bind
+from tests.sync_support import Pair, assert_equal
 from tests.test_sync_faults import QuickClock
 from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, spread, unclean
 
@@ -24,24 +24,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
     pytest.mark.uncounted,
 ]
+CONVERSATIONS = 6
 
 SOME, ALL = pytest.param(7, id="some"), pytest.param(None, id="all", marks=pytest.mark.torture)
 KILLED = -9
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    """Where commands run and die."""
-    made = Workshop()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
-    """An archive bound to a small school, never synced."""
-    with Sandbox(conversations=6) as sandbox:
-        yield bind(sandbox, tmp_path / "archive", monkeypatch)
 
 
 def die_everywhere(

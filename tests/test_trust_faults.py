@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits and mounts"),
     pytest.mark.uncounted,
 ]
+CONVERSATIONS = 6
 FEW = pytest.param(2, id="some")
 MANY = pytest.param(25, id="many", marks=pytest.mark.torture)
 KB = 1024
@@ -41,21 +42,6 @@ def some_and_all(some: Iterable[str], everything: Iterable[str]) -> list[Any]:
         *(pytest.param(what, 1, id=f"{what}-one") for what in some),
         *(pytest.param(what, 25, id=f"{what}-many", marks=pytest.mark.torture) for what in everything),
     ]
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    """Where commands run."""
-    made = Workshop()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
-    """An archive bound to a small school, never synced."""
-    with Sandbox(conversations=6) as sandbox:
-        yield bind(sandbox, tmp_path / "archive", monkeypatch)
 
 
 @contextmanager

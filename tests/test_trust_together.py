@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -38,23 +38,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
     pytest.mark.uncounted,
 ]
+CONVERSATIONS = 12
 SHOW = r"^/api/v1/conversations/\d+"
 ANY = r"^/api/v1/"
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    """Where the other process runs."""
-    made = Workshop()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
-    """An archive bound to a school, never synced."""
-    with Sandbox(conversations=12) as sandbox:
-        yield bind(sandbox, tmp_path / "archive", monkeypatch)
 
 
 def converges(pair: Pair) -> None:
