@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from canvas_archive.errors import BadInput
 from canvas_archive.search import (
     IndexUnusable,
     building,
@@ -22,12 +23,14 @@ from canvas_archive.search import (
     matching,
     opened,
     rebuild_index,
+    scoring,
     shard,
+    suggest,
     update_index,
 )
 from canvas_archive.search.hashfile import term_index
-from canvas_archive.search.postings import TERM_INFO, Damaged, blocks, encode
-from canvas_archive.search.reading import MappedFile, Segment
+from canvas_archive.search.postings import TERM_INFO, Block, Damaged, blocks, encode
+from canvas_archive.search.reading import Entry, MappedFile, Segment
 from canvas_archive.search.record import changed_files, usable_record
 from canvas_archive.search.schema import FIELD_NUMBERS
 from tests.search_support import SearchArchive, utc
@@ -250,6 +253,35 @@ def test_hits_by_date_look_further_when_one_conversation_takes_all_places(archiv
         assert {hit.conversation_id for hit in found.hits} == {50, 51, 52}
         assert {hit.message_id for hit in found.hits}.issuperset(others)
     assert archive.search("walrus", sort="newest", limit=0).hits == ()
+
+
+def test_a_list_that_says_too_little_of_its_documents_is_damage(
+    archive: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Segment.blocks
+
+    def without_levels(self: Segment, entry: Entry, within: Any = None) -> list[Block]:
+        return [one._replace(levels=b"") for one in read(self, entry, within)]
+
+    monkeypatch.setattr(scoring, "_FEW", 1)
+    monkeypatch.setattr(Segment, "blocks", without_levels)
+    with pytest.raises(IndexUnusable, match="says too little of its documents"):
+        archive.search("exam")
+
+
+def test_only_so_many_words_are_compared_with_an_unknown_one(
+    archive: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert archive.search("phooto").suggestion == "photo"
+    monkeypatch.setattr(suggest, "_CANDIDATES", 0)
+    assert archive.search("phooto").suggestion is None
+    assert archive.search("bhoto").suggestion == "photo"  # slips of the first letter are looked up
+
+
+def test_an_archive_without_courses_has_none_to_name(archive: SearchArchive) -> None:
+    with pytest.raises(BadInput) as raised:
+        archive.search("course:bio")
+    assert str(raised.value) == "'course:bio': no course or group in this archive is called so."
 
 
 def test_a_message_that_only_the_index_knows_breaks_no_page(archive: SearchArchive) -> None:

@@ -161,7 +161,7 @@ class _Lanes:
         bounds = self._bounds(units)
         if self._size > wanted and units:
             seen = 0
-            for bound in range(255, -1, -1):
+            for bound in range(255, -1, -1):  # pragma: no branch - at 0 all are seen, more than wanted
                 seen += bounds.count(bound)
                 if seen >= wanted:
                     # Whichever documents these are, the best ones score as much as the least of them.
