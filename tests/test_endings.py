@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import click.utils
 import pytest
 
-from canvas_archive.cli import main, sync
+from canvas_archive.cli import fleet_reading, main, sync
 from canvas_archive.cli.context import Settings
 from canvas_archive.cli.editing import brief_write, show_report
-from canvas_archive.cli.streams import prepare_streams, takes_everything
+from canvas_archive.cli.fleet_reading import SharedHit
+from canvas_archive.cli.streams import prepare_streams, reader_left, takes_everything
 from canvas_archive.cli.terminal import age, count_of, local_time
 from canvas_archive.cli.usage import usage_lines
 from canvas_archive.errors import ArchiveLocked, CanvasProblem, CredentialProblem
+from canvas_archive.search import search
 from canvas_archive.store import Archive, Ingest, edits, runs
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem, Report
@@ -330,6 +331,27 @@ def test_watching_survives_what_may_pass_and_ends_with_what_needs_a_person(
     assert said.code == 3 and said.err.endswith("Error: The token has expired\n")
     assert "Warning: Canvas is away" in said.err and "Next sync in 5 minutes" in said.err
     assert pauses == [300.0, 300.0]
+
+
+def test_a_hit_without_a_text_is_its_title_alone(mail: Path) -> None:
+    with Archive.open(mail, write=True) as archive:
+        Ingest(archive.db, TickingClock()).save_conversation(
+            conversation(3, message(13, ""), subject="Syllabus attached")
+        )
+        archive.db.commit()
+    said = say(["search", "subject:syllabus"])
+    assert said.code == 0 and len(said.out.splitlines()) == 1 and "Syllabus attached" in said.out
+    with Archive.open(mail) as archive:
+        result = search(archive.db_path, archive.search_dir, "subject:syllabus")
+    everywhere = [SharedHit(hit, ()) for hit in result.hits]
+    assert len(list(fleet_reading._lines(everywhere))) == 1
+
+
+def test_who_ends_the_output_early_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not reader_left()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "stdout", type("_PacifyFlushWrapper", (), {})())
+        assert reader_left()
 
 
 def test_a_table_on_a_terminal(mail: Path) -> None:

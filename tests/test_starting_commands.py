@@ -146,6 +146,9 @@ def test_demo_gives_back_the_token_it_found(tmp_path: Path, monkeypatch: pytest.
     said = say(["demo", "--conversations", "3", "--no-serve", "--archive", str(tmp_path / "demo")])
     assert said.code == 0 and f"--archive {tmp_path / 'demo'}" in said.out
     assert os.environ["CANVAS_API_TOKEN"] == "mine"
+    code, written = on_screen(("demo", "--conversations", "3", "--no-serve", "--json"))
+    assert code == 0 and "Writing the mailbox" in written and "Conversations" in written
+    assert '"new": 3' in written
 
 
 def test_a_demo_whose_sync_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -412,3 +412,13 @@ def test_the_tables_are_append_only(archive: Archive, table: str) -> None:
         archive.db.execute(f"UPDATE {table} SET {column} = {column}")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         archive.db.execute(f"DELETE FROM {table}")
+
+
+def test_how_far_the_comparison_with_the_seals_is_can_be_heard(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seals, "_BATCH", 2)
+    heard: list[tuple[int, int]] = []
+    report = check_seals(archive.db, tell=lambda done, total: heard.append((done, total)))
+    sealed = archive.db.execute("SELECT count(*) FROM seals").fetchone()[0]
+    assert heard == [(done, sealed) for done in range(2, report.matching + 1, 2)] and heard

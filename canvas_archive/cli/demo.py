@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.progress import steps, sync_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +53,11 @@ def demo(
 
     with _folder(settings) as folder:
         settings.note("Starting a local Canvas with a sample mailbox …")
+        with steps(settings) as tell:
+            tell("Writing the mailbox", 0, 0)
+            school = Sandbox(seed=seed, conversations=conversations)
         # The token stays at hand while the pages are up: they can sync and push, too.
-        with Sandbox(seed=seed, conversations=conversations) as sandbox, _credentials(sandbox):
+        with school as sandbox, _credentials(sandbox):
             report = _pull(settings, folder, sandbox)
             if not serve:
                 _summary(settings, folder, report, as_json)
@@ -97,7 +101,6 @@ def _credentials(sandbox: Sandbox) -> Iterator[None]:
 
 def _pull(settings: Settings, folder: Path, sandbox: Sandbox) -> Report:
     from canvas_archive.canvas import CanvasClient, Token
-    from canvas_archive.cli.progress import sync_progress
     from canvas_archive.store import Archive
     from canvas_archive.sync.service import SyncOptions, sync
 

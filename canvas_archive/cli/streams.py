@@ -34,6 +34,5 @@ def _is_unicode(encoding: str) -> bool:
 
 def reader_left() -> bool:
     """Tell whether click found the reader of standard output gone (``| head``) and ended the run for it."""
-    import click.utils
-
-    return type(sys.stdout) is click.utils.PacifyFlushWrapper
+    # By its name: the class is click's own affair, and moves from version to version.
+    return type(sys.stdout).__name__.strip("_") == "PacifyFlushWrapper"

@@ -83,7 +83,7 @@ def verify_archive(
         held: list[Check] = []
         try:
             db.execute("BEGIN")  # one snapshot: a sync that ends meanwhile must not look like tampering
-            for name, look in _rows_looks(folder, db, options):
+            for name, look in _rows_looks(folder, db, options, tell):
                 if integrity.is_done and not integrity.result.ok:
                     break
                 tell(name, 0, 0)
@@ -133,7 +133,7 @@ class _InThread:
 
 
 def _rows_looks(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
 ) -> tuple[tuple[str, Callable[[], Check]], ...]:
     """Return the checks of what the database says. They take no notice of files."""
     return (
@@ -144,7 +144,7 @@ def _rows_looks(
         ("edits", lambda: check_journal(db)),
         ("states", lambda: check_states(db)),
         ("chain", lambda: check_evidence(db, options.chain_head)),
-        ("contents", lambda: check_contents(db)),
+        ("contents", lambda: check_contents(db, tell)),
     )
 
 
@@ -324,9 +324,9 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
     )
 
 
-def check_contents(db: sqlite3.Connection) -> Check:
+def check_contents(db: sqlite3.Connection, tell: Callable[[str, int, int], None]) -> Check:
     """Compare every message, conversation, person and attachment with its seal."""
-    report = check_seals(db, most_faults=MOST_ITEMS)
+    report = check_seals(db, most_faults=MOST_ITEMS, tell=lambda done, total: tell("contents", done, total))
     items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
     waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
     return findings(

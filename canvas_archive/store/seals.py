@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -141,17 +141,29 @@ def block_digests(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
         yield block, hashers[block].hexdigest()
 
 
-def check_seals(db: sqlite3.Connection, *, most_faults: int = 1000) -> SealReport:
-    """Compare every sealed row with its last seal. Stops after ``most_faults``."""
+def check_seals(
+    db: sqlite3.Connection,
+    *,
+    most_faults: int = 1000,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> SealReport:
+    """Compare every sealed row with its last seal. Stops after ``most_faults``.
+
+    ``tell`` hears now and then how many rows match, and how many seals there are: more than rows, where
+    some were sealed again.
+    """
     faults: list[SealFault] = []
     matching = 0
     waiting = db.execute("SELECT count(*) FROM seal_queue").fetchone()[0]
     # A form that this version does not know cannot match: refusing newer archives is the schema's business.
     forms: dict[int, int] = dict(plain_cursor(db).execute(_FORMS).fetchall())
+    total = db.execute("SELECT count(*) FROM seals").fetchone()[0]
     for kind in KINDS:
         for fault in _check_kind(db, kind, forms):
             if fault is None:
                 matching += 1
+                if matching % _BATCH == 0:
+                    tell(matching, total)
             else:
                 faults.append(fault)
                 if len(faults) >= most_faults:
