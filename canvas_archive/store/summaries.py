@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from canvas_archive.store.connection import plain_cursor
 from canvas_archive.store.rows import clean
 
 if TYPE_CHECKING:
@@ -89,24 +90,20 @@ def _hash(
 
 def stored_summaries(db: sqlite3.Connection) -> dict[int, StoredSummary]:
     """Return every stored conversation's summary by id, with one query."""
-    cursor = db.cursor()
-    cursor.row_factory = None
     states = {state: state for state in ("read", "unread", "archived")}  # one text object for each state
     return {
         id_: StoredSummary(id_, states[state], starred == 1, subscribed == 1, removed == 1, fetched == 1)
-        for id_, state, starred, subscribed, removed, fetched in cursor.execute(_STATES)
+        for id_, state, starred, subscribed, removed, fetched in plain_cursor(db).execute(_STATES)
     }
 
 
 def stored_fingerprints(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, int]:
     """Return the fingerprints of these conversations as they are stored now; unknown ids have none."""
-    cursor = db.cursor()
-    cursor.row_factory = None
     return {
         row[0]: _hash(
             row[1], row[2], row[3], row[4], row[5], _numbers(row[6]), _words(row[7]), row[8], row[9]
         )
-        for row in cursor.execute(_CONTENT, (json.dumps(list(ids)),))
+        for row in plain_cursor(db).execute(_CONTENT, (json.dumps(list(ids)),))
     }
 
 
