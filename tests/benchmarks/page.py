@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.benchmarks.__main__ import GROUPS, read
-from tests.benchmarks.figures import Machine, Row, line, table
+from tests.benchmarks.figures import Machine, Row, table
 
 TITLES = {
     "startup": "Start-up",
@@ -48,11 +48,7 @@ def targets(file: Path) -> str:
     for group in read(file):
         judged = [row for row in (Row(**told) for told in group["rows"]) if row.met is not None]
         rows += _largest(judged) if group["group"] in ("memory", "scale") else judged
-    lines = [
-        "| measurement | ours | peer | times better | median of | target |",
-        "|---|---:|---:|---:|---:|---|",
-    ]
-    return "\n".join([*lines, *map(line, rows)])
+    return table(rows)
 
 
 def _largest(rows: list[Row]) -> list[Row]:
