@@ -11,7 +11,6 @@ import click
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import ASK_OVER, brief_write, show_report, subject_line
-from canvas_archive.cli.journal import edits
 from canvas_archive.cli.terminal import count_of
 from canvas_archive.cli.values import CONVERSATION_ID
 
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
 
     from canvas_archive.store import Archive
     from canvas_archive.sync.push_report import PushReport
-
-__all__ = [
-    "archive",
-    "edits",
-    "read",
-    "star",
-    "subscribe",
-    "unarchive",
-    "unread",
-    "unstar",
-    "unsubscribe",
-]
 
 ORIGIN = "cli"
 _ROW = """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
-from canvas_archive.cli.terminal import age, one_line
+from canvas_archive.cli.terminal import age, fit, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -173,16 +173,11 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
     )
     for one in outcomes:
         yield (
-            f"{one.user_id:>14}  {_short(one.name)}  {one.status:11}  {one.conversations:>13,}  "
-            f"{one.new_messages:>12,}  {one.attachments:>6,}"
+            f"{one.user_id:>14}  {fit(one_line(one.name or ''), 26)}  {one.status:11}  "
+            f"{one.conversations:>13,}  {one.new_messages:>12,}  {one.attachments:>6,}"
         )
         if one.error:
             yield f"{'':>14}  {one_line(one.error)}"
-
-
-def _short(name: str | None) -> str:
-    text = one_line(name or "")
-    return f"{text[:25]}…" if len(text) > 26 else f"{text:26}"
 
 
 @fleet.command()
@@ -236,8 +231,9 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     )
     for row in rows:
         yield (
-            f"{row['user_id']:>14}  {_short(row['name'])}  {row['status']:11}  {row['conversations']:>13,}  "
-            f"{row['messages']:>10,}  {row['problems']:>6,}  {age(row['last_sync_at'])}"
+            f"{row['user_id']:>14}  {fit(one_line(row['name'] or ''), 26)}  {row['status']:11}  "
+            f"{row['conversations']:>13,}  {row['messages']:>10,}  {row['problems']:>6,}  "
+            f"{age(row['last_sync_at'])}"
         )
         if row["error"]:
             yield f"{'':>14}  {one_line(row['error'])}"

@@ -1,4 +1,4 @@
-"""The commands that act on Canvas at once, or only ask it something; composing has a module of its own."""
+"""The commands that act on Canvas at once or only ask it something; ``compose`` has those that write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.compose import reply, send
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import subject_line
@@ -23,18 +22,6 @@ if TYPE_CHECKING:
 
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.store import Archive
-
-__all__ = [
-    "add_recipients",
-    "batches",
-    "delete",
-    "mark_all_read",
-    "recipients",
-    "remove_messages",
-    "reply",
-    "send",
-    "unread_count",
-]
 
 _SUBJECT = "SELECT subject FROM conversations WHERE id = ?"
 _UNREAD = "SELECT count(*) FROM conversations WHERE workflow_state = 'unread' AND removed_at IS NULL"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
-from unicodedata import combining, east_asian_width
 
 import click
 
@@ -19,7 +18,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
-from canvas_archive.cli.terminal import local_time, one_line, printable
+from canvas_archive.cli.terminal import fit, local_time, one_line, printable
 from canvas_archive.cli.values import CONVERSATION_ID, FOLDER, FOLDERS
 
 if TYPE_CHECKING:
@@ -87,22 +86,11 @@ def _line(line: ConversationLine) -> str:
     marks += "✎" if line.edited else " "
     who = one_line(line.people or "(only you)")
     subject = one_line(line.subject or "(no subject)")
-    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {_fit(who, 26)}  "
-    text += _fit(subject, 50).rstrip()
+    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {fit(who, 26)}  "
+    text += fit(subject, 50).rstrip()
     if line.message_count > 1:
         text += f" ({line.message_count})"
     return click.style(text, bold=True) if line.workflow_state == "unread" and colours() else text
-
-
-def _fit(text: str, width: int) -> str:
-    """Cut or pad to so many terminal cells: East Asian characters and emoji take two."""
-    cells = 0
-    for at, character in enumerate(text):
-        wide = 2 if east_asian_width(character) in "WF" else 0 if combining(character) else 1
-        if cells + wide > width - 1 and at < len(text) - 1:
-            return text[:at] + "…" + " " * (width - 1 - cells)
-        cells += wide
-    return text + " " * max(0, width - cells)
 
 
 @click.command()

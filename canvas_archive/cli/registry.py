@@ -40,10 +40,10 @@ COMMANDS: dict[str, Entry] = {
     "unread": Entry("edit:unread", "Mark conversations as unread.", "Edit"),
     "subscribe": Entry("edit:subscribe", "Follow group conversations.", "Edit"),
     "unsubscribe": Entry("edit:unsubscribe", "Stop following group conversations.", "Edit"),
-    "edits": Entry("edit:edits", "List or discard local edits.", "Edit"),
+    "edits": Entry("journal:edits", "List or discard local edits.", "Edit"),
     "push": Entry("push:push", "Send pending edits and queued messages to Canvas.", "Edit"),
-    "send": Entry("online:send", "Send a new message.", "Write to Canvas"),
-    "reply": Entry("online:reply", "Reply to a conversation.", "Write to Canvas"),
+    "send": Entry("compose:send", "Send a new message.", "Write to Canvas"),
+    "reply": Entry("compose:reply", "Reply to a conversation.", "Write to Canvas"),
     "add-recipients": Entry(
         "online:add_recipients", "Add people to a group conversation.", "Write to Canvas"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
+from unicodedata import combining, east_asian_width
 
 from canvas_archive.clock import parse_iso
 
@@ -29,6 +30,17 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return the text as ``printable`` does, on one line: nothing in it can pose as a line of its own."""
     return " ".join(printable(text).split("\n"))
+
+
+def fit(text: str, width: int) -> str:
+    """Cut or pad to so many terminal cells: East Asian characters and emoji take two."""
+    cells = 0
+    for at, character in enumerate(text):
+        wide = 2 if east_asian_width(character) in "WF" else 0 if combining(character) else 1
+        if cells + wide > width - 1 and at < len(text) - 1:
+            return text[:at] + "…" + " " * (width - 1 - cells)
+        cells += wide
+    return text + " " * max(0, width - cells)
 
 
 def json_text(document: object, *, escaped: bool = False) -> str:
