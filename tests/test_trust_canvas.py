@@ -102,6 +102,7 @@ def contents(db: sqlite3.Connection) -> list[str]:
     return list(db.iterdump())
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("examples", LONG)
 def test_any_answer_is_stored_whole_or_not_at_all(
     tmp_path_factory: pytest.TempPathFactory, examples: int
@@ -168,6 +169,7 @@ def test_any_answer_is_stored_whole_or_not_at_all(
 WRONG = (None, True, -1, 2**70, 1.5, "x", "", [], ["x"], {}, {"x": None})
 
 
+@pytest.mark.uncounted
 def test_every_field_of_every_wrong_type(tmp_path: Path) -> None:
     """Each value of the documented answer replaced by each wrong one: stored or refused, never half."""
     with create(tmp_path / "archive") as archive:
@@ -490,6 +492,7 @@ ANSWERS: dict[str, Callable[[], httpx.Response]] = {
 }
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("where", ["show", "list"])
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_that_is_none_costs_little_and_spoils_nothing(
