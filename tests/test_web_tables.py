@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import yaml
 from datasette.app import Datasette
 
 from canvas_archive.web import render, statements, tables
-from tests.web_support import Visitor, make_archive, open_visitor
+from tests.web_support import OWNER, Visitor, make_archive, open_visitor
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +301,35 @@ def test_an_installation_that_lacks_files_says_which(
 )  # fmt: skip
 def test_links_end_where_their_sentence_goes_on(text: str, shown: str) -> None:
     assert render.linkify(text) == shown
+
+
+def test_response_times_are_those_of_the_turns(
+    visitor: Visitor, folder: Path, described: dict[str, Any]
+) -> None:
+    with closing(sqlite3.connect(folder / "archive.db")) as db:
+        turns = db.execute(
+            "SELECT conversation_id, author_id, julianday(created_at) * 24 FROM messages"
+            " WHERE generated = 0 AND conversation_id IS NOT NULL ORDER BY 1, created_at, id"
+        ).fetchall()
+        plans = {
+            name: [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {described['queries'][name]['sql']}")]
+            for name in ("my_response_times", "their_response_times")
+        }
+    mine: dict[int, list[float]] = {}
+    theirs: dict[int, list[float]] = {}
+    for (conversation, author, at), (following, answerer, later) in itertools.pairwise(turns):
+        if conversation == following and author != OWNER and answerer == OWNER:
+            mine.setdefault(author, []).append(later - at)
+        elif conversation == following and author == OWNER and answerer != OWNER:
+            theirs.setdefault(answerer, []).append(later - at)
+    for name, hours in (("my_response_times", mine), ("their_response_times", theirs)):
+        rows = visitor.get(f"/archive/{name}.json?_shape=array").json()
+        assert {row["person_id"]: row["answers"] for row in rows} == {
+            who: len(all_) for who, all_ in hours.items()
+        }
+        for row in rows:
+            one = hours[row["person_id"]]
+            told = (row["quickest"], row["hours_on_average"], row["slowest"])
+            assert told == pytest.approx((min(one), sum(one) / len(one), max(one)), abs=0.06)
+        # Joined to people before they are counted, the turns of a large mailbox take minutes.
+        assert not any("turns USING AUTOMATIC" in step for step in plans[name]), plans[name]
