@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from canvas_archive.canvas import CanvasClient
+from canvas_archive.errors import BadInput, BadRequest
+from canvas_archive.sync.online import enclose
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.sync_support import assert_equal
 
@@ -142,6 +146,22 @@ def test_adding_that_cannot_be(mail: Mail, args: tuple[str, ...], said: str) -> 
     ran = mail.run("add-recipients", *args)
     assert ran.code == 2 and said in ran.err
     assert len(mail.sandbox.school.truth()[101]["participants"]) == 3
+
+
+def test_canvass_own_words_are_told_when_adding_is_refused(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise BadRequest("The group is full.", status=400, messages=("The group is full.",))
+
+    monkeypatch.setattr(CanvasClient, "add_recipients", refused)
+    ran = mail.run("add-recipients", "101", str(DEE))
+    assert ran.code == 4 and "The group is full." in ran.err
+
+
+def test_a_folder_cannot_be_attached(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be attached"):
+        enclose(tmp_path / "files", [tmp_path])
 
 
 # -- asking -----------------------------------------------------------------------------------------------

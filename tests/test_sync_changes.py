@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.sandbox import Sandbox
+from canvas_archive.sync import listing
 from canvas_archive.sync.listing import Mode
 from tests.sync_support import Pair, assert_equal, bind
 
@@ -316,6 +317,19 @@ def test_a_dry_run_says_what_a_sync_would_do(pair: Pair, mode: Mode) -> None:
     assert (document["dry_run"], document["actions"]) == (True, report.actions)
     assert pair.one("SELECT count(*) FROM conversations WHERE id = ?", new) == 0
     assert pair.one("SELECT removed_at FROM conversations WHERE id = ?", gone) is None
+
+
+def test_a_quick_dry_run_tells_flags_beyond_the_first_pages(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school = pair.sandbox.school
+    last = school.ids("inbox")[-1]
+    school.owner_set(last, workflow_state="archived")
+    few = tuple((scope, min(per_page, 5)) for scope, per_page in listing.QUICK_SCOPES)
+    monkeypatch.setattr(listing, "QUICK_SCOPES", few)
+    report = pair.sync(mode="quick", dry_run=True).report
+    assert report.actions == [f"note on {last}: workflow_state = archived"]
+    assert report.flags == 1
 
 
 def test_a_dry_run_of_a_new_archive_fetches_everything(
