@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canvas_archive.web import queries
-from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Course, Frame
+from canvas_archive.web.visit import Visit
 
 PAGE = 40
 PAGE_WITH_CHART = 30
@@ -105,16 +105,10 @@ def key_of(text: str) -> tuple[str, int] | None:
 
 
 def read_page(
-    connection: sqlite3.Connection,
-    frame: Frame,
-    dates: Dates,
-    source: Source,
-    *,
-    before: str = "",
-    after: str = "",
-    limit: int = PAGE,
+    visit: Visit, connection: sqlite3.Connection, frame: Frame, source: Source, *, limit: int = PAGE
 ) -> Page:
-    """Read the page older than key ``before``, newer than key ``after``, or the newest one."""
+    """Read the page of a list that an address asks for: ``before`` a key, ``after`` one, or the newest."""
+    before, after = visit.argument("before"), visit.argument("after")
     newer = not before and bool(after)
     key = key_of(after if newer else before)
     statement = queries.listing(
@@ -131,7 +125,7 @@ def read_page(
     rows = [_row(row, people.get(row["id"], []), frame, mine=source.mine) for row in found]
     groups: list[Group] = []
     for row in rows:
-        title = dates.group(row.at)
+        title = visit.dates.group(row.at)
         if groups and groups[-1].title == title:
             groups[-1] = Group(title, (*groups[-1].rows, row))
         else:

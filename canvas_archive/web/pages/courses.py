@@ -97,15 +97,7 @@ async def course(visit: Visit) -> Any:
             "total": total,
             "chart": draw(periods, received, sent),
             "when": when if bounds else "",
-            "page": read_page(
-                connection,
-                frame,
-                visit.dates,
-                source,
-                before=visit.argument("before"),
-                after=visit.argument("after"),
-                limit=PAGE_WITH_CHART,
-            ),
+            "page": read_page(visit, connection, frame, source, limit=PAGE_WITH_CHART),
         }
 
     return await visit.page("mail/course.html", build, active=code)

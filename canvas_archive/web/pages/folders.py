@@ -28,14 +28,7 @@ async def folder(visit: Visit) -> Any:
             "empty": chosen.empty,
             "folder": key,
             "total": frame.counts[key],
-            "page": read_page(
-                connection,
-                frame,
-                visit.dates,
-                source,
-                before=visit.argument("before"),
-                after=visit.argument("after"),
-            ),
+            "page": read_page(visit, connection, frame, source),
         }
 
     return await visit.page("mail/folder.html", build, active=key)

@@ -137,15 +137,7 @@ async def person(visit: Visit) -> Any:
             "total": total,
             "chart": draw(periods, received, sent),
             "when": when if bounds else "",
-            "page": read_page(
-                connection,
-                frame,
-                visit.dates,
-                source,
-                before=visit.argument("before"),
-                after=visit.argument("after"),
-                limit=PAGE_WITH_CHART,
-            ),
+            "page": read_page(visit, connection, frame, source, limit=PAGE_WITH_CHART),
         }
 
     return await visit.page("mail/person.html", build, active="people")

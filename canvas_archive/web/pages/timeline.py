@@ -54,15 +54,7 @@ async def timeline(visit: Visit) -> Any:
                 ("conversations", *values.values()),
                 lambda: connection.execute(queries.COUNT_PERIOD, values).fetchone()[0],
             )
-            context["page"] = read_page(
-                connection,
-                frame,
-                visit.dates,
-                source,
-                before=visit.argument("before"),
-                after=visit.argument("after"),
-                limit=PAGE_WITH_CHART,
-            )
+            context["page"] = read_page(visit, connection, frame, source, limit=PAGE_WITH_CHART)
             return context
         busiest = [(ident, n) for ident, n in correspondents(connection) if n and ident != frame.owner_id]
         context["top_people"] = named(connection, busiest[:TOP])
