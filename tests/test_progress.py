@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +160,8 @@ def test_lines_appear_above_the_rows(moments: Moments) -> None:
         chosen.warn("a warning " + 12 * "of many words ")
         print("and output")
         print("cut short", end="")
+        with pytest.raises(io.UnsupportedOperation):  # as the stream that stands for the terminal here
+            sys.stdout.fileno()
         board.drop(0)
         board.drop(0)
     lines = screen(terminal.getvalue(), USUAL)

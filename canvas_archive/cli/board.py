@@ -122,6 +122,10 @@ class _Above(io.TextIOBase):
         """It is one, or there would be no rows."""
         return True
 
+    def fileno(self) -> int:
+        """That of the terminal, for programs that are started meanwhile."""
+        return self._stream.fileno()
+
     def write(self, text: str) -> int:
         """Write the lines that are whole; the rest waits for its end."""
         *lines, self._begun = (self._begun + text).split("\n")
