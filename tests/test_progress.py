@@ -152,6 +152,13 @@ def test_a_wait_shows_for_as_long_as_it_lasts(moments: Moments) -> None:
         assert "Waiting" not in shown_now(board, terminal)
 
 
+def test_a_wait_may_be_the_first_there_is_to_show(moments: Moments) -> None:
+    with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
+        board.wait(9, "no connection")
+        assert "Waiting 9 s: no connection" in shown_now(board, terminal)
+    check_nothing_left(terminal.getvalue(), USUAL)
+
+
 def test_lines_appear_above_the_rows(moments: Moments) -> None:
     chosen = Settings()
     with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
@@ -171,7 +178,10 @@ def test_lines_appear_above_the_rows(moments: Moments) -> None:
 
 
 def test_a_sync_shows_attachments_below_and_drops_them_with_their_phase() -> None:
-    with a_terminal() as terminal, sync_progress(Settings(), "Sending") as progress:
+    with a_terminal() as terminal, sync_progress(Settings()) as progress:
+        print("a password, please")
+        assert terminal.getvalue() == "a password, please\n"  # nothing is shown before there is something
+        progress.phase("Sending")
         progress.conversations(1, 2)
         progress.files(3, 4)
         progress.waiting(20, "the network")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TextIO
@@ -141,28 +142,33 @@ class _Above(io.TextIOBase):
 
 
 class Board:
-    """Shows rows for as long as its ``with`` lasts, and leaves nothing of them behind."""
+    """Shows rows from the first one on until its ``with`` ends, and leaves nothing of them behind.
+
+    Until there is something to show the terminal is left alone: a program may be asking for a password there.
+    """
 
     def __init__(self, console: Console, get_time: GetTimeCallable | None = None) -> None:
         self._tasks: dict[int, tuple[TaskID, str]] = {}
+        self._beginning = threading.Lock()
+        self._streams: tuple[_Above, ...] = ()
         self._until = -math.inf
         self._reason = ""
         self._rows = _Rows(console, self._waiting, get_time)
 
     def __enter__(self) -> Board:
-        self._rows.start()
-        self._streams = tuple(_Above(self._rows.console, stream) for stream in (sys.stdout, sys.stderr))
-        sys.stdout, sys.stderr = self._streams
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._rows.stop()
-        sys.stdout, sys.stderr = (stream.end() for stream in self._streams)
+        if self._streams:
+            self._rows.stop()
+            sys.stdout, sys.stderr = (stream.end() for stream in self._streams)
+            self._streams = ()
 
     def step(self, what: str, done: int = 0, total: int = 0, *, row: int = 0) -> None:
         """Say what is done now, in a row of its number. Something new begins with a new estimate."""
+        self._begin()
         # Rich cannot make a known total unknown again: 0 stands for that all along.
         task, named = self._tasks.get(row, (None, ""))
         if task is None:
@@ -183,6 +189,16 @@ class Board:
         """Say for that many seconds that something is waited for; from any thread."""
         self._until = self._rows.get_time() + seconds
         self._reason = reason
+        self._begin()
+
+    def _begin(self) -> None:
+        with self._beginning:
+            if not self._streams:
+                self._rows.start()
+                self._streams = tuple(
+                    _Above(self._rows.console, stream) for stream in (sys.stdout, sys.stderr)
+                )
+                sys.stdout, sys.stderr = self._streams
 
     def _waiting(self) -> str:
         left = self._until - self._rows.get_time() if self._reason else 0.0

@@ -168,9 +168,10 @@ def _push(settings: Settings, conversation_ids: Collection[int], column: str) ->
             if edit.conversation_id in wanted and edit.field == column
         }
         with (
-            sync_progress(settings, "Sending") as progress,
+            sync_progress(settings) as progress,
             open_client(archive, progress=progress) as client,
         ):
+            progress.phase("Sending")
             return push_archive(archive, client, SYSTEM, only=only)
 
 

@@ -101,12 +101,7 @@ class _OnBoard:
 
 
 @contextlib.contextmanager
-def sync_progress(settings: Settings, first: str = "Connecting") -> Iterator[Progress]:
-    """Yield what shows a sync or another talk with Canvas, which begins with a phase called ``first``."""
+def sync_progress(settings: Settings) -> Iterator[Progress]:
+    """Yield what shows a sync or another talk with Canvas: rows on a terminal, else lines."""
     with board(settings) as shown:
-        if shown is None:
-            yield PlainLines(settings)
-            return
-        progress = _OnBoard(shown)
-        progress.phase(first)
-        yield progress
+        yield PlainLines(settings) if shown is None else _OnBoard(shown)

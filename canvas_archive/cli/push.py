@@ -48,15 +48,16 @@ def push(settings: Settings, dry_run: bool, on_conflict: Policy, as_json: bool) 
 
 def _push(settings: Settings, archive: Archive, report: PushReport, policy: Policy, *, as_json: bool) -> None:
     """Push, and say what was done also when something ends it early."""
-    from canvas_archive.cli.progress import sync_progress
+    from canvas_archive.cli.progress import PlainLines, sync_progress
     from canvas_archive.clock import SYSTEM
     from canvas_archive.sync.push import push_archive
     from canvas_archive.sync.service import open_client
 
     asking = policy == "ask" and can_ask() and not report.dry_run
-    # A bar and a question would write over each other.
-    shown = contextlib.nullcontext() if asking else sync_progress(settings, "Sending")
+    # Rows and a question would write over each other.
+    shown = contextlib.nullcontext(PlainLines(settings)) if asking else sync_progress(settings)
     with shown as progress, open_client(archive, progress=progress) as client:
+        progress.phase("Sending")
         try:
             push_archive(
                 archive,

@@ -144,6 +144,7 @@ def sync(
             patience_minutes=options.patience_minutes,
             limiter=limiter,
         ) as client:
+            progress.phase("Connecting")
             return _sync(archive, client, options, progress, clock, stop)
 
 
@@ -154,6 +155,7 @@ def _dry_run(folder: Path, options: SyncOptions, progress: Progress, clock: Cloc
         with open_client(
             archive, progress=progress, clock=clock, patience_minutes=options.patience_minutes
         ) as client:
+            progress.phase("Comparing")
             started = clock.monotonic()
             report = preview(archive, client, options.mode or due_mode(archive, clock))
             report.requests, report.bytes = client.stats.requests, client.stats.bytes
