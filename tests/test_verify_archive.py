@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from canvas_archive.cli import run
+from canvas_archive.export.checks import Check
 from canvas_archive.export.rehash import BlobReport, check_blobs
-from canvas_archive.export.verify import Check, verify_archive
+from canvas_archive.export.verify import verify_archive
 from canvas_archive.store import Archive, connect_readonly, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.seals import block_digests

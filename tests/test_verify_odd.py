@@ -19,10 +19,11 @@ from canvas_archive.canvas import CanvasClient
 from canvas_archive.errors import NotFound, WrongAccount
 from canvas_archive.export import verify as verifying
 from canvas_archive.export.backup import UNFINISHED, backup
+from canvas_archive.export.checks import MOST_ITEMS, Check, findings
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.remote import verify_remote
 from canvas_archive.export.run import Request, export
-from canvas_archive.export.verify import MOST_ITEMS, Check, VerifyOptions, findings, verify_archive
+from canvas_archive.export.verify import VerifyOptions, verify_archive
 from canvas_archive.export.verify_files import check_bag, check_jsonl, check_manifest
 from canvas_archive.store import connect_readonly
 from tests.export_support import OWNER, FixedClock, small_archive

@@ -33,7 +33,7 @@ def adopt(settings: Settings, yes: bool, as_json: bool) -> None:
     of a new archive first; its search index is dropped and built anew by the next search or sync.
     """
     from canvas_archive.errors import ForeignFolder, VerificationFailed
-    from canvas_archive.export.verify import check_schema
+    from canvas_archive.export.checks import check_schema
     from canvas_archive.store import Archive, transaction
     from canvas_archive.store.adoption import identity, remember
 

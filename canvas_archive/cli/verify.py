@@ -13,7 +13,8 @@ from canvas_archive.cli.terminal import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from canvas_archive.export.verify import Check, VerifyOptions
+    from canvas_archive.export.checks import Check
+    from canvas_archive.export.verify import VerifyOptions
 
 SHOWN_ITEMS = 20
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from canvas_archive.canvas import CanvasClient, Scope
 from canvas_archive.errors import NotFound, WrongAccount
-from canvas_archive.export.verify import Check, findings
+from canvas_archive.export.checks import Check, findings
 
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
 """Together these hold everything a person can see."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from canvas_archive.errors import BadInput
 from canvas_archive.export.backup import UNFINISHED
 from canvas_archive.export.bag import ALGORITHMS, DECLARATION, PAYLOAD
+from canvas_archive.export.checks import Check, findings
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
-from canvas_archive.export.verify import Check, findings
 
 
 def verify_path(path: Path) -> Iterator[Check]:

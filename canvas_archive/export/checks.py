@@ -1,0 +1,204 @@
+"""The checks of what an archive's database says, one by one. None of them changes anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from canvas_archive.errors import ArchiveError
+from canvas_archive.model import JsonObject
+from canvas_archive.store.chain import chain_head, check_chain
+from canvas_archive.store.config import CONFIG_NAME, read_config
+from canvas_archive.store.migrations import MIGRATIONS, known_version, schema_version
+from canvas_archive.store.seals import check_seals
+
+MOST_ITEMS = 1000
+"""How many findings of one check are listed; the rest is counted."""
+
+# What SQLite, sqlite-utils and ANALYZE keep for themselves.
+_NOT_OURS = ("sqlite_", "_sqlite_")
+
+_MISSING_MESSAGES = """
+SELECT c.id, c.message_count,
+  (SELECT count(*) FROM messages m
+   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL) AS held
+FROM conversations c
+WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
+ORDER BY c.id
+"""
+_FIELDS = ("starred", "workflow_state", "subscribed")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: whether it holds, in words, and what does not."""
+
+    name: str
+    ok: bool
+    detail: str
+    items: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Return the check as a JSON object."""
+        return {"name": self.name, "ok": self.ok, "detail": self.detail, "items": list(self.items)}
+
+
+def findings(name: str, items: list[str], good: str, bad: str) -> Check:
+    """Return a check that holds when nothing was found; ``bad`` may use ``{count}``."""
+    if not items:
+        return Check(name, True, good)
+    listed = items[:MOST_ITEMS]
+    if len(items) > MOST_ITEMS:
+        listed.append(f"and {len(items) - MOST_ITEMS:,} more")
+    return Check(name, False, bad.format(count=f"{len(items):,}"), tuple(listed))
+
+
+def check_integrity(db: sqlite3.Connection) -> Check:
+    """Let SQLite read every page."""
+    try:
+        found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(100)") if row[0] != "ok"]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    return findings("database", found, "SQLite finds no damage", "the database is damaged: restore a backup")
+
+
+def check_foreign_keys(db: sqlite3.Connection) -> Check:
+    """Look for rows that point to rows which do not exist."""
+    found = [f"{row[0]} row {row[1]} -> {row[2]}" for row in db.execute("PRAGMA foreign_key_check")]
+    return findings(
+        "foreign keys", found, "every reference leads somewhere", "{count} references lead nowhere"
+    )
+
+
+def check_schema(db: sqlite3.Connection) -> Check:
+    """Compare tables, indexes, views and triggers with those of a newly made archive."""
+    if schema_version(db) != known_version():
+        return Check("schema", False, f"schema {schema_version(db)}; this program writes {known_version()}")
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for step in MIGRATIONS:
+            step.apply(fresh)
+        expected = _schema_of(fresh)
+    present = _schema_of(db)
+    items = [f"{kind} {name}: missing" for kind, name in expected.keys() - present.keys()]
+    items += [
+        f"{kind} {name}: changed"
+        for (kind, name), sql in expected.items()
+        if present.get((kind, name), sql) != sql
+    ]
+    extra = sorted(present.keys() - expected.keys())
+    # A table or view of one's own harms nothing; a trigger can rewrite whatever is stored.
+    items += [f"trigger {name}: not of this program" for kind, name in extra if kind == "trigger"]
+    others = [f"{kind} {name}" for kind, name in extra if kind != "trigger"]
+    note = f" (besides: {', '.join(others)})" if others else ""
+    return findings(
+        "schema",
+        sorted(items),
+        f"tables, views and triggers are untouched{note}",
+        "{count} parts were changed",
+    )
+
+
+def _schema_of(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    return {
+        (row[0], row[1]): row[2]
+        for row in db.execute("SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL")
+        if not row[3].startswith(_NOT_OURS)
+    }
+
+
+def check_account(folder: Path, db: sqlite3.Connection) -> Check:
+    """Compare the configuration with the account the database belongs to."""
+    rows = db.execute("SELECT base_url, as_user_id FROM account").fetchall()
+    if len(rows) != 1:
+        return Check("account", False, f"the database belongs to {len(rows)} accounts instead of one")
+    try:
+        config = read_config(folder / CONFIG_NAME)
+    except ArchiveError as error:
+        return Check("account", False, str(error))
+    if (config.base_url, config.as_user_id) != tuple(rows[0]):
+        return Check("account", False, f"{CONFIG_NAME} names another mailbox than the database")
+    return Check("account", True, f"one mailbox at {config.base_url}")
+
+
+def check_completeness(db: sqlite3.Connection) -> Check:
+    """Compare the stored messages of each conversation with the number Canvas gave."""
+    items = []
+    for number, count, held in map(tuple, db.execute(_MISSING_MESSAGES)):
+        if held < count:
+            items.append(f"conversation {number}: {held} of {count} messages stored")
+        else:
+            items.append(f"conversation {number}: listed by Canvas, not fetched yet")
+    total = db.execute("SELECT count(*) FROM conversations").fetchone()[0]
+    return findings(
+        "completeness",
+        items,
+        f"{total:,} conversations hold all the messages Canvas counted",
+        "{count} conversations lack messages: run 'canvas-archive sync --full'",
+    )
+
+
+def check_journal(db: sqlite3.Connection) -> Check:
+    """Compare the pending edits with the columns they are about: neither may be without the other."""
+    items = []
+    for field in _FIELDS:
+        for row in db.execute(
+            f"SELECT e.id, e.conversation_id FROM edits e JOIN conversations c ON c.id = e.conversation_id "  # noqa: S608 (constants)
+            f"WHERE e.field = '{field}' AND e.state = 'pending' AND CAST(c.{field} AS TEXT) IS NOT e.value"
+        ):
+            items.append(f"edit {row[0]} of conversation {row[1]}: {field} is not what the edit says")
+        for row in db.execute(
+            f"SELECT c.id FROM conversations c WHERE c.{field} IS NOT c.remote_{field} AND NOT EXISTS "  # noqa: S608 (constants)
+            f"(SELECT 1 FROM edits e WHERE e.conversation_id = c.id AND e.field = '{field}' "
+            "AND e.state NOT IN ('pushed', 'discarded'))"
+        ):
+            items.append(f"conversation {row[0]}: {field} differs from Canvas without an edit")
+    return findings("edits", items, "the journal matches the conversations", "{count} edits do not match")
+
+
+def check_states(db: sqlite3.Connection) -> Check:
+    """Look for states that nothing will ever lead out of."""
+    items = [
+        f"sync run {row[0]} is marked as running, but a later one was started"
+        for row in db.execute(
+            "SELECT id FROM sync_runs WHERE status = 'running' AND id < (SELECT max(id) FROM sync_runs)"
+        )
+    ]
+    items += [
+        f"sync run {row[0]} is finished, but not dated"
+        for row in db.execute("SELECT id FROM sync_runs WHERE status <> 'running' AND finished_at IS NULL")
+    ]
+    items += [
+        f"edit {row[0]} is {row[1]}, but not dated"
+        for row in db.execute(
+            "SELECT id, state FROM edits WHERE state NOT IN ('pending', 'conflict') AND settled_at IS NULL"
+        )
+    ]
+    return findings("states", items, "no run or edit is stuck", "{count} runs or edits are stuck")
+
+
+def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
+    """Recompute the hash chain of sync runs, edits, revisions and seals."""
+    items = [
+        f"{fault.source} {fault.row_key}: {fault.sentence}"
+        for fault in check_chain(db, expected_head=expected_head)
+    ]
+    head = chain_head(db)
+    return findings(
+        "chain",
+        items,
+        f"{head.seq:,} records, head {head.chain}",
+        "the history was tampered with ({count} findings; the first is the first bad row)",
+    )
+
+
+def check_contents(db: sqlite3.Connection, tell: Callable[[str, int, int], None]) -> Check:
+    """Compare every message, conversation, person and attachment with its seal."""
+    report = check_seals(db, most_faults=MOST_ITEMS, tell=lambda done, total: tell("contents", done, total))
+    items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
+    waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
+    return findings(
+        "contents", items, f"{report.matching:,} rows match their seals{waiting}", "{count} rows were altered"
+    )
