@@ -20,6 +20,9 @@ _TOO_LARGE = (
 _READ_ONLY = "{where} is on a disk that can only be read. Make it writable, or work on a copy; {kept}."
 _NOT_ALLOWED = "{where} may not be read or written by you. Give yourself the permission; {kept}."
 _TOO_MANY_FILES = "Too many files are open for this machine's limit (ulimit -n). Raise it; {kept}."
+_CANNOT_OPEN = (
+    "{where} cannot be opened: you lack the permission, or too many files are open (ulimit -n); {kept}."
+)
 _DISK_FAILS = "The disk fails at {where}. Look after it, then run 'canvas-archive verify'; {kept}."
 _KEPT = "what was done before is kept"
 
@@ -39,7 +42,7 @@ _BY_SENTENCE = {
     "database or disk is full": _DISK_FULL,
     "attempt to write a readonly database": _READ_ONLY,
     "disk i/o error": _DISK_FAILS,
-    "unable to open database file": _NOT_ALLOWED,
+    "unable to open database file": _CANNOT_OPEN,
 }
 
 

@@ -80,16 +80,28 @@ def chromium() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=CHROMIUM_ARGUMENTS)
-        loop = asyncio._get_running_loop()
         yield browser
-        asyncio._set_running_loop(loop)  # which a test without a browser hid
         browser.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Keep what one test needs of the process away from the next: the browser's loop, the count of lines."""
-    with without_the_loop_of_a_browser(item), without_counting_lines(item):
+    """Count no lines of what is marked ``uncounted``, from its setup to its teardown."""
+    with without_counting_lines(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Set a test up as if there was no browser, unless it uses one."""
+    with without_the_loop_of_a_browser(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run it so, too. Tearing down is left alone: it may be that of a whole file's page."""
+    with without_the_loop_of_a_browser(item):
         return (yield)
 
 

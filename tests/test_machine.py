@@ -32,7 +32,7 @@ SENTENCES: dict[str, tuple[type[ArchiveError], str]] = {
     "database or disk is full": (MachineTrouble, "disk is full"),
     "attempt to write a readonly database": (MachineTrouble, "can only be read"),
     "disk I/O error": (MachineTrouble, "disk fails"),
-    "unable to open database file": (MachineTrouble, "may not be read"),
+    "unable to open database file": (MachineTrouble, "too many files are open"),
     "database is locked": (ArchiveLocked, "keeps the archive's database locked"),
     "database table is locked": (ArchiveLocked, "keeps the archive's database locked"),
     "database disk image is malformed": (VerificationFailed, "restore a backup"),

@@ -160,7 +160,9 @@ def test_a_page(folder: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 SYNCING = [
-    Allowed(r"^SELECT id, remote_workflow_state, .* FROM conversations$", "walk", "the states a sync compares"),
+    Allowed(
+        r"^SELECT id, remote_workflow_state, .* FROM conversations$", "walk", "the states a sync compares"
+    ),
     Allowed(r"^SELECT kind, key FROM seal_queue UNION SELECT ", "walk+sort", "empty after every sync"),
     Allowed(
         r"^SELECT e\.\*, l\.digest AS chained_digest FROM edits e ", "walk", "the journal, held to the chain"

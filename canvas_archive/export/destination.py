@@ -61,6 +61,17 @@ def staging(dest: Path) -> Iterator[Path]:
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        _remove_with_few_files(stage)
+
+
+def _remove_with_few_files(stage: Path) -> None:
+    """Remove what ``rmtree`` left because it opens two files for every level, and there were too few."""
+    for folder, _, names in os.walk(stage, topdown=False):
+        for name in names:
+            with contextlib.suppress(OSError):
+                Path(folder, name).unlink()
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
 
 
 def put_in_place(made: Path, dest: Path) -> None:

@@ -135,7 +135,8 @@ def _export(request: Request, progress: Progress) -> ExportReport:
     check_destination(request.dest, request.archive_folder, alone=alone, force=request.force)
     if request.bag:
         extend_quietly(request.archive_folder, clock_for_output())
-    with Snapshot(request.db_path) as snapshot, staging(request.dest) as stage:
+    # In this order: where files cannot be opened any more, the database's make room for clearing up.
+    with staging(request.dest) as stage, Snapshot(request.db_path) as snapshot:
         context = _context(request, snapshot, formats, alone)
         redactor = _redactor(request, snapshot) if request.options.redacted else None
         progress.begin(context.scope.messages)

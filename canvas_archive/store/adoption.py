@@ -15,6 +15,7 @@ Where that folder does not last (a container with nothing but the archive mounte
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -42,7 +43,9 @@ def _all_adopted() -> bool:
 def _known() -> frozenset[str]:
     try:
         text = state_file().read_text("ascii", "replace")
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise  # says nothing about whose the archive is
         return frozenset()
     return frozenset(line.partition(" ")[0] for line in text.splitlines())
 

@@ -327,7 +327,9 @@ def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
 def _read_account(db: sqlite3.Connection, path: Path) -> Account:
     try:
         row = db.execute("SELECT base_url, user_id, name, as_user_id, created_at FROM account").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such"):
+            raise  # the machine's trouble, which says nothing about whose database it is
         row = None
     if row is None:
         raise ForeignFolder(f"{path / DB_NAME} is a database, but not an archive of canvas-archive.")
