@@ -7,7 +7,9 @@ random histories, fuzz inputs. It sums what the processes of a parallel run coun
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
+import pkgutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 
+import canvas_archive
 from tests.trust_support import TALLY, Workshop, lines_of
 
 _HOMES = counting()
@@ -39,6 +42,14 @@ FIRST = (
     "trust_secrets",
 )
 """The files that take longest begin first: one at the end keeps one process busy and the others idle."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imports_are_counted() -> None:
+    """Import the whole package first: what an uncounted test imported would seem never to be run."""
+    if _coverage() is not None:
+        for module in pkgutil.walk_packages(canvas_archive.__path__, "canvas_archive."):
+            importlib.import_module(module.name)
 
 
 @pytest.fixture(scope="session", autouse=True)
