@@ -113,6 +113,12 @@ def test_a_fleet_stays_with_its_canvas(tmp_path: Path) -> None:
         fleet.open_at("https://other.example.edu")
 
 
+def test_a_fleet_whose_folder_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match="cannot be made"):
+        Fleet(tmp_path / "file" / "root").open_at("https://canvas.example.edu")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -542,3 +542,23 @@ def test_codes_and_text() -> None:
     assert context_parts("course_x") == ("other", None)
     assert clean("🎓") == "🎓" and clean("\ud83c\udf93") == "🎓" and clean(None) is None
     assert to_json({"b": 1, "a": ()}) == '{"a":[],"b":1}'
+
+
+def test_a_list_row_that_fails_leaves_no_half_of_a_revision(
+    archive: Archive, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = conversation(1, message(100))
+    ingest.save_conversation(whole)
+    row = replace(whole, messages=None, workflow_state="unread")
+
+    def fail(*rest: object) -> bool:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ingest._log, "write", fail)
+        with pytest.raises(sqlite3.OperationalError), transaction(archive.db):
+            ingest.save_summary(row)
+    assert revisions(archive.db) == []
+    with transaction(archive.db):
+        assert ingest.save_summary(row).changed
+    assert len(revisions(archive.db)) == 1

@@ -75,6 +75,23 @@ def test_one_that_cannot_be_stored_costs_no_other_before_it(archive: Archive, wa
     assert stored_ids(archive) == [1]
 
 
+def test_a_group_that_fails_where_each_of_it_does_not_is_stored_one_by_one(
+    archive: Archive, waiting: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Ingest.save_conversations
+
+    def only_one(self: Ingest, group: list[Conversation]) -> object:
+        if len(group) > 1:
+            raise sqlite3.OperationalError("too much at a time")
+        return save(self, group)
+
+    monkeypatch.setattr(Ingest, "save_conversations", only_one)
+    for number in (1, 2, 3):
+        waiting.add(conversation(number, message(100 + number)))
+    assert [one.conversation.id for one in waiting.store()] == [1, 2, 3]
+    assert stored_ids(archive) == [1, 2, 3]
+
+
 def test_a_thread_waits_for_a_moment_and_a_large_group_not_at_all(
     waiting: Arrivals, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,7 +143,10 @@ class Files:
         fresh_url: str | None = None
         complaint = ""
         for attempt in range(2):
-            url = task.url if attempt == 0 else self._fresh_url(task)
+            try:
+                url = task.url if attempt == 0 else self._fresh_url(task)
+            except (BadRequest, MalformedAnswer, ServerFailure) as error:
+                return FileResult("failed", error=str(error), host_away=isinstance(error, ServerFailure))
             if url is None:
                 continue
             if not url:
