@@ -114,9 +114,10 @@ def test_a_fleet_stays_with_its_canvas(tmp_path: Path) -> None:
 
 
 def test_a_fleet_whose_folder_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    fleet = Fleet(tmp_path / "root")
+    (tmp_path / "root").write_text("in the way")
     with pytest.raises(BadInput, match="cannot be made"):
-        Fleet(tmp_path / "file" / "root").open_at("https://canvas.example.edu")
+        fleet.open_at("https://canvas.example.edu")
 
 
 @pytest.mark.parametrize(

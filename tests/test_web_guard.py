@@ -39,6 +39,10 @@ def locked(folder: Path) -> Iterator[Visitor]:
     visitor.close()
 
 
+def test_an_invented_method_is_refused() -> None:
+    assert refusal("BREW", {}, host_known=True, mail=True) == (405, "There is no such method here.")
+
+
 class SteadyClock:
     """A clock that stands still until it is moved."""
 
