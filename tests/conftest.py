@@ -44,8 +44,7 @@ FIRST = (
 """The files that take longest begin first: one at the end keeps one process busy and the others idle."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _imports_are_counted() -> None:
+def pytest_collection_finish() -> None:
     """Import the whole package first: what an uncounted test imported would seem never to be run."""
     if _coverage() is not None:
         for module in pkgutil.walk_packages(canvas_archive.__path__, "canvas_archive."):
