@@ -17,6 +17,8 @@ from canvas_archive.cli import main
 from canvas_archive.sandbox import Sandbox
 from tests.docs_support import REPOSITORY, blocks, command_lines
 
+pytestmark = pytest.mark.uncounted
+
 PAGE = REPOSITORY / "docs" / "compliance.md"
 LINES = [
     line

@@ -20,6 +20,8 @@ from canvas_archive.cli import main
 from canvas_archive.sandbox import Sandbox
 from tests.docs_support import REPOSITORY, blocks, command_lines
 
+pytestmark = pytest.mark.uncounted
+
 LINES = [
     line
     for block in blocks(REPOSITORY / "README.md")

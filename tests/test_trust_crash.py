@@ -26,7 +26,7 @@ pytestmark = [
 ]
 CONVERSATIONS = 6
 
-SOME, ALL = pytest.param(5, id="some"), pytest.param(None, id="all", marks=pytest.mark.torture)
+SOME, ALL = pytest.param(3, id="some"), pytest.param(None, id="all", marks=pytest.mark.torture)
 KILLED = -9
 
 

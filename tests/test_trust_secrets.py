@@ -43,7 +43,10 @@ from tests.test_web_serve import serving
 from tests.trust_support import TALLY, Ended, Workshop
 
 pty = pytest.importorskip("pty", reason="POSIX terminals")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals and permissions")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals and permissions"),
+    pytest.mark.uncounted,
+]
 CORE = "PlantedSecret0f9a7c3e5b1d8462PlantedSecret77aa55cc33ee11bb"
 SECRET = f"7~{CORE}"
 SHOW, LIST = r"^/api/v1/conversations/\d+", r"^/api/v1/conversations\?"

@@ -29,6 +29,8 @@ from tests.hostile_support import (
 )
 from tests.hostile_texts import ALL, FORGED, TERMINAL
 
+pytestmark = pytest.mark.uncounted
+
 FIRST_TERMINAL = FIRST_THREAD + ALL.index(TERMINAL[0])
 
 
@@ -139,7 +141,6 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.uncounted
 def test_no_command_passes_on_what_a_terminal_obeys(hostile: Hostile, tmp_path: Path) -> None:
     table = _commands(hostile, tmp_path)
     unknown = set(COMMANDS) - set(table) - set(ELSEWHERE)
@@ -170,7 +171,6 @@ def test_colours_and_bars_are_the_program_s_own(hostile: Hostile, tmp_path: Path
         assert_inert(shown, arguments, progress=True)
 
 
-@pytest.mark.uncounted
 def test_json_is_valid_and_escapes_what_a_terminal_obeys(hostile: Hostile) -> None:
     """The texts come back letter for letter from the document, and none of their controls is in its bytes."""
     told: set[str] = set()
