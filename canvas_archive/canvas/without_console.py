@@ -1,7 +1,7 @@
 """Imports httpx without its command line, which would bring rich and its colours along.
 
 httpx loads its console program with itself and does without where that cannot be imported. Nothing here uses
-it, and it is a third of what importing httpx costs at the start of every command that speaks to Canvas.
+it, and it is half of what importing httpx costs at the start of every command that speaks to Canvas.
 """
 
 import sys
