@@ -61,3 +61,16 @@ def test_a_database_that_cannot_be_read_is_not_called_foreign(tmp_path: Path) ->
         folder._read_account(Failing("unable to open database file"), tmp_path)  # type: ignore[arg-type]
     with pytest.raises(ForeignFolder, match="not an archive"):
         folder._read_account(Failing("no such table: account"), tmp_path)  # type: ignore[arg-type]
+
+
+def test_only_the_beginning_of_a_line_adopts(archive: Path) -> None:
+    path = adoption.state_file()
+    with Archive.open(archive) as opened:
+        who = adoption.identity(opened.db)
+        assert who is not None and adoption.is_adopted(opened.db)
+        for text in (f"x{who} /mail", f"{who}0 /mail", f"0000 /a folder \x0b{who} /mail", f"0000 {who}", ""):
+            path.write_text(text + "\n")
+            assert not adoption.is_adopted(opened.db), text
+        for text in (f"{who}", f"0000 /other\n{who} /mail", f"{who} "):
+            path.write_text(text + "\n")
+            assert adoption.is_adopted(opened.db), text

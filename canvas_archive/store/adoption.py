@@ -19,6 +19,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -40,14 +41,15 @@ def _all_adopted() -> bool:
     return os.environ.get(ALL_ADOPTED) == "1"
 
 
-def _known() -> frozenset[str]:
+def _remembers(digest: str) -> bool:
     try:
         text = state_file().read_text("ascii", "replace")
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise  # says nothing about whose the archive is
-        return frozenset()
-    return frozenset(line.partition(" ")[0] for line in text.splitlines())
+        return False
+    # Looked for in the text as it is: every search asks, and the file may have a line for many archives.
+    return re.search(rf"^{digest}(?: |$)", text, re.MULTILINE) is not None
 
 
 def _digest(*values: object) -> str:
@@ -71,7 +73,7 @@ def identity(db: sqlite3.Connection) -> str | None:
 def is_adopted(db: sqlite3.Connection) -> bool:
     """Tell whether the archive was made or adopted by this user."""
     who = identity(db)
-    return who is not None and (_all_adopted() or who in _known())
+    return who is not None and (_all_adopted() or _remembers(who))
 
 
 def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
@@ -86,7 +88,7 @@ def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
 def agreed_command(db: sqlite3.Connection, command: str, folder: Path) -> str:
     """Return the archive's ``token_command``, which this user has agreed to run. Raises NotAdopted."""
     who = identity(db)
-    if who is None or not (_all_adopted() or _digest(who, command) in _known()):
+    if who is None or not (_all_adopted() or _remembers(_digest(who, command))):
         raise NotAdopted(
             f"{folder / 'config.toml'} names a token_command that you have not agreed to yet: {command!r}. "
             "It was not run. If it is yours: canvas-archive adopt"
@@ -101,10 +103,9 @@ def remember(who: str, folder: Path, token_command: str | None = None) -> None:
     """
     path = state_file()
     wanted = [who, *([_digest(who, token_command)] if token_command else [])]
-    known = _known()
     # The path is for people who look into the file; it means nothing.
     shown = str(folder).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
-    lines = "".join(f"{digest} {shown}\n" for digest in wanted if digest not in known)
+    lines = "".join(f"{digest} {shown}\n" for digest in wanted if not _remembers(digest))
     if not lines:
         return
     try:
