@@ -19,6 +19,7 @@ from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
+import keyring.core
 import pytest
 
 import canvas_archive
@@ -76,6 +77,8 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    # It keeps the first one it was asked for, which may have been that of another test.
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
 
 
 @pytest.fixture(scope="session")
