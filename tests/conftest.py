@@ -77,8 +77,6 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    # It keeps the first one it was asked for, which may have been that of another test.
-    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +131,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    """Set a test up as if there was no browser, unless it uses one."""
+    """Set a test up as if there was no browser, unless it uses one, and no keyring of another test."""
+    keyring.core._keyring_backend = (
+        None  # it keeps the first one; fixtures of a whole file ask before a test's
+    )
     with without_the_loop_of_a_browser(item):
         return (yield)
 
