@@ -132,9 +132,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Set a test up as if there was no browser, unless it uses one, and no keyring of another test."""
-    keyring.core._keyring_backend = (
-        None  # it keeps the first one; fixtures of a whole file ask before a test's
-    )
+    # It keeps the first one it made; fixtures of a whole file come before those of a test.
+    keyring.core._keyring_backend = None
+    os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     with without_the_loop_of_a_browser(item):
         return (yield)
 
