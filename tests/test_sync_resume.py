@@ -91,7 +91,7 @@ def test_interrupted_ends_cleanly_with_130(
 ) -> None:
     with Sandbox(conversations=45, latency=0.01) as sandbox:
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)
-        done = run_and_signal(pair, 12, what, "--no-index")
+        done = run_and_signal(pair, 30, what, "--no-index")
         assert done.returncode == 130
         assert done.stderr.strip() == "Interrupted. What was done is kept."
         assert pair.sql("SELECT status FROM sync_runs")[0]["status"] == "interrupted"
