@@ -25,6 +25,7 @@ import pytest
 import canvas_archive
 from tests.trust_support import TALLY, Workshop, lines_of
 
+NO_KEYRING = "keyring.backends.null.Keyring"
 _HOMES = counting()
 
 FIRST = (
@@ -55,14 +56,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what is remembered of archives (see ``store.adoption``) for as long as shared archives live."""
-    before = os.environ.get("XDG_STATE_HOME")
-    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
-    yield
-    if before is None:
-        del os.environ["XDG_STATE_HOME"]
-    else:
-        os.environ["XDG_STATE_HOME"] = before
+    """Keep what is remembered of archives (see ``store.adoption``) for as long as shared archives live.
+
+    What is shared by a whole file is made before ``_own_surroundings``, and is to touch no keyring, either.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("PYTHON_KEYRING_BACKEND", NO_KEYRING)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", NO_KEYRING)
 
 
 @pytest.fixture(scope="session")
@@ -132,9 +133,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Set a test up as if there was no browser, unless it uses one, and no keyring of another test."""
-    # It keeps the first one it made; fixtures of a whole file come before those of a test.
-    keyring.core._keyring_backend = None
-    os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    keyring.core._keyring_backend = None  # it would keep the first one it made
     with without_the_loop_of_a_browser(item):
         return (yield)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="a shell script")
+from tests.ci_support import needs_bash, run_script
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+pytestmark = needs_bash
+
 README, LINT = "the README's first command, in a new environment", "lint, types, layers, docs"
 LOCK, TESTS = "a new environment for the tests, with the versions of the lock", "the README's test command"
 WHEEL, RELOADED = "sdist and wheel, on every Python there is", "search on Whoosh-Reloaded"
@@ -59,30 +56,10 @@ exit 0
 
 def ci(folder: Path, broken: str) -> tuple[int, str, list[str]]:
     """Run it with stand-ins; return its exit code, what it wrote and what it called."""
-    (folder / "stand-ins").mkdir()
-    (folder / "checkout" / ".ci").mkdir(parents=True)
-    (folder / "temporary").mkdir()
-    shutil.copy2(REPOSITORY / ".ci" / "run", folder / "checkout" / ".ci" / "run")
-    places = [folder / "stand-ins" / name for name in ("python3", "dpkg", "apt-get")]
-    for place in (*places, folder / "checkout" / ".ci" / "smoke"):
-        place.write_text(STAND_IN)
-        place.chmod(0o755)
-    done = subprocess.run(
-        [folder / "checkout" / ".ci" / "run"],
-        env={
-            "PATH": f"{folder / 'stand-ins'}:{os.environ['PATH']}",
-            "TMPDIR": str(folder / "temporary"),
-            "CALLS": str(folder / "calls"),
-            "BREAK": broken,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert not any((folder / "temporary").iterdir()), "it leaves nothing behind"
-    return done.returncode, done.stdout, (folder / "calls").read_text().splitlines()
+    programs = ("python3", "dpkg", "apt-get", ".ci/smoke")
+    calls = folder / "calls"
+    code, text = run_script(folder, "run", STAND_IN, programs, CALLS=str(calls), BREAK=broken)
+    return code, text, calls.read_text().splitlines()
 
 
 def test_everything_is_called_once_and_every_step_is_named(tmp_path: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="a shell script")
+from tests.ci_support import needs_bash, run_script
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+pytestmark = needs_bash
+
 MINORS = (10, 11, 12, 13)
 TRIED = (
     "-m venv",
@@ -56,29 +53,8 @@ exit 0
 
 def smoke(folder: Path, broken: str = "") -> tuple[int, str]:
     """Run it with stand-ins; return its exit code and what it wrote."""
-    (folder / "stand-ins").mkdir()
-    (folder / "checkout" / ".ci").mkdir(parents=True)
-    (folder / "temporary").mkdir()
-    shutil.copy2(REPOSITORY / ".ci" / "smoke", folder / "checkout" / ".ci" / "smoke")
-    for name in ("python3", *(f"python3.{minor}" for minor in MINORS)):
-        (folder / "stand-ins" / name).write_text(STAND_IN)
-        (folder / "stand-ins" / name).chmod(0o755)
-    done = subprocess.run(
-        [folder / "checkout" / ".ci" / "smoke"],
-        env={
-            "PATH": f"{folder / 'stand-ins'}:{os.environ['PATH']}",
-            "TMPDIR": str(folder / "temporary"),
-            "HOME": str(folder),
-            "BREAK": broken,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert not any((folder / "temporary").iterdir()), "it leaves nothing behind"
-    return done.returncode, done.stdout
+    programs = ("python3", *(f"python3.{minor}" for minor in MINORS))
+    return run_script(folder, "smoke", STAND_IN, programs, HOME=str(folder), BREAK=broken)
 
 
 def tried(text: str) -> list[int]:

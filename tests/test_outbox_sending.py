@@ -57,6 +57,14 @@ def queue_send(mail: Mail, *args: str) -> None:
     assert ran.code == 0, ran.err
 
 
+def push_killed_after(mail: Mail, monkeypatch: pytest.MonkeyPatch, where: object, name: str) -> None:
+    """Push, and die as soon as that function has done its work."""
+    with monkeypatch.context() as patch:
+        kill_after(patch, where, name)
+        with pytest.raises(Killed):
+            mail.push()
+
+
 def posts(mail: Mail) -> list[str]:
     return [path for method, path, _ in mail.writes if method == "POST"]
 
@@ -152,10 +160,7 @@ def test_a_reply_killed_after_canvas_had_it(
     paper = tmp_path / "plan.txt"
     paper.write_text("plan")
     queue_reply(mail, "With a file", "--attach", str(paper))
-    with monkeypatch.context() as patch:
-        kill_after(patch, CanvasClient, method)
-        with pytest.raises(Killed):
-            mail.push()
+    push_killed_after(mail, monkeypatch, CanvasClient, method)
     report = mail.push()
     assert report.problems == []
     assert texts(mail).count("With a file") == 1
@@ -169,10 +174,7 @@ def test_killed_before_the_request_it_is_sent_after_canvas_had_its_time(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue_reply(mail)
-    with monkeypatch.context() as patch:
-        kill_after(patch, store, "begin_sending")
-        with pytest.raises(Killed):
-            mail.push()
+    push_killed_after(mail, monkeypatch, store, "begin_sending")
     # The kill took the transaction with it; now one that comes right after it.
     assert only_row(mail).state == "queued"
     with monkeypatch.context() as patch:
@@ -229,10 +231,7 @@ def test_a_new_message_killed_after_canvas_had_it(
 ) -> None:
     args = [part for one in to for part in ((one,) if one.startswith("--") else ("--to", one))]
     queue_send(mail, *args, "--subject", "Plan", "--body", "See & <b>read</b>")
-    with monkeypatch.context() as patch:
-        kill_after(patch, CanvasClient, "create_conversation")
-        with pytest.raises(Killed):
-            mail.push()
+    push_killed_after(mail, monkeypatch, CanvasClient, "create_conversation")
     assert mail.push().recognised == 1
     assert posts(mail) == ["/conversations"]
     row = only_row(mail)
@@ -244,10 +243,7 @@ def test_a_continued_private_thread_killed_after_canvas_had_it(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue_send(mail, "--to", str(BEN), "--body", "Again", "--reuse")
-    with monkeypatch.context() as patch:
-        kill_after(patch, CanvasClient, "create_conversation")
-        with pytest.raises(Killed):
-            mail.push()
+    push_killed_after(mail, monkeypatch, CanvasClient, "create_conversation")
     assert mail.push().recognised == 1
     assert everywhere(mail, "Again") == 1
     assert only_row(mail).sent_ids == (102,)  # the old thread with Ben
@@ -507,10 +503,7 @@ def test_a_conversation_that_goes_while_it_is_looked_at_is_no_candidate(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue_send(mail, "--to", str(BEN), "--subject", "Plan", "--body", "See the plan")
-    with monkeypatch.context() as patch:
-        kill_after(patch, CanvasClient, "create_conversation")
-        with pytest.raises(Killed):
-            mail.push()
+    push_killed_after(mail, monkeypatch, CanvasClient, "create_conversation")
     mail.sandbox.school.own_reply(102, "Something else")
     mail.sandbox.faults.on_request(r"/conversations/102\?", lambda _: mail.sandbox.school.owner_delete(102))
     assert mail.push().recognised == 1
@@ -521,10 +514,7 @@ def test_every_page_of_sent_is_looked_at_while_all_of_it_is_new(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue_send(mail, "--to", str(BEN), "--subject", "Plan", "--body", "See the plan")
-    with monkeypatch.context() as patch:
-        kill_after(patch, CanvasClient, "create_conversation")
-        with pytest.raises(Killed):
-            mail.push()
+    push_killed_after(mail, monkeypatch, CanvasClient, "create_conversation")
     conversations = CanvasClient.conversations
 
     def by_one(self: CanvasClient, scope: Any, **more: Any) -> Any:

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import stat
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -296,38 +296,41 @@ def test_of_two_writers_at_once_one_commits(filled: SearchArchive, monkeypatch: 
     assert check_index(filled.db, filled.search_dir).problem is None
 
 
-def test_a_reader_follows_a_commit_that_happens_while_it_opens(
-    filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
+def commit_meanwhile(
+    filled: SearchArchive, monkeypatch: pytest.MonkeyPatch, then: Callable[[], None] = lambda: None
 ) -> None:
-    filled.index()
-    fill(filled, 3)
+    """Let the index be built anew, and ``then`` happen, once the next reader has looked at its files."""
     usable = opened.usable_record
 
     def overtaken(db: sqlite3.Connection, folder: Path) -> Any:
         record = usable(db, folder)
         monkeypatch.setattr(opened, "usable_record", usable)
         rebuild_index(filled.db, filled.search_dir)  # the files of the record are gone now
+        then()
         return record
 
     opened.forget(filled.search_dir)
     monkeypatch.setattr(opened, "usable_record", overtaken)
+
+
+def test_a_reader_follows_a_commit_that_happens_while_it_opens(
+    filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.index()
+    fill(filled, 3)
+    commit_meanwhile(filled, monkeypatch)
     assert filled.search("").total == 243
 
 
 def test_a_reader_follows_a_commit_that_happens_while_it_looks_at_the_files(
     filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled.index()
-    fill(filled, 3)
-    usable = opened.usable_record
-
-    def overtaken(db: sqlite3.Connection, folder: Path) -> Any:
-        monkeypatch.setattr(opened, "usable_record", usable)
-        rebuild_index(filled.db, filled.search_dir)
+    def missing() -> None:
         raise IndexUnusable("A file of the search index is missing.")
 
-    opened.forget(filled.search_dir)
-    monkeypatch.setattr(opened, "usable_record", overtaken)
+    filled.index()
+    fill(filled, 3)
+    commit_meanwhile(filled, monkeypatch, missing)
     assert filled.search("").total == 243
 
 
@@ -335,17 +338,7 @@ def test_an_index_that_was_committed_meanwhile_and_is_damaged_ends_the_looking(
     filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled.index()
-    usable = opened.usable_record
-
-    def overtaken(db: sqlite3.Connection, folder: Path) -> Any:
-        record = usable(db, folder)
-        monkeypatch.setattr(opened, "usable_record", usable)
-        rebuild_index(filled.db, filled.search_dir)
-        damage(one_file(filled, ".toc"))
-        return record
-
-    opened.forget(filled.search_dir)
-    monkeypatch.setattr(opened, "usable_record", overtaken)
+    commit_meanwhile(filled, monkeypatch, lambda: damage(one_file(filled, ".toc")))
     with pytest.raises(IndexUnusable, match="not the one this archive made"):
         filled.search("")
 

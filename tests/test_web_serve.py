@@ -19,6 +19,7 @@ from datasette.plugins import pm
 
 import canvas_archive.web as plugin
 from canvas_archive.cli import run
+from canvas_archive.hosts import is_loopback
 from canvas_archive.web import server
 from tests.web_support import make_archive
 
@@ -145,7 +146,7 @@ def test_a_server_that_cannot_start_opens_no_browser(folder: Path, monkeypatch: 
      ("192.168.1.9", False), ("mail.example", False)],
 )  # fmt: skip
 def test_which_addresses_only_this_machine_reaches(host: str, alone: bool) -> None:
-    assert server.is_loopback(host) is alone
+    assert is_loopback(host) is alone
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import NamedTuple
 
 import httpx
 
 from canvas_archive.errors import BadInput, UnsafeRedirect
+from canvas_archive.hosts import is_ip_address, is_loopback
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
@@ -32,11 +32,6 @@ class Origin(NamedTuple):
         return is_loopback(self.host)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a name or address of a host means this machine alone."""
-    return ipaddress.ip_address(host).is_loopback if _is_ip_address(host) else host == "localhost"
-
-
 def origin_of(url: httpx.URL) -> Origin:
     """Return the origin of an absolute http(s) URL. Raises ValueError for any other."""
     host = url.raw_host.decode("ascii").strip("[]").lower()
@@ -49,16 +44,8 @@ def origin_of(url: httpx.URL) -> Origin:
 def _is_host(host: str) -> bool:
     # What is neither would make the resolver fail with errors of its own kind.
     if ":" in host:
-        return _is_ip_address(host)
+        return is_ip_address(host)
     return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
-
-
-def _is_ip_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def normalise_base_url(text: str) -> str:

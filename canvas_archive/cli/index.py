@@ -28,7 +28,7 @@ def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None
     if check:
         _check(settings, as_json)
         return
-    report = build_anew(settings) if rebuild else update(settings)
+    report = bring_up_to_date(settings, anew=rebuild)
     if as_json:
         print_json(asdict(report))
         return
@@ -40,24 +40,14 @@ def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None
     )
 
 
-def update(settings: Settings) -> IndexReport:
-    """Bring the index up to date, as the archive's writer."""
-    from canvas_archive.search import update_index
+def bring_up_to_date(settings: Settings, *, anew: bool = False) -> IndexReport:
+    """Index what is not yet, or with ``anew`` every message; as the archive's writer."""
+    from canvas_archive.search import rebuild_index, update_index
     from canvas_archive.store import Archive
 
+    work = rebuild_index if anew else update_index
     with Archive.open(settings.folder, write=True) as archive, steps(settings) as tell:
-        return update_index(
-            archive.db, archive.search_dir, progress=lambda done, total: tell("Indexing", done, total)
-        )
-
-
-def build_anew(settings: Settings) -> IndexReport:
-    """Build the whole index, as the archive's writer."""
-    from canvas_archive.search import rebuild_index
-    from canvas_archive.store import Archive
-
-    with Archive.open(settings.folder, write=True) as archive, steps(settings) as tell:
-        return rebuild_index(
+        return work(
             archive.db, archive.search_dir, progress=lambda done, total: tell("Indexing", done, total)
         )
 

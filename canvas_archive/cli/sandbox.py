@@ -72,7 +72,7 @@ def sandbox(
     Prints one JSON line with url, token and user_id when it is ready (with --custodians also admin_token,
     of an administrator who may act as anybody), and runs until interrupted.
     """
-    from canvas_archive.canvas.address import is_loopback
+    from canvas_archive.hosts import is_loopback
     from canvas_archive.sandbox.server import Sandbox
 
     if not is_loopback(host):

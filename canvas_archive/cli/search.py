@@ -131,7 +131,7 @@ def _hint(settings: Settings) -> None:
 
 def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     """Search, after bringing the index up to date where that is needed and quick."""
-    from canvas_archive.cli.index import build_anew, update
+    from canvas_archive.cli.index import bring_up_to_date
     from canvas_archive.search import IndexUnusable, pending_messages
     from canvas_archive.search import search as find
     from canvas_archive.store import Archive
@@ -142,14 +142,14 @@ def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     if 0 < pending <= _SMALL_UPDATE and search_dir.is_dir():
         # A sync that is running will do it, and a read-only disk cannot: a search never fails for it.
         with contextlib.suppress(ArchiveError, OSError, sqlite3.Error):
-            update(settings)
+            bring_up_to_date(settings)
     try:
         result = find(db_path, search_dir, text, **options)
     except IndexUnusable as error:
         if error.exit_code != IndexUnusable.exit_code:
             raise  # somebody else's archive: nothing is built in it
         settings.note(f"{error.reason} Building it.")
-        build_anew(settings)
+        bring_up_to_date(settings, anew=True)
         result = find(db_path, search_dir, text, **options)
     if result.freshness.pending:
         settings.note(

@@ -30,7 +30,8 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
     """
     import sys
 
-    from canvas_archive.web.server import is_loopback, serve_archive
+    from canvas_archive.hosts import is_loopback
+    from canvas_archive.web.server import serve_archive
 
     if not is_loopback(host):
         settings.warn(

@@ -200,10 +200,7 @@ def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
 def _people(db: sqlite3.Connection, text: str) -> list[int]:
     wanted = text.strip().casefold()
     if wanted.isdecimal():
-        ids = [int(wanted)] if len(wanted) <= _LONGEST_ID else []
-        found = [
-            row[0] for number in ids for row in db.execute("SELECT id FROM users WHERE id = ?", (number,))
-        ]
+        found = [row[0] for row in db.execute("SELECT id FROM users WHERE id = ?", (_id(wanted),))]
     else:
         # Compared here: SQLite folds the case of ASCII letters alone.
         found = [
@@ -219,6 +216,7 @@ def _people(db: sqlite3.Connection, text: str) -> list[int]:
 
 
 def _id(text: str) -> int | None:
+    """Return the id that a text is; ``None``, which nothing has, for any other text."""
     return int(text) if text.isdecimal() and len(text) <= _LONGEST_ID else None
 
 

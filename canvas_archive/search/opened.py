@@ -9,7 +9,7 @@ from pathlib import Path
 
 from canvas_archive.search.postings import Damaged
 from canvas_archive.search.reading import OpenIndex, read_toc
-from canvas_archive.search.record import IndexRecord, IndexUnusable, read_record, usable_record
+from canvas_archive.search.record import IndexRecord, IndexUnusable, committed, usable_record
 
 _OPEN_AT_ONCE = 4
 
@@ -20,7 +20,7 @@ _open_lock = threading.Lock()
 def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRecord]:
     """Return the committed index, kept open between searches. Raises IndexUnusable."""
     while True:
-        before = read_record(db)
+        before = committed(db)
         try:
             record = usable_record(db, folder)
             key = (str(folder), record.digest)
@@ -36,7 +36,7 @@ def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRe
             return index, record
         except (IndexUnusable, Damaged, OSError) as error:
             # An update that was committed meanwhile has tidied this generation away: look again.
-            if read_record(db) != before:
+            if committed(db) != before:
                 continue
             if isinstance(error, IndexUnusable):
                 raise

@@ -92,16 +92,22 @@ def identity(db: sqlite3.Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def read_record(db: sqlite3.Connection) -> IndexRecord | None:
-    """Return the record of the committed index; ``None`` when there never was one or it cannot be read."""
+def committed(db: sqlite3.Connection) -> str | None:
+    """Return the record of the committed index as it is stored: another one means that it was renewed."""
     try:
         row = db.execute(_READ).fetchone()
     except sqlite3.OperationalError:  # no such table: nothing was ever indexed
         return None
-    if row is None:
+    return None if row is None else row[0]
+
+
+def read_record(db: sqlite3.Connection) -> IndexRecord | None:
+    """Return the record of the committed index; ``None`` when there never was one or it cannot be read."""
+    text = committed(db)
+    if text is None:
         return None
     try:
-        fields = json.loads(row[0])
+        fields = json.loads(text)
         fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
         return IndexRecord(**fields)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ APPLICATION_ID = 0x43764172
 
 BUSY_MILLISECONDS = 30_000
 OLDEST_SQLITE = (3, 37, 0)
+LARGEST_VALUE = 64_000_000
+"""Bytes of a text or blob that a person's own SQL may make: ``randomblob(1000000000)`` takes a gigabyte."""
+_LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python names from 3.11 on
 _INNOCUOUS = 0x200000  # SQLITE_INNOCUOUS: may be called from a schema that is not trusted
 
 
@@ -130,6 +134,12 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
         db.close()
         raise ForeignFolder(_NO_DATABASE.format(path=path, error=error)) from error
     return db
+
+
+def bound_values(db: sqlite3.Connection) -> None:
+    """Let no text or blob of this connection grow beyond ``LARGEST_VALUE``, where Python can say so."""
+    if sys.version_info >= (3, 11):  # pragma: no branch - Python 3.10 cannot set limits
+        db.setlimit(_LIMIT_LENGTH, LARGEST_VALUE)
 
 
 def plain_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -11,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.connection import connect_readonly
+from canvas_archive.store.connection import bound_values, connect_readonly
 
 Row = tuple[object, ...]
 
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 _BATCH = 500
-_LARGEST_VALUE = 64_000_000
-_LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python names from 3.11 on
 _READING = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
@@ -78,8 +75,7 @@ def run_sql(
     try:
         db.row_factory = None
         db.set_authorizer(_only_reading)
-        if sys.version_info >= (3, 11):  # pragma: no branch - Python 3.10 cannot set limits
-            db.setlimit(_LIMIT_LENGTH, _LARGEST_VALUE)
+        bound_values(db)
         with work:
             cursor = db.execute(sql, params)
             first = cursor.fetchmany(_BATCH)

@@ -14,7 +14,7 @@ from canvas_archive.sync.plan import Fetch, Membership, judge_row
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from canvas_archive.canvas import CanvasClient, ConversationPage
     from canvas_archive.canvas.client import Scope
@@ -89,21 +89,13 @@ class Listed:
         return [scope for scope, count in self.pages.items() if count > 1]
 
 
-def pages_of(
-    client: CanvasClient,
-    scope: Scope,
-    per_page: int,
-    *,
-    enough: Callable[[ConversationPage], bool],
-) -> Iterator[Page]:
-    """Yield the pages of one scope, the id list with the first, until ``enough`` says stop.
+def pages_of(client: CanvasClient, scope: Scope, per_page: int) -> Iterator[Page]:
+    """Yield the pages of one scope as they are read, the id list with the first.
 
     :calls: GET /api/v1/conversations
     """
     for number, content in enumerate(client.conversations(scope, per_page=per_page, with_all_ids=True), 1):
         yield Page(scope, number, content)
-        if enough(content):
-            return
 
 
 def fingerprints_of(content: ConversationPage, db: sqlite3.Connection) -> dict[int, int]:

@@ -13,7 +13,7 @@ from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
 from canvas_archive.sync.report import Report
 
 if TYPE_CHECKING:
-    from canvas_archive.canvas import CanvasClient, ConversationPage
+    from canvas_archive.canvas import CanvasClient
     from canvas_archive.store import Archive
     from canvas_archive.sync.listing import Mode
 
@@ -49,20 +49,15 @@ def preview(archive: Archive, client: CanvasClient, mode: Mode) -> Report:
     for problem in runs.open_problems(archive.db, "conversation"):
         actions[int(problem.item_id)] = Fetch(int(problem.item_id), "retry")
     for scope, per_page in listing.QUICK_SCOPES if mode == "quick" else listing.FULL_SCOPES:
-
-        def enough(content: ConversationPage, per_page: int = per_page) -> bool:
-            if mode == "full" or per_page == 1:
-                return mode == "quick"
-            stored = listing.fingerprints_of(content, archive.db)
-            return listing.holds_nothing_new(content, known, stored)
-
-        for page in listing.pages_of(client, scope, per_page, enough=enough):
+        for page in listing.pages_of(client, scope, per_page):
             listed.add(page)
             stored = listing.fingerprints_of(page.content, archive.db)
             for row in page.content.conversations:
                 action = plan.judge_row(row, known.get(row.id), stored.get(row.id))
                 if action is not None:
                     actions.setdefault(row.id, action)
+            if mode == "quick" and (per_page == 1 or listing.holds_nothing_new(page.content, known, stored)):
+                break
     members = listed.membership()
     everything = members.everything()
     for fetch in plan.fetches_from_ids(everything, known):

@@ -176,21 +176,15 @@ class Pull:
         for scope, per_page in listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES:
             self._submit(self._lister, ListJob(scope), partial(self._list, scope, per_page))
 
-    def _list(self, scope: Scope, per_page: int) -> int:
+    def _list(self, scope: Scope, per_page: int) -> None:
         """Run in the lister's thread: hand over page after page."""
-        pages = 0
-
-        def enough(content: ConversationPage) -> bool:
+        to_the_end = self._options.mode == "full" or (self._deep and per_page > 1)
+        for page in listing.pages_of(self._client, scope, per_page):
+            self._results.put(Outcome(page, None, None))
             if self._stop.is_set():
                 raise Stopped
-            if self._options.mode == "full" or (self._deep and per_page > 1):
-                return False
-            return per_page == 1 or self._holds_nothing_new(content)
-
-        for page in listing.pages_of(self._client, scope, per_page, enough=enough):
-            self._results.put(Outcome(page, None, None))
-            pages += 1
-        return pages
+            if not to_the_end and (per_page == 1 or self._holds_nothing_new(page.content)):
+                return
 
     def _holds_nothing_new(self, content: ConversationPage) -> bool:
         """Run in the lister's thread, which reads over a connection of its own."""

@@ -310,7 +310,7 @@ def token_available(folder: Path) -> bool:
         )
 
 
-class _Lines:
+class _Lines(Silent):
     """Progress as lines of text, for the web page that streams them."""
 
     def __init__(self) -> None:
@@ -324,12 +324,6 @@ class _Lines:
         if total and (done == total or done - self._last >= 25):
             self._last = done
             self.lines.append(f"{done:,} of {total:,} conversations")
-
-    def files(self, done: int, total: int) -> None:
-        pass
-
-    def indexed(self, done: int, total: int) -> None:
-        pass
 
     def waiting(self, seconds: float, reason: str) -> None:
         self.lines.append(f"Waiting {seconds:.0f} s: {reason}")

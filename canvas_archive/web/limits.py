@@ -14,13 +14,12 @@ from datasette import Response
 from datasette.database import QueryInterrupted
 from datasette.views.base import DatasetteError
 
+from canvas_archive.store.connection import bound_values
 from canvas_archive.web.gate import archives, is_archive
 from canvas_archive.web.hooks import hook, hook_first
 
-LARGEST_VALUE = 64_000_000
 TOO_SLOW = "That took longer than this server allows. Narrow it down."
 UNREADABLE = "That address cannot be read: one of its values makes no sense."
-_LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python names from 3.11 on
 _PARSING: dict[str, tuple[type[Exception], ...]] = {
     # ``_timelimit=x``, ``_ttl=x``, and ``_next=x`` on a view
     "datasette.views.": (ValueError,),
@@ -38,9 +37,9 @@ _PARSING: dict[str, tuple[type[Exception], ...]] = {
 
 @hook
 def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Any) -> None:
-    """Let no text or blob grow beyond 64 MB: ``randomblob(1000000000)`` takes seconds and a gigabyte."""
-    if sys.version_info >= (3, 11) and is_archive(datasette, database):
-        conn.setlimit(_LIMIT_LENGTH, LARGEST_VALUE)
+    """Bound what the SQL of readers may make of an archive; other databases are left alone."""
+    if is_archive(datasette, database):
+        bound_values(conn)
 
 
 def raised_in(exception: BaseException) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import sys
 import webbrowser
@@ -19,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from canvas_archive.errors import BadInput, GuardRefused
+from canvas_archive.hosts import is_loopback
 from canvas_archive.store import Archive
 
 SETTINGS: dict[str, Any] = {
@@ -33,16 +33,6 @@ SETTINGS: dict[str, Any] = {
 
 RESERVED = "mail"
 """A database of this name would lie under the addresses of the mail pages."""
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a server bound to ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _known_names(host: str, configured: list[str]) -> frozenset[str]:
