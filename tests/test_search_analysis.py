@@ -84,6 +84,13 @@ def test_occurrences_are_the_wanted_spans(text: str, words: set[str]) -> None:
     assert [(span.start, span.end, span.term) for span in occurrences(text, wanted)] == expected
 
 
+def test_words_with_an_apostrophe_within_are_occurrences() -> None:
+    assert [span[1:] for span in occurrences("You don't, they DON'T.", {"dont"})] == [
+        (4, 9, "dont"),
+        (16, 21, "dont"),
+    ]
+
+
 def test_runs_that_are_cut_in_pieces_are_no_occurrences() -> None:
     text = "x" * 50
     assert occurrences(text, {"x" * 10}) == []
