@@ -8,6 +8,7 @@ is its number of bits.
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,8 @@ NOTHING: DocSet = 0
 # The most documents to each one of a list whose steps are turned into bytes all at once.
 _CLOSE = 3
 # The most documents to each one of a set that are walked through instead of looked for.
-_WALKED = 16
+_WALKED = 5
+_CHOSEN = re.compile(b"\1")
 
 
 def everything(count: int) -> DocSet:
@@ -59,15 +61,9 @@ def from_numbers(numbers: Iterable[int], count: int) -> DocSet:
 def to_numbers(chosen: DocSet, count: int) -> list[int]:
     """Return the documents of the set, ascending."""
     flags = chosen.to_bytes(count, "little")
-    few = chosen.bit_count()
-    if few * _WALKED > count:
+    if chosen.bit_count() * _WALKED > count:
         return list(compress(range(count), flags))
-    found = []
-    at = flags.find(1)
-    while at >= 0:
-        found.append(at)
-        at = flags.find(1, at + 1)
-    return found
+    return [match.start() for match in _CHOSEN.finditer(flags)]
 
 
 def from_gaps(gaps: Sequence[int], count: int) -> DocSet:

@@ -141,7 +141,7 @@ class DateMatcher(Matcher):
             if low <= first and last < high:
                 return docset.everything(segment.count) if within is None else within
             if low <= last and first < high:
-                chosen |= rows(segment, "written", lambda at, low=low, high=high: low <= at < high, within)  # type: ignore[misc]
+                chosen |= written(segment, low, high, within)
         return chosen
 
 
@@ -216,6 +216,14 @@ class NoneOf(Matcher):
         """Return the rest."""
         candidates = docset.everything(segment.count) if within is None else within
         return docset.without(candidates, self.part.match(segment, candidates))
+
+
+def written(segment: Segment, start: int, end: int, within: DocSet | None) -> DocSet:
+    """Return the documents, out of ``within``, written from one moment on and before another."""
+    if within is not None and docset.size(within) < _FEW:
+        return rows(segment, "written", lambda moment: start <= moment < end, within)
+    found = segment.written_between(start, end)
+    return found if within is None else found & within
 
 
 def rows(segment: Segment, name: str, holds: Callable[[int], bool], within: DocSet | None) -> DocSet:

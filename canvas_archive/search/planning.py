@@ -24,6 +24,7 @@ from canvas_archive.search.resolve import courses, people, state_sets
 from canvas_archive.search.tree import (
     And,
     Course,
+    Dated,
     Has,
     Node,
     Not,
@@ -50,16 +51,21 @@ class Plan:
 
 
 class Planner:
-    """Plans queries against one index and the tables beside it."""
+    """Plans the queries of one search against one index and the tables beside it.
+
+    What a word, a name or a state means is looked up once, in however many of the queries it stands.
+    """
 
     def __init__(self, index: OpenIndex, db: sqlite3.Connection) -> None:
         self._index = index
         self._db = db
         self._known: dict[Word | Phrase | Prefix, TextMatcher | None] = {}
+        self._conditions: dict[Person | Course | State, Matcher] = {}
         self._lists = 0
 
     def plan(self, tree: Node) -> Plan:
         """Return the plan. Raises BadInput for a person or course that is not in the archive."""
+        self._lists = 0
         texts: list[TextMatcher] = []
         matcher = self._matcher(tree, texts)
         return Plan(matcher or AnyOf(()), list(dict.fromkeys(texts)))
@@ -80,16 +86,22 @@ class Planner:
         if isinstance(node, Not):
             part = self._matcher(node.part, None)
             return None if part is None else NoneOf(part)
+        if isinstance(node, Has):
+            return ListMatcher(("has",), (node.what,))
+        if isinstance(node, Dated):
+            return DateMatcher(((node.start, node.end),))
+        if node not in self._conditions:
+            self._conditions[node] = self._condition(node)
+        return self._conditions[node]
+
+    def _condition(self, node: Person | Course | State) -> Matcher:
+        """Return the matcher of what only the tables tell."""
         if isinstance(node, Person):
             ids = people(self._db, node.role, node.name)
             return ListMatcher(_ROLES[node.role], tuple(map(str, ids)))
         if isinstance(node, Course):
             return ListMatcher(("context",), tuple(courses(self._db, node.name, node.operator)))
-        if isinstance(node, Has):
-            return ListMatcher(("has",), (node.what,))
-        if isinstance(node, State):
-            return StateMatcher(state_sets(self._db, node.name))
-        return DateMatcher(((node.start, node.end),))
+        return StateMatcher(state_sets(self._db, node.name))
 
     def text(self, node: Word | Phrase | Prefix) -> TextMatcher | None:
         """Return the matcher of a word, phrase or prefix; ``None`` when it holds no term.

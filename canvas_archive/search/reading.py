@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -45,6 +46,7 @@ _HELD = 8
 # Lists of so many documents are worth keeping as sets during a search; a set is a byte for every document.
 _FEW = 1000
 _MOST_SETS = 8
+_MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
 
 
 class _TocUnpickler(PlainUnpickler):
@@ -148,6 +150,8 @@ class Segment:
         self._lists = MappedFile(folder / f"{self.name}.pst")
         self._columns: dict[str, array[int]] = {}
         self._span: tuple[int, int] | None = None
+        self._by_age: array[int] | None = None
+        self._forms: dict[str, tuple[str, ...]] = {}
         self._held: dict[int, list[Block]] = {}
         self._room = _HELD * self.count
         self._sets: dict[int, DocSet] = {}
@@ -176,12 +180,17 @@ class Segment:
         except _BROKEN as error:
             raise Damaged(f"the term index cannot be read: {error}") from error
 
-    def forms(self, stem: str) -> list[str]:
+    def forms(self, stem: str) -> tuple[str, ...]:
         """Return the forms other than the stem itself that occur in this segment."""
-        entry = self.entry("forms", table_key(stem))
-        if entry is None:
-            return []
-        return [form for block in self.whole_blocks(entry) for form in forms_in(block.positions()[0], stem)]
+        found = self._forms.get(stem)
+        if found is None:
+            if len(self._forms) >= _MOST_STEMS:
+                self._forms.clear()
+            entry = self.entry("forms", table_key(stem))
+            parts = () if entry is None else self.whole_blocks(entry)
+            found = tuple(form for block in parts for form in forms_in(block.positions()[0], stem))
+            self._forms[stem] = found
+        return found
 
     def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterable[Block]:
         """Return a list's blocks without positions; with ``within`` (ascending) those that may matter.
@@ -274,6 +283,16 @@ class Segment:
             written = self.column("written")
             self._span = (min(written), max(written)) if written else (0, 0)
         return self._span
+
+    def written_between(self, start: int, end: int) -> DocSet:
+        """Return the documents written at or after the first moment and before the second."""
+        written = self.column("written").__getitem__
+        if self._by_age is None:
+            self._by_age = array("I", sorted(range(self.count), key=written))
+        first = bisect_left(self._by_age, start, key=written)
+        return docset.from_numbers(
+            self._by_age[first : bisect_left(self._by_age, end, key=written)], self.count
+        )
 
     def forget_lists(self) -> None:
         """Let go of the lists that were read: one search looks at them repeatedly, the next at others."""

@@ -15,14 +15,14 @@ _MOST_NAMED = 5
 
 _OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
 _USER = "SELECT id FROM users WHERE id = ?"
-# SQLite finds the few candidates; names with accents or apostrophes are candidates always.
+# SQLite finds the few candidates. Names with apostrophes are candidates always, and those with accents: they
+# have fewer characters than bytes.
 _CANDIDATES = """
 SELECT id, name, full_name FROM users
-WHERE name LIKE ?1 OR full_name LIKE ?1 OR name GLOB ?2 OR full_name GLOB ?2
-   OR instr(name, '''') OR instr(full_name, '''')
+WHERE name LIKE ?1 OR full_name LIKE ?1 OR instr(name, '''') OR instr(full_name, '''')
+   OR length(name) <> length(CAST(name AS BLOB)) OR length(full_name) <> length(CAST(full_name AS BLOB))
 """
 _ANY_NAME = "SELECT id, name, full_name FROM users"
-_NOT_ASCII = "*[^ -~]*"
 _CONTEXTS = "SELECT code, name, course_code, canvas_id FROM contexts"
 _CONVERSATION_CONTEXTS = """
 SELECT context_code, max(context_name), NULL, NULL FROM conversations
@@ -65,11 +65,7 @@ def people(db: sqlite3.Connection, role: str, name: str) -> list[int]:
     found = []
     if wanted:
         longest = max(wanted, key=len)
-        rows = (
-            db.execute(_CANDIDATES, (f"%{longest}%", _NOT_ASCII))
-            if longest.isascii()
-            else db.execute(_ANY_NAME)
-        )
+        rows = db.execute(_CANDIDATES, (f"%{longest}%",))
         found = [row[0] for row in rows if _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""))]
     if not found:
         meant = _meant(wanted, (row[1] or row[2] or "" for row in db.execute(_ANY_NAME)))

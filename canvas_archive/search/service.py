@@ -238,6 +238,7 @@ class _Session:
     def __enter__(self) -> _Session:
         self._index, record = open_index(self._db, self._folder)
         self.freshness = Freshness(pending_messages(self._db), record.updated_at)
+        self._planner = Planner(self._index, self._db)
         self._index.lock.acquire()
         return self
 
@@ -251,7 +252,7 @@ class _Session:
 
     def find(self, tree: Node, filters: Filters, tz: tzinfo | None) -> _Found:
         """Match the tree in every segment, then the filters."""
-        plan = Planner(self._index, self._db).plan(tree)
+        plan = self._planner.plan(tree)
         unfiltered = self._match(plan.matcher, None)
         chosen = filters.matchers(tz)
         matches = self._match(AllOf(tuple(chosen.values())), unfiltered) if chosen else unfiltered
