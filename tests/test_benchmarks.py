@@ -180,6 +180,14 @@ def test_an_expected_exit_code_is_no_failure() -> None:
     assert run_child([sys.executable, "-c", "raise SystemExit(3)"], expected=(3,)).seconds > 0
 
 
+def test_the_program_is_measured_compiled_as_pip_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    program = canvas_archive("--version")
+    code = "import canvas_archive.cli.main as main, os; print(os.path.exists(main.__cached__))"
+    assert "canvas-archive" in run_child(program).output
+    assert run_child([sys.executable, "-c", code]).output == "True\n"
+
+
 def test_a_program_that_is_not_there_is_told() -> None:
     with pytest.raises(Failed, match="could not be started"):
         run_child([installed("no-such-program")[0]])
