@@ -49,7 +49,7 @@ def _remembers(digest: str) -> bool:
             raise  # says nothing about whose the archive is
         return False
     # Looked for in the text as it is: every search asks, and the file may have a line for many archives.
-    return re.search(rf"^{digest}(?: |$)", text, re.MULTILINE) is not None
+    return re.search(rf"\n{digest}(?:[ \n]|\Z)", f"\n{text}") is not None
 
 
 def _digest(*values: object) -> str:
