@@ -9,6 +9,7 @@ import pickle
 import zlib
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,7 @@ def test_blocks_that_hold_something_else_are_damaged(
         (encode([1, 2, 500], None, None), 3, 1, 500),
         (block(((5, -9, 3), None, None), 3, 0), 3, 0, 0),
         (block(((-5, 9, 3), None, None), 3, 7), 3, 0, 7),
+        (block(((5, 1 << 40, 3), None, None), 3, 7), 3, 5, 7),
         (encode(list(range(0, 500, 2)), None, None), 250, 0, 498),
     ],
 )
@@ -261,7 +263,7 @@ def test_a_list_that_says_too_little_of_its_documents_is_damage(
     read = Segment.blocks
 
     def without_levels(self: Segment, entry: Entry, within: Any = None) -> list[Block]:
-        return [one._replace(levels=b"") for one in read(self, entry, within)]
+        return [replace(one, levels=b"") for one in read(self, entry, within)]
 
     monkeypatch.setattr(scoring, "_FEW", 1)
     monkeypatch.setattr(Segment, "blocks", without_levels)

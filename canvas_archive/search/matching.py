@@ -9,7 +9,6 @@ conditions on columns look only at what is left.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -17,6 +16,7 @@ from dataclasses import field as dataclass_field
 from canvas_archive.search import docset
 from canvas_archive.search.docset import DocSet
 from canvas_archive.search.phrases import side_by_side
+from canvas_archive.search.postings import places_in
 from canvas_archive.search.reading import Entry, Segment
 from canvas_archive.search.resolve import StateSets
 
@@ -60,6 +60,7 @@ class Slot:
     forms: tuple[Form, ...]
     beginning: bool = False
     _listed: dict[str, list[tuple[Entry, float]]] = dataclass_field(default_factory=dict)
+    _documents: dict[str, int] = dataclass_field(default_factory=dict)
 
     def entries(self, segment: Segment) -> list[tuple[Entry, float]]:
         """Return where the forms' lists are in a segment, with the forms' shares; looked up once."""
@@ -80,7 +81,10 @@ class Slot:
 
     def documents(self, segment: Segment) -> int:
         """Return the length of all lists together."""
-        return sum(entry.documents for entry, _ in self.entries(segment))
+        known = self._documents.get(segment.name)
+        if known is None:
+            known = self._documents[segment.name] = _size(self.lists(segment))
+        return known
 
 
 @dataclass(eq=False)
@@ -264,10 +268,8 @@ def _among(segment: Segment, entry: Entry, candidates: Sequence[int]) -> list[in
     """Return those of a few documents that are on a list, reading only the blocks that can hold them."""
     found: list[int] = []
     for block in segment.blocks(entry, candidates):
-        low = bisect_left(candidates, block.gaps[0])
-        high = bisect_left(candidates, block.last + 1, low)
-        if low < high:
-            found += set(segment.numbers(block)).intersection(candidates[low:high])
+        documents = segment.numbers(block)
+        found += [documents[at] for at in places_in(documents, candidates)]
     return found
 
 

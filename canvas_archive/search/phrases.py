@@ -7,14 +7,13 @@ once, and looked for among those of the second.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, compress
 from typing import TYPE_CHECKING
 
 from canvas_archive.search import docset
 from canvas_archive.search.docset import DocSet
-from canvas_archive.search.postings import place_of, position_of
+from canvas_archive.search.postings import place_of, places_in, position_of
 from canvas_archive.search.reading import Entry, Segment
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def side_by_side(segment: Segment, slots: Sequence[Slot], common: DocSet) -> Doc
             targets = moved(targets, -by)
         numbers = docset.to_numbers(common, segment.count)
         if at == len(ordered):
-            return docset.from_numbers(compress(numbers, _touching(starts, targets)), segment.count)
+            return docset.from_numbers(compress(numbers, touching(starts, targets)), segment.count)
         kept = _in_common(starts, targets)
         common = docset.from_numbers(compress(numbers, kept), segment.count)
         if not common:
@@ -58,7 +57,8 @@ def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[s
         listed = segment.documents(entries[0])
         if within & listed == within:
             flags = docset.mask(within, count)
-            strings = chain.from_iterable(block.positions() for block in segment.whole_blocks(entries[0]))
+            read = segment.blocks(entries[0], with_positions=True)
+            strings = chain.from_iterable(block.positions() for block in read)
             return list(compress(strings, compress(flags, docset.mask(listed, count))))
     found = positions(segment, entries, numbers)
     get = found.get
@@ -69,22 +69,13 @@ def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]
     """Return where any of the terms stand, by document, out of some ascending documents."""
     found: dict[int, str] = {}
     narrowed = numbers if len(numbers) < _FEW else None
-    chosen = set(numbers)
     for entry in entries:
-        for block in segment.whole_blocks(entry, narrowed):
+        for block in segment.blocks(entry, narrowed, with_positions=True):
             documents = segment.numbers(block)
-            listed = block.positions()
-            here = chosen.intersection(documents)
-            pairs: Iterator[tuple[int, str]]
-            if len(here) * 8 < len(documents):
-                pairs = ((number, listed[bisect_left(documents, number)]) for number in here)
-            else:
-                pairs = (
-                    (number, string)
-                    for number, string in zip(documents, listed, strict=True)
-                    if number in here
-                )
-            for number, string in pairs:
+            here = places_in(documents, numbers)
+            listed = block.positions() if here else []
+            for at in here:
+                number, string = documents[at], listed[at]
                 found[number] = found[number] + string if number in found else string
     return found
 
@@ -115,7 +106,7 @@ def _in_common(first: Sequence[str], second: Sequence[str]) -> list[str]:
     ]
 
 
-def _touching(first: Sequence[str], second: Sequence[str]) -> list[bool]:
+def touching(first: Sequence[str], second: Sequence[str]) -> list[bool]:
     """Tell, string by string, whether the two have a place in common."""
     return [
         one in other if len(one) == 1 else other in one if len(other) == 1 else not set(one).isdisjoint(other)

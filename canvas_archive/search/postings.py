@@ -15,16 +15,18 @@ import pickle
 import struct
 import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from operator import sub
-from typing import Any, NamedTuple
+from typing import Any
 
 BLOCK = 512  # documents; large, because lists are read whole
 _COMPRESS_FROM = 160  # bytes; shorter data does not get shorter
 _COMPRESSED = 3
+_SEVERAL = 8  # documents to each that is looked for; with fewer, all are walked through
 _ARRAY_FROM = 48  # documents; from there on an array is read faster than a tuple
 
 _MAGIC = b"W3Bl"
@@ -72,11 +74,12 @@ def plain_loads(data: bytes) -> Any:
     return PlainUnpickler(io.BytesIO(data)).load()
 
 
-class Block(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Block:
     """One block of a list: documents as gaps, a level for each, the packed positions.
 
-    The first gap is the first document itself. A block that was read without positions has none. The
-    last document and the highest level are what the block says of itself.
+    The first gap is the first document itself. The last document and the highest level are what the block
+    says of itself. A block that was read without positions has the data that they are in.
     """
 
     gaps: Sequence[int]
@@ -84,21 +87,45 @@ class Block(NamedTuple):
     packed: bytes
     last: int = 0
     highest: float = 255.0
+    data: memoryview | None = None
+    _documents: array[int] | None = None
 
     @property
-    def documents(self) -> list[int]:
-        """Return the ascending document numbers."""
-        return list(accumulate(self.gaps))
+    def documents(self) -> array[int]:
+        """Return the ascending document numbers. Raises Damaged when they cannot be any."""
+        if self._documents is None:
+            unsigned = isinstance(self.gaps, array) and self.gaps.typecode in "HI"
+            try:
+                if not unsigned and min(self.gaps) < 0:
+                    raise OverflowError("they do not ascend")
+                self._documents = array("I", accumulate(self.gaps))
+            except OverflowError as error:
+                raise Damaged(f"a posting list names documents that are not there: {error}") from error
+        return self._documents
 
     def positions(self) -> list[str]:
         """Return each document's positions as a string of characters, one per position."""
+        packed = self.packed
+        if self.data is not None:
+            packed = _decode(self.data, _COMPRESSED, len(self.gaps), self.highest).packed
         try:
-            places = self.packed.decode().split(_SEPARATOR)
+            places = packed.decode().split(_SEPARATOR)
         except UnicodeDecodeError as error:
             raise Damaged("positions that cannot be read") from error
         if len(places) != len(self.gaps):
             raise Damaged("positions of another number of documents")
         return places
+
+
+def places_in(documents: Sequence[int], numbers: Sequence[int]) -> list[int]:
+    """Return at which places of some documents any of the numbers stand; both ascend."""
+    low = bisect_left(numbers, documents[0])
+    wanted = numbers[low : bisect_right(numbers, documents[-1], low)]
+    if len(wanted) * _SEVERAL < len(documents):
+        places = [bisect_left(documents, number) for number in wanted]
+        return [at for at, number in zip(places, wanted, strict=True) if documents[at] == number]
+    chosen = set(wanted)
+    return [at for at, number in enumerate(documents) if number in chosen]
 
 
 def encode(documents: Sequence[int], levels: Sequence[int] | None, positions: Sequence[str] | None) -> bytes:
@@ -146,13 +173,14 @@ def blocks(
 ) -> Iterator[Block]:
     """Yield the blocks of a list; with ``within`` (ascending) only those that may hold one of its documents.
 
-    Positions are most of a list; who does not need them saves inflating them.
+    Positions are most of a list; who does not need them saves inflating them for now.
 
     Raises Damaged when the bytes are not a list.
     """
     if data[:4] != _MAGIC:
         raise Damaged("a posting list without its tag")
     at, end = 4, len(data)
+    view = memoryview(data)
     wanted = 0
     while at < end:
         try:
@@ -172,7 +200,7 @@ def blocks(
                 at = following
                 continue
             wanted = reach
-        packed = data[at + 4 + _ABOUT_SIZE : following]
+        packed = view[at + 4 + _ABOUT_SIZE : following]
         block = None
         if fields[8] and not with_positions:
             block = _front(packed, fields[2], fields[4], *_FLOAT.unpack(fields[6]))
@@ -182,9 +210,9 @@ def blocks(
             return
 
 
-def _decode(data: bytes, compressed: int, count: int, highest: float) -> Block:
+def _decode(data: memoryview, compressed: int, count: int, highest: float) -> Block:
     try:
-        gaps, levels, packed = plain_loads(zlib.decompress(data) if compressed else data)
+        gaps, levels, packed = plain_loads(zlib.decompress(data) if compressed else bytes(data))
         last = sum(gaps)
     except (ValueError, TypeError, EOFError, IndexError, zlib.error, pickle.UnpicklingError) as error:
         raise Damaged(f"a posting block cannot be read: {error}") from error
@@ -204,15 +232,15 @@ _FRONTS = {
 _AFTER_GAPS = b"q\x03tq\x04Rq\x05"
 
 
-def _front(data: bytes, count: int, last: int, highest: float) -> Block | None:
-    """Return a compressed block without its positions; ``None`` when it must be read as a whole.
+def _front(packed: memoryview, count: int, last: int, highest: float) -> Block | None:
+    """Return a compressed block with its positions left packed; ``None`` when it must be read as a whole.
 
     Only as much is inflated as the gaps and levels take, and they are cut out of the pickle where it has
     the layout that this program writes.
     """
     try:
         code, front, width, middle = _layout("H" if last < 1 << 16 else "I", count)
-        data = zlib.decompressobj().decompress(data, len(front) + len(middle) + count * (width + 1))
+        data = zlib.decompressobj().decompress(packed, len(front) + len(middle) + count * (width + 1))
     except (zlib.error, ValueError, OverflowError) as error:
         raise Damaged(f"a posting block cannot be read: {error}") from error
     after = len(front) + count * width
@@ -224,7 +252,7 @@ def _front(data: bytes, count: int, last: int, highest: float) -> Block | None:
         return None
     gaps = array(code)
     gaps.frombytes(data[len(front) : after])
-    return Block(gaps, levels, b"", last, highest)
+    return Block(gaps, levels, b"", last, highest, packed)
 
 
 @lru_cache(maxsize=1024)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
+from itertools import chain, compress
 from typing import NamedTuple
 
 from canvas_archive.search import docset
 from canvas_archive.search.docset import DocSet
 from canvas_archive.search.matching import TextMatcher
-from canvas_archive.search.phrases import places
-from canvas_archive.search.postings import place_of, position_of
+from canvas_archive.search.phrases import moved, positions, touching
 from canvas_archive.search.reading import OpenIndex, Segment
 from canvas_archive.search.scoring import Scorer
 
@@ -23,6 +23,7 @@ _HALF_LIFE = 365.0 * 86400.0  # seconds in which that share halves
 ADJACENT = 0.15  # share for each pair of words that stand side by side as in the query
 _LOOKED_AT = 200  # best hits whose words' places are looked at
 _PAIRS = 6  # pairs of words looked at
+_ROUNDING = 1e-9  # share by which floating point may have rounded a score
 
 Matches = list[DocSet]  # one set per segment
 
@@ -54,7 +55,7 @@ class Ranker:
             found = self._best_of_each(matches, wanted)
         else:
             found = self._best(matches, wanted)
-        return [*self._side_by_side(found[:_LOOKED_AT]), *found[_LOOKED_AT:]][:count]
+        return [*self._side_by_side(found[:_LOOKED_AT], count), *found[_LOOKED_AT:]][:count]
 
     def by_date(self, matches: Matches, count: int, *, newest_first: bool, threads: bool) -> list[Ranked]:
         """Return the newest or oldest hits in order; with ``threads`` one of each conversation."""
@@ -186,23 +187,31 @@ class Ranker:
                 kept[conversation] = hit
         return list(kept.values())
 
-    def _side_by_side(self, hits: list[Ranked]) -> list[Ranked]:
-        """Raise the hits in which words of the query stand side by side, in its order."""
+    def _side_by_side(self, hits: list[Ranked], count: int) -> list[Ranked]:
+        """Raise the hits in which words of the query stand side by side, in its order.
+
+        Only those are looked at that, raised, may be among the ``count`` best.
+        """
         pairs = [
             (first, second)
             for first, second in zip(self.texts, self.texts[1:], strict=False)
             if first.field == second.field and len(first.slots) == len(second.slots) == 1
         ][:_PAIRS]
+        if not pairs or count < 1:
+            return hits
+        most = 1.0 + ADJACENT * len(pairs) + _ROUNDING
+        least = hits[count - 1].score if count < len(hits) else 0.0
+        promising = [hit for hit in hits if hit.score * most >= least]
+        looked_for = dict.fromkeys(chain.from_iterable(pairs))
         raised: dict[tuple[int, int], float] = {}
-        for at in {hit.segment for hit in hits} if pairs else ():
+        for at in {hit.segment for hit in promising}:
             segment = self.index.segments[at]
-            numbers = sorted(hit.number for hit in hits if hit.segment == at)
+            numbers = sorted(hit.number for hit in promising if hit.segment == at)
+            stands = {text: _exact_places(segment, text, numbers) for text in looked_for}
             for first, second in pairs:
-                left = _exact_places(segment, first, numbers)
-                right = _exact_places(segment, second, numbers)
-                for number, before, after in zip(numbers, left, right, strict=True):
-                    if any(place_of(position_of(place) + 1) in after for place in before):
-                        raised[at, number] = raised.get((at, number), 1.0) + ADJACENT
+                adjacent = touching(moved(stands[first], 1), stands[second])
+                for number in compress(numbers, adjacent):
+                    raised[at, number] = raised.get((at, number), 1.0) + ADJACENT
         if not raised:
             return hits
         return sorted(
@@ -213,8 +222,8 @@ class Ranker:
 
 def _exact_places(segment: Segment, text: TextMatcher, numbers: Sequence[int]) -> list[str]:
     entry = segment.entry(text.field, text.slots[0].forms[0].term) if text.slots[0].forms else None
-    chosen = docset.from_numbers(numbers, segment.count)
-    return places(segment, [entry] if entry is not None else [], chosen)
+    found = {} if entry is None else positions(segment, [entry], numbers)
+    return [found.get(number, "") for number in numbers]
 
 
 def _recent(age: int) -> float:

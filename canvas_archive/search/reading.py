@@ -16,7 +16,6 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +191,19 @@ class Segment:
             self._forms[stem] = found
         return found
 
-    def blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterable[Block]:
-        """Return a list's blocks without positions; with ``within`` (ascending) those that may matter.
+    def blocks(
+        self, entry: Entry, within: Sequence[int] | None = None, *, with_positions: bool = False
+    ) -> Iterable[Block]:
+        """Return a list's blocks; with ``within`` (ascending) those that may matter.
 
-        What is read whole is held until the end of the search, as long as there is room.
+        What is read whole is held until the end of the search, as long as there is room. Positions are read
+        when they are asked for, or ``with_positions`` at once.
         """
         held = self._held.get(entry.offset)
         if held is not None:
             return held
+        if with_positions:
+            return self.whole_blocks(entry, within)
         found = blocks(self._lists.get(entry.offset, entry.size), within, with_positions=False)
         if within is None and entry.documents <= self._room:
             self._room -= entry.documents
@@ -211,7 +215,7 @@ class Segment:
         """Yield a list's blocks with positions; with ``within`` (ascending) only those that may matter."""
         return blocks(self._lists.get(entry.offset, entry.size), within)
 
-    def numbers(self, block: Block) -> list[int]:
+    def numbers(self, block: Block) -> Sequence[int]:
         """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
         documents = block.documents
         if not 0 <= documents[0] <= documents[-1] < self.count:
@@ -229,13 +233,8 @@ class Segment:
             flags[entry.first] = flags[entry.last] = 1
             return
         for block in self.blocks(entry):
-            if not _is_unsigned(block.gaps) and min(block.gaps) < 0:
-                raise Damaged("a posting list names documents that are not there")
-            try:
-                for number in accumulate(block.gaps):
-                    flags[number] = 1
-            except IndexError as error:
-                raise Damaged("a posting list names documents that are not there") from error
+            for number in self.numbers(block):
+                flags[number] = 1
 
     def documents(self, entry: Entry) -> DocSet:
         """Return the documents of a term's list."""
@@ -304,11 +303,6 @@ class Segment:
         """Let go of the files."""
         self._terms.close()
         self._lists.close()
-
-
-def _is_unsigned(gaps: Sequence[int]) -> bool:
-    """Tell whether there can be no negative number among the gaps, without looking at each."""
-    return isinstance(gaps, array) and gaps.typecode in "HI"
 
 
 class OpenIndex:

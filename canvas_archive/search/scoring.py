@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import compress
 from math import ceil
 from operator import add
@@ -17,7 +18,7 @@ from operator import add
 from canvas_archive.search import docset
 from canvas_archive.search.docset import DocSet
 from canvas_archive.search.matching import Slot, TextMatcher
-from canvas_archive.search.postings import Damaged
+from canvas_archive.search.postings import Damaged, places_in
 from canvas_archive.search.reading import Entry, OpenIndex, Segment
 from canvas_archive.search.weights import SATURATION, WEIGHT, rarity, saturated
 
@@ -111,11 +112,12 @@ class Scorer:
             weights: dict[int, float] = {}
             for entry, share in slot.entries(segment):
                 for block in segment.blocks(entry, numbers):
-                    for number, level in zip(segment.numbers(block), block.levels, strict=False):
-                        if number in total:
-                            weights[number] = weights.get(number, 0.0) + WEIGHT[level] * share
-            for number, weight in weights.items():
-                total[number] += telling * saturated(weight)
+                    documents, levels = segment.numbers(block), block.levels
+                    for at in places_in(documents, numbers) if levels else ():
+                        number = documents[at]
+                        weights[number] = weights.get(number, 0.0) + WEIGHT[levels[at]] * share
+            for number, score in zip(weights, _contributions(telling, weights.values()), strict=True):
+                total[number] += score
         return list(total.values())
 
 
@@ -181,10 +183,9 @@ class _Lanes:
         for (entries, telling), lanes in zip(self._slots, self._lanes, strict=True):
             for (entry, share), lane in zip(entries, lanes, strict=True):
                 highest = _level(entry)
-                table = bytes(
-                    ceil(telling * saturated(share * WEIGHT[min(level, highest)]) * units)
-                    for level in range(256)
-                )
+                scores = _saturated(share)[: highest + 1]
+                table = bytes([ceil(telling * score * units) for score in scores])
+                table += table[-1:] * (255 - highest)
                 total += int.from_bytes(lane.translate(table), "little")
         return total.to_bytes(self._size, "little")
 
@@ -205,6 +206,12 @@ def _contributions(telling: float, weights: Iterable[float]) -> list[float]:
     """Return what terms of these weights score: ``telling * saturated(weight)``, without a call for each."""
     most = SATURATION + 1.0
     return [telling * (weight * most / (weight + SATURATION)) for weight in weights]
+
+
+@lru_cache(maxsize=16)
+def _saturated(share: float) -> tuple[float, ...]:
+    """Return what each level contributes when so much of its weight counts, beside the rarity."""
+    return tuple(saturated(share * weight) for weight in WEIGHT)
 
 
 def _from(lowest: int) -> bytes:
