@@ -12,6 +12,7 @@ import re
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate, compress
 
 DocSet = int
@@ -21,7 +22,7 @@ NOTHING: DocSet = 0
 # The most documents to each one of a list whose steps are turned into bytes all at once.
 _CLOSE = 3
 # The most documents to each one of a set that are walked through instead of looked for.
-_WALKED = 5
+_WALKED = 10
 _CHOSEN = re.compile(b"\1")
 
 
@@ -62,8 +63,14 @@ def to_numbers(chosen: DocSet, count: int) -> list[int]:
     """Return the documents of the set, ascending."""
     flags = chosen.to_bytes(count, "little")
     if chosen.bit_count() * _WALKED > count:
-        return list(compress(range(count), flags))
+        return list(compress(_numbers(count.bit_length()), flags))
     return [match.start() for match in _CHOSEN.finditer(flags)]
+
+
+@lru_cache(maxsize=8)
+def _numbers(bits: int) -> list[int]:
+    """Return all numbers of so many bits: those that exist need not be made in every search."""
+    return list(range(1 << bits))
 
 
 def from_gaps(gaps: Sequence[int], count: int) -> DocSet:
