@@ -23,6 +23,12 @@ from tests.hostile_texts import ALL, FORGED, KINDS, OWNED
 from tests.sandbox_support import at
 from tests.trust_support import TALLY
 
+SOME_AND_ALL = [
+    pytest.param(range(0, len(ALL), 4), id="some"),
+    pytest.param(range(len(ALL)), id="all", marks=pytest.mark.torture),
+]
+"""Which of the texts a test goes through one by one; all of them are in the archive in any case."""
+
 ME = 1
 OWNER_NAME = (
     "=Owner\r\nBcc: a@outside.invalid\n" + f"{FORGED}\x1b[2J\u202e<script>window.{OWNED}=1</script>\"';--"
