@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -446,6 +447,71 @@ def test_an_equal_list_row_brings_new_names(archive: Archive, ingest: Ingest) ->
     # Another row of the same run still has the name that Canvas cached for it.
     later.save_summary(replace(whole, id=2, messages=None))
     later.save_summary(replace(whole, messages=None))
+    assert one(archive.db, "SELECT name FROM users WHERE id = 20") == "Renamed"
+
+
+ROWS = [replace(conversation(id_, message(100 + id_)), messages=None) for id_ in range(1, 9)]
+LISTED = [
+    ROWS[0],
+    replace(ROWS[1], starred=True),
+    replace(ROWS[1], starred=False),  # named twice: it moved while the list was being read
+    replace(ROWS[2], participants=(person(OWNER, "Ada Owner"), person(20, "Renamed"))),
+    replace(ROWS[3], participants=(person(OWNER, "Ada Owner"), person(20, "Once more"))),
+    replace(ROWS[4], context_name="BIO 101 (2026)"),
+    replace(ROWS[5], participants=(*ROWS[5].participants, person(77, "Never seen"))),
+    ROWS[6],  # starred here, and that waits for a push
+    ROWS[7],  # marked as removed
+    replace(ROWS[0], id=99, context_code="course_99", context_name="New"),
+    replace(ROWS[0], audience=(), context_name=None),
+    replace(ROWS[0], audience=(20, 88)),
+]
+
+
+def test_the_rows_of_a_list_are_written_as_they_would_be_one_by_one(tmp_path: Path) -> None:
+    dumps = []
+    for name in ("together", "one by one"):
+        with create(tmp_path / name) as archive:
+            whole = [replace(row, messages=(message(100 + row.id),)) for row in ROWS]
+            Ingest(archive.db, TickingClock()).save_conversations(whole)
+            Ingest(archive.db, TickingClock()).mark_removed(8)
+            archive.db.execute("UPDATE conversations SET starred = 1 WHERE id = 7")
+            archive.db.execute("UPDATE edits SET made_at = ''")
+            ingest = Ingest(archive.db, TickingClock())
+            if name == "together":
+                saved = ingest.save_summaries(LISTED)
+            else:
+                saved = [ingest.save_summary(row) for row in LISTED]
+            dumps.append(([(one.new, one.changed) for one in saved], _without_times(archive.db)))
+    assert dumps[0] == dumps[1]
+    assert dumps[0][0][:3] == [(False, False), (False, True), (False, True)]
+
+
+def _without_times(db: sqlite3.Connection) -> list[str]:
+    """Everything that is stored; the clock of these tests goes on with every question."""
+    return [re.sub(r"\d{4}-\d\d-\d\d[T ][\d:.+]+Z?", "TIME", line) for line in db.iterdump()]
+
+
+def test_rows_that_say_what_is_stored_cost_a_few_statements_for_all(archive: Archive, ingest: Ingest) -> None:
+    ingest.save_conversations([replace(row, messages=(message(100 + row.id),)) for row in ROWS])
+    later, statements = Ingest(archive.db, TickingClock()), list[str]()
+    archive.db.set_trace_callback(statements.append)
+    assert not any(saved.changed for saved in later.save_summaries(ROWS))
+    archive.db.set_trace_callback(None)
+    assert len(statements) < len(ROWS)
+    assert not [text for text in statements if "temp." not in text and not text.lstrip().startswith("SELECT")]
+
+
+def test_names_recalled_in_a_transaction_that_failed_are_forgotten(archive: Archive, ingest: Ingest) -> None:
+    ingest.save_conversation(conversation(1, message(100)))
+    row = replace(ROWS[0], participants=(person(OWNER, "Ada Owner"), person(20, "Renamed")))
+    whole = replace(row, messages=(message(100),))
+    later = Ingest(archive.db, TickingClock())
+    with pytest.raises(RuntimeError), transaction(archive.db):
+        ingest.save_conversation(whole)
+        assert not later.save_summaries([row])[0].changed
+        raise RuntimeError("in between")
+    with transaction(archive.db):
+        assert later.save_conversation(whole).changed
     assert one(archive.db, "SELECT name FROM users WHERE id = 20") == "Renamed"
 
 

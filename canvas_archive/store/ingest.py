@@ -33,6 +33,12 @@ from canvas_archive.store.rows import (
 
 _STORED_COLUMNS = (*FLAG_COLUMNS, "removed_at", *CONTENT_COLUMNS)
 _STORED = f"SELECT {', '.join(_STORED_COLUMNS)} FROM conversations WHERE id = ?"  # noqa: S608 (constants)
+_SETTLED = """
+SELECT id, starred, workflow_state, subscribed, context_name FROM conversations AS c
+WHERE id IN (SELECT value FROM json_each(?)) AND removed_at IS NULL AND starred = remote_starred
+  AND workflow_state = remote_workflow_state AND subscribed = remote_subscribed
+  AND NOT EXISTS (SELECT 1 FROM edits WHERE conversation_id = c.id AND state = 'pending')
+"""
 _PENDING = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"
 _FULFIL = """
 UPDATE edits SET state = 'pushed', settled_at = ?, detail = 'already so on Canvas'
@@ -135,6 +141,25 @@ class Ingest:
         ``fetched_at`` NULL, which says the same.
         """
         return self._recorded(conv, whole=False)
+
+    def save_summaries(self, rows: Sequence[Conversation]) -> list[Saved]:
+        """Write several list rows, as ``save_summary`` does one by one; return what each one did.
+
+        Nearly all rows of a list say what is stored: those are told from the others with a few statements
+        for all of them, and nothing is written for them.
+        """
+        named = [named_in(row, ()) for row in rows]
+        self._people.recall(named)
+        found = self._cursor.execute(_SETTLED, (ids_json(row.id for row in rows),))
+        settled = {conversation_id: tuple(told) for conversation_id, *told in found}
+        saved = []
+        for row, (people, contexts) in zip(rows, named, strict=True):
+            if _says_the_same(row, settled.get(row.id)) and self._people.remembers(people, contexts):
+                saved.append(Saved(new=False, changed=False))
+            else:
+                settled.pop(row.id, None)  # a list may name a conversation twice
+                saved.append(self.save_summary(row))
+        return saved
 
     def save_flags(
         self,
@@ -325,6 +350,15 @@ def _flags_of(conv: Conversation) -> dict[str, object]:
         "workflow_state": conv.workflow_state,
         "subscribed": int(conv.subscribed),
     }
+
+
+def _says_the_same(row: Conversation, settled: tuple[object, ...] | None) -> bool:
+    """Tell whether a list row has the flags and the context's name that are stored."""
+    if settled is None:
+        return False
+    *flags, context_name = settled
+    same_name = row.context_name is None or clean(row.context_name) == context_name
+    return same_name and flags == list(_flags_of(row).values())
 
 
 def _same_content(stored: Mapping[str, object], content: tuple[object, ...]) -> bool:

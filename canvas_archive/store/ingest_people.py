@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias, TypeVar
 
 from canvas_archive.model import Conversation, Course, Message, Participant
 from canvas_archive.store.revisions import RevisionLog, changed_columns
@@ -32,6 +33,11 @@ _MEMORY = "CREATE TEMP TABLE IF NOT EXISTS ingest_memory (writer INTEGER PRIMARY
 _COUNT = "INSERT INTO temp.ingest_memory VALUES (?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"
 _COUNTED = "SELECT count FROM temp.ingest_memory WHERE writer = ?"
 MOST_REMEMBERED = 20_000
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Named: TypeAlias = "tuple[Mapping[int, Participant | None], Mapping[str, str | None]]"
+"""The people and the contexts that an answer names, as ``named_in`` returns them."""
 
 _RECORDED_OF_USER = ("name", "full_name", "pronouns")
 _COLUMNS_OF_CONTEXT = ("name", "course_code", "term", "extra")
@@ -82,16 +88,8 @@ class PeopleWriter:
         rows may disagree about someone renamed: of those only the first in a run is believed.
         """
         self._check_memory()
-        unseen = {
-            user_id: person
-            for user_id, person in people.items()
-            if user_id not in self._people or (person is not None and self._people[user_id] != person)
-        }
-        new_contexts = {
-            code: name
-            for code, name in contexts.items()
-            if code not in self._contexts or (name is not None and self._contexts[code] != name)
-        }
+        unseen = _differing(people, self._people)
+        new_contexts = _differing(contexts, self._contexts)
         if unseen:
             settled: set[int] = set() if whole else self._named & unseen.keys()
             _save_users(self._cursor, self._log, unseen, now, settled)
@@ -104,8 +102,44 @@ class PeopleWriter:
             _save_contexts(self._cursor, self._log, new_contexts, now, rename=whole)
             self._contexts.update(new_contexts)
         if unseen or new_contexts:
-            self._count += 1
-            self._cursor.execute(_COUNT, (self._key, self._count))
+            self._note()
+
+    def recall(
+        self, named: Iterable[tuple[Mapping[int, Participant | None], Mapping[str, str | None]]]
+    ) -> None:
+        """Remember who and what is stored just as it is named here; of several names, the first counts.
+
+        Nothing is written: ``save`` takes what this leaves out.
+        """
+        people: dict[int, Participant | None] = {}
+        contexts: dict[str, str | None] = {}
+        for some_people, some_contexts in named:
+            people.update((key, told) for key, told in some_people.items() if people.get(key) is None)
+            contexts.update((key, told) for key, told in some_contexts.items() if contexts.get(key) is None)
+        self._check_memory()
+        people = {user_id: person for user_id, person in people.items() if user_id not in self._people}
+        contexts = {code: name for code, name in contexts.items() if code not in self._contexts}
+        users = _stored_users(self._cursor, people)
+        for user_id, person in people.items():
+            known = users.get(user_id)
+            if known is not None and (person is None or _kept(known, _user_row(person)) == known):
+                self._people[user_id] = person
+                if person is not None:
+                    self._named.add(user_id)
+        courses = _stored_contexts(self._cursor, contexts)
+        for code, name in contexts.items():
+            if code in courses and (not name or courses[code][0] is not None):
+                self._contexts[code] = name
+        self._note()
+
+    def remembers(self, people: Mapping[int, Participant | None], contexts: Mapping[str, str | None]) -> bool:
+        """Tell whether there is nothing to write about any of these, as far as is remembered."""
+        return not _differing(people, self._people) and not _differing(contexts, self._contexts)
+
+    def _note(self) -> None:
+        """Let what is remembered fall back with the transaction that it was learned in."""
+        self._count += 1
+        self._cursor.execute(_COUNT, (self._key, self._count))
 
     def _check_memory(self) -> None:
         if len(self._people) > MOST_REMEMBERED:
@@ -120,6 +154,49 @@ class PeopleWriter:
             self._contexts.clear()
 
 
+def _differing(
+    told: Mapping[Key, Value | None], remembered: Mapping[Key, Value | None]
+) -> dict[Key, Value | None]:
+    """Return what is not remembered, or told otherwise; ``None`` tells nothing."""
+    return {
+        key: value
+        for key, value in told.items()
+        if key not in remembered or (value is not None and remembered[key] != value)
+    }
+
+
+def _stored_users(cursor: sqlite3.Cursor, ids: Iterable[int]) -> dict[int, tuple[object, ...]]:
+    return {row[0]: row[1:] for row in cursor.execute(_USERS, (ids_json(ids),))}
+
+
+def _stored_contexts(cursor: sqlite3.Cursor, codes: Iterable[str]) -> dict[str, tuple[object, ...]]:
+    return {row[0]: row[1:] for row in cursor.execute(_CONTEXTS, (to_json(list(codes)),))}
+
+
+def _user_row(person: Participant) -> tuple[object, ...]:
+    """Return the columns of ``_USERS`` behind the id."""
+    return (
+        clean(person.name),
+        clean(person.full_name),
+        clean(person.pronouns),
+        person.avatar_url,
+        to_json(person.extra),
+    )
+
+
+def _kept(known: tuple[object, ...], fresh: tuple[object, ...]) -> tuple[object, ...]:
+    """Return the columns of a person as they are to be, once another answer has told of them."""
+    name, full_name, pronouns, avatar_url, extra = fresh
+    # Canvas always tells pronouns (null when there are none); the rest is left out in some answers.
+    return (
+        known[0] if name is None else name,
+        known[1] if full_name is None else full_name,
+        pronouns,
+        known[3] if avatar_url is None else avatar_url,
+        known[4] if extra == "{}" else extra,
+    )
+
+
 def _save_users(
     cursor: sqlite3.Cursor,
     log: RevisionLog,
@@ -127,7 +204,7 @@ def _save_users(
     now: str,
     settled: set[int],
 ) -> None:
-    stored = {row[0]: row[1:] for row in cursor.execute(_USERS, (ids_json(people),))}
+    stored = _stored_users(cursor, people)
     new: list[tuple[object, ...]] = []
     for user_id, person in people.items():
         known = stored.get(user_id)
@@ -135,14 +212,7 @@ def _save_users(
             if known is None:
                 new.append((user_id, None, None, None, None, "{}", now))
             continue
-        extra = to_json(person.extra)
-        fresh = (
-            clean(person.name),
-            clean(person.full_name),
-            clean(person.pronouns),
-            person.avatar_url,
-            extra,
-        )
+        fresh = _user_row(person)
         if known is None:
             new.append((user_id, *fresh, now))
         elif known != fresh and user_id not in settled:
@@ -159,15 +229,7 @@ def _update_user(
     fresh: tuple[object, ...],
     now: str,
 ) -> None:
-    name, full_name, pronouns, avatar_url, extra = fresh
-    # Canvas always tells pronouns (null when there are none); the rest is left out in some answers.
-    kept = (
-        known[0] if name is None else name,
-        known[1] if full_name is None else full_name,
-        pronouns,
-        known[3] if avatar_url is None else avatar_url,
-        known[4] if extra == "{}" else extra,
-    )
+    kept = _kept(known, fresh)
     if kept == known:
         return
     cursor.execute(_UPDATE_USER, (*kept, user_id))
@@ -182,7 +244,7 @@ def _save_contexts(
     cursor: sqlite3.Cursor, log: RevisionLog, names: Mapping[str, str | None], now: str, *, rename: bool
 ) -> None:
     # A name given with a conversation never outranks the course list's (which gives a course code, too).
-    stored = {row[0]: row[1:] for row in cursor.execute(_CONTEXTS, (to_json(list(names)),))}
+    stored = _stored_contexts(cursor, names)
     for code, name in names.items():
         known = stored.get(code)
         if known is None:
@@ -200,7 +262,7 @@ def save_courses(cursor: sqlite3.Cursor, log: RevisionLog, courses: Iterable[Cou
     Returns how many contexts are new or changed.
     """
     fresh = {f"course_{course.id}": course for course in courses}
-    stored = {row[0]: row[1:] for row in cursor.execute(_CONTEXTS, (to_json(list(fresh)),))}
+    stored = _stored_contexts(cursor, fresh)
     touched = 0
     for code, course in fresh.items():
         answer = (clean(course.name), clean(course.course_code), clean(course.term), to_json(course.extra))

@@ -367,9 +367,8 @@ class Pull:
             else:
                 settled.append(row)
         with transaction(self._db):
-            for row in settled:
-                if self._ingest.save_summary(row).changed:
-                    self._flagged.add(row.id)
+            saved = self._ingest.save_summaries(settled)
+        self._flagged.update(row.id for row, what in zip(settled, saved, strict=True) if what.changed)
         for bad in content.malformed:
             if bad.id is not None:
                 self._fetch(bad.id, "slipped")
