@@ -267,9 +267,10 @@ def union(segment: Segment, entries: Sequence[Entry], within: DocSet | None) -> 
 def _among(segment: Segment, entry: Entry, candidates: Sequence[int]) -> list[int]:
     """Return those of a few documents that are on a list, reading only the blocks that can hold them."""
     found: list[int] = []
+    chosen = set(candidates)
     for block in segment.blocks(entry, candidates):
         documents = segment.numbers(block)
-        found += [documents[at] for at in places_in(documents, candidates)]
+        found += [documents[at] for at in places_in(documents, candidates, chosen)]
     return found
 
 

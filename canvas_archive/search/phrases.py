@@ -69,10 +69,11 @@ def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]
     """Return where any of the terms stand, by document, out of some ascending documents."""
     found: dict[int, str] = {}
     narrowed = numbers if len(numbers) < _FEW else None
+    chosen = set(numbers)
     for entry in entries:
         for block in segment.blocks(entry, narrowed, with_positions=True):
             documents = segment.numbers(block)
-            here = places_in(documents, numbers)
+            here = places_in(documents, numbers, chosen)
             listed = block.positions() if here else []
             for at in here:
                 number, string = documents[at], listed[at]

@@ -16,7 +16,7 @@ import struct
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -94,14 +94,18 @@ class Block:
     def documents(self) -> array[int]:
         """Return the ascending document numbers. Raises Damaged when they cannot be any."""
         if self._documents is None:
-            unsigned = isinstance(self.gaps, array) and self.gaps.typecode in "HI"
             try:
-                if not unsigned and min(self.gaps) < 0:
-                    raise OverflowError("they do not ascend")
-                self._documents = array("I", accumulate(self.gaps))
+                self._documents = array("I", self.counted_up())
             except OverflowError as error:
                 raise Damaged(f"a posting list names documents that are not there: {error}") from error
         return self._documents
+
+    def counted_up(self) -> Iterator[int]:
+        """Return the document numbers one by one: what is cheaper when they are needed only once."""
+        unsigned = isinstance(self.gaps, array) and self.gaps.typecode in "HI"
+        if not unsigned and min(self.gaps) < 0:
+            raise Damaged("a posting list names documents that are not there: they do not ascend")
+        return accumulate(self.gaps)
 
     def positions(self) -> list[str]:
         """Return each document's positions as a string of characters, one per position."""
@@ -117,15 +121,17 @@ class Block:
         return places
 
 
-def places_in(documents: Sequence[int], numbers: Sequence[int]) -> list[int]:
-    """Return at which places of some documents any of the numbers stand; both ascend."""
+def places_in(documents: Sequence[int], numbers: Sequence[int], known: Container[int]) -> list[int]:
+    """Return at which places of some documents any of the numbers stand; both ascend.
+
+    ``known`` holds the same numbers, to look one up.
+    """
     low = bisect_left(numbers, documents[0])
-    wanted = numbers[low : bisect_right(numbers, documents[-1], low)]
-    if len(wanted) * _SEVERAL < len(documents):
-        places = [bisect_left(documents, number) for number in wanted]
-        return [at for at, number in zip(places, wanted, strict=True) if documents[at] == number]
-    chosen = set(wanted)
-    return [at for at, number in enumerate(documents) if number in chosen]
+    high = bisect_right(numbers, documents[-1], low)
+    if (high - low) * _SEVERAL >= len(documents):
+        return [at for at, number in enumerate(documents) if number in known]
+    places = [(bisect_left(documents, number), number) for number in numbers[low:high]]
+    return [at for at, number in places if documents[at] == number]
 
 
 def encode(documents: Sequence[int], levels: Sequence[int] | None, positions: Sequence[str] | None) -> bytes:

@@ -63,10 +63,8 @@ class Ranker:
         scores: dict[tuple[int, int], float] = {}
         for at in {hit.segment for hit in found} if self._scorer else ():
             numbers = sorted(hit.number for hit in found if hit.segment == at)
-            segment = self.index.segments[at]
-            chosen = docset.from_numbers(numbers, segment.count)
-            for number, score in zip(numbers, self._scorer.scores(segment, chosen), strict=True):
-                scores[at, number] = score
+            found_scores = self._scorer.scores(self.index.segments[at], numbers)
+            scores |= {(at, number): score for number, score in zip(numbers, found_scores, strict=True)}
         return [hit._replace(score=scores.get((hit.segment, hit.number), 0.0)) for hit in found]
 
     def _best(self, matches: Matches, wanted: int) -> list[Ranked]:

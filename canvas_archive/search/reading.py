@@ -233,8 +233,11 @@ class Segment:
             flags[entry.first] = flags[entry.last] = 1
             return
         for block in self.blocks(entry):
-            for number in self.numbers(block):
-                flags[number] = 1
+            try:
+                for number in block.counted_up():
+                    flags[number] = 1
+            except IndexError as error:
+                raise Damaged("a posting list names documents that are not there") from error
 
     def documents(self, entry: Entry) -> DocSet:
         """Return the documents of a term's list."""

@@ -81,20 +81,18 @@ class Scorer:
         if size >= _FEW and 0 < sum(len(entries) for entries, _ in slots) <= _MOST_LANES:
             return _Lanes(segment, slots, chosen).worth(wanted, floor * _ROUNDING, slack * _ROUNDING)
         numbers = docset.to_numbers(chosen, segment.count)
-        scored = list(zip(self.scores(segment, chosen), numbers, strict=True))
+        scored = list(zip(self.scores(segment, numbers), numbers, strict=True))
         if len(scored) > wanted:
             floor = max(floor, heapq.nlargest(wanted, scored)[-1][0] * slack)
         floor *= _ROUNDING
         scored = [one for one in scored if one[0] >= floor]
         return Worth(scored, floor if len(scored) < size else 0.0)
 
-    def scores(self, segment: Segment, chosen: DocSet) -> list[float]:
-        """Return the scores of these documents, in their order."""
-        size = docset.size(chosen)
-        if size < _FEW:
-            return self._few_scores(segment, docset.to_numbers(chosen, segment.count))
-        flags = docset.mask(chosen, segment.count)
-        total = [0.0] * size
+    def scores(self, segment: Segment, numbers: Sequence[int]) -> list[float]:
+        """Return the scores of these documents, which ascend, in their order."""
+        if len(numbers) < _FEW:
+            return self._few_scores(segment, numbers)
+        total = [0.0] * len(numbers)
         for slot, telling in self._slots:
             weights = [0.0] * segment.count
             for entry, share in slot.entries(segment):
@@ -102,7 +100,7 @@ class Scorer:
                 for block in segment.blocks(entry):
                     for number, level in zip(segment.numbers(block), block.levels, strict=False):
                         weights[number] += table[level]
-            total = list(map(add, total, _contributions(telling, compress(weights, flags))))
+            total = list(map(add, total, _contributions(telling, map(weights.__getitem__, numbers))))
         return total
 
     def _few_scores(self, segment: Segment, numbers: Sequence[int]) -> list[float]:
@@ -113,7 +111,7 @@ class Scorer:
             for entry, share in slot.entries(segment):
                 for block in segment.blocks(entry, numbers):
                     documents, levels = segment.numbers(block), block.levels
-                    for at in places_in(documents, numbers) if levels else ():
+                    for at in places_in(documents, numbers, total) if levels else ():
                         number = documents[at]
                         weights[number] = weights.get(number, 0.0) + WEIGHT[levels[at]] * share
             for number, score in zip(weights, _contributions(telling, weights.values()), strict=True):
