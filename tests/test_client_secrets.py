@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import ssl
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
-from canvas_archive.canvas import CanvasClient
+from canvas_archive.canvas import CanvasClient, Token
+from canvas_archive.canvas.local import LocalTransport
 from canvas_archive.errors import ArchiveError
+from canvas_archive.sandbox import Sandbox
 from tests.client_support import SECRET, URL, Script, make_client, me, shown
 
 TROUBLES = [
@@ -113,3 +117,39 @@ def test_a_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.
     for base_url, proxied in (("http://127.0.0.1:3000", False), (URL, True)):
         with make_client(Script(), base_url=base_url) as client:
             assert client._http.trust_env is proxied
+
+
+def test_a_canvas_on_this_machine_reads_no_certificates_until_an_encrypted_address_asks_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[ssl.SSLContext] = []
+    usual = ssl.create_default_context
+
+    def counted(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        made.append(usual(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    with Sandbox(conversations=1) as sandbox, CanvasClient(sandbox.url, Token(sandbox.token)) as client:
+        assert client.current_user().id == sandbox.user_id
+        assert made == []
+        for _ in range(2):  # it speaks no TLS: the handshake fails, and is not done without
+            request = httpx.Request("GET", sandbox.url.replace("http://", "https://"))
+            with pytest.raises(httpx.ConnectError, match="SSL"):
+                client._http.send(request)
+        (context,) = made
+        assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname and context.get_ca_certs()
+
+
+def test_what_sends_plain_requests_would_trust_no_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    usual = httpx.HTTPTransport.__init__
+
+    def watched(self: httpx.HTTPTransport, **options: Any) -> None:
+        given.append(options["verify"])
+        usual(self, **options)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "__init__", watched)
+    LocalTransport(httpx.Limits()).close()
+    (context,) = given
+    assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname and not context.get_ca_certs()

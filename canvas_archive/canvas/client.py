@@ -14,6 +14,7 @@ from canvas_archive.canvas.body import MOST_BODY_BYTES
 from canvas_archive.canvas.conversations_api import BATCH_EVENTS, BATCH_SIZE, SCOPES, ConversationsApi, Scope
 from canvas_archive.canvas.files_api import FilesApi
 from canvas_archive.canvas.limiter import Limiter
+from canvas_archive.canvas.local import LocalTransport
 from canvas_archive.canvas.people_api import PeopleApi
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.transport import Transport
@@ -80,12 +81,15 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         waiter = Waiter(clock, on_wait, stats)
         self._stats = stats
         self._limiter = limiter or Limiter(concurrency, clock, waiter, jitter)
+        limits = httpx.Limits(
+            max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency
+        )
+        if transport is None and home.scheme == "http":
+            transport = LocalTransport(limits)
         self._http = _Forgetful(
             transport=transport,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            limits=httpx.Limits(
-                max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency
-            ),
+            limits=limits,
             headers={"User-Agent": f"canvas-archive/{__version__}"},
             follow_redirects=False,
             event_hooks={"response": [own_redirect]},
