@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whoosh.lang import porter2
 
 from canvas_archive.search.analysis import (
     composed,
@@ -16,6 +17,7 @@ from canvas_archive.search.analysis import (
     stem,
     terms,
 )
+from canvas_archive.search.stemming import porter
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,45 @@ def test_a_query_leaves_out_the_last_character_that_its_pair_holds() -> None:
     assert query_terms("生") == [(0, "生")]
     assert query_terms("bio-101") == [(0, "bio"), (1, "101")]
     assert query_terms("…") == []
+
+
+_ENDINGS = (
+    *(ending for ending, *_ in (*porter2.s2_triples, *porter2.s3_triples)),
+    *porter2.s4_delete_list,
+    *(
+        "",
+        "sion",
+        "tion",
+        "s",
+        "us",
+        "ss",
+        "sses",
+        "ied",
+        "ies",
+        "eed",
+        "eedly",
+        "ed",
+        "edly",
+        "ing",
+        "ingly",
+    ),
+    *("y", "e", "l", "ll", "le"),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.text("aeioubcdlrstyz", min_size=3, max_size=9),
+    st.lists(st.sampled_from(_ENDINGS), max_size=2).map("".join),
+)
+def test_stems_are_those_of_the_whole_algorithm(beginning: str, ending: str) -> None:
+    assert porter(beginning + ending) == porter2.stem(beginning + ending)
+
+
+@pytest.mark.parametrize("word", [*porter2.exceptional_forms, *porter2.exceptional_early_exit_post_1a])
+def test_exceptional_words_have_the_stems_of_the_whole_algorithm(word: str) -> None:
+    assert porter(word) == porter2.stem(word)
+    assert porter(f"{word}s") == porter2.stem(f"{word}s")
 
 
 def test_stems_join_the_forms_of_a_word() -> None:

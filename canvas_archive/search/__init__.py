@@ -1,7 +1,7 @@
 """Full-text search over the messages: a Whoosh index beside the archive, built from it and for it alone.
 
 tree, language, dates  the query language: text into a tree
-analysis               text into terms, the same for indexing and queries
+analysis, stemming     text into terms, the same for indexing and queries
 documents, attachments what is indexed of a message and of the files it carries
 segments, postings     writing and reading Whoosh's files
 docset                 sets of documents as bytes of one number

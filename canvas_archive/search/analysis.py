@@ -243,9 +243,9 @@ def stem(form: str) -> str:
     """
     if not _STEMMABLE.match(form):
         return form
-    from whoosh.lang.porter2 import stem as porter2
+    from canvas_archive.search.stemming import porter
 
-    return str(porter2(_IRREGULAR.get(form, form)))
+    return porter(_IRREGULAR.get(form, form))
 
 
 def _apostrophes(run: str) -> list[tuple[int, int, str]]:

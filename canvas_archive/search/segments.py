@@ -14,6 +14,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -92,7 +93,7 @@ class SegmentBuilder:
     def _add_text(self, number: int, document: Document) -> None:
         body = terms(document.body)[:_LONGEST_TEXT]
         norm = weights.body_norm(len(body), self._usual)
-        subject = terms(document.subject)
+        subject = _terms(document.subject)
         names = [term for name in document.file_names for term in terms(name)]
         places = _places(body, 1)
         heavy: dict[str, float] = {}
@@ -101,9 +102,9 @@ class SegmentBuilder:
         for part, boost in (
             (subject, weights.SUBJECT),
             (names, weights.FILENAME),
-            (terms(document.author), weights.AUTHOR),
-            (terms(document.context_name), weights.CONTEXT),
-            (terms(document.recipients), weights.RECIPIENT),
+            (_terms(document.author), weights.AUTHOR),
+            (_terms(document.context_name), weights.CONTEXT),
+            (_terms(document.recipients), weights.RECIPIENT),
         ):
             at += _GAP
             for term in part[:_LONGEST_PART]:
@@ -191,6 +192,12 @@ class SegmentBuilder:
             for term in sorted(inverted):
                 entry = inverted[term]
                 yield term, entry[0::3], entry[1::3], entry[2::3]  # type: ignore[misc]
+
+
+@lru_cache(maxsize=20_000)
+def _terms(text: str) -> tuple[str, ...]:
+    """Return the terms of a text that stands in many messages: a subject, people's names, a course's."""
+    return tuple(terms(text))
 
 
 def fingerprint(path: Path) -> tuple[int, str]:

@@ -30,6 +30,7 @@ def body_norm(length: int, usual: float) -> float:
     return 1.0 / (1.0 - _LENGTH_SHARE + _LENGTH_SHARE * length / usual)
 
 
+@lru_cache(maxsize=65_536)
 def level(weight: float) -> int:
     """Return the nearest level for a positive weight."""
     return max(1, min(255, round((log2(weight) + _LOWEST) * _STEPS)))
