@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TypeVar
 
 from canvas_archive.model import Attachment, Conversation, Message, Participant
@@ -130,7 +131,7 @@ class NewThreads:
     def _add_message(self, message: Message, home: int | None) -> None:
         id_, rows = message.id, self._rows
         rows.messages.append(ingest_messages.message_row(message, home, self._now))
-        rows.recipients += [(id_, user_id) for user_id in dict.fromkeys(message.participating_user_ids)]
+        rows.recipients += zip(repeat(id_), dict.fromkeys(message.participating_user_ids))
         if message.forwarded_messages:
             inner = {one.id: at for at, one in enumerate(message.forwarded_messages) if one.id > 0}
             rows.forwarded += [(id_, other, at) for other, at in inner.items()]
@@ -148,10 +149,11 @@ class NewThreads:
             return
         self._people.save(rows.people, rows.contexts, self._now, whole=True)
         CONVERSATIONS.run(self._cursor, rows.conversations)
-        _PARTICIPANTS.run(self._cursor, rows.participants)
+        # In the order of their keys, where a table has no other: the next row goes beside the last one.
+        _PARTICIPANTS.run(self._cursor, sorted(rows.participants))
         _ROLES.run(self._cursor, rows.roles)
         ingest_messages.MESSAGES.run(self._cursor, rows.messages)
-        ingest_messages.RECIPIENTS.run(self._cursor, rows.recipients)
+        ingest_messages.RECIPIENTS.run(self._cursor, sorted(rows.recipients))
         ingest_messages.FORWARDED.run(self._cursor, rows.forwarded)
         ingest_messages.ATTACHMENTS.run(self._cursor, rows.files)
         ingest_messages.LINKS.run(self._cursor, rows.links)

@@ -48,9 +48,13 @@ def named_in(
 ) -> tuple[dict[int, Participant | None], dict[str, str | None]]:
     """Return the people and the contexts an answer names; ``None`` where it tells an id or a code alone."""
     people: dict[int, Participant | None] = dict.fromkeys(conv.audience)
+    # Nearly all messages of a thread have the same recipients, in the same order.
+    groups: dict[tuple[int, ...], None] = {}
     for message in messages:
         people[message.author_id] = None
-        people.update(dict.fromkeys(message.participating_user_ids))
+        groups[message.participating_user_ids] = None
+    for group in groups:
+        people.update(dict.fromkeys(group))
     people.update((person.id, person) for person in conv.participants)
     contexts: dict[str, str | None] = dict.fromkeys(clean(code) or "" for code in conv.audience_contexts)
     if conv.context_code:
