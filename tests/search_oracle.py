@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from canvas_archive.search import docset
+from canvas_archive.search.contents import read_toc
 from canvas_archive.search.facets import Filters
 from canvas_archive.search.language import parse
 from canvas_archive.search.matching import (
@@ -28,7 +29,7 @@ from canvas_archive.search.matching import (
 from canvas_archive.search.planning import Plan, Planner
 from canvas_archive.search.postings import position_of
 from canvas_archive.search.ranking import ADJACENT, RECENT
-from canvas_archive.search.reading import OpenIndex, Segment, read_toc
+from canvas_archive.search.reading import OpenIndex, Segment
 from canvas_archive.search.record import usable_record
 from canvas_archive.search.schema import HAS, unpack_context
 from canvas_archive.search.weights import WEIGHT, rarity, saturated

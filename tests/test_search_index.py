@@ -37,10 +37,10 @@ from canvas_archive.search import (
     update_index,
 )
 from canvas_archive.search.checking import compare_messages
+from canvas_archive.search.contents import read_toc
 from canvas_archive.search.hashfile import term_index
 from canvas_archive.search.merging import segments_to_merge
 from canvas_archive.search.postings import Block, Damaged, blocks, encode, place_of, position_of
-from canvas_archive.search.reading import read_toc
 from canvas_archive.search.record import read_record, toc_name, write_record
 from canvas_archive.store import transaction
 from tests.search_support import OWNER, SearchArchive, utc

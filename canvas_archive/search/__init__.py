@@ -5,7 +5,7 @@ analysis, stemming     text into terms, the same for indexing and queries
 documents, attachments what is indexed of a message and of the files it carries
 segments, postings     writing and reading Whoosh's files
 docset                 sets of documents as bytes of one number
-record                 which index counts
+record, contents       which index counts, and which segments it consists of
 building, merging      update and rebuild it, on two cores (``shard``)
 checking               whether it is sound
 planning, matching     a tree into matchers, a set of documents at a time

@@ -24,10 +24,11 @@ from canvas_archive.clock import SYSTEM, iso
 from canvas_archive.errors import ArchiveLocked
 from canvas_archive.search.attachments import extract_missing
 from canvas_archive.search.checking import live_messages
+from canvas_archive.search.contents import read_toc_to_change
 from canvas_archive.search.documents import message_ids, read_documents
 from canvas_archive.search.merging import LARGEST_SEGMENT, segments_to_merge
 from canvas_archive.search.postings import Damaged
-from canvas_archive.search.reading import Segment, read_toc
+from canvas_archive.search.reading import Segment
 from canvas_archive.search.record import (
     TABLE,
     VERSION,
@@ -78,7 +79,7 @@ def update_index(
     extract_missing(db, search_dir.parent / "files")
     try:
         record = usable_record(db, search_dir)
-        segments = read_toc(search_dir, record.generation)
+        segments = read_toc_to_change(search_dir, record.generation)
     except (IndexUnusable, Damaged, OSError):
         return rebuild_index(db, search_dir, progress=progress)
     end = int(db.execute(_QUEUE_END).fetchone()[0])

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canvas_archive.search.contents import read_toc_to_change
 from canvas_archive.search.documents import IDS
 from canvas_archive.search.merging import LARGEST_SEGMENT
 from canvas_archive.search.postings import Damaged
-from canvas_archive.search.reading import Segment, read_toc
+from canvas_archive.search.reading import Segment
 from canvas_archive.search.record import IndexUnusable, changed_files, pending_messages, usable_record
 
 _QUEUED = "SELECT DISTINCT message_id FROM index_queue ORDER BY message_id"
@@ -44,7 +45,7 @@ def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
         return IndexState(error.reason, 0, pending, 0, 0, 0, None)
     size = sum(size for size, _ in record.files.values())
     try:
-        segments = read_toc(search_dir, record.generation)
+        segments = read_toc_to_change(search_dir, record.generation)
         changed = list(changed_files(record, search_dir))
         # Sorted arrays, not sets: of a million messages these take 8 MB.
         found = [array("q", sorted(live_messages(search_dir, segment))) for segment in segments]

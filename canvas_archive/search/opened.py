@@ -7,8 +7,9 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from canvas_archive.search.contents import read_toc
 from canvas_archive.search.postings import Damaged
-from canvas_archive.search.reading import OpenIndex, read_toc
+from canvas_archive.search.reading import OpenIndex
 from canvas_archive.search.record import IndexRecord, IndexUnusable, committed, usable_record
 
 _OPEN_AT_ONCE = 4

@@ -1,15 +1,14 @@
-"""Reading an index: its table of contents, its segments, its lists and columns.
+"""Reading an index: its segments, their lists and columns.
 
 Whoosh's files are pickles in places, and an unpickler runs what it is told to. Here every one is read by an
-unpickler that knows only the classes a table of contents consists of; everything else is plain values. An
-index that somebody else made can therefore be wrong, but it cannot run code.
+unpickler that knows only plain values (and, for a table of contents, the classes that it lists). An index
+that somebody else made can therefore be wrong, but it cannot run code.
 """
 
 from __future__ import annotations
 
 import io
 import mmap
-import pickle
 import struct
 import sys
 import threading
@@ -26,15 +25,7 @@ from canvas_archive.search import docset
 from canvas_archive.search.docset import DocSet
 from canvas_archive.search.forms import forms_in, table_key
 from canvas_archive.search.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
-from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS, INDEX_NAME, whoosh_schema
-
-_TOC_CLASSES = {
-    ("whoosh.codec.whoosh3", "W3Segment"),
-    ("whoosh.codec.whoosh3", "W3Codec"),
-    ("builtins", "set"),
-    ("__builtin__", "set"),
-}
-
+from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS
 
 # What Whoosh's readers make of bytes that are not theirs.
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
@@ -46,16 +37,6 @@ _HELD = 8
 _FEW = 1000
 _MOST_SETS = 8
 _MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
-
-
-class _TocUnpickler(PlainUnpickler):
-    """Adds to plain values the two classes a list of segments consists of."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return one of the known classes; refuse all others."""
-        if (module, name) not in _TOC_CLASSES:
-            super().find_class(module, name)
-        return pickle.Unpickler.find_class(self, module, name)
 
 
 class MappedFile(StructFile):  # type: ignore[misc]
@@ -77,35 +58,8 @@ class MappedFile(StructFile):  # type: ignore[misc]
         return self._map[position : position + length]
 
     def read_pickle(self) -> Any:
-        """Read plain values and the classes of a table of contents."""
-        return _TocUnpickler(self.file).load()
-
-
-class _Folder:
-    """The part of a Whoosh storage that reading a table of contents needs."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def open_file(self, name: str) -> MappedFile:
-        return MappedFile(self._folder / name)
-
-
-def read_toc(folder: Path, generation: int) -> list[Any]:
-    """Return the W3Segments of one generation. Raises Damaged or OSError."""
-    from whoosh.index import TOC
-
-    # With a schema given, Whoosh skips the stored one instead of unpickling it.
-    try:
-        segments = TOC.read(_Folder(folder), INDEX_NAME, gen=generation, schema=whoosh_schema()).segments
-    except (OSError, Damaged):
-        raise
-    except Exception as error:
-        # Whatever a broken file makes Whoosh raise, it is a broken file.
-        raise Damaged(f"the table of contents cannot be read: {error}") from error
-    if not isinstance(segments, list) or any(type(segment).__name__ != "W3Segment" for segment in segments):
-        raise Damaged("the table of contents lists something that is not a segment")
-    return segments
+        """Read plain values."""
+        return PlainUnpickler(self.file).load()
 
 
 class Entry:
