@@ -515,6 +515,14 @@ def test_names_recalled_in_a_transaction_that_failed_are_forgotten(archive: Arch
     assert one(archive.db, "SELECT name FROM users WHERE id = 20") == "Renamed"
 
 
+def test_conversations_in_the_same_state_share_one_summary(archive: Archive, ingest: Ingest) -> None:
+    ingest.save_conversations([replace(row, messages=(message(100 + row.id),)) for row in ROWS])
+    ingest.save_flags(2, starred=True)
+    summaries = stored_summaries(archive.db)
+    assert len({id(summary) for summary in summaries.values()}) == 2
+    assert [id_ for id_, summary in summaries.items() if summary.starred] == [2]
+
+
 def test_an_unknown_list_row_waits_for_its_messages(archive: Archive, ingest: Ingest) -> None:
     row = replace(conversation(1), messages=None)
     assert ingest.save_summary(row).new

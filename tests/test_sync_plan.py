@@ -29,7 +29,7 @@ STORED = fingerprint(ROW)
 
 def summary(**changes: Any) -> StoredSummary:
     """Return what the archive knows of ``ROW`` when nothing has changed."""
-    same = StoredSummary(1, ROW.workflow_state, ROW.starred, ROW.subscribed, removed=False, fetched=True)
+    same = StoredSummary(ROW.workflow_state, ROW.starred, ROW.subscribed, removed=False, fetched=True)
     return same._replace(**changes)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from canvas_archive.store.connection import plain_cursor
@@ -35,10 +35,10 @@ FROM conversations WHERE id IN (SELECT value FROM json_each(?))
 class StoredSummary(NamedTuple):
     """One stored conversation: what Canvas last said of its flags, and its state here.
 
-    ``fetched`` is false when the messages were never fetched.
+    ``fetched`` is false when the messages were never fetched. There are few different ones, which all the
+    conversations of a mailbox share.
     """
 
-    id: int
     workflow_state: str
     starred: bool
     subscribed: bool
@@ -90,11 +90,13 @@ def _hash(
 
 def stored_summaries(db: sqlite3.Connection) -> dict[int, StoredSummary]:
     """Return every stored conversation's summary by id, with one query."""
-    states = {state: state for state in ("read", "unread", "archived")}  # one text object for each state
-    return {
-        id_: StoredSummary(id_, states[state], starred == 1, subscribed == 1, removed == 1, fetched == 1)
-        for id_, state, starred, subscribed, removed, fetched in plain_cursor(db).execute(_STATES)
-    }
+    return {row[0]: _summary(row[1:]) for row in plain_cursor(db).execute(_STATES)}
+
+
+@cache
+def _summary(row: tuple[str, int, int, int, int]) -> StoredSummary:
+    state, starred, subscribed, removed, fetched = row
+    return StoredSummary(state, starred == 1, subscribed == 1, removed == 1, fetched == 1)
 
 
 def stored_fingerprints(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, int]:
