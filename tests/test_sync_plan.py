@@ -59,10 +59,10 @@ def test_a_list_row(known: StoredSummary | None, stored: int | None, action: pla
 
 def test_ids_that_the_lists_name_and_the_archive_lacks() -> None:
     known = {
-        2: summary(id=2),
-        3: summary(id=3, removed=True),
-        4: summary(id=4, fetched=False),
-        9: summary(id=9),
+        2: summary(),
+        3: summary(removed=True),
+        4: summary(fetched=False),
+        9: summary(),
     }
     assert list(plan.fetches_from_ids([4, 3, 2, 1], known)) == [
         Fetch(1, "new"),
