@@ -37,6 +37,8 @@ from tests.docs_support import (
     tables,
 )
 
+pytestmark = pytest.mark.uncounted
+
 COOKBOOK = REPOSITORY / "docs" / "cookbook.md"
 RECIPES = [block for block in blocks(COOKBOOK) if block.title[:1].isdigit()]
 

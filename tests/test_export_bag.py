@@ -23,6 +23,8 @@ from canvas_archive.export.selection import Selection
 from canvas_archive.export.verify_files import verify_path
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
+pytestmark = pytest.mark.uncounted
+
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -16,6 +16,8 @@ from canvas_archive.export.formats import FORMATS
 from canvas_archive.sandbox import Sandbox
 from tests.export_support import tree
 
+pytestmark = pytest.mark.uncounted
+
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:

@@ -47,6 +47,7 @@ def counted(folder: Path, query: str) -> Any:
         return db.execute(query).fetchone()[0]
 
 
+@pytest.mark.uncounted
 def test_twenty_custodians(many: Collection) -> None:
     people = busiest(many, 20)
     many.write_list(people)

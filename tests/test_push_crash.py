@@ -21,6 +21,8 @@ from canvas_archive.store.edits import record_edit
 from canvas_archive.sync.push import Push
 from tests.push_support import Mail, big_mailbox, open_mail
 
+pytestmark = pytest.mark.uncounted
+
 
 class Killed(BaseException):
     """The end of a process, as far as one thread can play it."""

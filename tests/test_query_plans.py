@@ -18,6 +18,8 @@ from tests.push_support import Mail, PushClock
 from tests.sync_support import bind
 from tests.web_support import NOW, OWNER, Maker, fill, open_visitor
 
+pytestmark = pytest.mark.uncounted
+
 STATES = ("pending", "pushed", "conflict", "discarded", "gone", "reverted")
 LONG = 900_001
 

@@ -241,6 +241,7 @@ def test_an_own_conversation_nobody_answered_is_in_sent_only(pair: Pair) -> None
     assert_equal(pair)
 
 
+@pytest.mark.uncounted
 def test_more_changes_than_a_page_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox(conversations=320) as sandbox:
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)

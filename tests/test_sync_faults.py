@@ -22,6 +22,8 @@ from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_changes import inbox_group
 from tests.test_sync_moving import content_of, truth_of
 
+pytestmark = pytest.mark.uncounted
+
 SHOW = r"^/api/v1/conversations/\d+"
 LIST = r"^/api/v1/conversations\?"
 

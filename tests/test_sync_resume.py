@@ -18,7 +18,10 @@ from canvas_archive.sync.workers import Crew
 from tests.sync_support import Pair, assert_equal, bind, told_by_archive
 
 SHOW = r"^/api/v1/conversations/\d+"
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
+    pytest.mark.uncounted,
+]
 
 
 def run_and_signal(
