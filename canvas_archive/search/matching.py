@@ -115,6 +115,7 @@ class ListMatcher(Matcher):
 
     fields: tuple[str, ...]
     terms: tuple[str, ...]
+    _listed: dict[str, list[Entry]] = dataclass_field(default_factory=dict, compare=False, repr=False)
 
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents on the lists."""
@@ -125,8 +126,12 @@ class ListMatcher(Matcher):
         return _size(self._entries(segment))
 
     def _entries(self, segment: Segment) -> list[Entry]:
-        found = (segment.entry(field, term) for field in self.fields for term in self.terms)
-        return [entry for entry in found if entry is not None]
+        """Return where the lists are in a segment; a name may mean hundreds of people, looked up once."""
+        listed = self._listed.get(segment.name)
+        if listed is None:
+            found = (segment.entry(field, term) for field in self.fields for term in self.terms)
+            listed = self._listed[segment.name] = [entry for entry in found if entry is not None]
+        return listed
 
 
 @dataclass(frozen=True)
