@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from canvas_archive.cli import run
+from canvas_archive.export import parquet
 from canvas_archive.export.run import Request, export
 from tests.export_support import ArchiveBuilder, small_archive
 
@@ -70,6 +71,23 @@ def test_tables_join(exported: Path) -> None:
     assert [row[:2] for row in rows] == [("Lab report", "report.pdf")]
     assert (exported / rows[0][2]).is_file()
     assert ask(f"SELECT count(*) FROM '{root}/people/*.parquet'") == [(5,)]
+
+
+def test_row_groups_are_full_and_hold_what_was_packed(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six messages of a year in row groups of four, packed two by two, are the same six."""
+    monkeypatch.setattr(parquet, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(parquet, "_PACKED_AT_ONCE", 2)
+    archive = small_archive(tmp_path / "archive")
+    export(Request(archive, archive / "archive.db", archive / "files", tmp_path / "out", ("parquet",)))
+    part = "parquet/messages/year=2026/part-0.parquet"
+    assert ask(
+        "SELECT row_group_id, any_value(row_group_num_rows) FROM parquet_metadata(?) GROUP BY 1 ORDER BY 1",
+        f"{tmp_path}/out/{part}",
+    ) == [(0, 4), (1, 2)]
+    rows = ask("SELECT * FROM read_parquet(?)", f"{tmp_path}/out/{part}")
+    assert len(rows) == 6 and rows == ask("SELECT * FROM read_parquet(?)", f"{exported}/{part}")
 
 
 def test_many_custodians_with_one_glob(exported: Path, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from canvas_archive.export.context import ExportContext
 from canvas_archive.export.records import MessageRecord, Person, ThreadRecord
 
 ROWS_AT_ONCE = 5000
-"""Rows held per table and year before they are written."""
+"""Rows of a table and year that are held before they are written, as one row group."""
+
+_PACKED_AT_ONCE = 250  # of them as values of Python's, which take several times the memory of Arrow's
 
 _UNDATED = 0
 
@@ -97,6 +99,52 @@ TABLES: dict[str, dict[str, str]] = {
 Row = dict[str, object]
 
 
+class _Part:
+    """One file of a table: its rows wait here until there are enough of them for a row group."""
+
+    def __init__(self, arrow: Any, parquet: Any, path: Path, schema: Any) -> None:
+        self._arrow, self._parquet = arrow, parquet
+        self._path, self._schema = path, schema
+        self._columns: dict[str, list[object]] = {name: [] for name in schema.names}
+        self._packed: list[Any] = []
+        self._writer: Any = None
+
+    def add(self, row: Row) -> None:
+        """Add a row, and write a row group once it is full."""
+        for name, values in self._columns.items():
+            values.append(_utf8(row[name]))
+        if len(values) == _PACKED_AT_ONCE:
+            self._pack()
+            if len(self._packed) * _PACKED_AT_ONCE >= ROWS_AT_ONCE:
+                self._write()
+
+    def finish(self) -> None:
+        """Write what is still held; without any rows, an empty table."""
+        self._pack()
+        self._write()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, without what is still held."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _pack(self) -> None:
+        self._packed.append(self._arrow.RecordBatch.from_pydict(self._columns, schema=self._schema))
+        for values in self._columns.values():
+            values.clear()
+
+    def _write(self) -> None:
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._parquet.ParquetWriter(self._path, self._schema, compression="zstd")
+        table = self._arrow.Table.from_batches(self._packed, schema=self._schema)
+        self._packed.clear()
+        if len(table):
+            self._writer.write_table(table)
+
+
 class ParquetWriter:
     """Writes the dataset. Raises BadInput when pyarrow is not installed."""
 
@@ -106,8 +154,7 @@ class ParquetWriter:
         self._folder.mkdir(exist_ok=True)
         self._context = context
         self._schemas = {name: self._schema(columns) for name, columns in TABLES.items()}
-        self._rows: dict[tuple[str, int | None], list[Row]] = {}
-        self._writers: dict[tuple[str, int | None], Any] = {}
+        self._parts: dict[tuple[str, int | None], _Part] = {}
         self._seen: set[int] = set()
         custodian = context.custodian
         self._owner: Row = {"host": custodian.host, "custodian_id": custodian.user_id}
@@ -215,37 +262,26 @@ class ParquetWriter:
     def finish(self) -> None:
         """Write what is still held; a table without rows gets an empty file, so that it can be read."""
         for name in TABLES:
-            if not any(table == name for table, _ in self._rows):
-                self._rows[name, None if name == "people" else _UNDATED] = []
-        for key in sorted(self._rows, key=lambda key: (key[0], key[1] or 0)):
-            self._flush(key)
-        self.close()
+            if not any(table == name for table, _ in self._parts):
+                self._part(name, None if name == "people" else _UNDATED)
+        for part in self._parts.values():
+            part.finish()
 
     def close(self) -> None:
         """Close the files."""
-        while self._writers:
-            self._writers.popitem()[1].close()
+        for part in self._parts.values():
+            part.close()
 
     def _put(self, table: str, year: int | None, row: Row) -> None:
-        rows = self._rows.setdefault((table, year), [])
-        rows.append({name: _utf8(value) for name, value in row.items()})
-        if len(rows) >= ROWS_AT_ONCE:
-            self._flush((table, year))
+        self._part(table, year).add(row)
 
-    def _flush(self, key: tuple[str, int | None]) -> None:
-        table, year = key
-        writer = self._writers.get(key)
-        if writer is None:
+    def _part(self, table: str, year: int | None) -> _Part:
+        part = self._parts.get((table, year))
+        if part is None:
             folder = self._folder / table if year is None else self._folder / table / f"year={year}"
-            folder.mkdir(parents=True, exist_ok=True)
-            writer = self._parquet.ParquetWriter(
-                folder / "part-0.parquet", self._schemas[table], compression="zstd"
-            )
-            self._writers[key] = writer
-        rows = self._rows[key]
-        if rows:
-            writer.write_table(self._arrow.Table.from_pylist(rows, schema=self._schemas[table]))
-        self._rows[key] = []
+            part = _Part(self._arrow, self._parquet, folder / "part-0.parquet", self._schemas[table])
+            self._parts[table, year] = part
+        return part
 
     def _schema(self, columns: dict[str, str]) -> Any:
         arrow = self._arrow
