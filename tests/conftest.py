@@ -25,7 +25,6 @@ import pytest
 import canvas_archive
 from tests.trust_support import TALLY, Workshop, lines_of
 
-NO_KEYRING = "keyring.backends.null.Keyring"
 _HOMES = counting()
 
 FIRST = (
@@ -58,17 +57,17 @@ def pytest_collection_finish() -> None:
 def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what is remembered of archives (see ``store.adoption``) for as long as shared archives live.
 
-    What is shared by a whole file is made before ``_own_surroundings``, and is to touch no keyring, either.
+    And keep every test, and what a whole file of tests shares, away from the real keyring.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        patch.setenv("PYTHON_KEYRING_BACKEND", NO_KEYRING)
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
         yield
 
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep every test away from the real home, keyring, archive and colours of whoever runs it."""
+    """Keep every test away from the real home, archive and colours of whoever runs it."""
     home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
     home.mkdir()
     for name in [name for name in os.environ if name.startswith(("CANVAS_", "XDG_"))]:
@@ -77,7 +76,6 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", NO_KEYRING)
 
 
 @pytest.fixture(scope="session")

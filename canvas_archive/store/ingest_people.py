@@ -108,9 +108,7 @@ class PeopleWriter:
         if unseen or new_contexts:
             self._note()
 
-    def recall(
-        self, named: Iterable[tuple[Mapping[int, Participant | None], Mapping[str, str | None]]]
-    ) -> None:
+    def recall(self, named: Iterable[Named]) -> None:
         """Remember who and what is stored just as it is named here; of several names, the first counts.
 
         Nothing is written: ``save`` takes what this leaves out.

@@ -43,7 +43,6 @@ class Page:
     """One page of one scope."""
 
     scope: Scope
-    number: int
     content: ConversationPage
 
 
@@ -94,8 +93,8 @@ def pages_of(client: CanvasClient, scope: Scope, per_page: int) -> Iterator[Page
 
     :calls: GET /api/v1/conversations
     """
-    for number, content in enumerate(client.conversations(scope, per_page=per_page, with_all_ids=True), 1):
-        yield Page(scope, number, content)
+    for content in client.conversations(scope, per_page=per_page, with_all_ids=True):
+        yield Page(scope, content)
 
 
 def fingerprints_of(content: ConversationPage, db: sqlite3.Connection) -> dict[int, int]:
