@@ -11,7 +11,7 @@ from canvas_archive.sandbox import sample
 from canvas_archive.sandbox.sample import NOW, landmark_scripts, scripts
 from canvas_archive.sandbox.sample_cast import make_school
 from canvas_archive.sandbox.sample_play import Stage, cast
-from canvas_archive.sandbox.texts import Dice, Script, compile_template, parse_scripts
+from canvas_archive.sandbox.scripts import Dice, Script, compile_template, parse_scripts
 
 
 def fill(slot: str) -> str:

@@ -1,7 +1,7 @@
 """A believable student's mailbox, the same for the same seed, of any size.
 
 The owner, Jules Marchetti, has been a student since Autumn 2024 and assists in two courses. Most threads
-play one of the scripts of ``texts_*.py`` with people and words of a course. The landmark threads
+play one of the scripts in ``texts/`` with people and words of a course. The landmark threads
 (``LANDMARKS``) come first and have the same ids and words whatever the seed and the size.
 
 Message ids are made from the time, so they grow with it and a landmark's never move. The one exception
@@ -11,23 +11,18 @@ is the thread of another shard, whose message ids carry that shard's number and 
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from pathlib import Path
 
+from canvas_archive.sandbox.landmarks import LANDMARKS, Landmark
 from canvas_archive.sandbox.mailbox import Mailbox, Thread
 from canvas_archive.sandbox.sample_cast import Classroom, School, Term, make_school
+from canvas_archive.sandbox.sample_people import BY_ID, OWNER_ID
 from canvas_archive.sandbox.sample_play import Scene, Stage, cast
-from canvas_archive.sandbox.texts import Dice, Script, parse_scripts
-from canvas_archive.sandbox.texts_campus import CAMPUS_TEXTS
-from canvas_archive.sandbox.texts_classes import CLASS_TEXTS
-from canvas_archive.sandbox.texts_groups import GROUP_TEXTS
-from canvas_archive.sandbox.texts_landmarks import BODIES, LANDMARK_TEXTS, LANDMARKS, Landmark
-from canvas_archive.sandbox.texts_life import LIFE_TEXTS
-from canvas_archive.sandbox.texts_people import BY_ID, OWNER_ID
-from canvas_archive.sandbox.texts_study import STUDY_TEXTS
-from canvas_archive.sandbox.texts_subjects import SUBJECT_TEXTS
-from canvas_archive.sandbox.texts_teaching import TEACHING_TEXTS
+from canvas_archive.sandbox.scripts import Dice, Script, parse_scripts
 
 __all__ = ["LANDMARKS", "NOW", "Landmark", "sample_mailbox"]
 
@@ -45,9 +40,9 @@ _SENT_ONLY = 0.2  # of the threads the owner begins
 _TAKEN_UP_AGAIN = 0.25
 _LARGE = 5000
 _UNREAD, _STARRED, _ARCHIVED, _UNSUBSCRIBED = 0.048, 0.1, 0.15, 0.015
-_TEXTS = (
-    STUDY_TEXTS, SUBJECT_TEXTS, TEACHING_TEXTS, CLASS_TEXTS, GROUP_TEXTS, LIFE_TEXTS, CAMPUS_TEXTS,
-)  # fmt: skip
+_TEXTS = Path(__file__).with_name("texts")
+# The order counts: which script is played is drawn from the list of all.
+_SCRIPTS = ("study", "subjects", "teaching", "classes", "groups", "life", "campus")
 _UNREPEATED = 40  # threads in a row that share neither script nor subject, as far as there are others
 
 
@@ -80,13 +75,18 @@ def sample_mailbox(seed: int = 2026, conversations: int = 250, now: datetime = N
 @lru_cache(maxsize=1)
 def scripts() -> tuple[Script, ...]:
     """Return every script that can be played in more than one way."""
-    return tuple(script for text in _TEXTS for script in parse_scripts(text))
+    return tuple(script for name in _SCRIPTS for script in parse_scripts(_text(f"{name}.txt")))
 
 
 @lru_cache(maxsize=1)
 def landmark_scripts() -> tuple[Script, ...]:
     """Return the scripts of the landmark threads."""
-    return parse_scripts(LANDMARK_TEXTS, BODIES)
+    bodies = {**json.loads(_text("bodies.json")), "LONG": _text("long_notes.txt").removesuffix("\n")}
+    return parse_scripts(_text("landmarks.txt"), bodies)
+
+
+def _text(name: str) -> str:
+    return (_TEXTS / name).read_text("utf-8")
 
 
 # ----------------------------------------------------------------- landmarks

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from canvas_archive.sandbox.mailbox import Course, Group, Person
-from canvas_archive.sandbox.texts import Dice
-from canvas_archive.sandbox.texts_people import (
+from canvas_archive.sandbox.sample_people import (
     BY_ID,
     CHARACTERS,
     CROSS_SHARD_PERSON_ID,
@@ -20,6 +19,7 @@ from canvas_archive.sandbox.texts_people import (
     TERMS,
     Subject,
 )
+from canvas_archive.sandbox.scripts import Dice
 
 ROSTER_BASE_ID = 2001
 ROSTER_SIZE = 150

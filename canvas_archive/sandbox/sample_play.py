@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from canvas_archive.sandbox.mailbox import File, Media, SentMessage, Thread
 from canvas_archive.sandbox.render import CONTENT_TYPES
 from canvas_archive.sandbox.sample_cast import Classroom, School
-from canvas_archive.sandbox.texts import Dice, Enclosure, Script, Template, Turn
-from canvas_archive.sandbox.texts_people import BY_ID, CROSS_SHARD_PERSON_ID, OWNER_ID, Subject
-from canvas_archive.sandbox.texts_slots import SLOT_WORDS
+from canvas_archive.sandbox.sample_people import BY_ID, CROSS_SHARD_PERSON_ID, OWNER_ID, Subject
+from canvas_archive.sandbox.sample_words import SLOT_WORDS
+from canvas_archive.sandbox.scripts import Dice, Enclosure, Script, Template, Turn
 
 EPOCH = datetime(2024, 8, 1, tzinfo=timezone.utc)
 MESSAGE_BASE = 9_000_000

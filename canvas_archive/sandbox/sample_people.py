@@ -254,5 +254,4 @@ SUBJECTS: tuple[Subject, ...] = (
 )  # fmt: skip
 
 BY_ID = {character.id: character for character in CHARACTERS}
-SUBJECT_BY_ID = {subject.id: subject for subject in SUBJECTS}
 STUDENT_IDS = tuple(c.id for c in CHARACTERS if c.role == "student" and c.id < 10**6)
