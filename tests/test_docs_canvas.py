@@ -119,3 +119,19 @@ def test_every_surprise_names_its_code_and_its_test() -> None:
         _, _, _, code, test, _ = re.split(r" ?\| ?", row)
         assert re.fullmatch(r"`\w+/\w+\.py`", code), row
         assert re.fullmatch(r"`tests/test_\w+\.py::test_\w+`", test), row
+
+
+_CITED = re.compile(r'"""(?:docs/canvas-behaviour\.md )?(\d[\d., toand]*)')
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def test_the_sections_that_tests_of_the_sandbox_cite_exist() -> None:
+    """A test says which fact it pins, and the fact is in the repository."""
+    page = (REPOSITORY / "docs" / "canvas-behaviour.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^#{2,3} (\d+(?:\.\d+)?)[ .]", page, re.M))
+    cited: set[str] = set()
+    for path in (REPOSITORY / "tests").glob("test_sandbox_*.py"):
+        for numbers in _CITED.findall(path.read_text(encoding="utf-8")):
+            cited.update(_NUMBER.findall(numbers))
+    assert len(cited) > 15
+    assert cited <= sections

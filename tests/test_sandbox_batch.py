@@ -1,4 +1,4 @@
-"""canvas-api.md 5: batch updates and their Progress."""
+"""docs/canvas-behaviour.md 5: batch updates and their Progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""canvas-api.md 4 (attachments) and the three-step upload: downloads, the second origin, uploads."""
+"""docs/canvas-behaviour.md 4 (attachments) and the three-step upload: downloads, the second origin, uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""canvas-api.md 1.1: what a list of conversations looks like."""
+"""docs/canvas-behaviour.md 1.1: what a list of conversations looks like."""
 
 from __future__ import annotations
 

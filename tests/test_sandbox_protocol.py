@@ -1,4 +1,4 @@
-"""canvas-api.md 6: pages, throttling, tokens, masquerading, ids, who am I."""
+"""docs/canvas-behaviour.md 6: pages, throttling, tokens, masquerading, ids, who am I."""
 
 from __future__ import annotations
 

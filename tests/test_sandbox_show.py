@@ -1,4 +1,4 @@
-"""canvas-api.md 1.4 and 4: one conversation with all its messages."""
+"""docs/canvas-behaviour.md 1.4 and 4: one conversation with all its messages."""
 
 from __future__ import annotations
 

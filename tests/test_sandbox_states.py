@@ -1,4 +1,4 @@
-"""canvas-api.md 1.5 to 1.7, 2, 3 and 7.1: scopes and their orders, and what changes what."""
+"""docs/canvas-behaviour.md 1.5 to 1.7, 2, 3 and 7.1: scopes and their orders, and what changes what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""canvas-api.md 1.2 and 1.8 to 1.10: writing messages, adding people, removing messages."""
+"""docs/canvas-behaviour.md 1.2 and 1.8 to 1.10: writing messages, adding people, removing messages."""
 
 from __future__ import annotations
 
