@@ -1,4 +1,4 @@
-"""docs/canvas-behaviour.md 4 (attachments) and the three-step upload: downloads, the second origin, uploads."""
+"""docs/canvas-behaviour.md 4 (attachments) and the three-step upload: downloads, second origin, uploads."""
 
 from __future__ import annotations
 
