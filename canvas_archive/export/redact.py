@@ -27,6 +27,7 @@ from pathlib import Path
 from canvas_archive.errors import BadInput
 from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
 from canvas_archive.store.cells import cell
+from canvas_archive.unicode import normalized
 
 KEY_NAME = "redaction.key"
 SOMEONE = "[name]"
@@ -227,5 +228,5 @@ class Redactor:
 def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
-    plain = "".join(char for char in unicodedata.normalize("NFKD", word) if not unicodedata.combining(char))
+    plain = "".join(char for char in normalized("NFKD", word) if not unicodedata.combining(char))
     return plain.casefold()
