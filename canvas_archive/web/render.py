@@ -36,11 +36,15 @@ _TITLE = re.compile(r"^(?:dr|prof|mr|mrs|ms|mx)\.?\s+", re.IGNORECASE)
 
 def _trim_url(url: str) -> str:
     """Leave the punctuation of the sentence out of the address."""
-    while url and url[-1] in ".,;:!?*_~'\")]}>":
-        if url[-1] == ")" and url.count("(") >= url.count(")"):
-            break
-        url = url[:-1]
-    return url
+    unopened = url.count(")") - url.count("(")
+    end = len(url)
+    while end and url[end - 1] in ".,;:!?*_~'\")]}>":
+        if url[end - 1] == ")":
+            if unopened <= 0:
+                break
+            unopened -= 1
+        end -= 1
+    return url[:end]
 
 
 def linkify(text: str) -> Markup:
