@@ -62,12 +62,23 @@ def sql(
     if as_json:
         print_json([dict(zip(result.columns, map(_as_it_is, row), strict=True)) for row in result.rows])
     elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer = csv.writer(_Lines())
         plain = _as_it_is if raw else cell_of
         written = (lambda value: shown(plain(value))) if sys.stdout.isatty() else plain
         writer.writerows(map(written, row) for row in chain([result.columns], result.rows))
     else:
         print_table(result.columns, result.rows, raw=raw)
+
+
+class _Lines:
+    """Standard output for rows that end in a line feed.
+
+    A writer that is asked for such ends leaves a lone carriage return unquoted, which begins a row elsewhere.
+    """
+
+    def write(self, row: str) -> None:
+        """Write one row."""
+        sys.stdout.write(row.removesuffix("\r\n") + "\n")
 
 
 def _as_it_is(value: object) -> object:
