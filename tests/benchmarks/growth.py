@@ -37,12 +37,12 @@ def _row(name: str, large: int, n: int) -> Row:
     first, last, peer_first, peer_last = map(median, by_turns(calls, n))
     growth, peer_growth = last / first, peer_last / peer_first
     return Row(
-        f"{name}: {growth:.2f} times a byte at {SMALL // 1024} KB (peer: {peer_growth:.2f} times)",
-        f"{first:,.1f} to {last:,.1f} ns a byte",
-        f"{peer_first:,.1f} to {peer_last:,.1f} ns a byte",
+        name,
+        f"{first:,.1f} to {last:,.1f} ns a byte: grows {growth:.2f} times",
+        f"{peer_first:,.1f} to {peer_last:,.1f} ns a byte: {peer_growth:.2f} times",
         peer_last / last,
         n,
-        f"grows ≤ {MOST:g} times",
+        f"≤ {MOST:g} times",
         growth <= MOST,
         growth,
         peer_growth,
