@@ -86,7 +86,8 @@ def location_of(response: httpx.Response) -> str:
 
 def one_line(text: str) -> str:
     """Return another machine's text fit for a message: one line, inert in a terminal, not endless."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    begun = text[: 10 * _LONGEST_MESSAGE]  # of what may be 64 MB, all but its beginning is cut off anyway
+    line = " ".join("".join(char if char.isprintable() else " " for char in begun).split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 3] + "..."
 
 

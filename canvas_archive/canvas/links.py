@@ -10,20 +10,36 @@ import httpx
 from canvas_archive.canvas.address import Origin, origin_of
 from canvas_archive.errors import MalformedAnswer, UnsafeRedirect
 
-_ITEM = re.compile(r'\s*<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"[^"]*"|[^\s";,]*))?)*)\s*(?:,|$)')
-_RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
+LONGEST_HEADER = 64 * 1024
+"""Characters of a ``Link`` header that are read. The links of a page of Canvas have a few hundred."""
+
+_TARGET = re.compile(r"\s*<([^>]*)>")
+# No two parts of it match the same character, so there is one way to match a parameter.
+_PARAMETER = re.compile(
+    r'\s*;\s*([^\s"=;,]+)(?:\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s";,]*)))?', re.DOTALL
+)
+_END = re.compile(r"\s*(?:,|\Z)")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ALL_IDS = "include_all_conversation_ids"
 
 
 def parse_links(header: str) -> Iterator[tuple[str, str]]:
     """Yield (relation, target) of a ``Link`` header, relations in lower case; stop at nonsense."""
     position = 0
-    while match := _ITEM.match(header, position):
-        target, parameters = match.group(1).strip(), match.group(2)
-        relation = _RELATION.search(parameters)
-        for name in (relation.group(1) or relation.group(2) or "").lower().split() if relation else ():
-            yield name, target
-        position = match.end()
+    while target := _TARGET.match(header, position):
+        relations: str | None = None
+        position = target.end()
+        while parameter := _PARAMETER.match(header, position):
+            position = parameter.end()
+            name, quoted, plain = parameter.groups()
+            if relations is None and name.lower() == "rel":  # what a second one says does not count
+                relations = plain or "" if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        end = _END.match(header, position)
+        if end is None:
+            return
+        for relation in (relations or "").lower().split():
+            yield relation, target[1].strip()
+        position = end.end()
 
 
 def next_page(
@@ -33,8 +49,10 @@ def next_page(
 
     The link must stay on the configured scheme, host and port: the token goes with it. The masquerading
     parameter is added when Canvas left it out; the wish for all ids, made on the first page, is dropped.
-    Raises UnsafeRedirect, or MalformedAnswer for a link that is no address.
+    Raises UnsafeRedirect, or MalformedAnswer for a link that is no address and a header that is too long.
     """
+    if header is not None and len(header) > LONGEST_HEADER:
+        raise MalformedAnswer(f"Canvas sent a Link header of more than {LONGEST_HEADER:,} characters.")
     target = next((target for name, target in parse_links(header or "") if name == "next"), None)
     if target is None:
         return None

@@ -148,6 +148,9 @@ def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
     gone = " (removed on Canvas)" if message.removed_at else ""
     lines = [f"{indent}{_bold(author)}  {when}{gone}  #{message.id}"]
     for paragraph in printable(message.body).split("\n"):
+        if not paragraph.strip():
+            lines.append("")
+            continue
         lines += textwrap.wrap(
             paragraph,
             WIDTH,
@@ -155,7 +158,7 @@ def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
             subsequent_indent=indent + "  ",
             break_long_words=False,
             break_on_hyphens=False,
-        ) or [""]
+        )
     lines += [f"{indent}  [{_attachment(file)}]" for file in message.attachments]
     for media in message.media:
         what = f"{media.media_type or 'recording'}: {media.name or media.media_id}"

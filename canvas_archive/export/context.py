@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -83,6 +83,14 @@ class ExportContext:
     blobs: Blobs
     options: Options = field(default_factory=Options)
     copies: bool = False
+
+    def split(self, files: Iterable[StoredFile]) -> tuple[list[StoredFile], list[StoredFile]]:
+        """Return the files whose bytes can be read, and the others."""
+        present: list[StoredFile] = []
+        missing: list[StoredFile] = []
+        for file in files:
+            (missing if self.blobs.path(file) is None else present).append(file)
+        return present, missing
 
     def copy_path(self, file: StoredFile) -> str | None:
         """Return the path (with ``/``) of a file's copy below the export's root; ``None`` for no copy."""

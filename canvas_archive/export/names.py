@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from canvas_archive.unicode import normalized
 
 LONGEST_NAME = 100
 """In bytes of UTF-8: with a folder or two before it, a path stays below Windows's 260 characters."""
@@ -26,7 +27,7 @@ def safe_name(name: str, *, fallback: str = "file") -> str:
 
     No separators, devices, control or direction characters; at most 100 bytes, the extension kept. Pure.
     """
-    text = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", name))
+    text = normalized("NFC", _FORBIDDEN.sub("_", name))
     text = _DIRECTION.sub("", text).strip(" ")
     # Windows drops dots and spaces at the end, Unix hides a leading dot.
     text = text.rstrip(". ")

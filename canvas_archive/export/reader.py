@@ -21,6 +21,7 @@ from canvas_archive.export.records import Custodian, MessageRecord, Person, Stor
 from canvas_archive.export.selection import Scope, Selection, resolve
 from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
+from canvas_archive.store.forwarded import Forwards
 
 BATCH_MESSAGES = 1000
 """How many messages are held at once (one conversation is never split)."""
@@ -211,6 +212,7 @@ class _Parts:
     files: dict[int, list[StoredFile]] = field(default_factory=lambda: defaultdict(list))
     forwarded: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     rows: dict[int, MessageRow] = field(default_factory=dict)
+    forwards: Forwards = field(default_factory=lambda: Forwards({}))
 
     @classmethod
     def load(cls, db: sqlite3.Connection, rows: list[MessageRow]) -> _Parts:
@@ -227,6 +229,7 @@ class _Parts:
                 (json.dumps(wanted),),
             ):
                 parts.rows[row[0]] = row
+        parts.forwards = Forwards(parts.forwarded)
         return parts
 
     def _add(self, db: sqlite3.Connection, key: str) -> set[int]:
@@ -263,11 +266,10 @@ class _Parts:
             first_seen_at=row[7],
             recipients=tuple(people[user] for user in self.recipients.get(number, ())),
             files=tuple(self.files.get(number, ())),
-            # A message that somehow contains itself is cut there.
             forwarded=tuple(
                 self.message(self.rows[other], people, inner)
-                for other in self.forwarded.get(number, ())
-                if other in self.rows and other not in inner
+                for other in self.forwards.below(number, above)
+                if other in self.rows
             ),
             extra=_extra(row[8]),
         )

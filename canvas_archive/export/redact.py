@@ -20,20 +20,24 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
+from canvas_archive.export.phrases import Phrases
 from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
 from canvas_archive.store.cells import cell
+from canvas_archive.unicode import normalized
 
 KEY_NAME = "redaction.key"
 SOMEONE = "[name]"
 ADDRESS = "[e-mail address]"
 
 _WORD = re.compile(r"[^\W\d_]+")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_LOCAL = re.compile(r"[\w.+-]+")  # the part of an e-mail address before its @
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _PROFILE = re.compile(r"(/users/)(\d{1,20})(?!\d)")
 _BETWEEN = re.compile(r"[\s._,'’\u2010-\u2015-]{1,3}\Z")
 # Scripts written without blanks: a name is found inside a run of letters.
@@ -83,16 +87,14 @@ class Redactor:
         self._key = key
         self._custodian = custodian_id
         self._made: dict[int, tuple[int, str]] = {}
-        self._phrases: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        self._phrases = Phrases()
         self._parts: dict[str, set[int]] = {}
-        self._inside: dict[str, int] = {}
+        self._inside = Phrases()
         self._names: dict[int, str] = {}
         for person in people:
             self._learn(person)
-        for known in self._phrases.values():
-            known.sort(key=lambda entry: (-len(entry[0]), entry))
-        longest_first = sorted(self._inside, key=lambda name: (-len(name), name))
-        self._inside_pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._phrases.prepare()
+        self._inside.prepare()
 
     def _learn(self, person: Person) -> None:
         self._names[person.id] = person.full_name
@@ -101,12 +103,12 @@ class Redactor:
             if _UNSPACED.search(name):
                 for piece in {name.strip(), *_WORD.findall(name)}:
                     if _UNSPACED.search(piece):
-                        self._inside.setdefault(piece, person.id)
+                        self._inside.add(piece, person.id)
             if not words or (len(words) == 1 and len(words[0]) < 2):
                 continue
             for order in {words, words[::-1], ("".join(words),), ("".join(words[::-1]),)}:
                 if len(order) > 1 or len(words) > 1:
-                    self._phrases.setdefault(order[0], []).append((order, person.id))
+                    self._phrases.add(order, person.id)
             for word in words:
                 if len(word) > 1:
                     self._parts.setdefault(word, set()).add(person.id)
@@ -178,41 +180,46 @@ class Redactor:
         """Return text without the names of people; ``None`` stays."""
         if not text:
             return text
-        text = _EMAIL.sub(ADDRESS, text)
+        if "@" in text:
+            text = _without_addresses(text)
         text = _PROFILE.sub(lambda found: f"{found[1]}{self.id(int(found[2]))}", text)
-        if self._inside_pattern is not None:
-            text = self._inside_pattern.sub(lambda found: self.name(self._inside[found[0]]), text)
-        return self._replace_words(text)
+        if _UNSPACED.search(text):
+            found = ((at, at + length, self.name(number)) for at, length, number in self._inside.find(text))
+            text = _replaced(text, found)
+        return _replaced(text, self._names_in(text))
 
-    def _replace_words(self, text: str) -> str:
-        words = list(_WORD.finditer(text))
-        folded = [_fold(word[0]) for word in words]
-        pieces: list[str] = []
-        done = place = 0
-        while place < len(words):
-            length, substitute = self._match(text, words, folded, place)
+    def _names_in(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield (start, end, substitute) of the names in a text: whole ones, and parts of them alone."""
+        starts, ends = array("q"), array("q")
+        known: dict[str, str] = {}
+        words: list[str] = []
+        for match in _WORD.finditer(text):
+            starts.append(match.start())
+            ends.append(match.end())
+            words.append(known.get(match[0]) or known.setdefault(match[0], _fold(match[0])))
+
+        def joined(at: int) -> bool:
+            return _BETWEEN.match(text, ends[at], starts[at + 1]) is not None
+
+        done = 0
+        for at, length, number in (*self._phrases.find(words, joined), (len(words), 0, 0)):
+            for place in range(done, at):
+                substitute = self._part(words[place], text[starts[place]])
+                if substitute is not None:
+                    yield starts[place], ends[place], substitute
             if length:
-                pieces += [text[done : words[place].start()], substitute]
-                done = words[place + length - 1].end()
-            place += length or 1
-        return "".join((*pieces, text[done:])) if pieces else text
+                yield starts[at], ends[at + length - 1], self.name(number)
+            done = at + length
 
-    def _match(self, text: str, words: list[re.Match[str]], folded: list[str], place: int) -> tuple[int, str]:
-        first = folded[place]
-        for phrase, number in self._phrases.get(first, ()):
-            length = len(phrase)
-            if tuple(folded[place : place + length]) == phrase and all(
-                _BETWEEN.match(text, words[at].end(), words[at + 1].start())
-                for at in range(place, place + length - 1)
-            ):
-                return length, self.name(number)
-        owners = self._parts.get(first)
-        if not owners or (first in _ALSO_WORDS and words[place][0][:1].islower()):
-            return 0, ""
+    def _part(self, word: str, initial: str) -> str | None:
+        """Return what stands for a part of a name alone; ``None`` for any other word."""
+        owners = self._parts.get(word)
+        if not owners or (word in _ALSO_WORDS and initial.islower()):
+            return None
         if owners == {self._custodian}:
-            return 0, ""
+            return None
         # A first name that several share says no more than that somebody is meant.
-        return 1, self.name(next(iter(owners))) if len(owners) == 1 else SOMEONE
+        return self.name(next(iter(owners))) if len(owners) == 1 else SOMEONE
 
     def key_table(self) -> str:
         """Return who is behind each pseudonym used so far, as CSV."""
@@ -224,8 +231,39 @@ class Redactor:
         return table.getvalue()
 
 
+def _replaced(text: str, found: Iterable[tuple[int, int, str]]) -> str:
+    """Return the text with each (start, end, substitute) replaced; they come in order."""
+    pieces: list[str] = []
+    done = 0
+    for start, end, substitute in found:
+        pieces += [text[done:start], substitute]
+        done = end
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+def _without_addresses(text: str) -> str:
+    """Return the text with a substitute for every e-mail address.
+
+    The search begins at each ``@`` and goes both ways: a pattern that begins with what may stand before it
+    would try every letter of every word.
+    """
+
+    def addresses() -> Iterator[tuple[int, int, str]]:
+        done = 0
+        sign = text.find("@")
+        while sign >= 0:
+            before = _LOCAL.match(text[done:sign][::-1])
+            domain = _DOMAIN.match(text, sign + 1) if before else None
+            if before and domain:
+                yield sign - before.end(), domain.end(), ADDRESS
+            done = domain.end() if domain else sign + 1
+            sign = text.find("@", done)
+
+    return _replaced(text, addresses())
+
+
 def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
-    plain = "".join(char for char in unicodedata.normalize("NFKD", word) if not unicodedata.combining(char))
+    plain = "".join(char for char in normalized("NFKD", word) if not unicodedata.combining(char))
     return plain.casefold()

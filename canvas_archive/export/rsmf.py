@@ -175,7 +175,7 @@ class RsmfWriter:
 
     def _event(self, zipped: zipfile.ZipFile, thread: ThreadRecord, message: MessageRecord) -> Json:
         outgoing = message.author.id == self._context.custodian.user_id
-        missing = [file for file in message.files if self._context.blobs.path(file) is None]
+        present, missing = self._context.split(message.files)
         event: Json = {
             "id": str(message.id),
             # Lines that Canvas wrote itself are no message of the person they are filed under.
@@ -194,9 +194,9 @@ class RsmfWriter:
                 ("Forwards", ", ".join(str(inner.id) for inner in message.forwarded)),
             ),
         }
-        attachments = [
-            self._store(zipped, message, file) for file in message.files if file not in missing
-        ] + [self._forward(zipped, thread, message, inner) for inner in message.forwarded]
+        attachments = [self._store(zipped, message, file) for file in present] + [
+            self._forward(zipped, thread, message, inner) for inner in message.forwarded
+        ]
         if attachments:
             event["attachments"] = attachments
         return event

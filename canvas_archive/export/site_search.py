@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from canvas_archive.unicode import normalized
+
 DOCS_PER_FILE = 200
 LONGEST_WORD = 40
 SPLIT_ABOVE = 200_000
@@ -44,7 +46,7 @@ def fold(text: str) -> str:
     """Return text without accents and case, the way the pages' script does it."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", text)
+    plain = normalized("NFKD", text)
     return "".join(char for char in plain if not unicodedata.category(char).startswith("M")).lower()
 
 

@@ -57,7 +57,7 @@ class CsvWriter:
         self._file.close()
 
     def _row(self, thread: ThreadRecord, message: MessageRecord) -> tuple[str | int, ...]:
-        present = [file for file in message.files if self._context.blobs.path(file) is not None]
+        _, missing = self._context.split(message.files)
         paths = [path for path in map(self._context.copy_path, message.files) if path]
         return (
             message.id,
@@ -68,7 +68,7 @@ class CsvWriter:
             ";".join(str(person.id) for person in message.recipients),
             cell(_names(message.recipients)),
             cell(thread.subject),
-            thread.context_code or "",
+            cell(thread.context_code),
             cell(thread.context_name),
             " ".join(thread.folders),
             thread.workflow_state,
@@ -78,7 +78,7 @@ class CsvWriter:
             cell(message.body),
             cell("; ".join(file.name for file in message.files)),
             cell("; ".join(paths)),
-            cell("; ".join(_missing(file) for file in message.files if file not in present)),
+            cell("; ".join(_missing(file) for file in missing)),
             cell("\n".join(_quoted(inner) for inner in message.forwarded)),
         )
 

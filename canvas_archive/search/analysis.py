@@ -24,6 +24,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
+from canvas_archive.unicode import normalized
+
 # Raise this with every change that makes other terms out of the same text: indexes of another
 # version are rebuilt.
 ANALYSER_VERSION = 1
@@ -113,11 +115,7 @@ _FOLD = _FoldTable()
 
 def composed(text: str) -> str:
     """Return the text in the form that spans count in (NFC: what is displayed does not change)."""
-    return (
-        text
-        if text.isascii() or unicodedata.is_normalized("NFC", text)
-        else unicodedata.normalize("NFC", text)
-    )
+    return normalized("NFC", text)
 
 
 def fold(text: str) -> str:

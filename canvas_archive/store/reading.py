@@ -9,10 +9,12 @@ from typing import Any
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.connection import plain_cursor
+from canvas_archive.store.forwarded import DEEPEST_FORWARD, Forwards
 from canvas_archive.store.rows import ids_json
 from canvas_archive.store.sql_access import SqlResult, run_sql
 
 __all__ = [
+    "DEEPEST_FORWARD",
     "FOLDERS",
     "ConversationLine",
     "FolderPage",
@@ -27,8 +29,6 @@ __all__ = [
     "run_sql",
     "thread_files",
 ]
-
-DEEPEST_FORWARD = 100
 
 _INBOX = "last_message_at IS NOT NULL AND removed_at IS NULL"
 _FOLDERS = {
@@ -246,8 +246,7 @@ def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int
 
     ``only`` are the ids of the messages to read, where not all of a long conversation are wanted.
 
-    A message that (through broken data) forwards itself is cut off where it would repeat, and forwarding
-    is followed to ``DEEPEST_FORWARD`` levels.
+    Forwarding is followed as far as ``store.forwarded`` says.
 
     Raises BadInput when the archive has no such conversation.
     """
@@ -263,7 +262,10 @@ def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int
     rows = {row[0]: row for row in found}
     ids = ids_json(rows)
     recipients = _grouped(cursor.execute(_RECIPIENTS, (ids,)))
-    forwarded = _grouped(cursor.execute(_FORWARDED, (ids,)))
+    links: dict[int, list[int]] = {}
+    for message_id, inner in cursor.execute(_FORWARDED, (ids,)):
+        links.setdefault(message_id, []).append(inner)
+    forwards = Forwards(links)
     attachments = _grouped(cursor.execute(_ATTACHMENTS, (ids,)))
     media = _grouped(cursor.execute(_MEDIA, (ids,)))
     participants = [row[0] for row in cursor.execute(_PARTICIPANTS, (conversation_id,))]
@@ -277,7 +279,6 @@ def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int
     def build(message_id: int, above: frozenset[int]) -> ThreadMessage:
         _, _, author_id, created_at, body, generated, removed_at = rows[message_id]
         inside = above | {message_id}
-        inner = forwarded.get(message_id, ()) if len(inside) < DEEPEST_FORWARD else ()
         return ThreadMessage(
             message_id,
             people[author_id],
@@ -288,7 +289,7 @@ def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int
             tuple(people[row[0]] for row in recipients.get(message_id, ())),
             tuple(StoredAttachment(*row) for row in attachments.get(message_id, ())),
             tuple(StoredMedia(*row) for row in media.get(message_id, ())),
-            tuple(build(row[0], inside) for row in inner if row[0] not in inside),
+            tuple(build(inner, inside) for inner in forwards.below(message_id, above)),
         )
 
     shown = [

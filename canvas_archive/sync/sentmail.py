@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from canvas_archive.store.outbox import Baseline, Draft
 
 _TAG = re.compile(r"<[^<>]*>")
+# More digits than Python makes a number of, which no character has.
+_ENDLESS = re.compile(r"&#[0-9]{4000,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def same_body(one: str, other: str) -> bool:
 
 
 def _words(text: str) -> str:
-    plain = html.unescape(_TAG.sub(" ", text))
+    plain = html.unescape(_ENDLESS.sub("\ufffd", _TAG.sub(" ", text)))
     return " ".join(_TAG.sub(" ", plain).split())
 
 

@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from canvas_archive.web.gate import archives
+from datasette.utils import tilde_decode
+
+from canvas_archive.web.gate import archives, is_archive
+from canvas_archive.web.guarded_csv import CellGuard, without_trace
 from canvas_archive.web.hooks import hook_last
 from canvas_archive.web.login import configured_hosts, door_of, readable_cookies
 
@@ -80,6 +83,13 @@ def _with_readable_cookies(scope: Scope, headers: dict[bytes, str]) -> Scope:
     return {**scope, "headers": [*kept, (b"cookie", readable.encode("latin-1"))]}
 
 
+def _has_archive(datasette: Any, path: str) -> bool:
+    """Return whether the database that a path of Datasette's names can show rows of an archive."""
+    name = tilde_decode(path[1:].partition("/")[0].partition(".")[0])
+    other = datasette.databases.get(name)
+    return other is None or other.path is None or is_archive(datasette, name)
+
+
 def _wrap(datasette: Any, app: App) -> App:
     @functools.wraps(app)
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,10 +102,21 @@ def _wrap(datasette: Any, app: App) -> App:
         door = door_of(datasette)
         known = door.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
         policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
+        table = not mail and path.endswith(".csv") and _has_archive(datasette, path)
+        if table:
+            scope = {**scope, "query_string": without_trace(scope.get("query_string", b""))}
+        cells: CellGuard | None = None
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            nonlocal cells
+            if message["type"] == "http.response.body" and cells is not None:
+                last = not message.get("more_body", False)
+                message = {**message, "body": cells.feed(message.get("body", b""), last=last)}
             if message["type"] == "http.response.start":
                 present = list(message.get("headers") or [])
+                if table and message["status"] == 200:
+                    cells = CellGuard()
+                    present = [pair for pair in present if pair[0].lower() != b"content-length"]
                 names = {key.lower() for key, _ in present}
                 present += [pair for pair in (policy, *HEADERS) if pair[0] not in names]
                 if b"cache-control" not in names:

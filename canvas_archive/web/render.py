@@ -24,6 +24,9 @@ HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
 MARKER = "mail/base.html"
 HUES = 7
+LONGEST_NAME = 400
+"""Characters of a name that its initials are taken from. Canvas allows 255."""
+
 
 _BIDI = "\u202a-\u202e\u2066-\u2069\u200e\u200f"
 _LINK = re.compile(
@@ -36,11 +39,15 @@ _TITLE = re.compile(r"^(?:dr|prof|mr|mrs|ms|mx)\.?\s+", re.IGNORECASE)
 
 def _trim_url(url: str) -> str:
     """Leave the punctuation of the sentence out of the address."""
-    while url and url[-1] in ".,;:!?*_~'\")]}>":
-        if url[-1] == ")" and url.count("(") >= url.count(")"):
-            break
-        url = url[:-1]
-    return url
+    unopened = url.count(")") - url.count("(")
+    end = len(url)
+    while end and url[end - 1] in ".,;:!?*_~'\")]}>":
+        if url[end - 1] == ")":
+            if unopened <= 0:
+                break
+            unopened -= 1
+        end -= 1
+    return url[:end]
 
 
 def linkify(text: str) -> Markup:
@@ -89,10 +96,14 @@ def body(text: str) -> Markup:
     return Markup("".join(out))  # noqa: S704 (linkify escapes)
 
 
-@functools.lru_cache(maxsize=4096)
 def initials(name: str | None) -> str:
     """Return one or two letters for an avatar: two where the script has capitals, else one."""
-    words = [word for word in re.split(r"\s+", _TITLE.sub("", (name or "").strip())) if word[:1].isalnum()]
+    return _initials((name or "").strip()[:LONGEST_NAME])
+
+
+@functools.lru_cache(maxsize=4096)
+def _initials(name: str) -> str:
+    words = [word for word in re.split(r"\s+", _TITLE.sub("", name)) if word[:1].isalnum()]
     if not words:
         return "?"
     first = words[0][0]

@@ -15,6 +15,7 @@ TITLES = {
     "web": "Pages",
     "export": "Exporting",
     "fleet": "Many custodians",
+    "growth": "Foreign text",
     "memory": "Every command at 1,000,000 messages",
     "scale": "Every page at 1,000,000 messages",
 }
