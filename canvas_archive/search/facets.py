@@ -93,9 +93,11 @@ def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
     return +counts
 
 
-# The second of the year 2 and the last but one of 9998: with any zone, Python and the system know them.
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_FIRST, _LAST = -62_103_888_000, 253_339_142_400
+# Days that every zone and system knows, in seconds since 1970.
+_FIRST, _LAST = (
+    int((datetime(*day, tzinfo=timezone.utc) - _EPOCH).total_seconds()) for day in ((2, 1, 2), (9998, 12, 30))
+)
 
 Years: TypeAlias = "list[tuple[int, DocSet | None]]"
 """Years with a segment's documents of each; ``None`` for all of them."""
