@@ -53,6 +53,42 @@ def test_any_text_is_indexed(archive: SearchArchive, body: str) -> None:
     archive.message(body)
     one = archive.message("walrus")
     sound(archive)
+    assert archive.found("walrus") == {one}
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["", "nonsense", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "-4713-11-24", "2026-02-30T25:61:61Z"],
+)
+@pytest.mark.parametrize("hours", [-12, 14])
+def test_any_date_is_indexed(archive: SearchArchive, at: str, hours: int) -> None:
+    one = archive.message("walrus", at=at)
+    two = archive.message("walrus")
+    sound(archive)
+    zone = timezone(timedelta(hours=hours))
+    for sort in ("relevance", "newest", "oldest"):
+        result = archive.search("walrus", facets=True, sort=sort, tz=zone)
+        assert {hit.message_id for hit in result.hits} == {one, two}
+        assert result.facets is not None
+        assert sum(value.count for value in result.facets["year"]) == 2
+
+
+def test_years_are_counted_once_each_however_far_apart(archive: SearchArchive) -> None:
+    for year in ("0001", "2024", "2025", "9999"):
+        archive.message("walrus", at=f"{year}-06-15T12:00:00Z")
+    sound(archive)
+    facets = archive.search("walrus", facets=True).facets
+    assert facets is not None
+    assert [(value.value, value.count) for value in facets["year"]] == [
+        ("9998", 1), ("2025", 1), ("2024", 1), ("2", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [-1, -(2**62), 2**53 + 1, 2**63 - 1])
+def test_any_number_is_indexed(archive: SearchArchive, number: int) -> None:
+    archive.person(number, "Odd One")
+    archive.message("walrus", number=number, author=number, to=[number], conversation=number)
+    sound(archive)
     assert archive.found("walrus") == archive.found("from:odd") == {number}
     archive.db.execute("UPDATE messages SET body = 'walrus again'")
     archive.index()
