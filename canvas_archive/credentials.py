@@ -11,6 +11,7 @@ import shlex
 import subprocess
 from urllib.parse import urlsplit
 
+from canvas_archive.children import child_environment
 from canvas_archive.errors import CredentialProblem, TokenMissing
 from canvas_archive.secret import Secret
 
@@ -62,14 +63,13 @@ def _first_line(command: str) -> tuple[int | str, Secret]:
 
     Nothing is raised here: this function's values, and a time-out's own, hold what the command printed.
     """
-    surroundings = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     try:
         done = subprocess.run(
             shlex.split(command),
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
-            env=surroundings,
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             check=False,
         )

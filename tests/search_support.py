@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -187,3 +188,39 @@ def utc(year: int, month: int = 1, day: int = 1, hour: int = 12) -> datetime:
 def days_ago(days: float) -> datetime:
     """Return a moment before NOW."""
     return NOW - timedelta(days=days)
+
+
+def pdf(text: str, pages: int = 1) -> bytes:
+    """Return a PDF with a line of text, the same on every page."""
+    stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{'3 0 R ' * pages}] /Count {pages} >>".encode(),
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
+        b" /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length " + str(len(stream)).encode() + b" >>\nstream\n" + stream + b"\nendstream",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    out = io.BytesIO(b"%PDF-1.4\n")
+    out.seek(0, io.SEEK_END)
+    places = []
+    for number, content in enumerate(objects, 1):
+        places.append(out.tell())
+        out.write(f"{number} 0 obj\n".encode() + content + b"\nendobj\n")
+    start = out.tell()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    out.write(f"xref\n0 6\n0000000000 65535 f \n{table}trailer\n<< /Size 6 /Root 1 0 R >>\n".encode())
+    out.write(f"startxref\n{start}\n%%EOF\n".encode())
+    return out.getvalue()
+
+
+def docx(text: str) -> bytes:
+    """Return a Word document with a paragraph and a table."""
+    from docx import Document
+
+    document = Document()
+    document.add_paragraph(text)
+    document.add_table(rows=1, cols=1).cell(0, 0).text = "celltext"
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import pickle
 import zlib
 from array import array
@@ -173,18 +174,21 @@ def archive(tmp_path: Path) -> Iterator[SearchArchive]:
     made.close()
 
 
-def spoil(archive: SearchArchive, ending: str, at: int = 0) -> Path:
-    """Change a byte of a file, which keeps its size."""
+def spoil(archive: SearchArchive, ending: str, at: int = 0, *, unseen: bool = False) -> Path:
+    """Change a byte of a file, which keeps its size; ``unseen`` as a failing disk does, at no time."""
     path = next(path for path in sorted(archive.search_dir.iterdir()) if path.name.endswith(ending))
+    before = path.stat()
     data = bytearray(path.read_bytes())
     data[at] ^= 0xFF
     path.write_bytes(data)
+    if unseen:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     opened.forget(archive.search_dir)
     return path
 
 
 def test_an_update_of_a_damaged_index_builds_it_anew(archive: SearchArchive) -> None:
-    spoil(archive, ".trm")
+    spoil(archive, ".trm", unseen=True)
     new = archive.message("a brand new exam")
     report = update_index(archive.db, archive.search_dir)
     assert report.rebuilt
@@ -193,7 +197,7 @@ def test_an_update_of_a_damaged_index_builds_it_anew(archive: SearchArchive) -> 
 
 
 def test_the_check_tells_an_index_that_cannot_be_read(archive: SearchArchive) -> None:
-    path = spoil(archive, ".trm")
+    path = spoil(archive, ".trm", unseen=True)
     state = check_index(archive.db, archive.search_dir)
     assert state.problem is not None
     assert "cannot be read" in state.problem

@@ -13,6 +13,7 @@ import stat
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,10 +285,10 @@ def test_of_two_writers_at_once_one_commits(filled: SearchArchive, monkeypatch: 
     fill(filled, 3)
     read = building.read_documents
 
-    def overtaken(db: sqlite3.Connection, ids: list[int]) -> Any:
+    def overtaken(db: sqlite3.Connection, ids: list[int], skipped: list[int]) -> Any:
         monkeypatch.setattr(building, "read_documents", read)
         update_index(db, filled.search_dir)
-        return read(db, ids)
+        return read(db, ids, skipped)
 
     monkeypatch.setattr(building, "read_documents", overtaken)
     with pytest.raises(ArchiveLocked, match="nothing was changed"):
@@ -451,9 +452,9 @@ def test_an_index_cannot_run_code_even_with_a_matching_record(filled: SearchArch
     def commit() -> None:
         files = {name: (path.stat().st_size, "") for name in record.files
                  if (path := filled.search_dir / name).exists()}  # fmt: skip
-        changed = {**record.__dict__, "files": files, "digest": hashlib.sha256(toc.read_bytes()).hexdigest()}
+        digest = hashlib.sha256(toc.read_bytes()).hexdigest()
         with transaction(filled.db):
-            write_record(filled.db, type(record)(**changed))
+            write_record(filled.db, replace(record, files=files, digest=digest, changed={}))
         opened.forget(filled.search_dir)
 
     originals = {path: path.read_bytes() for path in (toc, terms, lists)}

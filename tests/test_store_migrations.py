@@ -27,8 +27,13 @@ def fail_halfway(db: sqlite3.Connection) -> None:
 
 
 def with_step(monkeypatch: pytest.MonkeyPatch, step: object) -> None:
-    later = migrations.Migration("m003_test", step)  # type: ignore[arg-type]
+    later = migrations.Migration("m999_test", step)  # type: ignore[arg-type]
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, later))
+
+
+def before() -> str:
+    """Return the name of the copy that an upgrade to the newest version makes."""
+    return f"archive.db.before-v{migrations.known_version()}"
 
 
 def columns(db: sqlite3.Connection) -> list[str]:
@@ -43,16 +48,18 @@ def test_every_object_of_the_schema_is_created(tmp_path: Path) -> None:
             schema.VIEWS,
             schema.TRIGGERS,
             schema.LARGE_MAILBOXES,
+            schema.TEXT_READERS,
         ):
             plain.executescript(script)
         query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%'"
         made = {tuple(row) for row in archive.db.execute(query) if "_migrations" not in row[1]}
         assert made == set(plain.execute(query))
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == migrations.known_version()
         rows = archive.db.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY id").fetchall()
         assert [tuple(row) for row in rows] == [
             ("canvas_archive", "m001_first_schema"),
             ("canvas_archive", "m002_large_mailboxes"),
+            ("canvas_archive", "m005_text_readers"),
         ]
 
 
@@ -63,10 +70,10 @@ def test_an_older_archive_is_upgraded_after_a_copy(
     create(tmp_path / "mail").close()
     with_step(monkeypatch, add_column)
     with Archive.open(tmp_path / "mail", write=write) as archive:
-        assert "archive.db.before-v3" in caplog.text
+        assert before() in caplog.text
         assert "nickname" in columns(archive.db)
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 3
-    copy = tmp_path / "mail" / "archive.db.before-v3"
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == migrations.known_version()
+    copy = tmp_path / "mail" / before()
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as db:
         assert "nickname" not in columns(db)
@@ -90,7 +97,7 @@ def test_an_upgrade_that_another_process_did_meanwhile_is_not_done_twice(
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" in columns(archive.db)
     assert list((tmp_path / "mail").glob("archive.db.before-*")) == []
-    assert migrations.apply_pending(tmp_path / "mail" / "archive.db") == 3  # nothing is left to do
+    assert migrations.apply_pending(tmp_path / "mail" / "archive.db") == migrations.known_version()
 
 
 def plain_schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
@@ -109,6 +116,7 @@ def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Pat
             " AND name NOT LIKE '%sqlite%'"
         ).fetchall():
             db.execute(f"DROP {kind} {name}")
+        db.execute("ALTER TABLE attachment_texts DROP COLUMN reader")
         for script in (schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
             db.executescript(script)
         db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first_schema'")
@@ -120,16 +128,16 @@ def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Pat
     with Archive.open(tmp_path / "old") as archive:
         assert plain_schema(archive.db) == expected
         assert archive.db.execute("SELECT name FROM users").fetchone()[0] == "Ann"
-    assert (tmp_path / "old" / "archive.db.before-v2").is_file()
+    assert (tmp_path / "old" / before()).is_file()
 
 
 def test_an_earlier_copy_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create(tmp_path / "mail").close()
-    (tmp_path / "mail" / "archive.db.before-v3").write_text("precious")
     with_step(monkeypatch, add_column)
+    (tmp_path / "mail" / before()).write_text("precious")
     Archive.open(tmp_path / "mail", write=True).close()
-    assert (tmp_path / "mail" / "archive.db.before-v3").read_text() == "precious"
-    assert (tmp_path / "mail" / "archive.db.before-v3.2").is_file()
+    assert (tmp_path / "mail" / before()).read_text() == "precious"
+    assert (tmp_path / "mail" / f"{before()}.2").is_file()
 
 
 def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +148,7 @@ def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
             Archive.open(tmp_path / "mail", write=True)
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" not in columns(archive.db)
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == migrations.known_version()
 
 
 def test_without_room_for_the_copy_nothing_is_upgraded(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from canvas_archive.children import secrets_hidden
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import brief_write
@@ -202,7 +203,8 @@ def _body(body: str | None, body_file: Path | None) -> str:
         fail("The message is not UTF-8 text.")
     if not can_ask():
         fail("There is no message: give it with --body or --body-file.")
-    written = click.edit("", extension=".txt")
+    with secrets_hidden():
+        written = click.edit("", extension=".txt")
     if written is None:
         raise Declined  # the editor was left without saving
     return written.rstrip()

@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 @click.command()
 @common_options
 @click.option("--rebuild", is_flag=True, help="Build the index anew, on two cores.")
+@click.option("--documents", is_flag=True, help="Read all attached files, however long it takes.")
 @click.option("--check", is_flag=True, help="Read the whole index and compare it with the messages.")
 @json_option
 @pass_settings
-def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None:
-    """Bring the search index up to date, rebuild it, or check it."""
-    if rebuild and check:
-        fail("Give --rebuild or --check, not both.")
+def index(settings: Settings, rebuild: bool, documents: bool, check: bool, as_json: bool) -> None:
+    """Bring the search index up to date, rebuild it, or check it.
+
+    The text of attached files is read for a minute at most; the next run continues. Use --documents to read
+    them all.
+    """
+    if check and (rebuild or documents):
+        fail(f"Give {'--rebuild' if rebuild else '--documents'} or --check, not both.")
     if check:
         _check(settings, as_json)
         return
-    report = bring_up_to_date(settings, anew=rebuild)
+    from canvas_archive.search.attachments import SECONDS
+
+    report = bring_up_to_date(settings, anew=rebuild, document_seconds=None if documents else SECONDS)
     if as_json:
         print_json(asdict(report))
         return
@@ -40,16 +47,28 @@ def index(settings: Settings, rebuild: bool, check: bool, as_json: bool) -> None
     )
 
 
-def bring_up_to_date(settings: Settings, *, anew: bool = False) -> IndexReport:
-    """Index what is not yet, or with ``anew`` every message; as the archive's writer."""
+def bring_up_to_date(
+    settings: Settings, *, document_seconds: float | None, anew: bool = False
+) -> IndexReport:
+    """Index what is not yet, or with ``anew`` every message; as the archive's writer.
+
+    Attached files are read for ``document_seconds`` at most (``None``: all of them).
+    """
     from canvas_archive.search import rebuild_index, update_index
     from canvas_archive.store import Archive
 
     work = rebuild_index if anew else update_index
     with Archive.open(settings.folder, write=True) as archive, steps(settings) as tell:
-        return work(
-            archive.db, archive.search_dir, progress=lambda done, total: tell("Indexing", done, total)
+        report = work(
+            archive.db,
+            archive.search_dir,
+            document_seconds=document_seconds,
+            progress=lambda done, total: tell("Indexing", done, total),
+            reading=lambda done, total: tell("Reading attached files", done, total),
         )
+    for note in report.notes():
+        settings.note(note)
+    return report
 
 
 def _check(settings: Settings, as_json: bool) -> None:
@@ -67,6 +86,7 @@ def _check(settings: Settings, as_json: bool) -> None:
             f"The index is sound: {count_of(state.total, 'message')} in "
             f"{count_of(state.segments, 'segment')}, {state.bytes / 1e6:.1f} MB, "
             f"updated {local_time(state.updated_at)}, {state.pending:,} waiting."
+            f"{f' Not indexed, because their rows are damaged: {state.skipped:,}.' if state.skipped else ''}"
         )
     if state.problem is not None:
         raise VerificationFailed(f"{state.problem} Run 'canvas-archive index --rebuild' to build it anew.")

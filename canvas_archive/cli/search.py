@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # What is brought up to date on the way to a search: about a second of work.
 _SMALL_UPDATE = 2_000
+_DOCUMENT_SECONDS = 5.0  # for attached files that nobody has read yet: a search does not wait for all of them
 # Stands for the dash of "-from:chen" while click looks for options.
 _DASH = "\ue000"
 
@@ -142,19 +143,24 @@ def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     if 0 < pending <= _SMALL_UPDATE and search_dir.is_dir():
         # A sync that is running will do it, and a read-only disk cannot: a search never fails for it.
         with contextlib.suppress(ArchiveError, OSError, sqlite3.Error):
-            bring_up_to_date(settings)
+            bring_up_to_date(settings, document_seconds=_DOCUMENT_SECONDS)
     try:
         result = find(db_path, search_dir, text, **options)
     except IndexUnusable as error:
         if error.exit_code != IndexUnusable.exit_code:
             raise  # somebody else's archive: nothing is built in it
         settings.note(f"{error.reason} Building it.")
-        bring_up_to_date(settings, anew=True)
+        bring_up_to_date(settings, anew=True, document_seconds=_DOCUMENT_SECONDS)
         result = find(db_path, search_dir, text, **options)
     if result.freshness.pending:
         settings.note(
             f"{count_of(result.freshness.pending, 'message')} not indexed yet: "
             "they are found after the next 'canvas-archive sync' or 'canvas-archive index'."
+        )
+    if result.freshness.skipped:
+        settings.note(
+            f"Not searched, because their rows in the database are damaged: "
+            f"{count_of(result.freshness.skipped, 'message')}. 'canvas-archive index' names them."
         )
     return result
 

@@ -206,7 +206,8 @@ def check_search_index(folder: Path, db: sqlite3.Connection) -> Check:
     if state.problem:
         return Check("index", False, f"{state.problem} Run 'canvas-archive index --rebuild'.")
     waiting = f"; {state.pending:,} wait to be indexed" if state.pending else ""
-    return Check("index", True, f"{state.total:,} messages indexed{waiting}")
+    skipped = f"; {state.skipped:,} cannot be indexed: their rows are damaged" if state.skipped else ""
+    return Check("index", True, f"{state.total:,} messages indexed{waiting}{skipped}")
 
 
 def _has_index(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 tree, language, dates  the query language: text into a tree
 analysis, stemming     text into terms, the same for indexing and queries
 documents, attachments what is indexed of a message and of the files it carries
+extraction, extractors the process that reads these files: who asks it, and what runs in it
 segments, postings     writing and reading Whoosh's files
 docset                 sets of documents as bytes of one number
 record, contents       which index counts, and which segments it consists of

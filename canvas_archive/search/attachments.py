@@ -1,27 +1,30 @@
-"""The text within attached files, bounded in size and time, kept in ``attachment_texts``.
+"""The text within attached files, kept in ``attachment_texts`` for the search.
 
-Plain text, CSV, Markdown and HTML are read here. PDF and Word documents need the extra ``documents`` and are
-read in a process of their own, which is stopped when it takes too long or too much memory: such files come
-from other people. A file that yields nothing is noted with the reason and not tried again.
+The process of ``extraction.py`` reads the files: they come from other people. A file without a text is
+recorded with the reason and with what read it, and read again only by another reader. A run reads for a
+bounded time; the next one continues.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import subprocess
-import sys
-from html.parser import HTMLParser
-from importlib.util import find_spec
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from canvas_archive.clock import SYSTEM, iso
+from canvas_archive.search import extraction
+from canvas_archive.search.extraction import Reader, ReaderUnavailable, Unreadable
+from canvas_archive.search.extractors import LARGEST_TEXT
 from canvas_archive.store.blobs import readable_blob
-from canvas_archive.store.connection import transaction
+from canvas_archive.store.connection import bad_text_replaced, transaction
+from canvas_archive.store.private import open_regular
 
 LARGEST_FILE = 20 * 1024 * 1024  # bytes; larger documents are found by name alone
-LARGEST_TEXT = 400_000  # characters kept of each file
-PATIENCE = 20.0  # seconds for one document
-_MEMORY = 1024 * 1024 * 1024  # bytes of address space for one document
+SECONDS = 60.0  # for all documents of a run
 
 _PLAIN = frozenset(
     ("txt", "text", "csv", "tsv", "md", "markdown", "rst", "log", "ics", "vcf", "json", "xml", "yaml", "yml",
@@ -32,44 +35,127 @@ _DOCUMENTS = frozenset(("pdf", "docx"))
 _TYPES = {"text/html": "html", "application/pdf": "pdf", "text/plain": "txt", "text/csv": "csv",
           "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx"}  # fmt: skip
 
-_MISSING = """
-SELECT DISTINCT a.sha256, coalesce(a.display_name, a.filename, ''), coalesce(a.content_type, '')
-FROM attachments a
-WHERE a.state = 'stored' AND a.sha256 IN
-  (SELECT sha256 FROM attachments WHERE sha256 IS NOT NULL EXCEPT SELECT sha256 FROM attachment_texts)
+_WITHOUT_TEXT = """
+SELECT DISTINCT a.sha256, coalesce(a.display_name, a.filename, ''), coalesce(a.content_type, ''),
+  t.reader, t.error
+FROM attachments a LEFT JOIN attachment_texts t ON t.sha256 = a.sha256
+WHERE a.state = 'stored' AND a.sha256 IS NOT NULL AND t.text IS NULL
 """
-_SAVE = "INSERT OR IGNORE INTO attachment_texts (sha256, text, error, extracted_at) VALUES (?, ?, ?, ?)"
+_SAVE = """
+INSERT INTO attachment_texts (sha256, text, error, extracted_at, reader) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (sha256) DO UPDATE SET
+  text = excluded.text, error = excluded.error, extracted_at = excluded.extracted_at, reader = excluded.reader
+"""
 # Files whose text has just been read change the documents of the messages that carry them.
 _REQUEUE = """
 INSERT INTO index_queue (message_id)
 SELECT m.message_id FROM message_attachments m JOIN attachments a ON a.id = m.attachment_id WHERE a.sha256 = ?
 """
-_CHILD = (
-    "import sys; sys.path[:] = [p for p in sys.path if p]; "
-    "from canvas_archive.search.attachments import main; main()"
-)
+# Recorded for a file that could not be opened: it is tried in every run, and needs no reader for that.
+_NO_READER = ""
 
 
-def extract_missing(db: sqlite3.Connection, files_dir: Path) -> int:
-    """Read the text of stored files that have not been read yet; return how many were looked at.
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How many files a run read, and how many wait for the next; ``problem`` says why, if not for time."""
+
+    read: int = 0
+    waiting: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A stored file that may hold a text; ``error`` is what is recorded of it."""
+
+    sha256: str
+    kind: str
+    error: str | None
+
+
+class _CannotOpen(Exception):
+    """The file is not there, or the machine refuses it; the message says why."""
+
+
+def extract_missing(
+    db: sqlite3.Connection,
+    files_dir: Path,
+    *,
+    seconds: float | None = SECONDS,
+    progress: Callable[[int, int], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Extraction:
+    """Read the stored files that have no text yet, for some seconds (``None``: until all are read).
 
     Each file is one small transaction. Files of kinds that hold no text are left alone.
     """
-    looked = 0
+    files = list(_unread(db))
+    end = None if seconds is None else clock() + seconds
+    read = 0
+    with Reader() as reader:
+        for at, file in enumerate(files):
+            if end is not None and clock() >= end:
+                return Extraction(read, len(files) - at)
+            if progress is not None:
+                progress(at, len(files))
+            try:
+                read += _read(db, files_dir, reader, file)
+            except ReaderUnavailable as error:
+                return Extraction(read, len(files) - at, str(error))
+    if progress is not None and files:
+        progress(len(files), len(files))
+    return Extraction(read)
+
+
+def _unread(db: sqlite3.Connection) -> Iterator[_File]:
+    """Yield the files to read, each once: those that no reader of today has looked at."""
+    current = cache(extraction.reader_of)
     seen: set[str] = set()
-    for sha256, name, content_type in db.execute(_MISSING).fetchall():
+    with bad_text_replaced(db):
+        rows = db.execute(_WITHOUT_TEXT).fetchall()
+    for sha256, name, content_type, reader, error in rows:
         kind = text_kind(name, content_type)
-        if kind is None or sha256 in seen or not _readable(kind):
+        if kind is None or sha256 in seen or not extraction.can_read(kind):
             continue
         seen.add(sha256)
-        path = readable_blob(files_dir, sha256)
-        text, error = read_text(path, kind) if path else (None, "the file is missing")
-        with transaction(db):
-            db.execute(_SAVE, (sha256, text, error, iso(SYSTEM.now())))
-            if text:
-                db.execute(_REQUEUE, (sha256,))
-        looked += 1
-    return looked
+        if reader is None or reader != current(kind):
+            yield _File(sha256, kind, error)
+
+
+def _read(db: sqlite3.Connection, files_dir: Path, reader: Reader, file: _File) -> bool:
+    """Read one file and record what came of it; return whether it was looked at."""
+    text = error = None
+    name = extraction.reader_of(file.kind)
+    try:
+        text = reader.read(file.kind, _bytes_of(files_dir, file))
+    except Unreadable as reason:
+        error = str(reason)
+    except _CannotOpen as reason:
+        error, name = str(reason), _NO_READER
+        if error == file.error:
+            return False
+    with transaction(db):
+        db.execute(_SAVE, (file.sha256, text, error, iso(SYSTEM.now()), name))
+        if text:
+            db.execute(_REQUEUE, (file.sha256,))
+    return True
+
+
+def _bytes_of(files_dir: Path, file: _File) -> bytes:
+    """Return the bytes of a stored file, of a long text the beginning.
+
+    Raises Unreadable for one that is too large, _CannotOpen for one that is no regular file.
+    """
+    path = readable_blob(files_dir, file.sha256)
+    if path is None:
+        raise _CannotOpen("the file is missing")
+    try:
+        with open_regular(path) as source:
+            if os.fstat(source.fileno()).st_size > LARGEST_FILE:
+                raise Unreadable("larger than 20 MB")
+            return source.read(4 * LARGEST_TEXT if file.kind == "plain" else LARGEST_FILE)
+    except OSError as error:
+        raise _CannotOpen(f"cannot be read: {error.strerror}") from error
 
 
 def text_kind(name: str, content_type: str) -> str | None:
@@ -82,131 +168,3 @@ def text_kind(name: str, content_type: str) -> str | None:
     if ending in _DOCUMENTS:
         return ending
     return "plain" if ending in _PLAIN else None
-
-
-def _readable(kind: str) -> bool:
-    """Tell whether the library for a kind is there; without it a file waits for the day it is."""
-    module = {"pdf": "pypdf", "docx": "docx"}.get(kind)
-    return module is None or find_spec(module) is not None
-
-
-def read_text(path: Path, kind: str) -> tuple[str | None, str | None]:
-    """Return (text, None) or (None, why there is none). Never raises for a bad file."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            return None, "larger than 20 MB"
-        if kind in _DOCUMENTS:
-            return _in_another_process(path, kind)
-        # Four bytes per character are the most that any encoding here needs.
-        with path.open("rb") as source:
-            text = decode(source.read(4 * LARGEST_TEXT))
-    except OSError as error:
-        return None, f"cannot be read: {error.strerror}"
-    if kind == "html":
-        text = _html_text(text)
-    text = text[:LARGEST_TEXT].strip()
-    return (text, None) if text else (None, "holds no text")
-
-
-def decode(data: bytes) -> str:
-    """Decode text of unknown encoding: by its mark, as UTF-8, else as Windows-1252."""
-    for mark, encoding in (
-        (b"\xef\xbb\xbf", "utf-8"),
-        (b"\xff\xfe", "utf-16-le"),
-        (b"\xfe\xff", "utf-16-be"),
-    ):
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data":  # the last character was cut in two
-            return data[: error.start].decode("utf-8")
-    return data.decode("cp1252", "replace")
-
-
-class _Html(HTMLParser):
-    """Collects what a reader would see."""
-
-    _unseen = frozenset(("script", "style", "template", "head"))
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._depth = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._depth += tag in self._unseen
-        self.parts.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._depth = max(0, self._depth - (tag in self._unseen))
-        self.parts.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        if not self._depth:
-            self.parts.append(data)
-
-
-def _html_text(source: str) -> str:
-    parser = _Html()
-    parser.feed(source)
-    parser.close()
-    return "".join(parser.parts)
-
-
-def _in_another_process(path: Path, kind: str) -> tuple[str | None, str | None]:
-    try:
-        run = subprocess.run(
-            [sys.executable, "-c", _CHILD, kind, str(path)],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return None, f"took longer than {PATIENCE:g} seconds"
-    if run.returncode == 3:
-        return None, "needs the extra 'documents'"
-    if run.returncode != 0:
-        return None, "cannot be read as a document"
-    text = run.stdout.decode("utf-8", "replace")[:LARGEST_TEXT].strip()
-    return (text, None) if text else (None, "holds no text")
-
-
-def main() -> None:
-    """Print the text of one document, as the process of its own."""
-    kind, path = sys.argv[1:3]
-    _limit_memory()
-    try:
-        text = _pdf_text(path) if kind == "pdf" else _docx_text(path)
-    except ImportError:
-        sys.exit(3)
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit; the time limit holds there
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-
-
-def _pdf_text(path: str) -> str:
-    from pypdf import PdfReader
-
-    parts: list[str] = []
-    size = 0
-    for page in PdfReader(path).pages:
-        parts.append(page.extract_text())
-        size += len(parts[-1])
-        if size > LARGEST_TEXT:
-            break
-    return "\n".join(parts)
-
-
-def _docx_text(path: str) -> str:
-    from docx import Document
-
-    document = Document(path)
-    parts = [paragraph.text for paragraph in document.paragraphs]
-    parts += [cell.text for table in document.tables for row in table.rows for cell in row.cells]
-    return "\n".join(parts)

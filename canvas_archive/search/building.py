@@ -14,28 +14,30 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from canvas_archive.clock import SYSTEM, iso
-from canvas_archive.errors import ArchiveLocked
-from canvas_archive.search.attachments import extract_missing
+from canvas_archive.errors import ArchiveError, ArchiveLocked
+from canvas_archive.search.attachments import SECONDS, Extraction, extract_missing
 from canvas_archive.search.checking import live_messages
 from canvas_archive.search.contents import read_toc_to_change
 from canvas_archive.search.documents import message_ids, read_documents
 from canvas_archive.search.merging import LARGEST_SEGMENT, segments_to_merge
 from canvas_archive.search.postings import Damaged
-from canvas_archive.search.reading import Segment
+from canvas_archive.search.reading import Files, Segment
 from canvas_archive.search.record import (
     TABLE,
     VERSION,
     IndexRecord,
     IndexUnusable,
+    changed_files,
     identity,
     read_record,
+    times_of,
     toc_name,
     usable_record,
     write_record,
@@ -59,39 +61,96 @@ _BYTES_PER_TERM = 6.0
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What an update or a rebuild did: messages added or renewed, removed, and now in the index."""
+    """What an update or a rebuild did: messages added or renewed, removed, and now in the index.
+
+    ``skipped`` are the messages that cannot be indexed. ``documents_waiting`` counts the attached files that
+    a later run reads; ``document_problem`` says why, when it is not for lack of time.
+    """
 
     added: int
     removed: int
     total: int
     seconds: float
     rebuilt: bool = False
+    skipped: tuple[int, ...] = ()
+    documents_waiting: int = 0
+    document_problem: str | None = None
+
+    def notes(self) -> Iterator[str]:
+        """Yield a sentence on each thing that is not in the index."""
+        if self.skipped:
+            first = ", ".join(map(str, self.skipped[:3]))
+            more = f" and {len(self.skipped) - 3:,} more" if len(self.skipped) > 3 else ""
+            yield f"Not in the search index, because their rows are damaged: message {first}{more}."
+        if self.documents_waiting:
+            how = "The next run continues. 'canvas-archive index --documents' reads them all."
+            waiting = f"Attached files not read for the search yet: {self.documents_waiting:,}."
+            yield f"{waiting} {self.document_problem or how}"
 
 
 def update_index(
-    db: sqlite3.Connection, search_dir: Path, *, progress: Progress | None = None
+    db: sqlite3.Connection,
+    search_dir: Path,
+    *,
+    document_seconds: float | None = SECONDS,
+    progress: Progress | None = None,
+    reading: Progress | None = None,
 ) -> IndexReport:
     """Bring the index up to date with the queue, building it anew where there is no sound one.
 
     ``db`` is the archive's writable connection, outside of a transaction. Cost grows with what changed.
+    Attached files are read for ``document_seconds`` at most (``None``: all of them); ``reading`` is called as
+    ``progress`` is, with files instead of messages.
     """
     began = time.perf_counter()
-    extract_missing(db, search_dir.parent / "files")
+    texts = extract_missing(db, search_dir.parent / "files", seconds=document_seconds, progress=reading)
+    return _with_texts(_update(db, search_dir, progress), texts, began)
+
+
+def rebuild_index(
+    db: sqlite3.Connection,
+    search_dir: Path,
+    *,
+    processes: int = 2,
+    document_seconds: float | None = SECONDS,
+    progress: Progress | None = None,
+    reading: Progress | None = None,
+) -> IndexReport:
+    """Build the index anew from the archive, on two cores where that pays. Arguments as ``update_index``."""
+    began = time.perf_counter()
+    texts = extract_missing(db, search_dir.parent / "files", seconds=document_seconds, progress=reading)
+    return _with_texts(_rebuild(db, search_dir, progress, processes), texts, began)
+
+
+def _with_texts(report: IndexReport, texts: Extraction, began: float) -> IndexReport:
+    return replace(
+        report,
+        seconds=time.perf_counter() - began,
+        documents_waiting=texts.waiting,
+        document_problem=texts.problem,
+    )
+
+
+def _update(db: sqlite3.Connection, search_dir: Path, progress: Progress | None) -> IndexReport:
     try:
         record = usable_record(db, search_dir)
         segments = read_toc_to_change(search_dir, record.generation)
     except (IndexUnusable, Damaged, OSError):
-        return rebuild_index(db, search_dir, progress=progress)
+        return _rebuild(db, search_dir, progress)
     end = int(db.execute(_QUEUE_END).fetchone()[0])
     queued = [int(row[0]) for row in db.execute(_QUEUE, (end,))]
     if not queued:
-        return IndexReport(0, 0, record.total, time.perf_counter() - began)
+        return IndexReport(0, 0, record.total, 0.0, skipped=record.skipped)
     if len(queued) > max(LARGEST_SEGMENT // 2, record.total // 2):
-        return rebuild_index(db, search_dir, progress=progress)
+        return _rebuild(db, search_dir, progress)
     try:
-        return _renew(db, search_dir, record, segments, queued, end, progress, began)
-    except Damaged:
-        return rebuild_index(db, search_dir, progress=progress)
+        return _renew(db, search_dir, record, segments, queued, end, progress)
+    except ArchiveError:
+        raise
+    except Exception as error:
+        if isinstance(error, Damaged) or any(changed_files(record, search_dir)):
+            return _rebuild(db, search_dir, progress)
+        raise
 
 
 def _renew(
@@ -102,60 +161,60 @@ def _renew(
     queued: list[int],
     end: int,
     progress: Progress | None,
-    began: float,
 ) -> IndexReport:
     """Write the queued messages into a new segment and commit."""
     stale = set(queued)
     known: set[int] = set()
     for segment in segments:
-        known |= _mark_deleted(folder, segment, stale)
+        known |= _mark_deleted(folder, segment, stale, record.files)
     merged = segments_to_merge(
         [(segment.doc_count_all(), segment.deleted_count()) for segment in segments], len(queued)
     )
     wanted = set(queued)
     for number in merged:
-        wanted |= live_messages(folder, segments[number])
+        wanted |= live_messages(folder, segments[number], record.files)
     kept = [segment for number, segment in enumerate(segments) if number not in merged]
     written: list[WrittenSegment] = []
     renewed: set[int] = set()
+    skipped = [message_id for message_id in record.skipped if message_id not in wanted]
     ordered = sorted(wanted)
     for at in range(0, len(ordered), LARGEST_SEGMENT):
         builder = SegmentBuilder(record.usual_length)
-        for document in read_documents(db, ordered[at : at + LARGEST_SEGMENT]):
-            builder.add(document)
-            renewed.add(document.message_id)
+        documents = read_documents(db, ordered[at : at + LARGEST_SEGMENT], skipped)
+        for message_id in builder.add_all(documents, skipped):
+            renewed.add(message_id)
             if progress is not None and builder.count % 500 == 0:
                 progress(at + builder.count, len(ordered))
         if builder.count:
             written.append(builder.write(folder))
     kept_names = {segment.segment_id() for segment in kept}
     files = {name: file for name, file in record.files.items() if name.partition(".")[0] in kept_names}
-    committed = _commit(db, folder, record, kept, files, written, record.usual_length, end, record.built_at)
+    committed = _commit(
+        db, folder, record, kept, files, written, skipped, record.usual_length, end, record.built_at
+    )
     return IndexReport(
-        len(renewed & stale), len(known - renewed), committed.total, time.perf_counter() - began
+        len(renewed & stale), len(known - renewed), committed.total, 0.0, skipped=committed.skipped
     )
 
 
-def rebuild_index(
-    db: sqlite3.Connection, search_dir: Path, *, processes: int = 2, progress: Progress | None = None
+def _rebuild(
+    db: sqlite3.Connection, search_dir: Path, progress: Progress | None, processes: int = 2
 ) -> IndexReport:
-    """Build the index anew from the archive, on two cores where that pays."""
-    began = time.perf_counter()
-    extract_missing(db, search_dir.parent / "files")
     search_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     search_dir.chmod(0o700)
     end = int(db.execute(_QUEUE_END).fetchone()[0])
     before = read_record(db)
     ids = message_ids(db)
     usual = _usual_length(db, ids)
-    written = _build_all(db, search_dir, ids, usual, processes, progress)
-    record = _commit(db, search_dir, before, [], {}, written, usual, end, iso(SYSTEM.now()))
+    written, skipped = _build_all(db, search_dir, ids, usual, processes, progress)
+    record = _commit(db, search_dir, before, [], {}, written, skipped, usual, end, iso(SYSTEM.now()))
     return IndexReport(
         record.total,
         max(0, before.total - record.total) if before else 0,
         record.total,
-        time.perf_counter() - began,
+        0.0,
         rebuilt=True,
+        skipped=record.skipped,
     )
 
 
@@ -166,7 +225,7 @@ def _build_all(
     usual: float,
     processes: int,
     progress: Progress | None,
-) -> list[WrittenSegment]:
+) -> tuple[list[WrittenSegment], list[int]]:
     spans = _spans(ids, processes)
     db_path = _path(db)
     second = None
@@ -181,20 +240,27 @@ def _build_all(
             progress(min(done + (second.done if second else 0), len(ids)), len(ids))
 
     written: list[WrittenSegment | None] = []
+    skipped: list[int] = []
+
+    def build(chosen: Sequence[Range]) -> None:
+        for span in chosen:
+            written.append(build_range(db, folder, span, usual, step, skipped))
+
     try:
-        written += [build_range(db, folder, span, usual, step) for span in (spans[0::2] if second else spans)]
+        build(spans[0::2] if second else spans)
         if second is not None:
             others = second.result()
             if others is None:
-                written += [build_range(db, folder, span, usual, step) for span in second.spans]
+                build(second.spans)
             else:
                 written += others
+                skipped += second.skipped
     finally:
         if second is not None:
             second.close()
     if progress is not None:
         progress(len(ids), len(ids))
-    return [segment for segment in written if segment is not None]
+    return [segment for segment in written if segment is not None], skipped
 
 
 def _spans(ids: Sequence[int], processes: int) -> list[Range]:
@@ -221,9 +287,9 @@ def _path(db: sqlite3.Connection) -> Path | None:
     return Path(name) if name else None
 
 
-def _mark_deleted(folder: Path, segment: Any, stale: set[int]) -> set[int]:
+def _mark_deleted(folder: Path, segment: Any, stale: set[int], files: Files) -> set[int]:
     """Mark the documents of these messages as deleted; return the messages that had one."""
-    with closing(Segment(folder, segment)) as opened:
+    with closing(Segment(folder, segment, files)) as opened:
         column = opened.column("message")
         if stale.isdisjoint(column):
             return set()
@@ -241,6 +307,7 @@ def _commit(
     kept: list[Any],
     files: dict[str, tuple[int, str]],
     written: Sequence[WrittenSegment],
+    skipped: Sequence[int],
     usual: float,
     end: int,
     built_at: str,
@@ -256,6 +323,8 @@ def _commit(
         segment._fieldlengths = {}
         segments.append(segment)
     generation = before.generation + 1 if before else 1
+    while (folder / toc_name(generation)).is_dir():  # a folder that somebody put there is not ours to delete
+        generation += 1
     path = folder / toc_name(generation)
     # The table of contents is written under the database's lock: of two updates that began from the same
     # record, only one gets this far.
@@ -276,7 +345,9 @@ def _commit(
             usual_length=usual,
             built_at=built_at,
             updated_at=iso(SYSTEM.now()),
+            skipped=tuple(sorted(skipped)),
         )
+        record = replace(record, changed=times_of(record, folder))
         write_record(db, record)
         db.execute(_QUEUE_DONE, (end,))
     _tidy(folder, record)

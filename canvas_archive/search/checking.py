@@ -15,7 +15,7 @@ from canvas_archive.search.contents import read_toc_to_change
 from canvas_archive.search.documents import IDS
 from canvas_archive.search.merging import LARGEST_SEGMENT
 from canvas_archive.search.postings import Damaged
-from canvas_archive.search.reading import Segment
+from canvas_archive.search.reading import Files, Segment
 from canvas_archive.search.record import IndexUnusable, changed_files, pending_messages, usable_record
 
 _QUEUED = "SELECT DISTINCT message_id FROM index_queue ORDER BY message_id"
@@ -23,7 +23,10 @@ _QUEUED = "SELECT DISTINCT message_id FROM index_queue ORDER BY message_id"
 
 @dataclass(frozen=True)
 class IndexState:
-    """What ``index --check`` finds. ``problem`` is ``None`` for a sound index."""
+    """What ``index --check`` finds. ``problem`` is ``None`` for a sound index.
+
+    ``skipped`` counts the messages that cannot be indexed, because their rows are damaged.
+    """
 
     problem: str | None
     total: int
@@ -34,6 +37,7 @@ class IndexState:
     updated_at: str | None
     missing: int = 0
     surplus: int = 0
+    skipped: int = 0
 
 
 def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
@@ -48,11 +52,11 @@ def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
         segments = read_toc_to_change(search_dir, record.generation)
         changed = list(changed_files(record, search_dir))
         # Sorted arrays, not sets: of a million messages these take 8 MB.
-        found = [array("q", sorted(live_messages(search_dir, segment))) for segment in segments]
+        found = [array("q", sorted(live_messages(search_dir, segment, record.files))) for segment in segments]
     except (Damaged, OSError) as error:
         return IndexState(f"The index cannot be read: {error}.", 0, pending, 0, 0, size, record.updated_at)
     deleted = sum(segment.deleted_count() for segment in segments)
-    missing, surplus = compare_messages(db, found)
+    missing, surplus = compare_messages(db, [*found, array("q", record.skipped)])
     problem = None
     if changed:
         problem = f"{len(changed)} of the index's files are damaged ({', '.join(sorted(changed)[:3])})."
@@ -68,6 +72,7 @@ def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
         record.updated_at,
         missing,
         surplus,
+        len(record.skipped),
     )
 
 
@@ -81,7 +86,7 @@ def compare_messages(
     queued = array("q", (row[0] for row in db.execute(_QUEUED)))
     missing = surplus = 0
     first, last = -(2**63), 2**63 - 1
-    ids = db.execute(IDS, (0, last))
+    ids = db.execute(IDS, (first, last))
     while True:
         expected = {row[0] for row in ids.fetchmany(at_once)}
         end = max(expected, default=last) if len(expected) == at_once else last
@@ -99,8 +104,8 @@ def _between(ascending: array[int], first: int, last: int) -> array[int]:
     return ascending[bisect_left(ascending, first) : bisect_right(ascending, last)]
 
 
-def live_messages(folder: Path, segment: Any) -> set[int]:
-    """Return the messages of a segment's documents that are not deleted."""
-    with closing(Segment(folder, segment)) as opened:
+def live_messages(folder: Path, segment: Any, files: Files) -> set[int]:
+    """Return the messages of a segment's documents that are not deleted. Raises Damaged or OSError."""
+    with closing(Segment(folder, segment, files)) as opened:
         column = opened.column("message")
         return {message for number, message in enumerate(column) if not segment.is_deleted(number)}

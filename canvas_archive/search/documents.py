@@ -10,9 +10,12 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from canvas_archive.machine import machine_trouble
 from canvas_archive.search.schema import ATTACHMENT, FILE_TEXT, FORWARDED, HAS, LINK, MEDIA
+from canvas_archive.store.connection import bad_text_replaced
 
 # To how many people a message may have gone for their names to be found without to:.
 FEW_RECIPIENTS = 5
@@ -23,6 +26,10 @@ _LINK = re.compile(r"https?://|\bwww\.", re.IGNORECASE)
 IDS = """
 SELECT id FROM messages
 WHERE conversation_id IS NOT NULL AND generated = 0 AND id BETWEEN ? AND ? ORDER BY id
+"""
+_BELONGING = """
+SELECT id FROM messages
+WHERE id IN (SELECT value FROM json_each(?)) AND conversation_id IS NOT NULL AND generated = 0 ORDER BY id
 """
 _MESSAGES = """
 SELECT m.id, m.conversation_id, m.author_id, CAST(strftime('%s', m.created_at) AS INTEGER), m.body,
@@ -76,16 +83,43 @@ class Document:
         return [*names, "text"] if self.carries & FILE_TEXT else names
 
 
-def message_ids(db: sqlite3.Connection, first: int = 0, last: int = 2**63 - 1) -> list[int]:
+def message_ids(db: sqlite3.Connection, first: int = -(2**63), last: int = 2**63 - 1) -> list[int]:
     """Return the ids of all messages that belong in the index, ascending."""
     return [row[0] for row in db.execute(IDS, (first, last))]
 
 
-def read_documents(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[Document]:
-    """Yield these messages' documents by ascending id; what does not belong in the index is left out."""
+def read_documents(db: sqlite3.Connection, ids: Sequence[int], skipped: list[int]) -> Iterator[Document]:
+    """Yield these messages' documents by ascending id; what does not belong in the index is left out.
+
+    The ids of messages that belong there but cannot be read are added to ``skipped``: a damaged row costs its
+    own message only.
+    """
     reader = _Reader(db)
     for at in range(0, len(ids), _BATCH):
-        yield from reader.batch(sorted(ids[at : at + _BATCH]))
+        batch = sorted(ids[at : at + _BATCH])
+        try:
+            found = list(reader.batch(batch))
+        except Exception as error:
+            # Whatever a damaged row raises (text that is not UTF-8, a value of another type), find the row.
+            if isinstance(error, (OSError, MemoryError)) or machine_trouble(error) is not None:
+                raise
+            found = list(_one_by_one(db, reader, batch))
+        yield from found
+        if len(found) < len(batch):
+            skipped += _left_out(db, batch, {document.message_id for document in found})
+
+
+def _one_by_one(db: sqlite3.Connection, reader: _Reader, ids: Sequence[int]) -> Iterator[Document]:
+    with bad_text_replaced(db):
+        for message_id in ids:
+            with suppress(Exception):
+                yield from reader.batch([message_id])
+
+
+def _left_out(db: sqlite3.Connection, ids: Sequence[int], found: set[int]) -> list[int]:
+    """Return which messages belong in the index and were not found."""
+    missing = [message_id for message_id in ids if message_id not in found]
+    return [row[0] for row in db.execute(_BELONGING, (json.dumps(missing),))]
 
 
 class _Reader:

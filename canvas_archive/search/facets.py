@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from itertools import compress
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -93,6 +93,12 @@ def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
     return +counts
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Days that every zone and system knows, in seconds since 1970.
+_FIRST, _LAST = (
+    int((datetime(*day, tzinfo=timezone.utc) - _EPOCH).total_seconds()) for day in ((2, 1, 2), (9998, 12, 30))
+)
+
 Years: TypeAlias = "list[tuple[int, DocSet | None]]"
 """Years with a segment's documents of each; ``None`` for all of them."""
 
@@ -110,9 +116,12 @@ def _years(segment: Segment, tz: tzinfo | None) -> Years:
         written = segment.column("written")
         years = []
         rest = docset.everything(segment.count)
-        for year in range(first, last):
-            later = docset.from_mask(bytes(map(year_bounds(year, tz)[1].__le__, written)))
-            years.append((year, docset.without(rest, later)))
+        while first < last:
+            end = year_bounds(first, tz)[1]
+            later = docset.from_mask(bytes(map(end.__le__, written)))
+            years.append((first, docset.without(rest, later)))
+            # A date far away would else be walked to year by year.
+            first = max(first + 1, _year(min(filter(end.__le__, written), default=end), tz))
             rest = later
         years.append((last, rest))
     _years_of[segment] = tz, years
@@ -120,9 +129,13 @@ def _years(segment: Segment, tz: tzinfo | None) -> Years:
 
 
 def _year(moment: int, tz: tzinfo | None) -> int:
-    """Return the year of a moment in the zone (``None``: local time)."""
-    when = datetime.fromtimestamp(moment, tz or timezone.utc)
-    return when.year if tz is not None else when.astimezone().year
+    """Return the year of a moment in the zone (``None``: local time), 2 to 9998 for all that is beyond."""
+    moment = min(max(moment, _FIRST), _LAST)
+    when = _EPOCH + timedelta(seconds=moment)
+    try:
+        return when.astimezone(tz).year
+    except (OSError, OverflowError):  # Windows knows no local time before 1970
+        return when.year
 
 
 _totals: WeakKeyDictionary[OpenIndex, dict[str, Counter[int]]] = WeakKeyDictionary()

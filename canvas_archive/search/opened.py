@@ -28,7 +28,7 @@ def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRe
             with _open_lock:
                 index = _open.get(key)
                 if index is None:
-                    index = _open[key] = OpenIndex(folder, read_toc(folder, record.generation))
+                    index = _open[key] = OpenIndex(folder, read_toc(folder, record.generation), record.files)
                     for other in [other for other in _open if other[0] == key[0] and other != key]:
                         del _open[other]
                     while len(_open) > _OPEN_AT_ONCE:

@@ -7,6 +7,7 @@ that somebody else made can therefore be wrong, but it cannot run code.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import mmap
 import struct
@@ -14,9 +15,9 @@ import sys
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from whoosh.filedb.filetables import OrderedHashReader
 from whoosh.filedb.structfile import StructFile
@@ -26,6 +27,10 @@ from canvas_archive.search.docset import DocSet
 from canvas_archive.search.forms import forms_in, table_key
 from canvas_archive.search.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
 from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS
+from canvas_archive.store.private import open_regular
+
+Files: TypeAlias = "Mapping[str, tuple[int, str]]"
+"""The size and SHA-256 of each file of an index, as its record names them."""
 
 # What Whoosh's readers make of bytes that are not theirs.
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
@@ -43,7 +48,7 @@ class MappedFile(StructFile):  # type: ignore[misc]
     """A file in memory as Whoosh's readers want it: random access without seeking, careful unpickling."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as source:
+        with open_regular(path) as source:
             self._map: mmap.mmap | bytes
             try:
                 self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
@@ -83,9 +88,10 @@ class Entry:
 
 
 class Segment:
-    """One segment, opened."""
+    """One segment, opened. ``files`` are the record's: sizes and digests, by which columns are checked."""
 
-    def __init__(self, folder: Path, segment: Any) -> None:
+    def __init__(self, folder: Path, segment: Any, files: Files | None = None) -> None:
+        self._files = files or {}
         self.name: str = segment.segment_id()
         self.count: int = segment.doc_count_all()
         try:
@@ -225,9 +231,15 @@ class Segment:
         column = self._columns.get(name)
         if column is None:
             column = array(COLUMNS[name])
-            column.frombytes((self._folder / f"{self.name}.{name}.col").read_bytes())
+            file = f"{self.name}.{name}.col"
+            with open_regular(self._folder / file) as source:
+                data = source.read()
+            column.frombytes(data[: len(data) - len(data) % column.itemsize])
             if len(column) != self.count:
                 raise Damaged(f"the column {name} has {len(column)} rows for {self.count} documents")
+            # A wrong number in a column looks like any other, and would answer wrongly.
+            if file in self._files and hashlib.sha256(data).hexdigest() != self._files[file][1]:
+                raise Damaged(f"the column {name} is not what was written")
             if sys.byteorder == "little":  # pragma: no branch - on big-endian machines they fit already
                 column.byteswap()
             self._columns[name] = column
@@ -265,9 +277,9 @@ class Segment:
 class OpenIndex:
     """All segments of one generation. Not thread-safe by itself: hold ``lock`` while reading."""
 
-    def __init__(self, folder: Path, segments: Sequence[Any]) -> None:
+    def __init__(self, folder: Path, segments: Sequence[Any], files: Files | None = None) -> None:
         self.lock = threading.Lock()
-        self.segments = [Segment(folder, segment) for segment in segments]
+        self.segments = [Segment(folder, segment, files) for segment in segments]
         self.count = sum(segment.count - docset.size(segment.dead) for segment in self.segments)
         self._newest: int | None = None
 

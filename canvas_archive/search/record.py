@@ -13,14 +13,16 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError, GuardRefused
 from canvas_archive.search.analysis import ANALYSER_VERSION
 from canvas_archive.search.schema import INDEX_NAME, SCHEMA_VERSION
 from canvas_archive.store.adoption import is_adopted
+from canvas_archive.store.private import open_regular
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS index_state (
@@ -60,7 +62,11 @@ class ForeignIndex(IndexUnusable):
 
 @dataclass(frozen=True)
 class IndexRecord:
-    """The index as it was committed. ``built_at`` and ``updated_at`` are ISO times."""
+    """The index as it was committed. ``built_at`` and ``updated_at`` are ISO times.
+
+    ``files`` are the size and the SHA-256 of each file, ``changed`` when each was last changed (nanoseconds;
+    earlier versions did not record it). ``skipped`` are the messages that could not be indexed.
+    """
 
     generation: int
     digest: str
@@ -71,6 +77,8 @@ class IndexRecord:
     usual_length: float
     built_at: str
     updated_at: str
+    skipped: tuple[int, ...] = ()
+    changed: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the record as the text that is stored."""
@@ -110,6 +118,8 @@ def read_record(db: sqlite3.Connection) -> IndexRecord | None:
     try:
         fields = json.loads(text)
         fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
+        fields["skipped"] = tuple(map(int, fields.get("skipped", ())))
+        fields["changed"] = {str(name): int(at) for name, at in fields.get("changed", {}).items()}
         return IndexRecord(**fields)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -121,7 +131,10 @@ def write_record(db: sqlite3.Connection, record: IndexRecord) -> None:
 
 
 def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
-    """Return the record if the files in the folder are those it names, judging by digest and sizes.
+    """Return the record if the files in the folder are those it names.
+
+    They are judged by their sizes and times. One of another time (a copied archive, or a change) is read, and
+    judged by its digest.
 
     Raises IndexUnusable with the reason otherwise.
     """
@@ -135,7 +148,8 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
     if record.identity != identity(db):
         raise IndexUnusable("The search index belongs to another archive.")
     try:
-        toc = (folder / toc_name(record.generation)).read_bytes()
+        with open_regular(folder / toc_name(record.generation)) as source:
+            toc = source.read()
     except OSError:
         raise IndexUnusable("The search index is missing.") from None
     if hashlib.sha256(toc).hexdigest() != record.digest:
@@ -143,21 +157,40 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
     inside = f"{folder}{os.sep}"
     for name, (size, _) in record.files.items():
         try:
-            found = os.stat(inside + name).st_size  # noqa: PTH116 (hundreds of files, in every search)
+            found = os.lstat(inside + name)  # hundreds of files, in every search
         except OSError:
             raise IndexUnusable(f"A file of the search index is missing ({name}).") from None
-        if found != size:
+        same = stat.S_ISREG(found.st_mode) and found.st_size == size
+        if same and found.st_mtime_ns != record.changed.get(name, found.st_mtime_ns):
+            same = not _is_changed(record, folder, name)
+        if not same:
             raise IndexUnusable(f"A file of the search index is damaged ({name}).")
     return record
 
 
-def changed_files(record: IndexRecord, folder: Path) -> Iterable[str]:
-    """Yield the names of files whose bytes are not what was written (reads them all)."""
-    from canvas_archive.search.segments import fingerprint
+def times_of(record: IndexRecord, folder: Path) -> dict[str, int]:
+    """Return when each file of the index was last changed, in nanoseconds."""
+    return {name: (folder / name).lstat().st_mtime_ns for name in record.files}
 
-    for name, expected in record.files.items():
-        try:
-            if fingerprint(folder / name) != expected:
-                yield name
-        except OSError:
-            yield name
+
+def changed_files(record: IndexRecord, folder: Path) -> Iterable[str]:
+    """Return the names of files whose bytes are not what was written (reads them all)."""
+    return (name for name in record.files if _is_changed(record, folder, name))
+
+
+def fingerprint(path: Path) -> tuple[int, str]:
+    """Return a regular file's size and SHA-256. Raises OSError for anything else."""
+    digest = hashlib.sha256()
+    size = 0
+    with open_regular(path) as source:
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _is_changed(record: IndexRecord, folder: Path, name: str) -> bool:
+    try:
+        return fingerprint(folder / name) != record.files[name]
+    except OSError:
+        return True

@@ -7,12 +7,12 @@ index), ``.pst`` (posting lists), ``.col`` (columns).
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
+import struct
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from canvas_archive.search.documents import Document
 from canvas_archive.search.forms import stem_table
 from canvas_archive.search.hashfile import term_index
 from canvas_archive.search.postings import TERM_INFO, encode, place_of
+from canvas_archive.search.record import fingerprint
 from canvas_archive.search.schema import (
     COLUMNS,
     FIELD_NUMBERS,
@@ -32,11 +33,14 @@ from canvas_archive.search.schema import (
     TEXT_FIELDS,
     pack_context,
 )
+from canvas_archive.store.private import CREATE
 
 _LONGEST_TEXT = 1_000_000  # terms; a position must fit into a character
 _LONGEST_PART = 10_000  # terms of a subject, a list of names
 _GAP = 8  # positions between the parts of a document, so that no phrase spans two
 _CHARACTERS = "".join(map(chr, range(1, 0xD800)))
+
+_ROW = struct.Struct("=" + "".join(COLUMNS.values()))
 
 # term -> document, level, positions, document, level, positions, ...
 _Inverted = dict[str, "list[int | str]"]
@@ -51,6 +55,21 @@ class WrittenSegment:
     files: dict[str, tuple[int, str]]
 
 
+class _Parts:
+    """The terms of a message's parts. Whatever cannot be analysed is raised here."""
+
+    __slots__ = ("attached", "author", "body", "context", "names", "recipients", "subject")
+
+    def __init__(self, document: Document) -> None:
+        self.body = terms(document.body)[:_LONGEST_TEXT]
+        self.subject = _terms(document.subject)
+        self.names = [term for name in document.file_names for term in terms(name)]
+        self.author = _terms(document.author)
+        self.context = _terms(document.context_name)
+        self.recipients = _terms(document.recipients)
+        self.attached = terms(document.attached_text)[:_LONGEST_TEXT] if document.attached_text else []
+
+
 class SegmentBuilder:
     """Collects documents and writes them as one segment."""
 
@@ -61,20 +80,34 @@ class SegmentBuilder:
         self._columns: dict[str, array[int]] = {name: array(code) for name, code in COLUMNS.items()}
         self.count = 0
 
+    def add_all(self, documents: Iterable[Document], skipped: list[int]) -> Iterator[int]:
+        """Add messages and yield the id of each; those that cannot be added are noted in ``skipped``."""
+        for document in documents:
+            try:
+                self.add(document)
+            except (MemoryError, OSError):
+                raise
+            except Exception:
+                skipped.append(document.message_id)
+            else:
+                yield document.message_id
+
     def add(self, document: Document) -> None:
-        """Add one message."""
+        """Add one message. Whatever is wrong with it is raised before anything is added."""
+        row = _ROW.pack(
+            document.message_id,
+            document.conversation_id,
+            document.author_id,
+            document.written,
+            pack_context(document.context_code),
+            document.carries,
+        )
+        parts = _Parts(document)
         number = self.count
         self.count += 1
-        self._add_text(number, document)
-        for name, value in (
-            ("message", document.message_id),
-            ("conversation", document.conversation_id),
-            ("writer", document.author_id),
-            ("written", document.written),
-            ("course", pack_context(document.context_code)),
-            ("carries", document.carries),
-        ):
-            self._columns[name].append(value)
+        self._add_text(number, parts)
+        for column, value in zip(self._columns.values(), _ROW.unpack(row), strict=True):
+            column.append(value)
         self._list("author", str(document.author_id), number)
         for user_id in document.recipient_ids:
             self._list("to", user_id, number)
@@ -90,11 +123,9 @@ class SegmentBuilder:
         else:
             found.append(number)
 
-    def _add_text(self, number: int, document: Document) -> None:
-        body = terms(document.body)[:_LONGEST_TEXT]
+    def _add_text(self, number: int, parts: _Parts) -> None:
+        body, subject, names, attached = parts.body, parts.subject, parts.names, parts.attached
         norm = weights.body_norm(len(body), self._usual)
-        subject = _terms(document.subject)
-        names = [term for name in document.file_names for term in terms(name)]
         places = _places(body, 1)
         heavy: dict[str, float] = {}
         extra: dict[str, str] = {}
@@ -102,9 +133,9 @@ class SegmentBuilder:
         for part, boost in (
             (subject, weights.SUBJECT),
             (names, weights.FILENAME),
-            (_terms(document.author), weights.AUTHOR),
-            (_terms(document.context_name), weights.CONTEXT),
-            (_terms(document.recipients), weights.RECIPIENT),
+            (parts.author, weights.AUTHOR),
+            (parts.context, weights.CONTEXT),
+            (parts.recipients, weights.RECIPIENT),
         ):
             at += _GAP
             for term in part[:_LONGEST_PART]:
@@ -128,8 +159,7 @@ class SegmentBuilder:
             self._add_part("subject", number, subject, weights.body_norm(len(subject), 8.0))
         if names:
             self._add_part("file", number, names, 1.0)
-        if document.attached_text:
-            attached = terms(document.attached_text)[:_LONGEST_TEXT]
+        if attached:
             self._add_part("attached", number, attached, weights.body_norm(len(attached), 1000.0))
 
     def _add_heavy(
@@ -200,20 +230,9 @@ def _terms(text: str) -> tuple[str, ...]:
     return tuple(terms(text))
 
 
-def fingerprint(path: Path) -> tuple[int, str]:
-    """Return a file's size and SHA-256."""
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("rb") as source:
-        while chunk := source.read(1 << 20):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()
-
-
 def _create(path: Path) -> BinaryIO:
     """Open a new file that only its owner may read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=1 << 16)
+    return os.fdopen(os.open(path, CREATE, 0o600), "wb", buffering=1 << 16)
 
 
 def _places(found: Sequence[str], start: int) -> dict[str, str]:

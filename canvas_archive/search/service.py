@@ -14,7 +14,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
-from canvas_archive.errors import BadInput
+from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.search import docset
 from canvas_archive.search.dates import zone
 from canvas_archive.search.explain import explain
@@ -34,11 +34,11 @@ from canvas_archive.search.opened import forget, open_index
 from canvas_archive.search.planning import Plan, Planner
 from canvas_archive.search.postings import Damaged
 from canvas_archive.search.ranking import Matches, Ranked, Ranker
-from canvas_archive.search.record import IndexUnusable, pending_messages
+from canvas_archive.search.record import IndexUnusable, changed_files, pending_messages
 from canvas_archive.search.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.suggest import respelt, respelt_operators
 from canvas_archive.search.tree import Node
-from canvas_archive.store.connection import connect_readonly
+from canvas_archive.store.connection import bad_text_replaced, connect_readonly
 
 Sort = Literal["relevance", "newest", "oldest"]
 
@@ -102,10 +102,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How current the index was: messages that wait to be indexed, and when it was last updated (ISO)."""
+    """How current the index was: messages that wait to be indexed, and when it was last updated (ISO).
+
+    ``skipped`` counts the messages that cannot be indexed, because their rows are damaged.
+    """
 
     pending: int
     updated_at: str
+    skipped: int = 0
 
     @property
     def current(self) -> bool:
@@ -170,7 +174,7 @@ def search(
     began = time.perf_counter()
     where = zone(tz) if isinstance(tz, str) else tz
     tree = parse(text, now=now or datetime.now(timezone.utc), tz=where)
-    with closing(connect_readonly(db_path)) as db:
+    with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
         with _Session(db, search_dir) as session:
             found = session.find(tree, filters or Filters(), where)
             hits = session.hits(found, max(0, limit), max(0, offset), sort, threads=threads)
@@ -209,7 +213,7 @@ def _select(
 ) -> set[int]:
     where = zone(tz) if isinstance(tz, str) else tz
     tree = parse(text, now=now or datetime.now(timezone.utc), tz=where)
-    with closing(connect_readonly(db_path)) as db:
+    with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
         with _Session(db, search_dir) as session:
             return session.values(session.find(tree, Filters(), where).matches, column)
 
@@ -236,8 +240,10 @@ class _Session:
         self._folder = folder
 
     def __enter__(self) -> _Session:
-        self._index, record = open_index(self._db, self._folder)
-        self.freshness = Freshness(pending_messages(self._db), record.updated_at)
+        self._index, self._record = open_index(self._db, self._folder)
+        self.freshness = Freshness(
+            pending_messages(self._db), self._record.updated_at, len(self._record.skipped)
+        )
         self._planner = Planner(self._index, self._db)
         self._index.lock.acquire()
         return self
@@ -249,6 +255,12 @@ class _Session:
         if isinstance(error, Damaged):
             forget(self._folder)
             raise IndexUnusable(f"The search index is damaged: {error}.") from error
+        if isinstance(error, Exception) and not isinstance(error, ArchiveError):
+            # Whatever damaged bytes make a reader raise: the files say whether they are damaged.
+            changed = next(iter(changed_files(self._record, self._folder)), None)
+            if changed is not None:
+                forget(self._folder)
+                raise IndexUnusable(f"A file of the search index is damaged ({changed}).") from error
 
     def find(self, tree: Node, filters: Filters, tz: tzinfo | None) -> _Found:
         """Match the tree in every segment, then the filters."""

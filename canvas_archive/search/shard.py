@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from canvas_archive.children import child_environment
 from canvas_archive.search.documents import message_ids, read_documents
 from canvas_archive.search.segments import SegmentBuilder, WrittenSegment
 
@@ -31,13 +32,20 @@ Range = tuple[int, int]
 
 
 def build_range(
-    db: sqlite3.Connection, folder: Path, span: Range, usual_length: float, step: Callable[[int], None]
+    db: sqlite3.Connection,
+    folder: Path,
+    span: Range,
+    usual_length: float,
+    step: Callable[[int], None],
+    skipped: list[int],
 ) -> WrittenSegment | None:
-    """Write one segment of the messages whose ids lie in the span; ``None`` when there are none."""
+    """Write one segment of the messages whose ids lie in the span; ``None`` when there are none.
+
+    Messages that cannot be indexed are added to ``skipped``.
+    """
     builder = SegmentBuilder(usual_length)
     with _uncollected():
-        for document in read_documents(db, message_ids(db, *span)):
-            builder.add(document)
+        for _ in builder.add_all(read_documents(db, message_ids(db, *span), skipped), skipped):
             if builder.count % _EVERY == 0:
                 step(_EVERY)
         step(builder.count % _EVERY)
@@ -62,6 +70,7 @@ class SecondProcess:
     def __init__(self, db_path: Path, folder: Path, spans: Sequence[Range], usual_length: float) -> None:
         self.spans = list(spans)
         self.done = 0
+        self.skipped: list[int] = []
         self._segments: list[WrittenSegment] = []
         self._failed = False
         self._process: subprocess.Popen[str] | None = None
@@ -69,6 +78,7 @@ class SecondProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                env=child_environment(),
             )  # fmt: skip
         except OSError:  # no second process to be had: the first one does it all
             return
@@ -87,10 +97,17 @@ class SecondProcess:
                 for line in answering:
                     word = json.loads(line)
                     self.done += word.get("step", 0)
+                    self.skipped += word.get("skipped", ())
                     if "id" in word:
                         files = {name: (size, digest) for name, (size, digest) in word["files"].items()}
                         self._segments.append(WrittenSegment(word["id"], word["count"], files))
-        except (OSError, ValueError, AttributeError):  # it died, or speaks of something else
+        except (
+            OSError,
+            ValueError,
+            AttributeError,
+            TypeError,
+            KeyError,
+        ):  # it died, or speaks of something else
             self._failed = True
             process.kill()
 
@@ -124,9 +141,12 @@ def main() -> None:
     db = connect_readonly(Path(task["db"]))
     try:
         for first, last in task["spans"]:
+            skipped: list[int] = []
             written = build_range(
-                db, Path(task["folder"]), (first, last), task["usual"], lambda count: say(step=count)
+                db, Path(task["folder"]), (first, last), task["usual"], lambda count: say(step=count), skipped
             )
+            if skipped:
+                say(skipped=skipped)
             if written is not None:
                 say(id=written.id, count=written.count, files=written.files)
     finally:

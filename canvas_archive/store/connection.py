@@ -142,6 +142,17 @@ def bound_values(db: sqlite3.Connection) -> None:
         db.setlimit(_LIMIT_LENGTH, LARGEST_VALUE)
 
 
+@contextmanager
+def bad_text_replaced(db: sqlite3.Connection) -> Iterator[None]:
+    """Read texts that are not UTF-8 with replacement characters during the block, instead of raising."""
+    before = db.text_factory
+    db.text_factory = lambda text: text.decode("utf-8", "replace")
+    try:
+        yield
+    finally:
+        db.text_factory = before
+
+
 def plain_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:
     """Return a cursor whose rows are tuples, whatever the connection's rows are: faster, and comparable."""
     cursor = db.cursor()

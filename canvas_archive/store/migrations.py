@@ -47,9 +47,16 @@ def m002_large_mailboxes(db: sqlite3.Connection) -> None:
             db.execute(f"ANALYZE {table}")
 
 
+def m005_text_readers(db: sqlite3.Connection) -> None:
+    """Record what read each attached file: one without a text is read again by another reader."""
+    for statement in statements(schema.TEXT_READERS):
+        db.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
+    Migration("m005_text_readers", m005_text_readers),
 )
 
 

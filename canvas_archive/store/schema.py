@@ -442,3 +442,7 @@ BEGIN
 END;
 """
 )
+
+TEXT_READERS = """
+ALTER TABLE attachment_texts ADD COLUMN reader TEXT NOT NULL DEFAULT '0';
+"""

@@ -204,7 +204,7 @@ def _sync(
             error = caught
         if options.index:
             progress.phase("Indexing")
-            report.indexed = _index(archive, progress)
+            report.indexed = _index(archive, progress, notes)
         refresh_statistics(db)
         if (error is None or isinstance(error, ItemsFailed)) and report.problems:
             error = ItemsFailed(
@@ -263,10 +263,12 @@ def _send(
     return sent.error()
 
 
-def _index(archive: Archive, progress: Progress) -> int:
+def _index(archive: Archive, progress: Progress, notes: list[str]) -> int:
     from canvas_archive.search import update_index
 
-    return update_index(archive.db, archive.search_dir, progress=progress.indexed).added
+    indexed = update_index(archive.db, archive.search_dir, progress=progress.indexed)
+    notes += indexed.notes()
+    return indexed.added
 
 
 def _finish(

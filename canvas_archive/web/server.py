@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 
+from canvas_archive.children import secrets_hidden
 from canvas_archive.errors import BadInput, GuardRefused
 from canvas_archive.hosts import is_loopback
 from canvas_archive.store import Archive
@@ -183,8 +184,13 @@ def serve_archive(
             if ready is not None:
                 ready(served.url)
             if open_browser:
-                await asyncio.get_running_loop().run_in_executor(None, webbrowser.open, served.url)
+                await asyncio.get_running_loop().run_in_executor(None, _browse, served.url)
         await task
 
     with contextlib.closing(served):
         asyncio.run(run())
+
+
+def _browse(url: str) -> None:
+    with secrets_hidden():
+        webbrowser.open(url)

@@ -234,6 +234,7 @@ async def page(visit: Visit) -> Any:
             "total": total,
             "milliseconds": round(result.milliseconds) if result else 0,
             "waiting": result.freshness.pending if result else 0,
+            "skipped": result.freshness.skipped if result else 0,
             "hits": [hit_of(visit, frame, asked, hit) for hit in result.hits] if result else [],
             "facets": facets_of(visit, frame, asked, result) if result else [],
             "explanation": result.explanation if result else None,
