@@ -87,7 +87,7 @@ class Status:
             "people": counts.people,
             "attachments": {**counts.attachments, "bytes": self.attachment_bytes},
             "media": dict(counts.media),
-            "edits": {"pending": counts.pending_edits},
+            "edits": {"pending": counts.pending_edits, "undone": counts.undone_edits},
             "outbox": self.outbox,
             "writer": self.writer,
             "last_sync": self.last_sync,
@@ -207,7 +207,8 @@ def _lines(status: Status) -> list[str]:
         f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
     )
     if counts.pending_edits or status.outbox:
-        waiting = f"{count_of(counts.pending_edits, 'edit')}, {count_of(status.outbox, 'message')}"
+        undone = f" ({counts.undone_edits:,} undone on Canvas before)" if counts.undone_edits else ""
+        waiting = f"{count_of(counts.pending_edits, 'edit')}{undone}, {count_of(status.outbox, 'message')}"
         lines.append(f"Waiting        {waiting}")
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:

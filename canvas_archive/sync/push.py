@@ -33,6 +33,7 @@ from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem
+from canvas_archive.sync.reverts import undone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -161,7 +162,14 @@ class Push:
 
     def _pending(self) -> list[PendingEdit]:
         return [
-            PendingEdit(edit.id, edit.conversation_id, edit.field, edit.base_value, edit.value)  # type: ignore[arg-type]
+            PendingEdit(
+                edit.id,
+                edit.conversation_id,
+                edit.field,  # type: ignore[arg-type]
+                edit.base_value,
+                edit.value,
+                again=edit.origin == edits.REPUSH,
+            )
             for edit in edits.pending_edits(self._db)
             if self._only is None or edit.id in self._only
         ]
@@ -242,6 +250,8 @@ class Push:
             elif isinstance(decision, Yield):
                 self.report.conflicts += 1
                 self.report.notes.append(f"{where} {decision.detail}.")
+            elif isinstance(decision, Send) and edit.again:
+                self.report.notes.append(f"{undone(edit.conversation_id)} It is archived once more.")
             elif isinstance(decision, Ask):
                 self.report.asked += 1
                 self.report.notes.append(
@@ -294,7 +304,10 @@ class Push:
             detail = self._details.get(edit.id)
             if edits.settle_edit(self._db, edit.id, "pushed", detail, edit.value, self._clock):
                 self._take_row(row)
-                self.report.pushed += 1
+                if edit.again:
+                    self.report.repushed += 1
+                else:
+                    self.report.pushed += 1
                 return
             wish, _ = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
             origin = self._db.execute(_ORIGIN, (edit.id,)).fetchone()[0]
