@@ -14,9 +14,11 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
+    Unreachable,
 )
 from canvas_archive.store import Ingest, edits, transaction
 from canvas_archive.store.chain import extend_chain
+from canvas_archive.sync.batches import await_batch
 from canvas_archive.sync.calls import BatchCall, SingleCall, is_sendable, plan_calls
 from canvas_archive.sync.merge import (
     AlreadySo,
@@ -33,7 +35,6 @@ from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Problem
-from canvas_archive.sync.reverts import undone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -41,17 +42,19 @@ if TYPE_CHECKING:
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.canvas.client import Scope
     from canvas_archive.clock import Clock
-    from canvas_archive.model import Conversation, Progress
+    from canvas_archive.errors import CanvasProblem
+    from canvas_archive.model import Conversation
     from canvas_archive.store import Archive
     from canvas_archive.sync.calls import Call
     from canvas_archive.sync.merge import Decision
 
     Chooser = Callable[[Ask], Policy]
 
-POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-POLL_LIMIT_SECONDS = 900.0
 BROKEN_IN_A_ROW = 3
 """So many conversations failing one after another is no longer about them: Canvas is gone."""
+
+REFUSED_IN_A_ROW = 10
+"""So many edits of a failed batch refused one after another: the rest would be refused as well."""
 
 ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure)
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
@@ -150,7 +153,7 @@ class Push:
         sends = [decision for decision in decisions if isinstance(decision, Send)]
         calls = plan_calls(send.edit for send in sends)
         if self.report.dry_run:
-            self._tell(decisions)
+            self.report.note_decisions(decisions)
             self.report.requests += [call.describe() for call in calls]
             return
         self._details = {send.edit.id: send.detail for send in sends}
@@ -237,32 +240,10 @@ class Push:
 
     # -- settling --------------------------------------------------------------------------------
 
-    def _tell(self, decisions: Iterable[Decision]) -> None:
-        """Count and name what will not be sent, and why."""
-        for decision in decisions:
-            edit = decision.edit
-            where = f"Conversation {edit.conversation_id}:"
-            if isinstance(decision, TargetGone):
-                self.report.gone += 1
-                self.report.notes.append(f"{where} it is no longer on Canvas.")
-            elif isinstance(decision, AlreadySo):
-                self.report.already += 1
-            elif isinstance(decision, Yield):
-                self.report.conflicts += 1
-                self.report.notes.append(f"{where} {decision.detail}.")
-            elif isinstance(decision, Send) and edit.again:
-                self.report.notes.append(f"{undone(edit.conversation_id)} It is archived once more.")
-            elif isinstance(decision, Ask):
-                self.report.asked += 1
-                self.report.notes.append(
-                    f"{where} {edit.field} is {decision.remote} on Canvas, was {edit.base}, and you want "
-                    f"{edit.value}."
-                )
-
     def _settle_unsent(
         self, decisions: Collection[Decision], rows: Mapping[int, Conversation | None]
     ) -> None:
-        self._tell(decisions)
+        self.report.note_decisions(decisions)
         for decision in decisions:
             edit = decision.edit
             row = rows[edit.conversation_id]
@@ -352,42 +333,48 @@ class Push:
         self._read_back(call.edits, row)
 
     def _perform_batch(self, call: BatchCall) -> None:
+        told, failure = "", None
         try:
-            told = self._await(self._client.batch_update(call.conversation_ids, call.event))
-        except ITEM_ERRORS as error:
-            for edit in call.edits:
-                self._failed(edit, str(error))
-            return
+            job = self._client.batch_update(call.conversation_ids, call.event)
+            told = await_batch(self._client, self._clock, job)
+        except (NotFound, Unreachable, *ITEM_ERRORS) as error:
+            failure = error
         rows = self._read_rows(set(call.conversation_ids))
+        left = []
         for edit in call.edits:
             row = rows.get(edit.conversation_id)
-            if row is not None:
+            if row is not None and failure is not None and _value_of(row, edit) != edit.value:
+                left.append(edit)
+            elif row is not None:
                 self._read_back((edit,), row, told)
             elif edit.conversation_id in rows:
                 self._gone(edit)
                 self.report.gone += 1
+        if failure is not None:
+            self._one_by_one(left, rows, failure)
 
-    def _await(self, progress: Progress) -> str:
-        """Poll until Canvas says the batch is over; return what it says that concerns failures.
+    def _one_by_one(
+        self,
+        left: Iterable[PendingEdit],
+        rows: Mapping[int, Conversation | None],
+        failure: CanvasProblem,
+    ) -> None:
+        """Send what a failed batch has left undone as requests of their own: one bad item fails alone.
 
-        What came of the batch is read from the rows: a completed one may have failed for some of them.
-
-        :calls: GET /api/v1/progress/:id
+        Each edit is decided again, because time has passed. Where Canvas refuses one after another, the rest
+        is not tried.
         """
-        deadline = self._clock.monotonic() + POLL_LIMIT_SECONDS
-        waits = iter(POLL_SECONDS)
-        pause = next(waits)
-        while progress.workflow_state in ("queued", "running"):
-            if self._clock.monotonic() > deadline:
-                return f" (its batch, progress {progress.id}, is not finished)"
-            self._clock.sleep(pause)
-            pause = next(waits, pause)
-            try:
-                progress = self._client.progress(progress.id)
-            except (NotFound, *ITEM_ERRORS) as error:
-                return f" (its batch, progress {progress.id}, cannot be followed: {error})"
-        _, _, failures = (progress.message or "").partition("\n")
-        return f" ({' '.join(failures.split())})" if failures else ""
+        decisions = [self._decide(edit, rows[edit.conversation_id]) for edit in left]
+        self._settle_unsent(decisions, rows)
+        refused = 0
+        for send in (decision for decision in decisions if isinstance(decision, Send)):
+            if refused >= REFUSED_IN_A_ROW:
+                self._failed(send.edit, str(failure))
+                continue
+            self._details[send.edit.id] = send.detail
+            problems = len(self.report.problems)
+            self._perform(SingleCall(send.edit.conversation_id, (send.edit,)))
+            refused = refused + 1 if len(self.report.problems) > problems else 0
 
     def _read_back(self, wished: Iterable[PendingEdit], row: Conversation, told: str = "") -> None:
         for edit in wished:
