@@ -53,6 +53,7 @@ class Status:
     last_message_at: str | None
     attachment_bytes: int
     outbox: int
+    unsettled_acts: list[str]
     writer: int | None
     last_sync: dict[str, Any] | None
     last_full_sync: str | None
@@ -89,6 +90,7 @@ class Status:
             "media": dict(counts.media),
             "edits": {"pending": counts.pending_edits, "undone": counts.undone_edits},
             "outbox": self.outbox,
+            "acts": {"unsettled": len(self.unsettled_acts)},
             "writer": self.writer,
             "last_sync": self.last_sync,
             "last_full_sync": self.last_full_sync,
@@ -101,6 +103,7 @@ class Status:
 def read_status(archive: Archive) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
     from canvas_archive.store import runs
+    from canvas_archive.store.acts import unsettled_acts
     from canvas_archive.store.counts import archive_counts
     from canvas_archive.store.lock import present_writer
 
@@ -123,6 +126,8 @@ def read_status(archive: Archive) -> Status:
         last_message_at=last_at,
         attachment_bytes=db.execute("SELECT coalesce(sum(stored_size), 0) FROM attachments").fetchone()[0],
         outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
+        # One that a process is sending right now will be settled by it.
+        unsettled_acts=[] if writer else [act.sentence() for act in unsettled_acts(db)],
         writer=writer.pid if writer else None,
         last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
         last_full_sync=iso(full) if full else None,
@@ -210,6 +215,7 @@ def _lines(status: Status) -> list[str]:
         undone = f" ({counts.undone_edits:,} undone on Canvas before)" if counts.undone_edits else ""
         waiting = f"{count_of(counts.pending_edits, 'edit')}{undone}, {count_of(status.outbox, 'message')}"
         lines.append(f"Waiting        {waiting}")
+    lines += [f"Unknown        {sentence}" for sentence in status.unsettled_acts]
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:
         lines.append(f"Problem        {problem.kind} {problem.item_id}: {problem.error}")

@@ -77,6 +77,7 @@ Canvas's own.
   users           names; conversation_participants and message_recipients say who was there
   attachments     display_name, content_type, size, state; message_attachments says where
   edits           what was changed here, and what became of it
+  acts            what was done on Canvas at once, and what it answered
   threads         a view: one row per conversation with the names of its people
   inbox, sent     views, as Canvas shows them
 

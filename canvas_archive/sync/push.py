@@ -18,6 +18,7 @@ from canvas_archive.errors import (
 )
 from canvas_archive.store import Ingest, edits, transaction
 from canvas_archive.store.chain import extend_chain
+from canvas_archive.sync.acts import tell_left
 from canvas_archive.sync.batches import await_batch
 from canvas_archive.sync.calls import BatchCall, SingleCall, is_sendable, plan_calls
 from canvas_archive.sync.merge import (
@@ -93,6 +94,8 @@ def push_archive(
     """
     report = report or PushReport()
     report.dry_run = dry_run
+    if not dry_run:
+        report.notes += tell_left(archive, clock)
     try:
         Push(archive, client, clock, report, policy=policy, choose=choose, only=only).run()
         if only is None:

@@ -244,10 +244,12 @@ def _send(
 
     Returns what a push leaves undone (conflicts, failed items); raises when Canvas is out of reach.
     """
+    from canvas_archive.sync.acts import tell_left
     from canvas_archive.sync.push_report import PushReport
     from canvas_archive.sync.reverts import queue_reverted, waiting_lines
 
     sent = PushReport()
+    notes += tell_left(archive, clock)
     try:
         queue_reverted(archive.db, clock, sent)
         if push:
