@@ -36,7 +36,7 @@ def sql(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Run one read-only SQL query; the tables are described in the README.
+    """Run one read-only SQL query; 'canvas-archive help tables' describes the tables.
 
     \b
     canvas-archive sql "SELECT subject, last_message_at FROM inbox LIMIT 5"

@@ -54,6 +54,7 @@ class Status:
     attachment_bytes: int
     outbox: int
     unsettled_acts: list[str]
+    adopted: bool
     writer: int | None
     last_sync: dict[str, Any] | None
     last_full_sync: str | None
@@ -67,6 +68,7 @@ class Status:
         counts = self.counts
         return {
             "archive": self.archive,
+            "adopted": self.adopted,
             "account": {
                 "base_url": self.base_url,
                 "user_id": self.user_id,
@@ -128,6 +130,7 @@ def read_status(archive: Archive) -> Status:
         outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
         # One that a process is sending right now will be settled by it.
         unsettled_acts=[] if writer else [act.sentence() for act in unsettled_acts(db)],
+        adopted=archive.adopted,
         writer=writer.pid if writer else None,
         last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
         last_full_sync=iso(full) if full else None,
@@ -141,6 +144,11 @@ def read_status(archive: Archive) -> Status:
 def advice(status: Status) -> list[str]:
     """Say what to do next, the most urgent first; nothing when all is well."""
     counts = status.counts
+    if not status.adopted:
+        return [
+            "This archive is only read: it was made elsewhere or by somebody else. If it is yours, or you "
+            "trust whoever gave it to you, run 'canvas-archive adopt'; then it can be searched and synced."
+        ]
     steps = []
     if status.writer is not None:
         steps.append(f"Process {status.writer} is writing to the archive; what it does shows here later.")
@@ -207,10 +215,14 @@ def _lines(status: Status) -> list[str]:
         )
         if last["error"]:
             lines.append(f"               {last['error']}")
-    behind = "missing" if status.index_missing else f"{status.index_waiting:,} messages behind"
-    lines.append(
-        f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
-    )
+    index = "up to date"
+    if not status.adopted:
+        index = "not used until the archive is adopted"
+    elif status.index_missing:
+        index = "missing"
+    elif status.index_waiting:
+        index = f"{status.index_waiting:,} messages behind"
+    lines.append(f"Search index   {index}")
     if counts.pending_edits or status.outbox:
         undone = f" ({counts.undone_edits:,} undone on Canvas before)" if counts.undone_edits else ""
         waiting = f"{count_of(counts.pending_edits, 'edit')}{undone}, {count_of(status.outbox, 'message')}"

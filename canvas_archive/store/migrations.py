@@ -90,7 +90,8 @@ def refuse_newer(db: sqlite3.Connection, where: Path) -> None:
     if version > known_version():
         raise NewerArchive(
             f"The archive in {where} was written by a newer version of canvas-archive (schema {version}; "
-            f"this one knows {known_version()}). Upgrade with 'pip install -U canvas-archive'."
+            f"this one knows {known_version()}). Nothing was changed. Install the newer version the way "
+            "this one was installed."
         )
 
 
