@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 from canvas_archive.children import child_environment
 from canvas_archive.errors import CredentialProblem, TokenMissing
+from canvas_archive.hosts import is_loopback
 from canvas_archive.secret import Secret
 
 TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
 URL_VARIABLE = "CANVAS_API_URL"
 SERVICE = "canvas-archive"
 COMMAND_SECONDS = 60.0
+_DEMO = " The Canvas of 'canvas-archive demo' ended with that command: its archive is to read and edit."
 
 
 def _origin(url: str) -> str:
@@ -125,6 +127,7 @@ def find_token(base_url: str, *, token_command: str | None = None, user_id: int 
         raise TokenMissing(
             f"There is no access token for {_origin(base_url)}. Set {TOKEN_VARIABLE}, put a token_command "
             "into the archive's config.toml, or run 'canvas-archive token' to keep one in the keyring."
+            + (_DEMO if is_loopback(urlsplit(_origin(base_url)).hostname or "") else "")
         )
     return token
 

@@ -85,7 +85,14 @@ class CanvasProblem(ArchiveError):
 
 
 class Unreachable(CanvasProblem):
-    """No answer could be had within the patience."""
+    """No answer could be had within the patience.
+
+    ``never_sent``: the request certainly did not reach Canvas.
+    """
+
+    def __init__(self, sentence: str, *, never_sent: bool = False) -> None:
+        super().__init__(sentence)
+        self.never_sent = never_sent
 
 
 class NotCanvas(CanvasProblem):

@@ -29,7 +29,7 @@ Make an archive. Without the variable, `init` asks for the token and keeps it in
   export CANVAS_API_TOKEN=…
   export CANVAS_ARCHIVE=~/inbox
   canvas-archive init {SCHOOL}
-Pull everything. Nothing on Canvas changes, not even a read mark.
+Pull everything. Nothing is sent, and nothing on Canvas changes, not even a read mark.
   canvas-archive sync
   canvas-archive status
 Read and find, offline.
@@ -147,7 +147,7 @@ def steady(text: str, folder: Path, address: str) -> str:
     text = re.sub(r"\b\d+\.\d s\b", "3.1 s", text)
     text = re.sub(r"\b\d+ ms\b", "8 ms", text)
     text = re.sub(r"\b\d+ minutes? ago\b", "just now", text)  # a machine with much else to do
-    return re.sub(r"\b[0-9a-f]{64}\b", "788ad3d8…", text)
+    return re.sub(r"\b[0-9a-f]{64}\b", "788ad3d8… (64 characters)", text)
 
 
 def shortened(text: str) -> Iterator[str]:

@@ -270,7 +270,7 @@ WRITES: list[Callable[[CanvasClient], object]] = [
     lambda client: client.add_recipients(5, [9]),
     lambda client: client.remove_messages(5, [31]),
     lambda client: client.delete_conversation(5),
-    lambda client: client.batch_update([5], "star"),
+    lambda client: client.batch_update([5], "destroy"),
     lambda client: client.mark_all_as_read(),
 ]
 
@@ -322,6 +322,14 @@ def test_setting_flags_is_repeated() -> None:
     with acquainted(script) as client:
         assert client.update_conversation(5, starred=True).starred
     assert len(script.requests) == 3
+
+
+def test_a_batch_that_sets_a_state_is_repeated() -> None:
+    job = httpx.Response(200, json={"id": 9, "workflow_state": "queued"})
+    script = Script(httpx.Response(200, content=b"{"), RESET, httpx.Response(502), job)
+    with acquainted(script) as client:
+        assert client.batch_update([5], "archive").id == 9
+    assert len(script.requests) == 4
 
 
 def test_a_stopped_wait_ends_the_call() -> None:

@@ -58,6 +58,16 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
         yield live_through(sandbox, tmp_path_factory.mktemp("docs") / "archive")
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The very archive that the cookbook tells its reader to make."""
+    (call,) = command_lines(next(block for block in blocks(COOKBOOK) if block.title == "Cookbook").text)
+    folder = tmp_path_factory.mktemp("cookbook") / "demo-archive"
+    code, out = run([str(folder) if word == "demo-archive" else word for word in call])
+    assert code == 0, out
+    return folder
+
+
 @pytest.fixture
 def copy(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sample:
     """A copy of the sample that a test may change, in the folder the test works in."""
@@ -88,17 +98,19 @@ def test_there_are_recipes_enough_and_numbered() -> None:
 
 
 @recipes("sql")
-def test_sql_recipe(sample: Sample, recipe: Block, request: pytest.FixtureRequest) -> None:
+def test_sql_recipe(sample: Sample, demo: Path, recipe: Block, request: pytest.FixtureRequest) -> None:
     if recipe.text.startswith("UPDATE"):
         copied: Sample = request.getfixturevalue("copy")
         before = _edits(copied)
         assert copied.update(recipe.text) > 0
         assert _edits(copied) != before, "no edit was journalled, or taken back"
         return
+    code, out = run(["sql", recipe.text, "--json", "--archive", str(demo)])
+    assert code == 0 and (json.loads(out) or recipe.may_be_empty), out
     code, out = run(["sql", recipe.text, "--json", "--archive", str(sample.folder)])
     assert code == 0, out
     rows = json.loads(out)
-    assert rows or recipe.may_be_empty
+    assert rows
     for column in rows[0] if rows else ():
         assert any(row[column] is not None for row in rows), f"{column} is never anything"
 
@@ -109,15 +121,18 @@ def _edits(sample: Sample) -> list[tuple[object, ...]]:
 
 
 @recipes("sh")
-def test_shell_recipe(copy: Sample, recipe: Block) -> None:
+def test_shell_recipe(copy: Sample, demo: Path, recipe: Block) -> None:
     calls = command_lines(recipe.text)
     assert calls
     for call in calls:
         code, out = run(call)
         assert code == 0, out
         if call[0] == "search":
-            total = json.loads(run([*call, "--json"])[1])["total"]
-            assert total or recipe.may_be_empty, call
+            assert json.loads(run([*call, "--json"])[1])["total"], call
+            if "--saved" not in call:
+                shown = [word for word in call if word not in ("--save", "cs-files")]
+                told = json.loads(run([*shown, "--archive", str(demo), "--json"])[1])
+                assert told["total"] or recipe.may_be_empty, call
         if call[0] == "export":
             assert Path(call[1]).exists()
 

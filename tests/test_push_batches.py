@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canvas_archive.canvas import CanvasClient
-from canvas_archive.errors import BadRequest
-from canvas_archive.sync import push as push_module
+from canvas_archive.errors import ApiError, BadRequest, NotFound, NotPermitted, Unreachable
+from canvas_archive.sync import batches
 from canvas_archive.sync.calls import BATCH, EVENTS, SINGLES, BatchCall, SingleCall, plan_calls
 from canvas_archive.sync.merge import PendingEdit
+from canvas_archive.sync.push import REFUSED_IN_A_ROW
 from tests.push_support import BEN, Mail, big_mailbox, open_mail
 from tests.test_push_crash import Killed, kill_after
 
@@ -95,11 +96,86 @@ def test_a_completed_batch_may_have_failed_for_some(mail: Mail) -> None:
     mail.settled()
 
 
-def test_a_batch_that_fails_for_all_is_told(mail: Mail) -> None:
+BATCH_PUT = r"/conversations$"
+PROGRESS = r"/progress/\d+$"
+IN_TRANSIT: list[tuple[str, str, dict[str, Any]]] = [
+    *(("status", where, {"status": code}) for where in (BATCH_PUT, PROGRESS) for code in (500, 502, 503)),
+    *(
+        (kind, where, {})
+        for where in (BATCH_PUT, PROGRESS)
+        for kind in ("invalid_json", "html_login", "abort")
+    ),
+    *((kind, BATCH_PUT, {"performed": True}) for kind in ("status", "html_login", "reset", "truncate")),
+]
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize(("kind", "where", "more"), IN_TRANSIT)
+def test_a_batch_that_fails_in_transit_is_repeated_or_read_back(
+    mail: Mail, kind: Any, where: str, more: dict[str, Any], times: int | None
+) -> None:
     archive_many(mail)
-    mail.sandbox.faults.add("status", r"/conversations$", method="PUT", status=400)
+    fault = {"method": "PUT" if where == BATCH_PUT else "GET", "times": times, **more}
+    mail.sandbox.faults.add(kind, where, **fault)
     report = mail.push()
-    assert len(report.problems) == 30 and report.pending == 30
+    assert (report.pushed, report.pending, report.problems) == (30, 0, [])
+    assert all(mail.state(id_) == "archived" for id_ in MANY)
+    mail.settled()
+
+
+REFUSALS = (BadRequest, NotPermitted, NotFound)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refused_batch_goes_one_by_one_and_one_bad_item_fails_alone(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch, refusal: type[ApiError]
+) -> None:
+    archive_many(mail)
+
+    def refuse(*_: Any) -> NoReturn:
+        raise refusal("Not these.", status=422)
+
+    monkeypatch.setattr(CanvasClient, "batch_update", refuse)
+    mail.sandbox.faults.add("status", r"/conversations/1007$", method="PUT", status=403, times=None)
+    report = mail.push()
+    assert (report.pushed, report.pending) == (29, 1)
+    assert [problem.id for problem in report.problems] == ["1007"]
+    mail.sandbox.faults.clear()
+    assert mail.push().pushed == 1
+    mail.settled()
+
+
+def test_where_everything_is_refused_not_everything_is_tried(mail: Mail) -> None:
+    archive_many(mail)
+    mail.sandbox.faults.add("status", r"/conversations", method="PUT", status=403, times=None)
+    report = mail.push()
+    assert len(report.problems) == report.pending == 30
+    assert len({path for _, path, _ in mail.writes}) == 1 + REFUSED_IN_A_ROW
+    mail.sandbox.faults.clear()
+    assert mail.push().pushed == 30
+    mail.settled()
+
+
+def test_a_message_that_comes_while_a_batch_fails_wins(mail: Mail) -> None:
+    archive_many(mail)
+    mail.sandbox.faults.add("status", BATCH_PUT, method="PUT", status=403, times=None)
+    mail.sandbox.faults.on_request(
+        BATCH_PUT, lambda number: mail.sandbox.school.receive(1005, BEN, "News, just now")
+    )
+    report = mail.push()
+    assert (report.pushed, report.conflicts, report.problems) == (29, 1, [])
+    assert mail.state(1005) == mail.column(1005) == "unread"
+    mail.settled()
+
+
+def test_canvas_out_of_reach_during_a_batch_leaves_everything_pending(mail: Mail) -> None:
+    archive_many(mail)
+    mail.sandbox.faults.on_request(
+        BATCH_PUT, lambda number: mail.sandbox.faults.add("reset", r"/conversations", times=None)
+    )
+    with pytest.raises(Unreachable):
+        mail.push()
+    mail.sandbox.faults.clear()
     assert mail.push().pushed == 30
     mail.settled()
 
@@ -134,7 +210,7 @@ def test_progress_is_polled_with_growing_pauses(mail: Mail) -> None:
     archive_many(mail)
     mail.sandbox.school.jobs.steps = 6
     assert mail.push().pushed == 30
-    pauses = [pause for pause in mail.clock.sleeps if pause in push_module.POLL_SECONDS]
+    pauses = [pause for pause in mail.clock.sleeps if pause in batches.POLL_SECONDS]
     assert pauses[:4] == [0.2, 0.5, 1.0, 2.0]
     mail.settled()
 
@@ -144,7 +220,7 @@ def test_a_batch_that_never_ends_is_not_waited_for_for_ever(mail: Mail) -> None:
     mail.sandbox.school.jobs.paused = True
     began = mail.clock.monotonic()
     report = mail.push()
-    assert mail.clock.monotonic() - began > push_module.POLL_LIMIT_SECONDS
+    assert mail.clock.monotonic() - began > batches.POLL_LIMIT_SECONDS
     assert report.pending == 30 and "is not finished" in report.problems[0].error
     mail.sandbox.school.jobs.paused = False
     mail.sandbox.school.finish_jobs()

@@ -19,8 +19,8 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.store import Archive
+from canvas_archive.sync import push as push_module
 from canvas_archive.sync.calls import EVENTS
-from canvas_archive.sync.push import Push
 from canvas_archive.web import writing
 from tests.push_support import ADA, Mail, PushClock, at, big_mailbox
 from tests.sync_support import assert_equal
@@ -157,10 +157,16 @@ class Edits(RuleBasedStateMachine):
 
     @rule(
         mail=which,
-        owner=st.sampled_from([(CanvasClient, "update_conversation"), (Push, "_take_row"), (Push, "_await")]),
+        owner=st.sampled_from(
+            [
+                (CanvasClient, "update_conversation"),
+                (push_module, "await_batch"),
+                (push_module.Push, "_take_row"),
+            ]
+        ),
         calls=st.integers(1, 4),
     )
-    def killed(self, mail: int, owner: tuple[type, str], calls: int) -> None:
+    def killed(self, mail: int, owner: tuple[object, str], calls: int) -> None:
         left = [calls]
         original = getattr(*owner)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked
-from canvas_archive.store import Archive, migrations, schema
+from canvas_archive.store import Archive, migrations, runs
 from canvas_archive.store.lock import WriterLock
 from tests.store_support import TickingClock, create
 
@@ -42,25 +42,14 @@ def columns(db: sqlite3.Connection) -> list[str]:
 
 def test_every_object_of_the_schema_is_created(tmp_path: Path) -> None:
     with create(tmp_path / "mail") as archive, closing(sqlite3.connect(":memory:")) as plain:
-        for script in (
-            schema.TABLES,
-            schema.INDEXES,
-            schema.VIEWS,
-            schema.TRIGGERS,
-            schema.LARGE_MAILBOXES,
-            schema.TEXT_READERS,
-        ):
-            plain.executescript(script)
+        for step in migrations.MIGRATIONS:
+            step.apply(plain)
         query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%'"
         made = {tuple(row) for row in archive.db.execute(query) if "_migrations" not in row[1]}
         assert made == set(plain.execute(query))
         assert archive.db.execute("PRAGMA user_version").fetchone()[0] == migrations.known_version()
         rows = archive.db.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY id").fetchall()
-        assert [tuple(row) for row in rows] == [
-            ("canvas_archive", "m001_first_schema"),
-            ("canvas_archive", "m002_large_mailboxes"),
-            ("canvas_archive", "m005_text_readers"),
-        ]
+        assert [tuple(row) for row in rows] == [("canvas_archive", one.name) for one in migrations.MIGRATIONS]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -105,29 +94,43 @@ def plain_schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
     return [tuple(row) for row in db.execute(query)]
 
 
+def made_by_the_first_version(folder: Path) -> None:
+    """Turn a new archive into what the first version of the program would have made."""
+    path = folder / "archive.db"
+    with closing(sqlite3.connect(path)) as db:
+        account = db.execute(
+            "SELECT id, base_url, user_id, name, as_user_id, created_at FROM account"
+        ).fetchone()
+        (record,) = db.execute("SELECT sql FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone()
+        steps = db.execute("SELECT * FROM _sqlite_migrations ORDER BY id LIMIT 1").fetchall()
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        migrations.m001_first_schema(db)
+        db.execute("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?)", account)
+        db.execute(record)
+        db.executemany(f"INSERT INTO _sqlite_migrations VALUES ({', '.join('?' * len(steps[0]))})", steps)
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    path.chmod(0o600)
+
+
 @pytest.mark.parametrize("analysed", [True, False])
 def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Path, analysed: bool) -> None:
     with create(tmp_path / "new") as archive:
         expected = plain_schema(archive.db)
     create(tmp_path / "old").close()
+    made_by_the_first_version(tmp_path / "old")
     with closing(sqlite3.connect(tmp_path / "old" / "archive.db")) as db:
-        for kind, name in db.execute(
-            "SELECT type, name FROM sqlite_master WHERE type IN ('index', 'view', 'trigger') AND sql > ''"
-            " AND name NOT LIKE '%sqlite%'"
-        ).fetchall():
-            db.execute(f"DROP {kind} {name}")
-        db.execute("ALTER TABLE attachment_texts DROP COLUMN reader")
-        for script in (schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
-            db.executescript(script)
-        db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first_schema'")
         db.execute("INSERT INTO users (id, name, first_seen_at) VALUES (5, 'Ann', '2026-01-01T00:00:00Z')")
+        db.execute("INSERT INTO problems VALUES ('attachment', '9', 'odd', 40, '2026-01-01', '2026-01-02')")
         if analysed:
             db.execute("ANALYZE")
-        db.execute("PRAGMA user_version = 1")
         db.commit()
     with Archive.open(tmp_path / "old") as archive:
         assert plain_schema(archive.db) == expected
         assert archive.db.execute("SELECT name FROM users").fetchone()[0] == "Ann"
+        due = runs.due_problems(archive.db, "attachment", TickingClock())
+        assert [problem.item_id for problem in due] == ["9"], "what failed before is due at once"
     assert (tmp_path / "old" / before()).is_file()
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from canvas_archive.model import Attachment, Conversation, MediaComment, Message, Participant
 from canvas_archive.store import Archive, chain, seals, transaction
-from canvas_archive.store.chain import GENESIS, chain_head, check_chain, extend_chain
+from canvas_archive.store.chain import GENESIS, chain_head, check_chain, extend_chain, has_head
 from canvas_archive.store.ingest import Ingest
 from canvas_archive.store.runs import finish_run, start_run
 from canvas_archive.store.sealed_rows import digest_of
@@ -401,8 +401,8 @@ def test_the_first_bad_row_comes_first(archive: Archive) -> None:
 def test_a_head_noted_earlier_must_still_be_there(archive: Archive) -> None:
     noted = chain_head(archive.db).chain
     sync(archive)
-    assert check_chain(archive.db, expected_head=noted) == []
-    assert [fault.source for fault in check_chain(archive.db, expected_head="f" * 64)] == ["evidence_chain"]
+    assert has_head(archive.db, noted) and has_head(archive.db, GENESIS)
+    assert not has_head(archive.db, "f" * 64)
 
 
 @pytest.mark.parametrize("table", ["evidence_chain", "seals"])

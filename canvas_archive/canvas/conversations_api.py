@@ -233,7 +233,8 @@ class ConversationsApi(Endpoints):
         """Do one thing to up to 500 conversations in the background; return the job to watch.
 
         Events: mark_as_read, mark_as_unread, star, unstar, archive, destroy. A completed job may have failed
-        for some ids: its ``message`` says so. Raises ValueError, before anything is sent, for no ids, over
+        for some ids: its ``message`` says so. Repeated when an answer got lost, except destroy: setting a
+        state twice is setting it once. Raises ValueError, before anything is sent, for no ids, over
         500, or an unknown event.
 
         :calls: PUT /api/v1/conversations
@@ -243,7 +244,8 @@ class ConversationsApi(Endpoints):
         if not 0 < len(conversation_ids) <= BATCH_SIZE:
             raise ValueError(f"a batch holds 1 to {BATCH_SIZE} conversations, not {len(conversation_ids)}")
         form = (("event", event), *(("conversation_ids[]", str(int(one))) for one in conversation_ids))
-        return self._written(parse.progress, self._write("PUT", "/conversations", form))
+        document = self._write("PUT", "/conversations", form, idempotent=event != "destroy")
+        return self._written(parse.progress, document)
 
     def unread_count(self) -> int:
         """Return the number of unread conversations as Canvas has it cached; it may lag behind.

@@ -51,11 +51,14 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
         reason = one_line(getattr(cause, "verify_message", "") or "not trusted")
         return Unreachable(
             f"{host} has no valid certificate ({reason}), so it may be another "
-            "machine than it says. Check the address and this machine's clock."
+            "machine than it says. Check the address and this machine's clock.",
+            never_sent=True,
         )
     if isinstance(cause, ssl.SSLError) and first:
         reason = one_line(getattr(cause, "reason", None) or "no reason given")
-        return Unreachable(f"{host} does not speak TLS properly ({reason}). Check the address.")
+        return Unreachable(
+            f"{host} does not speak TLS properly ({reason}). Check the address.", never_sent=True
+        )
     unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     what = _describe(error, cause)
     if not unsent:
@@ -68,7 +71,7 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     if first:
         hopeless = unsent or isinstance(error, httpx.TimeoutException)
         tries = FIRST_CONTACT_TRIES if hopeless else BROKEN_REQUEST_TRIES
-    return Again(what, Unreachable(sentence), sent=not unsent, most_tries=tries)
+    return Again(what, Unreachable(sentence, never_sent=unsent), sent=not unsent, most_tries=tries)
 
 
 def of_uncertain_write(name: str, trouble: Again) -> ArchiveError:

@@ -12,7 +12,7 @@ import click
 from canvas_archive.children import secrets_hidden
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import brief_write
+from canvas_archive.cli.editing import brief_write, note_left
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, printable
 from canvas_archive.cli.values import CONVERSATION_ID
@@ -251,6 +251,7 @@ def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...]) -> Queued:
     from canvas_archive.sync.service import open_client
 
     with Archive.open(settings.folder, write=True) as archive:
+        note_left(settings, archive)
         with open_client(archive, progress=PlainLines(settings)) as client:
             whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
             queued = send_now(archive, client, SYSTEM, whole)

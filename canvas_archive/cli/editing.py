@@ -44,6 +44,15 @@ def brief_write(archive: Archive) -> Iterator[sqlite3.Connection]:
             ) from error
 
 
+def note_left(settings: Settings, archive: Archive) -> None:
+    """Say which acts on Canvas an earlier process began and left without an answer."""
+    from canvas_archive.clock import SYSTEM
+    from canvas_archive.sync.acts import tell_left
+
+    for sentence in tell_left(archive, SYSTEM):
+        settings.warn(sentence)
+
+
 def show_report(settings: Settings, report: PushReport) -> None:
     """Write what a push did to standard error: notes, problems, the summary."""
     for note in report.notes:

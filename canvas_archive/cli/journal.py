@@ -25,6 +25,7 @@ from canvas_archive.cli.values import EDIT_NUMBER
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from canvas_archive.store.acts import Act
     from canvas_archive.store.edits import Edit
     from canvas_archive.store.outbox import Queued
 
@@ -39,10 +40,14 @@ _SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FRO
 @pass_settings
 @click.pass_context
 def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: bool) -> None:
-    """List the edits and messages that wait to be sent; with --all also what became of earlier ones."""
+    """List the edits and messages that wait to be sent; with --all also earlier ones, and acts on Canvas.
+
+    Acts are what was done there at once: send, reply, delete, remove-messages, add-recipients, mark-all-read.
+    """
     if ctx.invoked_subcommand is not None:
         return
     from canvas_archive.store import Archive
+    from canvas_archive.store.acts import list_acts, unsettled_acts
     from canvas_archive.store.edits import list_edits, pending_edits
     from canvas_archive.store.outbox import OPEN, outbox
 
@@ -50,7 +55,9 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
         db = opened.db
         found = list_edits(db) if everything else pending_edits(db)
         messages = outbox(db, ("queued", "sending", "sent", "failed", "discarded") if everything else OPEN)
+        acts = list_acts(db) if everything else unsettled_acts(db)
         shown = {edit.conversation_id for edit in found} | {one.draft.conversation_id for one in messages}
+        shown |= {act.conversation_id for act in acts}
         named = json.dumps([id_ for id_ in shown if id_ is not None])
         subjects = dict(map(tuple, db.execute(_SUBJECTS, (named,)).fetchall()))
     if as_json:
@@ -58,6 +65,9 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
             {
                 "edits": [{**asdict(edit), "subject": subjects.get(edit.conversation_id)} for edit in found],
                 "messages": [message.to_json() for message in messages],
+                "acts": [
+                    {**act.to_json(), "subject": subjects.get(act.conversation_id or 0)} for act in acts
+                ],
             }
         )
         return
@@ -65,7 +75,9 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
         _print_edits(found, subjects)
     if messages:
         _print_messages(messages, subjects)
-    if not found and not messages:
+    if acts:
+        _print_acts(acts, subjects)
+    if not found and not messages and not acts:
         settings.note("Nothing waits to be sent." if not everything else "There never was an edit.")
 
 
@@ -103,6 +115,22 @@ def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None])
             )
         )
     print_table(("message", "to", "state", "when", "subject", "note"), rows)
+
+
+def _print_acts(acts: Iterable[Act], subjects: dict[int, str | None]) -> None:
+    rows: list[tuple[str, ...]] = [
+        (
+            str(act.id),
+            act.command,
+            act.state,
+            local_time(act.ended_at or act.begun_at),
+            str(act.conversation_id or ""),
+            subject_line(subjects.get(act.conversation_id)) if act.conversation_id else "",
+            act.answer or "no answer is recorded: it is unknown whether Canvas did it",
+        )
+        for act in acts
+    ]
+    print_table(("act", "command", "state", "when", "conversation", "subject", "answer"), rows)
 
 
 @edits.command()

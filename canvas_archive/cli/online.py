@@ -10,7 +10,7 @@ import click
 
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.editing import note_left, subject_line
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, one_line, printable
 from canvas_archive.cli.values import CONVERSATION_ID
@@ -35,6 +35,8 @@ def _asking(settings: Settings, *, write: bool = False) -> Iterator[tuple[Archiv
     from canvas_archive.sync.service import open_client
 
     with Archive.open(settings.folder, write=write) as archive:
+        if write:
+            note_left(settings, archive)
         with open_client(archive, progress=PlainLines(settings)) as client:
             yield archive, client
 

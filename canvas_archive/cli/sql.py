@@ -42,7 +42,7 @@ def sql(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Run one read-only SQL query; the tables are described in the README.
+    """Run one read-only SQL query; 'canvas-archive help tables' describes the tables.
 
     In CSV, and in the lines of a pipe, text that begins like a formula gets an apostrophe before it, and
     control characters become visible. --raw leaves them as they are; --json always does.

@@ -53,6 +53,8 @@ class Status:
     last_message_at: str | None
     attachment_bytes: int
     outbox: int
+    unsettled_acts: list[str]
+    adopted: bool
     writer: int | None
     last_sync: dict[str, Any] | None
     last_full_sync: str | None
@@ -66,6 +68,7 @@ class Status:
         counts = self.counts
         return {
             "archive": self.archive,
+            "adopted": self.adopted,
             "account": {
                 "base_url": self.base_url,
                 "user_id": self.user_id,
@@ -87,8 +90,9 @@ class Status:
             "people": counts.people,
             "attachments": {**counts.attachments, "bytes": self.attachment_bytes},
             "media": dict(counts.media),
-            "edits": {"pending": counts.pending_edits},
+            "edits": {"pending": counts.pending_edits, "undone": counts.undone_edits},
             "outbox": self.outbox,
+            "acts": {"unsettled": len(self.unsettled_acts)},
             "writer": self.writer,
             "last_sync": self.last_sync,
             "last_full_sync": self.last_full_sync,
@@ -101,6 +105,7 @@ class Status:
 def read_status(archive: Archive) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
     from canvas_archive.store import runs
+    from canvas_archive.store.acts import unsettled_acts
     from canvas_archive.store.counts import archive_counts
     from canvas_archive.store.lock import present_writer
 
@@ -123,6 +128,9 @@ def read_status(archive: Archive) -> Status:
         last_message_at=last_at,
         attachment_bytes=db.execute("SELECT coalesce(sum(stored_size), 0) FROM attachments").fetchone()[0],
         outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
+        # One that a process is sending right now will be settled by it.
+        unsettled_acts=[] if writer else [act.sentence() for act in unsettled_acts(db)],
+        adopted=archive.adopted,
         writer=writer.pid if writer else None,
         last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
         last_full_sync=iso(full) if full else None,
@@ -136,6 +144,11 @@ def read_status(archive: Archive) -> Status:
 def advice(status: Status) -> list[str]:
     """Say what to do next, the most urgent first; nothing when all is well."""
     counts = status.counts
+    if not status.adopted:
+        return [
+            "This archive is only read: it was made elsewhere or by somebody else. If it is yours, or you "
+            "trust whoever gave it to you, run 'canvas-archive adopt'; then it can be searched and synced."
+        ]
     steps = []
     if status.writer is not None:
         steps.append(f"Process {status.writer} is writing to the archive; what it does shows here later.")
@@ -202,13 +215,19 @@ def _lines(status: Status) -> list[str]:
         )
         if last["error"]:
             lines.append(f"               {last['error']}")
-    behind = "missing" if status.index_missing else f"{status.index_waiting:,} messages behind"
-    lines.append(
-        f"Search index   {'up to date' if not status.index_missing and not status.index_waiting else behind}"
-    )
+    index = "up to date"
+    if not status.adopted:
+        index = "not used until the archive is adopted"
+    elif status.index_missing:
+        index = "missing"
+    elif status.index_waiting:
+        index = f"{status.index_waiting:,} messages behind"
+    lines.append(f"Search index   {index}")
     if counts.pending_edits or status.outbox:
-        waiting = f"{count_of(counts.pending_edits, 'edit')}, {count_of(status.outbox, 'message')}"
+        undone = f" ({counts.undone_edits:,} undone on Canvas before)" if counts.undone_edits else ""
+        waiting = f"{count_of(counts.pending_edits, 'edit')}{undone}, {count_of(status.outbox, 'message')}"
         lines.append(f"Waiting        {waiting}")
+    lines += [f"Unknown        {sentence}" for sentence in status.unsettled_acts]
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:
         lines.append(f"Problem        {problem.kind} {problem.item_id}: {problem.error}")

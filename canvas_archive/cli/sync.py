@@ -61,8 +61,8 @@ def sync(
 ) -> None:
     """Pull what changed on Canvas into the archive, then its attachments, then index them.
 
-    Nothing on Canvas changes, not even a read mark. Without --full or --quick, a full sweep is made when
-    the last one is more than a day old.
+    Without --push nothing is sent, and nothing on Canvas changes, not even a read mark. Without --full or
+    --quick, a full sweep is made when the last one is more than a day old.
     """
     from canvas_archive.sync.service import SyncOptions
 

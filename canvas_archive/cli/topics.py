@@ -40,7 +40,8 @@ Words are found whatever their case, accents and English endings. A message must
   filename:pdf                        names of attachments
   has:attachment  has:media           also has:link, has:forwarded
   is:starred  is:unread  is:archived  also is:unstarred, is:read, is:removed, is:private, is:group
-  in:inbox  in:sent  in:attachments   folders; the text inside attachments
+  in:inbox  in:sent  in:starred       folders; also in:unread, in:archived, in:removed
+  in:attachments                      the text inside attachments
   after:2026-03  before:2026  on:2026-03-09  after:7d
 
 An operator with a value it does not know is an error; any other text is searched.
@@ -77,6 +78,7 @@ Canvas's own.
   users           names; conversation_participants and message_recipients say who was there
   attachments     display_name, content_type, size, state; message_attachments says where
   edits           what was changed here, and what became of it
+  acts            what was done on Canvas at once, and what it answered
   threads         a view: one row per conversation with the names of its people
   inbox, sent     views, as Canvas shows them
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from canvas_archive.export.verify import VerifyOptions
 
 SHOWN_ITEMS = 20
+HEAD_LENGTH = 64
+_HEAD = re.compile(f"[0-9a-f]{{{HEAD_LENGTH}}}")
 
 
 @click.command()
@@ -25,7 +28,7 @@ SHOWN_ITEMS = 20
 @click.option("--files/--no-files", default=True, help="Read every attachment again. [default: yes]")
 @click.option("--resume", is_flag=True, help="Go on re-hashing where an earlier run was interrupted.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=4, help="Files hashed at a time. [default: 4]")
-@click.option("--chain-head", metavar="HASH", help="A head noted earlier that must be in the chain.")
+@click.option("--chain-head", metavar="HASH", help="A whole head noted earlier, which must be in the chain.")
 @json_option
 @common_options
 @pass_settings
@@ -46,7 +49,8 @@ def verify(
     from canvas_archive.errors import VerificationFailed
     from canvas_archive.export.verify import VerifyOptions
 
-    options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=chain_head)
+    head = None if chain_head is None else whole_head(chain_head)
+    options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=head)
     if path is None or (path / "archive.db").is_file():
         found = _archive_checks(settings, path or settings.folder, options, remote)
     else:
@@ -65,6 +69,18 @@ def verify(
         print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
     if bad:
         raise VerificationFailed(f"Not verified: {', '.join(check.name for check in bad)}.")
+
+
+def whole_head(text: str) -> str:
+    """Return a chain head as the chain has it. Raises UsageError for one that is shortened or mistyped."""
+    head = text.strip().lower()
+    if not _HEAD.fullmatch(head):
+        what = f"has {len(head)}" if len(head) != HEAD_LENGTH else "has others"
+        raise click.UsageError(
+            f"A chain head has {HEAD_LENGTH} characters, 0 to 9 and a to f; {one_line(text)!r} {what}. Give "
+            "the whole head, as 'canvas-archive verify' printed it or custody.json has it."
+        )
+    return head
 
 
 def _export_checks(settings: Settings, path: Path) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from canvas_archive.errors import ArchiveError
 from canvas_archive.model import JsonObject
-from canvas_archive.store.chain import chain_head, check_chain
+from canvas_archive.store.chain import chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.migrations import MIGRATIONS, known_version, schema_version
 from canvas_archive.store.seals import check_seals
@@ -29,6 +29,11 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
+_ABSENT = (
+    "this head is not in the chain of this archive: either it was noted for another archive or copied "
+    "wrongly, or the history was rewritten since. The chain that is here is whole ({records} records, "
+    "head {head})"
+)
 _FIELDS = ("starred", "workflow_state", "subscribed")
 
 
@@ -180,12 +185,15 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of sync runs, edits, revisions and seals."""
-    items = [
-        f"{fault.source} {fault.row_key}: {fault.sentence}"
-        for fault in check_chain(db, expected_head=expected_head)
-    ]
+    """Recompute the hash chain of runs, edits, acts, revisions and seals; look for a head noted earlier."""
+    items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
+    if expected_head is not None and not has_head(db, expected_head):
+        if not items:
+            return Check(
+                "chain", False, _ABSENT.format(records=f"{head.seq:,}", head=head.chain), (expected_head,)
+            )
+        items.append(f"{expected_head} is not in the chain either")
     return findings(
         "chain",
         items,

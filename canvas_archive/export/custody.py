@@ -29,6 +29,21 @@ SELECT e.id, e.conversation_id, e.field, e.base_value, e.value, e.made_at, e.ori
   e.settled_at, e.detail
 FROM edits e JOIN temp.chosen x ON x.conversation_id = e.conversation_id ORDER BY e.id
 """
+# An act belongs to its conversation, or to those a new message began. One that belongs to none of the archive
+# (marking everything as read, a message that was refused) is told in every export, but not its content.
+_ACTS = """
+WITH tied AS (
+  SELECT a.id AS act, a.conversation_id AS conversation FROM acts a WHERE a.conversation_id IS NOT NULL
+  UNION SELECT a.id, r.value FROM acts a, json_each(a.result_ids) r WHERE a.command = 'send'
+)
+SELECT a.id, a.command, a.conversation_id, a.message_ids, a.recipients, a.request,
+  iif(a.id IN (SELECT act FROM tied), a.parameters, '{}') AS parameters, a.user_id, a.as_user_id, a.begun_at,
+  a.state, a.ended_at, a.answer, a.result_ids
+FROM acts a
+WHERE a.id NOT IN (SELECT act FROM tied)
+  OR a.id IN (SELECT t.act FROM tied t JOIN temp.chosen x ON x.conversation_id = t.conversation)
+ORDER BY a.id
+"""
 _REVISIONS = """
 SELECT r."table", count(*) FROM revisions r GROUP BY r."table" ORDER BY r."table"
 """
@@ -45,7 +60,7 @@ def custody(
     head = chain_head(db)
     totals: JsonObject = {
         table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 (constants)
-        for table in ("conversations", "messages", "users", "attachments", "edits", "revisions")
+        for table in ("conversations", "messages", "users", "attachments", "edits", "acts", "revisions")
     }
     return {
         **record,
@@ -66,8 +81,32 @@ def custody(
             for run in _rows(db, _RUNS)
         ],
         "edits_made_here": [{**edit, "detail": _told(edit["detail"], words)} for edit in _rows(db, _EDITS)],
+        "acts_on_canvas": [_told_act(act, record, words) for act in _rows(db, _ACTS)],
         "revisions": dict(db.execute(_REVISIONS).fetchall()),
         "gaps": dict(gaps),
+    }
+
+
+def _told_act(act: JsonObject, record: JsonObject, words: Words) -> JsonObject:
+    """Return an act with its lists read; in a redacted export it names nobody."""
+    lists: JsonObject = {name: json.loads(str(act[name])) for name in ("message_ids", "result_ids")}
+    parameters: dict[str, Json] = json.loads(str(act["parameters"]))
+    user_id = act["user_id"]
+    options, custodian = record["options"], record["custodian"]
+    if isinstance(options, dict) and options["redacted"] and isinstance(custodian, dict):
+        parameters.pop("recipients[]", None)
+        parameters = {
+            name: _told(value, words) if isinstance(value, str) else value
+            for name, value in parameters.items()
+        }
+        if act["as_user_id"] is not None:
+            user_id = custodian["collected_by"]
+    return {
+        **act,
+        **lists,
+        "parameters": parameters,
+        "user_id": user_id,
+        "answer": _told(act["answer"], words),
     }
 
 

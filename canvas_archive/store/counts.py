@@ -25,6 +25,7 @@ class ArchiveCounts:
     attachments: Mapping[str, int]
     media: Mapping[str, int]
     pending_edits: int
+    undone_edits: int
     problems: int
     revisions: int
 
@@ -43,6 +44,7 @@ SELECT
   (SELECT count(*) FROM contexts),
   (SELECT count(*) FROM attachments),
   (SELECT count(*) FROM edits WHERE state = 'pending'),
+  (SELECT count(*) FROM edits WHERE state = 'pending' AND origin = 'repush'),
   (SELECT count(*) FROM problems),
   (SELECT count(*) FROM revisions)
 """
@@ -72,6 +74,7 @@ def archive_counts(db: sqlite3.Connection) -> ArchiveCounts:
         attachments=attachments,
         media=media,
         pending_edits=row[10],
-        problems=row[11],
-        revisions=row[12],
+        undone_edits=row[11],
+        problems=row[12],
+        revisions=row[13],
     )

@@ -19,6 +19,7 @@ from canvas_archive.store.rows import clean, to_json
 
 __all__ = [
     "FIELDS",
+    "REPUSH",
     "Edit",
     "EditOutcome",
     "as_text",
@@ -28,6 +29,9 @@ __all__ = [
     "record_edit",
     "settle_edit",
 ]
+
+REPUSH = "repush"
+"""The origin of an edit that a sync queued again because Canvas had undone it."""
 
 EDIT_STATES = ("pending", "pushed", "conflict", "discarded", "gone", "reverted")
 

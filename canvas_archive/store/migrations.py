@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError, NewerArchive
-from canvas_archive.store import schema
+from canvas_archive.store import acts, schema
 from canvas_archive.store.connection import APPLICATION_ID, connect_writable
 
 SET_NAME = "canvas_archive"
@@ -47,6 +47,25 @@ def m002_large_mailboxes(db: sqlite3.Connection) -> None:
             db.execute(f"ANALYZE {table}")
 
 
+def m004_acts(db: sqlite3.Connection) -> None:
+    """Create the journal of acts, and let the evidence chain take it in: its records stay as they are."""
+    for statement in statements(acts.SCHEMA):
+        db.execute(statement)
+    owned = db.execute(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL "
+        "ORDER BY type = 'table' DESC"
+    ).fetchall()
+    db.execute("ALTER TABLE evidence_chain RENAME TO evidence_chain_before")
+    db.execute(owned[0][0].replace("'edits', ", "'edits', 'acts', ", 1))
+    db.execute("INSERT INTO evidence_chain SELECT * FROM evidence_chain_before ORDER BY seq")
+    db.execute("DROP TABLE evidence_chain_before")
+    for (sql,) in map(tuple, owned[1:]):
+        db.execute(sql)
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
+        db.execute("PRAGMA analysis_limit = 1000")
+        db.execute("ANALYZE evidence_chain")
+
+
 def m005_text_readers(db: sqlite3.Connection) -> None:
     """Record what read each attached file: one without a text is read again by another reader."""
     for statement in statements(schema.TEXT_READERS):
@@ -56,6 +75,7 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
+    Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
 )
 
@@ -77,7 +97,8 @@ def refuse_newer(db: sqlite3.Connection, where: Path) -> None:
     if version > known_version():
         raise NewerArchive(
             f"The archive in {where} was written by a newer version of canvas-archive (schema {version}; "
-            f"this one knows {known_version()}). Upgrade with 'pip install -U canvas-archive'."
+            f"this one knows {known_version()}). Nothing was changed. Install the newer version the way "
+            "this one was installed."
         )
 
 

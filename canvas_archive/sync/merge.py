@@ -26,6 +26,8 @@ class PendingEdit:
     field: Field
     base: str
     value: str
+    again: bool = False
+    """Queued by a sync, because Canvas had undone it: nothing that happened since is overruled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def decide(edit: PendingEdit, remote: str | None, *, new_message: bool, policy: 
         return TargetGone(edit)
     if remote == edit.value:
         return AlreadySo(edit)
+    if edit.again and remote != edit.base:
+        return Yield(edit, f"it is {remote} on Canvas now, and stays so")
     if edit.field == "workflow_state" and edit.value == "archived" and new_message:
         return Yield(edit, "a new message arrived: the conversation stays in the inbox")
     if remote == edit.base:
@@ -121,5 +125,5 @@ CONFLICT_TABLE = """\
 | changed | changed to something else | conflict: sends yours and journals it; `--on-conflict remote` takes Canvas's, `--on-conflict ask` asks (without a terminal: leaves it pending, exit 6) |
 | want it archived | a new message arrived | the message wins: back to the inbox, edit marked `conflict` |
 | changed | gone (404) | edit marked `gone`, conversation marked removed |
-| archived and pushed | Canvas reverts it to unread within the hour, with no new message | pushed once more; if it reverts again, edit marked `reverted` |
+| archived and pushed | unread again within the hour, with no new message | a `sync` says so and queues it; `push` archives it once more, unless it changed on Canvas since; undone again, edit marked `reverted` |
 """  # noqa: E501 (a table row is one line)

@@ -1,7 +1,7 @@
 """The rest of the API: what changes Canvas at once, and tells the archive from the answer.
 
-Nothing here is journalled to be sent later. Each request is made once; what Canvas answers is taken into the
-archive right away, and the conversation is read again, so that the archive shows it as Canvas does.
+Each request is written down in ``acts`` before it leaves, and made once; what Canvas answers is taken into
+the archive right away, and the conversation is read again, so that the archive shows it as Canvas does.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import BlobWriter
 from canvas_archive.store.outbox import Draft, Enclosure, Queued
 from canvas_archive.store.rows import ids_json
+from canvas_archive.sync import acts
 from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
@@ -194,9 +195,10 @@ def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft)
     with transaction(archive.db):
         number = outbox.queue_message(archive.db, draft, clock=clock)
     try:
-        return Outbox(archive, client, clock, PushReport()).send(
-            Queued(number, draft, iso(clock.now()), "queued")
-        )
+        with acts.chained(archive, clock):
+            return Outbox(archive, client, clock, PushReport()).send(
+                Queued(number, draft, iso(clock.now()), "queued")
+            )
     except ArchiveError as error:
         raise _with_fate(archive, number, error) from error
     except BaseException:
@@ -258,15 +260,17 @@ def add_recipients(
             f"Conversation {conversation_id} is private: nobody can be added. Send a new one with --group."
         )
     check_account(archive, client)
-    try:
-        answer = client.add_recipients(conversation_id, codes)
-    except BadRequest as error:
-        if error.messages:
-            raise
-        raise BadInput("None of these people can be added by you; nothing was changed.") from None
-    with transaction(archive.db):
-        Ingest(archive.db, clock).save_conversation(answer, complete=False)
-    refresh(archive, client, clock, conversation_id)
+    with acts.chained(archive, clock):
+        try:
+            with acts.recorded(archive, clock, acts.addition(conversation_id, codes)):
+                answer = client.add_recipients(conversation_id, codes)
+        except BadRequest as error:
+            if error.messages:
+                raise
+            raise BadInput("None of these people can be added by you; nothing was changed.") from None
+        with transaction(archive.db):
+            Ingest(archive.db, clock).save_conversation(answer, complete=False)
+        refresh(archive, client, clock, conversation_id)
     return answer
 
 
@@ -293,10 +297,12 @@ def remove_messages(
     """
     check_messages(archive.db, conversation_id, message_ids)
     check_account(archive, client)
-    client.remove_messages(conversation_id, message_ids)
-    with transaction(archive.db):
-        Ingest(archive.db, clock).mark_messages_removed(conversation_id, message_ids)
-    return refresh(archive, client, clock, conversation_id)
+    with acts.chained(archive, clock):
+        with acts.recorded(archive, clock, acts.removal(conversation_id, message_ids)):
+            client.remove_messages(conversation_id, message_ids)
+        with transaction(archive.db):
+            Ingest(archive.db, clock).mark_messages_removed(conversation_id, message_ids)
+        return refresh(archive, client, clock, conversation_id)
 
 
 def delete_conversations(
@@ -311,18 +317,20 @@ def delete_conversations(
     check_account(archive, client)
     ingest = Ingest(archive.db, clock)
     result = Deleted()
-    for id_ in dict.fromkeys(conversation_ids):
-        try:
-            client.delete_conversation(id_)
-        except NotFound:
-            result.absent.append(id_)
-        except (BadRequest, NotPermitted, MalformedAnswer) as error:
-            result.problems.append(Problem("conversation", str(id_), str(error)))
-            continue
-        else:
-            result.deleted.append(id_)
-        with transaction(archive.db):
-            ingest.mark_removed(id_)
+    with acts.chained(archive, clock):
+        for id_ in dict.fromkeys(conversation_ids):
+            try:
+                with acts.recorded(archive, clock, acts.deletion(id_)):
+                    client.delete_conversation(id_)
+            except NotFound:
+                result.absent.append(id_)
+            except (BadRequest, NotPermitted, MalformedAnswer) as error:
+                result.problems.append(Problem("conversation", str(id_), str(error)))
+                continue
+            else:
+                result.deleted.append(id_)
+            with transaction(archive.db):
+                ingest.mark_removed(id_)
     return result
 
 
@@ -332,10 +340,12 @@ def mark_all_read(archive: Archive, client: CanvasClient, clock: Clock) -> int:
     :calls: POST /api/v1/conversations/mark_all_as_read
     """
     check_account(archive, client)
-    client.mark_all_as_read()
     ingest = Ingest(archive.db, clock)
-    with transaction(archive.db):
-        unread = [row[0] for row in archive.db.execute(_UNREAD).fetchall()]
-        for id_ in unread:
-            ingest.save_flags(id_, workflow_state="read")
+    with acts.chained(archive, clock):
+        with acts.recorded(archive, clock, acts.reading_all()):
+            client.mark_all_as_read()
+        with transaction(archive.db):
+            unread = [row[0] for row in archive.db.execute(_UNREAD).fetchall()]
+            for id_ in unread:
+                ingest.save_flags(id_, workflow_state="read")
     return len(unread)

@@ -26,7 +26,7 @@ from canvas_archive.errors import (
 from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import open_blob
 from canvas_archive.store.outbox import Baseline
-from canvas_archive.sync import sentmail
+from canvas_archive.sync import acts, sentmail
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.report import Problem
 from canvas_archive.sync.sentmail import Arrived, ArrivedInPart
@@ -46,6 +46,8 @@ SETTLING_SECONDS = 30.0
 
 MOST_SHOWN = 20
 """A send to more people than that gets its messages with the next sync, not one by one at once."""
+
+DELIVERED_LATER = "Canvas accepted it and delivers it later"
 
 REFUSED = (BadRequest, NotPermitted, NotFound, BadInput)
 IN_DOUBT = (MalformedAnswer, ServerFailure)
@@ -127,9 +129,12 @@ class Outbox:
                 continue
             try:
                 with open_blob(self._archive.files_dir, enclosure.sha256) as data:
-                    file = self._client.upload_file(
-                        enclosure.name, enclosure.content_type, data, enclosure.size
-                    )
+                    deed = acts.upload(enclosure, queued.draft.conversation_id)
+                    with acts.recorded(self._archive, self._clock, deed) as answer:
+                        file = self._client.upload_file(
+                            enclosure.name, enclosure.content_type, data, enclosure.size
+                        )
+                        answer.result_ids = (file.id,)
             except OSError as error:
                 sentence = f"The enclosed file {enclosure.name} cannot be read: {error.strerror or error}."
                 self._fail(queued, sentence)
@@ -159,7 +164,10 @@ class Outbox:
     def _post(self, queued: Queued, baseline: Baseline) -> None:
         self.report.requests += describe(queued)
         try:
-            answers = self._request(queued.draft)
+            with acts.recorded(self._archive, self._clock, acts.message(queued.draft)) as answer:
+                answers = self._request(queued.draft)
+                answer.result_ids = ids_of(queued.draft, answers)
+                answer.words = "done" if answer.result_ids else DELIVERED_LATER
         except REFUSED as error:
             self._fail(queued, str(error))
             raise
@@ -207,11 +215,8 @@ class Outbox:
     def _store(self, queued: Queued, answers: Iterable[Conversation]) -> None:
         """Take Canvas's answer into the archive and mark the message as sent, in one transaction."""
         answers = tuple(answers)
-        if queued.draft.kind == "reply":
-            sent_ids = tuple(m.id for conv in answers for m in conv.messages or () if m.id > 0)
-        else:
-            sent_ids = tuple(conv.id for conv in answers)
-        detail = None if sent_ids else "Canvas accepted it and delivers it later"
+        sent_ids = ids_of(queued.draft, answers)
+        detail = None if sent_ids else DELIVERED_LATER
         with transaction(self._db):
             outbox.mark_sent(self._db, queued.id, sent_ids, detail=detail, clock=self._clock)
             for conversation in answers:
@@ -338,6 +343,13 @@ class Outbox:
             except NotFound:
                 continue
         return found
+
+
+def ids_of(draft: Draft, answers: Iterable[Conversation]) -> tuple[int, ...]:
+    """Return what a message became: message ids for a reply, conversation ids for a new message."""
+    if draft.kind == "reply":
+        return tuple(m.id for conversation in answers for m in conversation.messages or () if m.id > 0)
+    return tuple(conversation.id for conversation in answers)
 
 
 def describe(queued: Queued) -> list[str]:

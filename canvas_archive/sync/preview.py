@@ -11,9 +11,13 @@ from canvas_archive.sync.listing import Listed
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
 from canvas_archive.sync.report import Report
+from canvas_archive.sync.reverts import archived_here, undone, waiting_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from canvas_archive.canvas import CanvasClient
+    from canvas_archive.clock import Clock
     from canvas_archive.store import Archive
     from canvas_archive.sync.listing import Mode
 
@@ -36,7 +40,7 @@ def describe(action: plan.Action) -> str:
     return f"note on {action.conversation_id}: {', '.join(said)}"
 
 
-def preview(archive: Archive, client: CanvasClient, mode: Mode) -> Report:
+def preview(archive: Archive, client: CanvasClient, mode: Mode, clock: Clock) -> Report:
     """List what Canvas has and return what a sync would do, as ``report.actions``.
 
     :calls: GET /api/v1/conversations
@@ -77,5 +81,15 @@ def preview(archive: Archive, client: CanvasClient, mode: Mode) -> Report:
         else:
             report.new += 1
     report.actions = [describe(action) for action in actions.values()]
+    report.actions += _undone(archive, clock, actions)
     report.complete = True
     return report
+
+
+def _undone(archive: Archive, clock: Clock, actions: Mapping[int, plan.Action]) -> Iterator[str]:
+    """Yield a line for each archiving that Canvas has undone: a push sends it once more, a sync does not."""
+    yield from waiting_lines(archive.db)
+    for found in archived_here(archive.db, clock, "archived"):
+        action = actions.get(found.conversation_id)
+        if isinstance(action, UpdateFlags) and action.workflow_state == "unread" and not found.again:
+            yield f"{undone(found.conversation_id)} The sync queues it for the next 'canvas-archive push'."

@@ -14,9 +14,12 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
+    Unreachable,
 )
 from canvas_archive.store import Ingest, edits, transaction
 from canvas_archive.store.chain import extend_chain
+from canvas_archive.sync.acts import tell_left
+from canvas_archive.sync.batches import await_batch
 from canvas_archive.sync.calls import BatchCall, SingleCall, is_sendable, plan_calls
 from canvas_archive.sync.merge import (
     AlreadySo,
@@ -40,17 +43,19 @@ if TYPE_CHECKING:
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.canvas.client import Scope
     from canvas_archive.clock import Clock
-    from canvas_archive.model import Conversation, Progress
+    from canvas_archive.errors import CanvasProblem
+    from canvas_archive.model import Conversation
     from canvas_archive.store import Archive
     from canvas_archive.sync.calls import Call
     from canvas_archive.sync.merge import Decision
 
     Chooser = Callable[[Ask], Policy]
 
-POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-POLL_LIMIT_SECONDS = 900.0
 BROKEN_IN_A_ROW = 3
 """So many conversations failing one after another is no longer about them: Canvas is gone."""
+
+REFUSED_IN_A_ROW = 10
+"""So many edits of a failed batch refused one after another: the rest would be refused as well."""
 
 ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure)
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
@@ -89,6 +94,8 @@ def push_archive(
     """
     report = report or PushReport()
     report.dry_run = dry_run
+    if not dry_run:
+        report.notes += tell_left(archive, clock)
     try:
         Push(archive, client, clock, report, policy=policy, choose=choose, only=only).run()
         if only is None:
@@ -149,7 +156,7 @@ class Push:
         sends = [decision for decision in decisions if isinstance(decision, Send)]
         calls = plan_calls(send.edit for send in sends)
         if self.report.dry_run:
-            self._tell(decisions)
+            self.report.note_decisions(decisions)
             self.report.requests += [call.describe() for call in calls]
             return
         self._details = {send.edit.id: send.detail for send in sends}
@@ -161,7 +168,14 @@ class Push:
 
     def _pending(self) -> list[PendingEdit]:
         return [
-            PendingEdit(edit.id, edit.conversation_id, edit.field, edit.base_value, edit.value)  # type: ignore[arg-type]
+            PendingEdit(
+                edit.id,
+                edit.conversation_id,
+                edit.field,  # type: ignore[arg-type]
+                edit.base_value,
+                edit.value,
+                again=edit.origin == edits.REPUSH,
+            )
             for edit in edits.pending_edits(self._db)
             if self._only is None or edit.id in self._only
         ]
@@ -229,30 +243,10 @@ class Push:
 
     # -- settling --------------------------------------------------------------------------------
 
-    def _tell(self, decisions: Iterable[Decision]) -> None:
-        """Count and name what will not be sent, and why."""
-        for decision in decisions:
-            edit = decision.edit
-            where = f"Conversation {edit.conversation_id}:"
-            if isinstance(decision, TargetGone):
-                self.report.gone += 1
-                self.report.notes.append(f"{where} it is no longer on Canvas.")
-            elif isinstance(decision, AlreadySo):
-                self.report.already += 1
-            elif isinstance(decision, Yield):
-                self.report.conflicts += 1
-                self.report.notes.append(f"{where} {decision.detail}.")
-            elif isinstance(decision, Ask):
-                self.report.asked += 1
-                self.report.notes.append(
-                    f"{where} {edit.field} is {decision.remote} on Canvas, was {edit.base}, and you want "
-                    f"{edit.value}."
-                )
-
     def _settle_unsent(
         self, decisions: Collection[Decision], rows: Mapping[int, Conversation | None]
     ) -> None:
-        self._tell(decisions)
+        self.report.note_decisions(decisions)
         for decision in decisions:
             edit = decision.edit
             row = rows[edit.conversation_id]
@@ -294,7 +288,10 @@ class Push:
             detail = self._details.get(edit.id)
             if edits.settle_edit(self._db, edit.id, "pushed", detail, edit.value, self._clock):
                 self._take_row(row)
-                self.report.pushed += 1
+                if edit.again:
+                    self.report.repushed += 1
+                else:
+                    self.report.pushed += 1
                 return
             wish, _ = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
             origin = self._db.execute(_ORIGIN, (edit.id,)).fetchone()[0]
@@ -339,42 +336,48 @@ class Push:
         self._read_back(call.edits, row)
 
     def _perform_batch(self, call: BatchCall) -> None:
+        told, failure = "", None
         try:
-            told = self._await(self._client.batch_update(call.conversation_ids, call.event))
-        except ITEM_ERRORS as error:
-            for edit in call.edits:
-                self._failed(edit, str(error))
-            return
+            job = self._client.batch_update(call.conversation_ids, call.event)
+            told = await_batch(self._client, self._clock, job)
+        except (NotFound, Unreachable, *ITEM_ERRORS) as error:
+            failure = error
         rows = self._read_rows(set(call.conversation_ids))
+        left = []
         for edit in call.edits:
             row = rows.get(edit.conversation_id)
-            if row is not None:
+            if row is not None and failure is not None and _value_of(row, edit) != edit.value:
+                left.append(edit)
+            elif row is not None:
                 self._read_back((edit,), row, told)
             elif edit.conversation_id in rows:
                 self._gone(edit)
                 self.report.gone += 1
+        if failure is not None:
+            self._one_by_one(left, rows, failure)
 
-    def _await(self, progress: Progress) -> str:
-        """Poll until Canvas says the batch is over; return what it says that concerns failures.
+    def _one_by_one(
+        self,
+        left: Iterable[PendingEdit],
+        rows: Mapping[int, Conversation | None],
+        failure: CanvasProblem,
+    ) -> None:
+        """Send what a failed batch has left undone as requests of their own: one bad item fails alone.
 
-        What came of the batch is read from the rows: a completed one may have failed for some of them.
-
-        :calls: GET /api/v1/progress/:id
+        Each edit is decided again, because time has passed. Where Canvas refuses one after another, the rest
+        is not tried.
         """
-        deadline = self._clock.monotonic() + POLL_LIMIT_SECONDS
-        waits = iter(POLL_SECONDS)
-        pause = next(waits)
-        while progress.workflow_state in ("queued", "running"):
-            if self._clock.monotonic() > deadline:
-                return f" (its batch, progress {progress.id}, is not finished)"
-            self._clock.sleep(pause)
-            pause = next(waits, pause)
-            try:
-                progress = self._client.progress(progress.id)
-            except (NotFound, *ITEM_ERRORS) as error:
-                return f" (its batch, progress {progress.id}, cannot be followed: {error})"
-        _, _, failures = (progress.message or "").partition("\n")
-        return f" ({' '.join(failures.split())})" if failures else ""
+        decisions = [self._decide(edit, rows[edit.conversation_id]) for edit in left]
+        self._settle_unsent(decisions, rows)
+        refused = 0
+        for send in (decision for decision in decisions if isinstance(decision, Send)):
+            if refused >= REFUSED_IN_A_ROW:
+                self._failed(send.edit, str(failure))
+                continue
+            self._details[send.edit.id] = send.detail
+            problems = len(self.report.problems)
+            self._perform(SingleCall(send.edit.conversation_id, (send.edit,)))
+            refused = refused + 1 if len(self.report.problems) > problems else 0
 
     def _read_back(self, wished: Iterable[PendingEdit], row: Conversation, told: str = "") -> None:
         for edit in wished:

@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
+from canvas_archive.sync.merge import AlreadySo, Ask, TargetGone, Yield
+from canvas_archive.sync.reverts import undone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from canvas_archive.model import JsonObject
+    from canvas_archive.sync.merge import Decision
     from canvas_archive.sync.report import Problem
 
 
@@ -35,6 +40,28 @@ class PushReport:
     queued_messages: int = 0
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    def note_decisions(self, decisions: Iterable[Decision]) -> None:
+        """Count what will not be sent, and note what a person should know before the rest is."""
+        for decision in decisions:
+            edit = decision.edit
+            where = f"Conversation {edit.conversation_id}:"
+            if isinstance(decision, TargetGone):
+                self.gone += 1
+                self.notes.append(f"{where} it is no longer on Canvas.")
+            elif isinstance(decision, AlreadySo):
+                self.already += 1
+            elif isinstance(decision, Yield):
+                self.conflicts += 1
+                self.notes.append(f"{where} {decision.detail}.")
+            elif isinstance(decision, Ask):
+                self.asked += 1
+                self.notes.append(
+                    f"{where} {edit.field} is {decision.remote} on Canvas, was {edit.base}, and you want "
+                    f"{edit.value}."
+                )
+            elif edit.again:
+                self.notes.append(f"{undone(edit.conversation_id)} It is archived once more.")
 
     def to_json(self) -> JsonObject:
         """Return the document that ``push --json`` prints."""

@@ -1,68 +1,82 @@
-"""Canvas undoing an archive wish by itself: found after a pull, and pushed once more, not for ever.
+"""An archived conversation that Canvas has as unread again: found after a pull, queued for the next push.
 
 A known defect of Canvas turns a conversation that was archived shortly after somebody wrote in it back to
-unread within minutes. A new message does the same, lawfully. The ``revisions`` tell them apart: what was
-recorded after the archiving either holds a later ``last_message_at``, or it does not.
+unread within minutes. So does its owner, who marks it as unread in a browser, and nothing tells the two
+apart. So a sync sends nothing. It queues the archiving once more as a pending edit, and says so: ``push``
+sends it, ``edits discard`` takes it back. Whatever shows that the owner or somebody else has been there since
+(a new message, another state) ends that edit, and Canvas's state stays.
+
+A new message does the same, lawfully. The ``revisions`` tell them apart: what was recorded after the
+archiving either holds a later ``last_message_at``, or it does not.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from canvas_archive.clock import iso
-from canvas_archive.store import edits, transaction
-from canvas_archive.sync.push_report import PushReport
+from canvas_archive.store import Ingest, edits, transaction
+from canvas_archive.store.edits import REPUSH
 
 if TYPE_CHECKING:
-    from canvas_archive.canvas import CanvasClient
-    from canvas_archive.clock import Clock
-    from canvas_archive.store import Archive
+    import sqlite3
+    from collections.abc import Iterator
 
-ORIGIN = "repush"
+    from canvas_archive.clock import Clock
+    from canvas_archive.sync.push_report import PushReport
+
 WITHIN = timedelta(hours=1)
 
-_CANDIDATES = """
+# An edit queued again and discarded counts: a person has said that the conversation stays in the inbox.
+_ARCHIVED_HERE = """
 SELECT e.id, e.conversation_id, e.origin FROM edits e JOIN conversations c ON c.id = e.conversation_id
-WHERE e.field = 'workflow_state' AND e.value = 'archived' AND e.state = 'pushed' AND e.settled_at >= ?
-  AND c.remote_workflow_state = 'unread' AND c.workflow_state = 'unread' AND c.removed_at IS NULL
+WHERE e.field = 'workflow_state' AND e.value = 'archived' AND e.state = 'pushed' AND e.settled_at >= :since
+  AND c.remote_workflow_state = :now AND c.workflow_state = :now AND c.removed_at IS NULL
   AND e.id = (SELECT max(l.id) FROM edits l WHERE l.conversation_id = e.conversation_id
-              AND l.field = 'workflow_state' AND l.state <> 'discarded')
+              AND l.field = 'workflow_state' AND (l.state <> 'discarded' OR l.origin = 'repush'))
   AND NOT EXISTS (SELECT 1 FROM problems WHERE kind = 'conversation' AND item_id = CAST(c.id AS TEXT))
 ORDER BY e.id
 """
 _HISTORY = """
 SELECT before, after FROM revisions WHERE "table" = 'conversations' AND id = ? ORDER BY revision
 """
-_PENDING = """
-SELECT id FROM edits WHERE conversation_id = ? AND field = 'workflow_state' AND state = 'pending'
+_WAITING = """
+SELECT e.id, e.conversation_id, c.remote_workflow_state
+FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
+WHERE e.state = 'pending' AND e.origin = 'repush' AND c.removed_at IS NULL ORDER BY e.id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """An archive wish that Canvas had carried out and has undone. ``again``: for the second time."""
+    """An archiving that Canvas had carried out and has undone. ``again``: for the second time."""
 
     edit_id: int
     conversation_id: int
     again: bool
 
 
-def reverted_archives(db: sqlite3.Connection, clock: Clock) -> list[Reverted]:
-    """Return the archive wishes settled within the last hour that Canvas has undone with no new message."""
-    since = iso(clock.now() - WITHIN)
+def archived_here(db: sqlite3.Connection, clock: Clock, now: str) -> list[Reverted]:
+    """Return the archivings pushed within the last hour whose conversation Canvas last had as ``now``."""
+    parameters = {"since": iso(clock.now() - WITHIN), "now": now}
     return [
-        Reverted(edit_id, conversation_id, origin == ORIGIN)
-        for edit_id, conversation_id, origin in map(tuple, db.execute(_CANDIDATES, (since,)).fetchall())
-        if not _message_came(db, conversation_id)
+        Reverted(edit_id, conversation_id, origin == REPUSH)
+        for edit_id, conversation_id, origin in map(tuple, db.execute(_ARCHIVED_HERE, parameters).fetchall())
+    ]
+
+
+def reverted_archives(db: sqlite3.Connection, clock: Clock) -> list[Reverted]:
+    """Return the archivings pushed within the last hour that Canvas has undone with no new message."""
+    return [
+        found for found in archived_here(db, clock, "unread") if not _message_came(db, found.conversation_id)
     ]
 
 
 def _message_came(db: sqlite3.Connection, conversation_id: int) -> bool:
-    """Tell whether the conversation got a later message after Canvas last said "archived"."""
+    """Return whether the conversation got a later message after Canvas last said "archived"."""
     came = False
     for before_text, after_text in map(tuple, db.execute(_HISTORY, (str(conversation_id),))):
         before, after = json.loads(before_text), json.loads(after_text)
@@ -73,44 +87,55 @@ def _message_came(db: sqlite3.Connection, conversation_id: int) -> bool:
     return came
 
 
-def repush_reverted(
-    archive: Archive, client: CanvasClient, clock: Clock, *, report: PushReport | None = None
-) -> int:
-    """Archive once more what Canvas has un-archived by itself; return for how many conversations.
+def queue_reverted(db: sqlite3.Connection, clock: Clock, report: PushReport) -> None:
+    """Queue what Canvas has undone for the next push, and end what is overtaken. Nothing is sent.
 
-    To be called after a pull. What comes back a second time is journalled as ``reverted`` and left alone.
-    ``report`` gets the counts, and a note for each. Raises as ``push_archive`` does; the edits stay pending.
+    To be called after a pull. A conversation that comes back a second time is journalled as ``reverted`` and
+    left alone.
     """
-    report = report or PushReport()
-    wishes: set[int] = set()
-    for found in reverted_archives(archive.db, clock):
+    _end_overtaken(db, clock, report)
+    for found in reverted_archives(db, clock):
         if found.again:
-            _give_up(archive, found, clock, report)
+            _give_up(db, found, clock, report)
+            continue
+        with transaction(db):
+            edits.record_edit(db, found.conversation_id, "workflow_state", "archived", REPUSH)
+
+
+def _end_overtaken(db: sqlite3.Connection, clock: Clock, report: PushReport) -> None:
+    for edit_id, conversation_id, state in map(tuple, db.execute(_WAITING).fetchall()):
+        if state != "unread":
+            why = f"it is {state} on Canvas now, and stays so"
+        elif _message_came(db, conversation_id):
+            why = "a new message arrived: the conversation stays in the inbox"
         else:
-            wishes.add(_wish_again(archive, found))
-            report.notes.append(
-                f"Conversation {found.conversation_id}: Canvas undid its archiving; it is archived once more."
-            )
-    if wishes:
-        from canvas_archive.sync.push import Push  # hardly ever needed, and every sync comes by here
-
-        before = report.pushed
-        Push(archive, client, clock, report, only=wishes).run()
-        report.repushed += report.pushed - before
-        report.pushed = before
-    return len(wishes)
+            continue
+        with transaction(db):
+            edits.settle_edit(db, edit_id, "conflict", why, "archived", clock)
+            Ingest(db, clock).save_flags(conversation_id, workflow_state=state)
+        report.notes.append(f"Conversation {conversation_id}: not archived again; {why}.")
 
 
-def _wish_again(archive: Archive, found: Reverted) -> int:
-    with transaction(archive.db):
-        edits.record_edit(archive.db, found.conversation_id, "workflow_state", "archived", ORIGIN)
-        number: int = archive.db.execute(_PENDING, (found.conversation_id,)).fetchone()[0]
-    return number
-
-
-def _give_up(archive: Archive, found: Reverted, clock: Clock, report: PushReport) -> None:
+def _give_up(db: sqlite3.Connection, found: Reverted, clock: Clock, report: PushReport) -> None:
     sentence = "Canvas undid its archiving twice; it stays in the inbox"
-    with transaction(archive.db):
-        edits.settle_edit(archive.db, found.edit_id, "reverted", sentence, "archived", clock)
+    with transaction(db):
+        edits.settle_edit(db, found.edit_id, "reverted", sentence, "archived", clock)
     report.reverted += 1
     report.notes.append(f"Conversation {found.conversation_id}: {sentence}.")
+
+
+# -- what is said -----------------------------------------------------------------------------------------
+
+
+def waiting_lines(db: sqlite3.Connection) -> Iterator[str]:
+    """Yield a line for each archiving that waits to be sent once more."""
+    for edit_id, conversation_id, _ in map(tuple, db.execute(_WAITING).fetchall()):
+        yield (
+            f"{undone(conversation_id)} 'canvas-archive push' archives it again; "
+            f"'canvas-archive edits discard {edit_id}' leaves it in the inbox."
+        )
+
+
+def undone(conversation_id: int) -> str:
+    """Return the sentence that says what Canvas has."""
+    return f"Conversation {conversation_id}: archived from here, unread on Canvas again, with no new message."

@@ -157,7 +157,7 @@ def _dry_run(folder: Path, options: SyncOptions, progress: Progress, clock: Cloc
         ) as client:
             progress.phase("Comparing")
             started = clock.monotonic()
-            report = preview(archive, client, options.mode or due_mode(archive, clock))
+            report = preview(archive, client, options.mode or due_mode(archive, clock), clock)
             report.requests, report.bytes = client.stats.requests, client.stats.bytes
             report.seconds = clock.monotonic() - started
             return SyncResult(report)
@@ -240,16 +240,18 @@ def _send(
     *,
     push: bool,
 ) -> ArchiveError | None:
-    """Archive once more what Canvas un-archived by itself, and push the pending edits when asked to.
+    """Queue once more what Canvas un-archived by itself; send what waits only when ``push`` asks for it.
 
     Returns what a push leaves undone (conflicts, failed items); raises when Canvas is out of reach.
     """
+    from canvas_archive.sync.acts import tell_left
     from canvas_archive.sync.push_report import PushReport
-    from canvas_archive.sync.reverts import repush_reverted
+    from canvas_archive.sync.reverts import queue_reverted, waiting_lines
 
     sent = PushReport()
+    notes += tell_left(archive, clock)
     try:
-        repush_reverted(archive, client, clock, report=sent)
+        queue_reverted(archive.db, clock, sent)
         if push:
             from canvas_archive.sync.push import push_archive
 
@@ -259,7 +261,7 @@ def _send(
         report.edits_conflicts = sent.conflicts + sent.asked
         report.reverted = sent.reverted
         report.problems += sent.problems
-        notes += sent.notes
+        notes += [*sent.notes, *waiting_lines(archive.db)]
     return sent.error()
 
 
@@ -339,6 +341,7 @@ def sync_now(folder: Path) -> Iterator[str]:
     def work() -> None:
         try:
             outcome = sync(folder, progress=show)
+            result.extend(outcome.notes)
             result.append(outcome.report.summary())
             if outcome.error is not None:
                 result.append(f"Error: {outcome.error}")

@@ -246,6 +246,10 @@ SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.mad
 FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
 WHERE e.state IN ('pushed', 'discarded') ORDER BY e.id DESC LIMIT :limit
 """
+ACTS = """
+SELECT a.id, a.command, a.conversation_id, c.subject, a.recipients, a.begun_at, a.state, a.ended_at, a.answer
+FROM acts a LEFT JOIN conversations c ON c.id = a.conversation_id ORDER BY a.id DESC LIMIT :limit
+"""
 UNSETTLING_EDITS = SETTLED_EDITS.replace("'pushed', 'discarded'", "'conflict', 'reverted', 'gone'")
 
 STORED_BYTES = """

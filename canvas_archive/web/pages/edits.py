@@ -25,7 +25,13 @@ OUTCOMES = {
     "gone": ("warn", "gone from Canvas"),
     "reverted": ("warn", "taken back by Canvas"),
 }
-MADE_BY = {"web": "here", "cli": "in the terminal", "sql": "with SQL"}
+MADE_BY = {
+    "web": "here",
+    "cli": "in the terminal",
+    "sql": "with SQL",
+    "repush": "by a sync, because Canvas has it as unread again",
+}
+ACT_OUTCOMES = {"done": "ok", "refused": "warn", "unknown": "warn", "begun": "warn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,33 @@ def line_of(row: sqlite3.Row) -> EditLine:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ActLine:
+    """An act on Canvas in words."""
+
+    conversation_id: int | None
+    subject: str
+    command: str
+    answer: str
+    at: str
+    outcome: str
+    tone: str
+
+
+def act_line(row: sqlite3.Row) -> ActLine:
+    """Describe a row of the journal of acts."""
+    begun = row["state"] == "begun"
+    return ActLine(
+        conversation_id=row["conversation_id"],
+        subject=row["subject"] or "(no subject)",
+        command=row["command"],
+        answer="no answer is recorded" if begun else row["answer"] or "",
+        at=row["ended_at"] or row["begun_at"],
+        outcome="unknown" if begun else row["state"],
+        tone=ACT_OUTCOMES[row["state"]],
+    )
+
+
 @view(table="edits")
 async def journal(visit: Visit) -> Any:
     """Answer with what waits and what became of the rest."""
@@ -76,6 +109,7 @@ async def journal(visit: Visit) -> Any:
             "total": frame.counts["pending"],
             "conflicts": [line_of(row) for row in unsettling],
             "settled": [line_of(row) for row in settled],
+            "acts": list(map(act_line, connection.execute(queries.ACTS, {"limit": HISTORY}))),
         }
 
     return await visit.page("mail/edits.html", build, active="edits")

@@ -1,0 +1,152 @@
+"""Writing down what is done on Canvas at once: before each request leaves, and with its answer."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from canvas_archive.errors import (
+    BadRequest,
+    CredentialProblem,
+    NotFound,
+    NotPermitted,
+    Throttled,
+    Unreachable,
+)
+from canvas_archive.store import transaction
+from canvas_archive.store.acts import Deed, begin_act, settle_act, settle_left, unsettled_acts
+from canvas_archive.store.chain import extend_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from canvas_archive.clock import Clock
+    from canvas_archive.model import JsonObject
+    from canvas_archive.store import Archive
+    from canvas_archive.store.acts import Outcome
+    from canvas_archive.store.outbox import Draft, Enclosure
+
+_CONVERSATIONS = "/api/v1/conversations"
+_REFUSALS = (BadRequest, NotPermitted, NotFound, Throttled, CredentialProblem)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What Canvas answered, for the one who sends to fill in: words, and the ids of what it made."""
+
+    words: str = "done"
+    result_ids: Sequence[int] = ()
+
+
+@contextmanager
+def recorded(archive: Archive, clock: Clock, deed: Deed) -> Iterator[Answer]:
+    """Write down a request, let the block send it, and write down the answer or the error.
+
+    Nothing but the request belongs into the block. A process killed within it leaves the act as begun.
+    """
+    with transaction(archive.db):
+        number = begin_act(archive.db, deed, clock=clock)
+    answer = Answer()
+    try:
+        yield answer
+    except BaseException as error:
+        with transaction(archive.db):
+            settle_act(archive.db, number, outcome_of(error), words_of(error), clock=clock)
+        raise
+    with transaction(archive.db):
+        settle_act(archive.db, number, "done", answer.words, answer.result_ids, clock=clock)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Return what an error says about the request: refused only where Canvas certainly did not act."""
+    if isinstance(error, _REFUSALS) or (isinstance(error, Unreachable) and error.never_sent):
+        return "refused"
+    return "unknown"
+
+
+def words_of(error: BaseException) -> str:
+    """Return an error in words; Canvas's own have the status in them."""
+    return str(error) or f"ended by {type(error).__name__}"
+
+
+@contextmanager
+def chained(archive: Archive, clock: Clock) -> Iterator[None]:
+    """Take what the block records into the evidence chain at its end, also when it raises."""
+    try:
+        yield
+    finally:
+        with transaction(archive.db):
+            extend_chain(archive.db, clock=clock)
+
+
+def tell_left(archive: Archive, clock: Clock) -> list[str]:
+    """Settle as unknown what a process that died had begun; return a sentence for each."""
+    if not unsettled_acts(archive.db):
+        return []
+    with transaction(archive.db):
+        left = settle_left(archive.db, clock=clock)
+    return [act.sentence() for act in left]
+
+
+# -- what each command sends ------------------------------------------------------------------------------
+
+
+def deletion(conversation_id: int) -> Deed:
+    """Return the deed of ``delete``, for one conversation."""
+    return Deed("delete", f"DELETE {_CONVERSATIONS}/{conversation_id}", conversation_id)
+
+
+def reading_all() -> Deed:
+    """Return the deed of ``mark-all-read``."""
+    return Deed("mark-all-read", f"POST {_CONVERSATIONS}/mark_all_as_read")
+
+
+def removal(conversation_id: int, message_ids: Sequence[int]) -> Deed:
+    """Return the deed of ``remove-messages``."""
+    return Deed(
+        "remove-messages",
+        f"POST {_CONVERSATIONS}/{conversation_id}/remove_messages",
+        conversation_id,
+        tuple(message_ids),
+        parameters={"remove[]": list(message_ids)},
+    )
+
+
+def addition(conversation_id: int, codes: Sequence[str]) -> Deed:
+    """Return the deed of ``add-recipients``."""
+    return Deed(
+        "add-recipients",
+        f"POST {_CONVERSATIONS}/{conversation_id}/add_recipients",
+        conversation_id,
+        recipients=len(codes),
+        parameters={"recipients[]": list(codes)},
+    )
+
+
+def upload(enclosure: Enclosure, conversation_id: int | None) -> Deed:
+    """Return the deed of bringing a file to Canvas for a message."""
+    return Deed("upload", "POST /api/v1/users/self/files", conversation_id, parameters=asdict(enclosure))
+
+
+def message(draft: Draft) -> Deed:
+    """Return the deed of ``send`` or ``reply``."""
+    parameters: JsonObject = {
+        "recipients[]": list(draft.recipients),
+        "subject": draft.subject,
+        "body": draft.body,
+        "group_conversation": draft.group,
+        "force_new": draft.force_new,
+        "context_code": draft.context_code,
+        "attachment_ids[]": [enclosure.file_id for enclosure in draft.enclosures],
+    }
+    request = f"POST {_CONVERSATIONS}"
+    if draft.conversation_id is not None:
+        request += f"/{draft.conversation_id}/add_message"
+    return Deed(
+        draft.kind,
+        request,
+        draft.conversation_id,
+        recipients=len(draft.recipients) or None,
+        parameters={name: value for name, value in parameters.items() if value},
+    )
