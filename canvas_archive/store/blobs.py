@@ -2,7 +2,7 @@
 
 A download is written to ``files/.incoming/<attachment id>.part`` and hashed on the way; an interrupted
 one stays there and goes on from its size. ``commit`` gives it its name in one step, after the bytes
-reached the disk. Names that people gave to files never become paths.
+reached the disk. Names that people gave to files never become paths. Nothing is written through a link.
 """
 
 from __future__ import annotations
@@ -10,19 +10,27 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
+import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.private import sync_folder
+from canvas_archive.store.private import open_regular, real_folder, sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from types import TracebackType
 
 INCOMING = ".incoming"
+LEAST_TAKEN = -(2**62)
+"""Part numbers up to this one are taken by files that another process may be copying into the archive."""
+
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
+_PART = re.compile(r"(-?\d{1,20})\.part\Z")
+_ABANDONED_SECONDS = 86_400.0
 _CHUNK = 1 << 20
 
 
@@ -65,26 +73,66 @@ def open_blob(files_dir: Path, digest: str) -> BinaryIO:
     return path.open("rb")
 
 
+def clean_parts(files_dir: Path, wanted: Container[int]) -> int:
+    """Remove unfinished downloads that are empty or not ``wanted`` any more; return how many.
+
+    Raises ForeignFolder when the folder of unfinished downloads is a link.
+    """
+    folder = files_dir / INCOMING
+    if not os.path.lexists(folder):
+        return 0
+    real_folder(folder)
+    removed = 0
+    for path in list(folder.iterdir()):
+        match = _PART.match(path.name)
+        try:
+            about = path.lstat()
+        except FileNotFoundError:  # another process has finished with it
+            continue
+        if match is None or not stat.S_ISREG(about.st_mode):
+            continue
+        number = int(match[1])
+        if number <= LEAST_TAKEN:
+            leftover = time.time() - about.st_mtime > _ABANDONED_SECONDS
+        else:
+            leftover = about.st_size == 0 or number not in wanted
+        if leftover:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
 class BlobWriter:
     """A sink for one attachment's bytes; a context manager.
 
     ``size`` is what is there already, also from an earlier try: ask for the rest from that offset, or
     ``restart`` when the server gives everything again. Leaving the block without ``commit`` or
     ``discard`` keeps what arrived for the next try.
+
+    Raises ForeignFolder where a link, or anything but a file or folder, has the name of one.
     """
 
     def __init__(self, files_dir: Path, attachment_id: int) -> None:
         self._files_dir = files_dir
         folder = files_dir / INCOMING
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        real_folder(files_dir)
+        real_folder(folder)
         self.path = folder / f"{int(attachment_id)}.part"
         self._hash = sha256()
         self.size = 0
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        self._file = os.fdopen(os.open(self.path, flags, 0o600), "r+b")
+        self._file = os.fdopen(self._open(), "r+b")
         while chunk := self._file.read(_CHUNK):
             self._hash.update(chunk)
             self.size += len(chunk)
+
+    def _open(self) -> int:
+        descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
+        if os.fstat(descriptor).st_nlink > 1:
+            # The same bytes have another name somewhere: these are not ours to change.
+            os.close(descriptor)
+            self.path.unlink()
+            descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        return descriptor
 
     def write(self, data: bytes) -> int:
         """Append bytes; return how many."""
@@ -128,12 +176,12 @@ class BlobWriter:
         self._file.close()
         digest = self._hash.hexdigest()
         target = blob_path(self._files_dir, digest)
-        if target.is_file() and target.stat().st_size == self.size:
+        real_folder(target.parent)
+        if _is_regular(target, self.size):
             self.path.unlink()
             return StoredBlob(digest, self.size, target, known=True)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o600)
-        self.path.replace(target)
+        self.path.replace(target)  # a link of that name is replaced, not followed
         sync_folder(target.parent)
         return StoredBlob(digest, self.size, target, known=False)
 
@@ -143,8 +191,12 @@ class BlobWriter:
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop here and keep what arrived for the next try."""
+        """Stop here and keep what arrived, if anything, for the next try."""
+        if self._file.closed:
+            return
         self._file.close()
+        if self.size == 0:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> BlobWriter:
         return self
@@ -156,3 +208,11 @@ class BlobWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _is_regular(path: Path, size: int) -> bool:
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_size == size
