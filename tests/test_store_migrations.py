@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked
-from canvas_archive.store import Archive, migrations, schema
+from canvas_archive.store import Archive, migrations, runs, schema
 from canvas_archive.store.lock import WriterLock
 from tests.store_support import TickingClock, create
 
@@ -27,7 +27,7 @@ def fail_halfway(db: sqlite3.Connection) -> None:
 
 
 def with_step(monkeypatch: pytest.MonkeyPatch, step: object) -> None:
-    later = migrations.Migration("m003_test", step)  # type: ignore[arg-type]
+    later = migrations.Migration("m004_test", step)  # type: ignore[arg-type]
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, later))
 
 
@@ -43,16 +43,18 @@ def test_every_object_of_the_schema_is_created(tmp_path: Path) -> None:
             schema.VIEWS,
             schema.TRIGGERS,
             schema.LARGE_MAILBOXES,
+            schema.PROBLEMS_REST,
         ):
             plain.executescript(script)
         query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%'"
         made = {tuple(row) for row in archive.db.execute(query) if "_migrations" not in row[1]}
         assert made == set(plain.execute(query))
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 3
         rows = archive.db.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY id").fetchall()
         assert [tuple(row) for row in rows] == [
             ("canvas_archive", "m001_first_schema"),
             ("canvas_archive", "m002_large_mailboxes"),
+            ("canvas_archive", "m003_problems_rest"),
         ]
 
 
@@ -63,10 +65,10 @@ def test_an_older_archive_is_upgraded_after_a_copy(
     create(tmp_path / "mail").close()
     with_step(monkeypatch, add_column)
     with Archive.open(tmp_path / "mail", write=write) as archive:
-        assert "archive.db.before-v3" in caplog.text
+        assert "archive.db.before-v4" in caplog.text
         assert "nickname" in columns(archive.db)
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 3
-    copy = tmp_path / "mail" / "archive.db.before-v3"
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 4
+    copy = tmp_path / "mail" / "archive.db.before-v4"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as db:
         assert "nickname" not in columns(db)
@@ -90,7 +92,9 @@ def test_an_upgrade_that_another_process_did_meanwhile_is_not_done_twice(
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" in columns(archive.db)
     assert list((tmp_path / "mail").glob("archive.db.before-*")) == []
-    assert migrations.apply_pending(tmp_path / "mail" / "archive.db") == 3  # nothing is left to do
+    assert (
+        migrations.apply_pending(tmp_path / "mail" / "archive.db") == migrations.known_version()
+    )  # nothing is left to do
 
 
 def plain_schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
@@ -109,10 +113,13 @@ def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Pat
             " AND name NOT LIKE '%sqlite%'"
         ).fetchall():
             db.execute(f"DROP {kind} {name}")
+        for column in ("next_at", "accepted_at", "fingerprint"):
+            db.execute(f"ALTER TABLE problems DROP COLUMN {column}")
         for script in (schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
             db.executescript(script)
         db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_first_schema'")
         db.execute("INSERT INTO users (id, name, first_seen_at) VALUES (5, 'Ann', '2026-01-01T00:00:00Z')")
+        db.execute("INSERT INTO problems VALUES ('attachment', '9', 'odd', 40, '2026-01-01', '2026-01-02')")
         if analysed:
             db.execute("ANALYZE")
         db.execute("PRAGMA user_version = 1")
@@ -120,16 +127,18 @@ def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Pat
     with Archive.open(tmp_path / "old") as archive:
         assert plain_schema(archive.db) == expected
         assert archive.db.execute("SELECT name FROM users").fetchone()[0] == "Ann"
-    assert (tmp_path / "old" / "archive.db.before-v2").is_file()
+        due = runs.due_problems(archive.db, "attachment", TickingClock())
+        assert [problem.item_id for problem in due] == ["9"], "what failed before is due at once"
+    assert (tmp_path / "old" / "archive.db.before-v3").is_file()
 
 
 def test_an_earlier_copy_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create(tmp_path / "mail").close()
-    (tmp_path / "mail" / "archive.db.before-v3").write_text("precious")
+    (tmp_path / "mail" / "archive.db.before-v4").write_text("precious")
     with_step(monkeypatch, add_column)
     Archive.open(tmp_path / "mail", write=True).close()
-    assert (tmp_path / "mail" / "archive.db.before-v3").read_text() == "precious"
-    assert (tmp_path / "mail" / "archive.db.before-v3.2").is_file()
+    assert (tmp_path / "mail" / "archive.db.before-v4").read_text() == "precious"
+    assert (tmp_path / "mail" / "archive.db.before-v4.2").is_file()
 
 
 def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +149,7 @@ def test_a_failing_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
             Archive.open(tmp_path / "mail", write=True)
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" not in columns(archive.db)
-        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert archive.db.execute("PRAGMA user_version").fetchone()[0] == migrations.known_version()
 
 
 def test_without_room_for_the_copy_nothing_is_upgraded(

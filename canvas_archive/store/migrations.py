@@ -47,9 +47,16 @@ def m002_large_mailboxes(db: sqlite3.Connection) -> None:
             db.execute(f"ANALYZE {table}")
 
 
+def m003_problems_rest(db: sqlite3.Connection) -> None:
+    """Let problems rest until their next try; those that exist are due at once."""
+    for statement in statements(schema.PROBLEMS_REST):
+        db.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
+    Migration("m003_problems_rest", m003_problems_rest),
 )
 
 

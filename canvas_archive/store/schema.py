@@ -442,3 +442,9 @@ BEGIN
 END;
 """
 )
+
+PROBLEMS_REST = """
+ALTER TABLE problems ADD COLUMN next_at TEXT;
+ALTER TABLE problems ADD COLUMN accepted_at TEXT;
+ALTER TABLE problems ADD COLUMN fingerprint INTEGER;
+"""
