@@ -28,6 +28,8 @@ sentences that say what happened and what to do about it.
     └── GuardRefused                    9   the safe answer is to stop
         ├── WrongAccount                    the token belongs to another person or host
         ├── ForeignFolder                   the folder holds something that is not an archive
+        ├── ForeignSchema                   the database holds tables or triggers that are not this program's
+        ├── UnusableFile                    a link, FIFO, device or outsized file is where a file belongs
         ├── NotAdopted                      the archive is somebody else's: it is only read
         ├── NewerArchive                    written by a newer version of this program
         └── MassRemoval                     Canvas suddenly misses more than half of the mailbox
@@ -170,6 +172,25 @@ class WrongAccount(GuardRefused):
 
 class ForeignFolder(GuardRefused):
     """The folder holds something that is not an archive of ours."""
+
+
+class ForeignSchema(GuardRefused):
+    """The database holds tables, views, indexes or triggers that this program did not make."""
+
+
+class UnusableFile(GuardRefused, OSError):
+    """A link, FIFO, socket, device or outsized file is where a file of the archive belongs.
+
+    An OSError as well: code that goes on without a file that cannot be read goes on without this one.
+    ``reason`` says what it is, without the path.
+    """
+
+    def __init__(self, sentence: str, *, reason: str) -> None:
+        super().__init__(sentence)
+        self.reason = self.strerror = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NotAdopted(GuardRefused):
