@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.errors import BadInput, ForeignFolder
+from canvas_archive.errors import BadInput, UnusableFile
 from canvas_archive.store.blobs import LEAST_TAKEN, BlobWriter, blob_path, clean_parts
 
 DATA = b"%PDF-1.7 " + bytes(range(256)) * 40
@@ -133,7 +133,7 @@ def test_only_a_regular_file_is_written_to(tmp_path: Path, kind: str) -> None:
         os.mkfifo(part)
     else:
         part.symlink_to(elsewhere / ("victim" if kind == "link" else "new"))
-    with pytest.raises(ForeignFolder, match=r"5\.part is .*Move it away"):
+    with pytest.raises(UnusableFile, match=r"5\.part is .*, not a file"):
         BlobWriter(files, 5)
     assert untouched(elsewhere)
 
@@ -144,7 +144,7 @@ def test_no_folder_is_a_link(tmp_path: Path, name: str) -> None:
     elsewhere, files = outside(tmp_path), tmp_path / "files"
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).symlink_to(elsewhere)
-    with pytest.raises(ForeignFolder, match=f"{name} is a symbolic link"), BlobWriter(files, 5) as sink:
+    with pytest.raises(UnusableFile, match=f"{name} is a symbolic link"), BlobWriter(files, 5) as sink:
         sink.write(DATA)
         sink.commit()
     assert untouched(elsewhere)

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.private import open_regular, real_folder, sync_folder
+from canvas_archive.store.private import (
+    descriptor_of,
+    is_regular,
+    make_folder,
+    require_folder,
+    sync_folder,
+    touch_private,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -76,12 +83,12 @@ def open_blob(files_dir: Path, digest: str) -> BinaryIO:
 def clean_parts(files_dir: Path, wanted: Container[int]) -> int:
     """Remove unfinished downloads that are empty or not ``wanted`` any more; return how many.
 
-    Raises ForeignFolder when the folder of unfinished downloads is a link.
+    Raises UnusableFile when the folder of unfinished downloads is a link.
     """
     folder = files_dir / INCOMING
     if not os.path.lexists(folder):
         return 0
-    real_folder(folder)
+    require_folder(folder)
     removed = 0
     for path in list(folder.iterdir()):
         match = _PART.match(path.name)
@@ -109,14 +116,14 @@ class BlobWriter:
     ``restart`` when the server gives everything again. Leaving the block without ``commit`` or
     ``discard`` keeps what arrived for the next try.
 
-    Raises ForeignFolder where a link, or anything but a file or folder, has the name of one.
+    Raises UnusableFile where a link, or anything but a file or folder, has the name of one.
     """
 
     def __init__(self, files_dir: Path, attachment_id: int) -> None:
         self._files_dir = files_dir
         folder = files_dir / INCOMING
-        real_folder(files_dir)
-        real_folder(folder)
+        make_folder(files_dir)
+        make_folder(folder)
         self.path = folder / f"{int(attachment_id)}.part"
         self._hash = sha256()
         self.size = 0
@@ -126,12 +133,14 @@ class BlobWriter:
             self.size += len(chunk)
 
     def _open(self) -> int:
-        descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
+        touch_private(self.path)
+        descriptor = descriptor_of(self.path, os.O_RDWR)
         if os.fstat(descriptor).st_nlink > 1:
             # The same bytes have another name somewhere: these are not ours to change.
             os.close(descriptor)
             self.path.unlink()
-            descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            touch_private(self.path)
+            descriptor = descriptor_of(self.path, os.O_RDWR)
         return descriptor
 
     def write(self, data: bytes) -> int:
@@ -176,8 +185,8 @@ class BlobWriter:
         self._file.close()
         digest = self._hash.hexdigest()
         target = blob_path(self._files_dir, digest)
-        real_folder(target.parent)
-        if _is_regular(target, self.size):
+        make_folder(target.parent)
+        if is_regular(target) and target.lstat().st_size == self.size:
             self.path.unlink()
             return StoredBlob(digest, self.size, target, known=True)
         self.path.chmod(0o600)
@@ -208,11 +217,3 @@ class BlobWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _is_regular(path: Path, size: int) -> bool:
-    try:
-        about = path.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(about.st_mode) and about.st_size == size
