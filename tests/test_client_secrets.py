@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from canvas_archive.canvas import CanvasClient, Token
+from canvas_archive.canvas.address import origin_of
 from canvas_archive.canvas.local import LocalTransport
+from canvas_archive.canvas.reach import Reach
 from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
 from tests.client_support import SECRET, URL, Script, make_client, me, shown
@@ -150,6 +152,6 @@ def test_what_sends_plain_requests_would_trust_no_certificate(monkeypatch: pytes
         usual(self, **options)
 
     monkeypatch.setattr(httpx.HTTPTransport, "__init__", watched)
-    LocalTransport(httpx.Limits()).close()
+    LocalTransport(httpx.Limits(), Reach(origin_of(httpx.URL("http://127.0.0.1:3000")))).close()
     (context,) = given
     assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname and not context.get_ca_certs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from types import TracebackType
 
 import httpx
@@ -16,6 +17,7 @@ from canvas_archive.canvas.files_api import FilesApi
 from canvas_archive.canvas.limiter import Limiter
 from canvas_archive.canvas.local import LocalTransport
 from canvas_archive.canvas.people_api import PeopleApi
+from canvas_archive.canvas.reach import Reach, guard
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.transport import Transport
 from canvas_archive.canvas.waiting import OnWait, Stats, Waiter
@@ -55,6 +57,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     it counts as failed; ``timeout`` how many seconds the network may stay silent; ``concurrency`` how many
     requests may be under way at most. ``on_wait`` is told of every pause (from whichever thread makes it).
     ``limiter`` is another client's: Canvas counts by token, so clients with one token share what it allows.
+    ``allowed_file_hosts`` are names of hosts that files may come from although their addresses are private.
 
     Raises BadInput for an address that cannot be a Canvas's.
     """
@@ -74,6 +77,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         rng: random.Random | None = None,
         max_answer_bytes: int = MOST_BODY_BYTES,
         limiter: Limiter | None = None,
+        allowed_file_hosts: Collection[str] = (),
     ) -> None:
         home = origin_of(httpx.URL(normalise_base_url(base_url)))
         jitter = rng or random.Random()  # noqa: S311 (spreads waits, guards nothing)
@@ -84,8 +88,9 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         limits = httpx.Limits(
             max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency
         )
+        reach = Reach(home, allowed_file_hosts)
         if transport is None and home.scheme == "http":
-            transport = LocalTransport(limits)
+            transport = LocalTransport(limits, reach)
         self._http = _Forgetful(
             transport=transport,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
@@ -96,10 +101,14 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
             # A proxy would get what is meant for this machine, token included and unencrypted.
             trust_env=not home.is_loopback,
         )
+        direct = self._http._transport
+        if transport is None and isinstance(direct, httpx.HTTPTransport):
+            guard(direct, reach)
         self._transport = Transport(
             self._http,
             home,
             token,
+            reach=reach,
             limiter=self._limiter,
             waiter=waiter,
             stats=stats,

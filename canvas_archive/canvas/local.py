@@ -12,15 +12,18 @@ import threading
 
 import httpx
 
+from canvas_archive.canvas.reach import Reach, guard
+
 
 class LocalTransport(httpx.BaseTransport):
     """Sends plain requests at once, and sets up encryption for the first one that is not. Thread-safe."""
 
-    def __init__(self, limits: httpx.Limits) -> None:
+    def __init__(self, limits: httpx.Limits, reach: Reach) -> None:
         self._limits = limits
+        self._reach = reach
         # It trusts nobody: an encrypted request that came here by mistake would fail.
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._plain = httpx.HTTPTransport(verify=nobody, trust_env=False, limits=limits)
+        self._plain = guard(httpx.HTTPTransport(verify=nobody, trust_env=False, limits=limits), reach)
         self._encrypted: httpx.HTTPTransport | None = None
         self._once = threading.Lock()
 
@@ -30,7 +33,9 @@ class LocalTransport(httpx.BaseTransport):
             return self._plain.handle_request(request)
         with self._once:
             if self._encrypted is None:
-                self._encrypted = httpx.HTTPTransport(trust_env=False, limits=self._limits)
+                self._encrypted = guard(
+                    httpx.HTTPTransport(trust_env=False, limits=self._limits), self._reach
+                )
         return self._encrypted.handle_request(request)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import Truncated, decode_json, read_body
 from canvas_archive.canvas.limiter import Limiter, Slot, units
 from canvas_archive.canvas.links import shown_url
+from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.trouble import Again, of_connection, of_uncertain_write
 from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, Effort, Stats, Waiter, backoff, retry_after
@@ -31,7 +32,7 @@ READ_BUDGET = 300.0
 
 _MOST_REDIRECTS = 5
 _UNREADABLE_TRIES = 3
-_LOGIN_PATHS = frozenset({"login", "saml", "cas", "sso"})
+LOGIN_PATHS = frozenset({"login", "saml", "cas", "sso"})
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -59,6 +60,7 @@ class Transport:
         home: Origin,
         token: Token,
         *,
+        reach: Reach,
         limiter: Limiter,
         waiter: Waiter,
         stats: Stats,
@@ -70,6 +72,7 @@ class Transport:
     ) -> None:
         self.http = http
         self.home = home
+        self.reach = reach
         self.stats = stats
         self.clock = clock
         self.as_user_id = as_user_id
@@ -237,7 +240,7 @@ class Transport:
                 f"{self.home} redirects {call.name} to {origin}. The token was not sent there. If that is "
                 "your Canvas, use its address."
             )
-        if target.path.strip("/").split("/")[0] in _LOGIN_PATHS:
+        if target.path.strip("/").split("/")[0] in LOGIN_PATHS:
             raise self._not_an_api(call, "a redirect to a login page")
         if call.method != "GET" or target == answer.url:
             raise MalformedAnswer(f"Canvas answers {call.name} with a redirect ({answer.status}).")

@@ -18,6 +18,7 @@ class Again(Exception):
 
     ``error`` is what it becomes when the patience ends; ``sent`` tells whether Canvas may have acted;
     ``asked`` is the number of seconds to wait that the answer named, ``advised`` the limiter's own.
+    ``timed_out``: nothing came, or too little, for as long as was waited.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Again(Exception):
         most_tries: int | None = None,
         asked: float | None = None,
         advised: float = 0.0,
+        timed_out: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -39,6 +41,7 @@ class Again(Exception):
         self.most_tries = most_tries
         self.asked = asked
         self.advised = advised
+        self.timed_out = timed_out
 
 
 def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first: bool) -> Exception:
@@ -68,7 +71,13 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     if first:
         hopeless = unsent or isinstance(error, httpx.TimeoutException)
         tries = FIRST_CONTACT_TRIES if hopeless else BROKEN_REQUEST_TRIES
-    return Again(what, Unreachable(sentence), sent=not unsent, most_tries=tries)
+    return Again(
+        what,
+        Unreachable(sentence),
+        sent=not unsent,
+        most_tries=tries,
+        timed_out=isinstance(error, httpx.TimeoutException),
+    )
 
 
 def of_uncertain_write(name: str, trouble: Again) -> ArchiveError:

@@ -109,6 +109,13 @@ def clean_parts(files_dir: Path, wanted: Container[int]) -> int:
     return removed
 
 
+def forget_part(files_dir: Path, attachment_id: int) -> None:
+    """Remove what an unfinished download left, if anything."""
+    path = files_dir / INCOMING / f"{int(attachment_id)}.part"
+    if is_regular(path):
+        path.unlink(missing_ok=True)
+
+
 class BlobWriter:
     """A sink for one attachment's bytes; a context manager.
 
@@ -193,6 +200,13 @@ class BlobWriter:
         self.path.replace(target)  # a link of that name is replaced, not followed
         sync_folder(target.parent)
         return StoredBlob(digest, self.size, target, known=False)
+
+    def head(self, length: int) -> bytes:
+        """Return the first bytes."""
+        self._file.seek(0)
+        found = self._file.read(length)
+        self._file.seek(0, os.SEEK_END)
+        return found
 
     def discard(self) -> None:
         """Drop everything that arrived."""

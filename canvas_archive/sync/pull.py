@@ -28,10 +28,11 @@ from canvas_archive.model import Conversation
 from canvas_archive.store import Ingest, runs, transaction
 from canvas_archive.store.connection import connect_readonly
 from canvas_archive.store.summaries import stored_summaries
-from canvas_archive.sync import listing, plan
+from canvas_archive.sync import file_queue, listing, plan
 from canvas_archive.sync.arrivals import Arrivals
-from canvas_archive.sync.attachments import FileResult, Files
+from canvas_archive.sync.attachments import Files
 from canvas_archive.sync.downloads import Downloads
+from canvas_archive.sync.file_tasks import FileResult
 from canvas_archive.sync.jobs import FileJob, Job, ListJob, RecheckJob, ShowJob
 from canvas_archive.sync.listing import Listed, Mode, Page
 from canvas_archive.sync.owner import check_account
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from canvas_archive.canvas.client import Scope
     from canvas_archive.clock import Clock
     from canvas_archive.store import Archive
-    from canvas_archive.sync.attachments import FileTask
+    from canvas_archive.sync.file_tasks import FileTask
     from canvas_archive.sync.plan import Reason
     from canvas_archive.sync.progress import Progress
 
@@ -117,7 +118,7 @@ class Pull:
         self._show_total = 0
         self._broken_in_a_row = 0
         self.report = Report(options.mode)
-        self._files = Files(archive, client, options.max_attachment_bytes)
+        self._files = Files(archive, client, options.max_attachment_bytes, clock)
         self._downloaded = Downloads(
             archive, self._files, self._ingest, self.report, progress, clock, self._submit_file
         )
@@ -170,7 +171,8 @@ class Pull:
         for problem in runs.open_problems(self._db, "conversation"):
             self._fetch(int(problem.item_id), "retry")
         if self._options.attachments:
-            self._downloaded.enqueue(self._files.unfinished(retry_refused=self._options.mode == "full"))
+            full = self._options.mode == "full"
+            self._downloaded.enqueue(file_queue.unfinished(self._archive, self._clock, full=full))
 
     def _submit_lists(self) -> None:
         for scope, per_page in listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES:
@@ -426,7 +428,7 @@ class Pull:
             self.report.new_messages += saved.new_messages
             if self._options.attachments and stored.may_bring_files:
                 id_ = stored.conversation.id
-                self._downloaded.enqueue(self._files.of_conversation(id_, saved.new_attachment_ids))
+                self._downloaded.enqueue(file_queue.brought(self._db, id_, saved.new_attachment_ids))
             self._progress.conversations(self._shown, self._show_total)
 
     def _gone(self, conversation_id: int, *, listed: bool) -> None:

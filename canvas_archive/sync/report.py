@@ -22,7 +22,8 @@ class Problem:
 class Report:
     """The counts of one run. ``seconds`` is wall time; ``bytes`` is what came over the network.
 
-    Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit.
+    Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit,
+    ``untried`` were left for later because their host fails (``resting_hosts``).
     """
 
     mode: str
@@ -42,6 +43,8 @@ class Report:
     gone: int = 0
     refused: int = 0
     pending: int = 0
+    untried: int = 0
+    resting_hosts: list[str] = field(default_factory=list)
     edits_pending: int = 0
     edits_pushed: int = 0
     edits_conflicts: int = 0
@@ -72,6 +75,7 @@ class Report:
                 "gone": self.gone,
                 "refused": self.refused,
                 "pending": self.pending,
+                "untried": self.untried,
             },
             "edits": {
                 "pending": self.edits_pending,
@@ -105,12 +109,13 @@ class Report:
             *([f"{self.removed:,} gone from Canvas"] if self.removed else []),
         ]
         line = f"{self.total:,} conversations: {', '.join(parts)}; {self.new_messages:,} new messages"
-        if self.stored or self.failed or self.gone or self.refused or self.pending:
+        if self.stored or self.failed or self.gone or self.refused or self.pending or self.untried:
             line += f"; attachments: {self.stored:,} stored"
             line += f", {self.failed:,} failed" if self.failed else ""
             line += f", {self.gone:,} no longer on Canvas" if self.gone else ""
             line += f", {self.refused:,} refused" if self.refused else ""
             line += f", {self.pending:,} pending" if self.pending else ""
+            line += f", {self.untried:,} not tried" if self.untried else ""
         if self.edits_pushed or self.edits_pending or self.edits_conflicts:
             line += (
                 f"; edits: {self.edits_pushed:,} pushed, {self.edits_pending:,} pending, "

@@ -98,6 +98,7 @@ def open_client(
         clock=StoppableClock(clock, stop or threading.Event(), real_waits=clock is SYSTEM),
         on_wait=on_wait,
         limiter=limiter,
+        allowed_file_hosts=config.allowed_file_hosts,
     )
 
 
