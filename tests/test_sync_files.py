@@ -177,6 +177,9 @@ def test_without_attachments_they_stay_pending(pair: Pair) -> None:
 # -- one download, whatever Canvas answers ----------------------------------------------------------------
 
 
+NO_SCOPE = NotPermitted("Insufficient scopes on access token.", status=401)
+
+
 class OneAnswer:
     """A client that answers every download, and every question about a file, in one way."""
 
@@ -186,9 +189,9 @@ class OneAnswer:
         self,
         outcome: Exception | Download,
         record: Exception | str | Attachment = "/again",
-        public: Exception | str = NotPermitted("No.", status=401),
+        public: Exception | str | None = None,
     ) -> None:
-        self.outcome, self.record, self.public = outcome, record, public
+        self.outcome, self.record, self.public = outcome, record, public or NO_SCOPE
         self.asked: list[str] = []
 
     def download(self, url: str, sink: BlobWriter, **_: object) -> Download:
@@ -213,7 +216,6 @@ class OneAnswer:
 
 
 MISSING = NotFound("There is no such file.", status=404)
-NO_SCOPE = NotPermitted("Insufficient scopes on access token.", status=401)
 SIGN_IN = SignInNeeded("Sign in.", status=302)
 REFUSED = TokenRefused("Canvas does not know this access token.")
 FILE = FileTask("attachment", "7", "/files/7", "application/pdf", None)
