@@ -5,11 +5,12 @@ sentences that say what happened and what to do about it.
 
     ArchiveError                        1   (anything below, or a defect)
     ├── MachineTrouble                  1   the disk is full or fails, a folder cannot be written
-    ├── BadInput                        2   an argument, option, query or file of the user's is wrong
+    ├── BadInput                        2   an argument, option, variable, query or file is wrong
     │   └── NoArchive                   2   there is no archive in that folder
     ├── CredentialProblem               3   no token, or Canvas does not accept it
     │   ├── TokenMissing
-    │   └── TokenRefused
+    │   ├── TokenRefused
+    │   └── KeyringUnusable                 there is no system keyring, or it fails
     ├── CanvasProblem                   4   Canvas cannot be reached, or refuses
     │   ├── Unreachable                     no connection, time-outs, broken answers, past the patience
     │   ├── NotCanvas                       something answers there, but it is not Canvas
@@ -55,7 +56,7 @@ class MachineTrouble(ArchiveError):
 
 
 class BadInput(ArchiveError):
-    """An argument, an option, a query or a file of the user's cannot be used."""
+    """An argument, an option, a variable, a query or a file of the user's cannot be used."""
 
     exit_code = 2
 
@@ -76,6 +77,10 @@ class TokenMissing(CredentialProblem):
 
 class TokenRefused(CredentialProblem):
     """Canvas says the token is unknown, revoked or expired."""
+
+
+class KeyringUnusable(CredentialProblem):
+    """This machine has no keyring, or its keyring fails."""
 
 
 class CanvasProblem(ArchiveError):

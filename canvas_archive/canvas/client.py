@@ -12,12 +12,12 @@ from canvas_archive import __version__
 from canvas_archive.canvas.address import normalise_base_url, origin_of
 from canvas_archive.canvas.answers import own_redirect
 from canvas_archive.canvas.body import MOST_BODY_BYTES
+from canvas_archive.canvas.connections import Connections
 from canvas_archive.canvas.conversations_api import BATCH_EVENTS, BATCH_SIZE, SCOPES, ConversationsApi, Scope
 from canvas_archive.canvas.files_api import FilesApi
 from canvas_archive.canvas.limiter import Limiter
-from canvas_archive.canvas.local import LocalTransport
 from canvas_archive.canvas.people_api import PeopleApi
-from canvas_archive.canvas.reach import Reach, guard
+from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.transport import Transport
 from canvas_archive.canvas.waiting import OnWait, Stats, Waiter
@@ -89,21 +89,15 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
             max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency
         )
         reach = Reach(home, allowed_file_hosts)
-        if transport is None and home.scheme == "http":
-            transport = LocalTransport(limits, reach)
         self._http = _Forgetful(
-            transport=transport,
+            transport=transport or Connections(limits, reach),
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
             limits=limits,
             headers={"User-Agent": f"canvas-archive/{__version__}"},
             follow_redirects=False,
             event_hooks={"response": [own_redirect]},
-            # A proxy would get what is meant for this machine, token included and unencrypted.
-            trust_env=not home.is_loopback,
+            trust_env=False,  # proxies and certificates are decided in ``connections``
         )
-        direct = self._http._transport
-        if transport is None and isinstance(direct, httpx.HTTPTransport):
-            guard(direct, reach)
         self._transport = Transport(
             self._http,
             home,

@@ -9,6 +9,7 @@ import httpx
 
 from canvas_archive.canvas.address import Origin
 from canvas_archive.canvas.answers import one_line
+from canvas_archive.canvas.proxies import ProxyFailed
 from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, FIRST_CONTACT_TRIES
 from canvas_archive.errors import ArchiveError, MalformedAnswer, ServerFailure, Unreachable
 
@@ -49,12 +50,17 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
 
     ``first``: that host has never answered this client, so the address itself may be wrong.
     """
+    if isinstance(error, ProxyFailed):
+        failure = Unreachable(str(error))
+        tries = FIRST_CONTACT_TRIES if first else None
+        return failure if error.refused else Again("the proxy fails", failure, sent=False, most_tries=tries)
     cause = _root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = one_line(getattr(cause, "verify_message", "") or "not trusted")
         return Unreachable(
             f"{host} has no valid certificate ({reason}), so it may be another "
-            "machine than it says. Check the address and this machine's clock."
+            "machine than it says. Check the address and this machine's clock. If your school has an "
+            "authority of its own, name its certificate in SSL_CERT_FILE."
         )
     if isinstance(cause, ssl.SSLError) and first:
         reason = one_line(getattr(cause, "reason", None) or "no reason given")
@@ -102,6 +108,11 @@ def _root_cause(error: BaseException) -> BaseException:
             break
         seen = following
     return seen
+
+
+def describe(error: httpx.TransportError) -> str:
+    """Return a clause that says why a connection failed."""
+    return _describe(error, _root_cause(error))
 
 
 def _describe(error: httpx.TransportError, cause: BaseException) -> str:
