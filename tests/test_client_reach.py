@@ -53,8 +53,8 @@ def test_addresses_that_are_public(address: str) -> None:
 
 ODD = [
     "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "0", "0x0a.0.0.1",
-    "localhost", "LOCALHOST", "localhost.", "files.localhost", "127.0.0.1.", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
-    "[fd00::1]", "[64:ff9b::a00:1]",
+    "localhost", "LOCALHOST", "localhost.", "files.localhost", "127.0.0.1.", "10.0.0.1", "[::1]",
+    "[::ffff:127.0.0.1]", "[fd00::1]", "[64:ff9b::a00:1]",
 ]  # fmt: skip
 
 
