@@ -15,8 +15,8 @@ from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import Truncated, encoding_of, unpacked
 from canvas_archive.canvas.transport import Transport
 from canvas_archive.canvas.trouble import Again
-from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, retry_after
-from canvas_archive.errors import ArchiveError, MalformedAnswer, Unreachable, UnsafeRedirect
+from canvas_archive.canvas.waiting import ITEM_TRIES, retry_after
+from canvas_archive.errors import ArchiveError, MalformedAnswer, Unanswered, Unreachable, UnsafeRedirect
 
 MOST_HOPS = 10
 STALL_SECONDS = 300.0
@@ -46,7 +46,7 @@ class FileTooLarge(MalformedAnswer):
         self.size = size
 
 
-class FileHostUnreachable(Unreachable):
+class FileHostUnreachable(Unanswered):
     """The host that keeps a file cannot be reached; Canvas itself may well be."""
 
 
@@ -101,7 +101,7 @@ class Downloader:
                 if self._held - held >= STALL_BYTES:
                     effort.progressed()
                 trouble.error = self._named(trouble.error)
-                trouble.most_tries = trouble.most_tries or BROKEN_REQUEST_TRIES
+                trouble.most_tries = trouble.most_tries or ITEM_TRIES
                 self._transport.before_retry("The download", trouble, effort, idempotent=True)
             except Unreachable as error:
                 raise self._named(error) from None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One item that failed: it stays in the ledger and is tried first next time."""
+    """One item that was tried and failed: it stays in the ledger and is tried again later."""
 
     kind: str
     id: str
@@ -22,6 +22,7 @@ class Problem:
 class Report:
     """The counts of one run. ``seconds`` is wall time; ``bytes`` is what came over the network.
 
+    ``untried`` conversations were left to the next run; ``resting`` and ``accepted`` problems were not tried.
     Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit.
     """
 
@@ -46,6 +47,9 @@ class Report:
     edits_pushed: int = 0
     edits_conflicts: int = 0
     reverted: int = 0
+    untried: int = 0
+    resting: int = 0
+    accepted: int = 0
     indexed: int = 0
     actions: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -80,6 +84,9 @@ class Report:
                 "reverted": self.reverted,
             },
             "index": {"added": self.indexed},
+            "untried": self.untried,
+            "resting": self.resting,
+            "accepted": self.accepted,
             "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
         }
         if self.dry_run:
