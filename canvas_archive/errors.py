@@ -12,7 +12,8 @@ sentences that say what happened and what to do about it.
     │   ├── TokenRefused
     │   └── KeyringUnusable                 there is no system keyring, or it fails
     ├── CanvasProblem                   4   Canvas cannot be reached, or refuses
-    │   ├── Unreachable                     no connection, time-outs, broken answers, past the patience
+    │   ├── Unreachable                     Canvas as a whole does not answer, past the patience
+    │   │   └── Unanswered                  one request gets no whole answer, while Canvas answers others
     │   ├── NotCanvas                       something answers there, but it is not Canvas
     │   ├── UnsafeRedirect                  a link or redirect would leave the configured host
     │   ├── MalformedAnswer                 Canvas answered with something that cannot be read
@@ -21,8 +22,8 @@ sentences that say what happened and what to do about it.
     │       ├── NotPermitted                401 without WWW-Authenticate, 403
     │       ├── NotFound                    404
     │       ├── Throttled                   429, or 403 "Rate Limit Exceeded", past the patience
-    │       └── ServerFailure               5xx, past the patience
-    ├── ItemsFailed                     5   finished, but some items failed; they are tried first next time
+    │       └── ServerFailure               5xx to this request, while Canvas answers others
+    ├── ItemsFailed                     5   finished, but some items failed; they are tried again later
     ├── ConflictsLeft                   6   edits wait for a decision
     ├── ArchiveLocked                   7   another process is writing to this archive
     ├── VerificationFailed              8   the archive or an export does not match its own records
@@ -84,17 +85,31 @@ class KeyringUnusable(CredentialProblem):
 
 
 class CanvasProblem(ArchiveError):
-    """Canvas cannot be reached, or refuses."""
+    """Canvas cannot be reached, or refuses.
+
+    ``item_alone``: the error concerns the one thing that was asked for, so a run goes on with the others.
+    """
 
     exit_code = 4
+    item_alone = True
 
 
 class Unreachable(CanvasProblem):
-    """No answer could be had within the patience."""
+    """Canvas as a whole gave no answer within the patience."""
+
+    item_alone = False
+
+
+class Unanswered(Unreachable):
+    """One request gets no whole answer, while Canvas answers others."""
+
+    item_alone = True
 
 
 class NotCanvas(CanvasProblem):
     """Something answers at that address, but it is not a Canvas API."""
+
+    item_alone = False
 
 
 class UnsafeRedirect(CanvasProblem):
@@ -136,9 +151,11 @@ class NotFound(ApiError):
 class Throttled(ApiError):
     """Still throttled when the patience ran out."""
 
+    item_alone = False
+
 
 class ServerFailure(ApiError):
-    """Still a 5xx answer when the patience ran out."""
+    """Canvas keeps answering this request with 5xx."""
 
 
 class ItemsFailed(ArchiveError):

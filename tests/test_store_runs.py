@@ -11,8 +11,15 @@ import pytest
 
 from canvas_archive.clock import iso, parse_iso
 from canvas_archive.store import Archive, Ingest, runs
-from canvas_archive.store.summaries import fingerprint, stored_fingerprints, stored_summaries
+from canvas_archive.store.summaries import (
+    fingerprint,
+    lasting_fingerprint,
+    stored_fingerprints,
+    stored_summaries,
+)
 from tests.store_support import NOON, TickingClock, conversation, create, message
+
+LASTING = 2454449067847690972
 
 
 @pytest.fixture
@@ -204,9 +211,12 @@ def test_the_fingerprint_sees_content_and_nothing_else() -> None:
         {"subject": None},
         {"context_code": None},
     )
-    prints = {fingerprint(replace(base, **change)) for change in different}  # type: ignore[arg-type]
-    assert len(prints) == len(different) and known not in prints
-    assert -(2**63) <= known < 2**63
+    lasting = lasting_fingerprint(base)
+    assert lasting_fingerprint(same) == lasting == LASTING, "the same in every process"
+    for take, of_base in ((fingerprint, known), (lasting_fingerprint, lasting)):
+        prints = {take(replace(base, **change)) for change in different}  # type: ignore[arg-type]
+        assert len(prints) == len(different) and of_base not in prints
+        assert -(2**63) <= of_base < 2**63
 
 
 def test_odd_text_has_one_fingerprint_before_and_after_storing(archive: Archive) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from canvas_archive.canvas import CanvasClient, FileHostUnreachable, download
+from canvas_archive.canvas import CanvasClient, FileHostUnreachable, download, waiting
 from canvas_archive.canvas.address import Origin
 from canvas_archive.errors import ItemsFailed, ServerFailure
 from canvas_archive.sandbox import Sandbox
@@ -70,8 +70,9 @@ FAULTS = [
 
 def test_whatever_a_file_does_costs_that_file_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_hosts, "FAILURES", 1000)  # there are more such files than a host is allowed
-    monkeypatch.setattr(download, "STALL_SECONDS", 1.5)
-    monkeypatch.setattr(download, "LEAST_RATE", 10_000_000)
+    monkeypatch.setattr(waiting, "SILENCE_SECONDS", 1.5)
+    monkeypatch.setattr(waiting, "SLOWEST_BYTES", 10_000_000)
+    monkeypatch.setitem(CanvasClient.__init__.__kwdefaults__, "timeout", 1.5)
     files, good = [], receive_file(pair, "good.pdf", b"good")
     for number, (fault, _) in enumerate(FAULTS):
         files.append(receive_file(pair, f"{number}.pdf", CONTENT + bytes([number])))
@@ -137,8 +138,11 @@ def test_a_host_that_fails_rests_and_other_hosts_go_on(pair: Pair, kind: str) ->
     assert states.count("failed") <= 5 and set(states) == {"failed", "pending"}
     assert pair.one("SELECT state FROM media_comments WHERE media_id = 'm-1'") == "stored"
     report = result.report
-    assert report.untried == states.count("pending") and f"{report.untried} not tried" in report.summary()
-    assert report.resting_hosts == [f"attachment at {pair.sandbox.url}"]
+    assert (
+        report.untried_files == states.count("pending")
+        and f"{report.untried_files} not tried" in report.summary()
+    )
+    assert report.resting_hosts == [f"{pair.sandbox.url} (attachments)"]
     pair.sync(mode="quick", check=False, clock=QuickClock())
     log.clear()
     report = pair.sync(mode="quick", clock=QuickClock()).report

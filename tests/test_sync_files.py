@@ -19,8 +19,9 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
-    Throttled,
     TokenRefused,
+    Unanswered,
+    Unreachable,
     UnsafeRedirect,
 )
 from canvas_archive.model import Attachment
@@ -240,7 +241,7 @@ BROKEN_UPLOAD = Attachment(7, url="/files/7", extra={"upload_status": "failed"})
         (replace(RECORDING, url=None), OneAnswer(WHOLE), Ending.WRONG, "no address", 0),
         (FILE, OneAnswer(ServerFailure("It broke.", status=500)), Ending.HOST, "It broke.", 1),
         (FILE, OneAnswer(FileHostUnreachable("It broke.")), Ending.HOST, "It broke.", 1),
-        (FILE, OneAnswer(Throttled("Slow down.", status=429)), Ending.HOST, "Slow down.", 1),
+        (FILE, OneAnswer(Unanswered("Slow down.")), Ending.HOST, "Slow down.", 1),
         (FILE, OneAnswer(MalformedAnswer("A torn file.")), Ending.WRONG, "A torn file.", 2),
         (FILE, OneAnswer(NoRoom("No room.")), Ending.WRONG, "No room.", 2),
         (FILE, OneAnswer(BadRequest("Broken storage.", status=400)), Ending.WRONG, "Broken storage.", 2),
@@ -275,6 +276,15 @@ def test_what_becomes_of_an_answer(
             client.outcome, (MalformedAnswer, Download)
         ):
             assert list(archive.files_dir.rglob("*.part")) == []  # nothing to go on from
+
+
+def test_canvas_being_away_as_a_whole_ends_the_run(tmp_path: Path) -> None:
+    away = Unreachable("Canvas does not answer.")
+    for client in (OneAnswer(away), OneAnswer(MISSING, away), OneAnswer(SIGN_IN, NO_SCOPE, away)):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        with Archive.create(folder, base_url=client.base_url, user_id=7, name="Ada") as archive:
+            with pytest.raises(Unreachable, match="does not answer"):
+                Files(archive, cast("CanvasClient", client), max_bytes=None).fetch(FILE)
 
 
 def test_a_token_that_canvas_refuses_as_a_whole_ends_the_run(tmp_path: Path) -> None:

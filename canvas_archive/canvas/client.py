@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 import httpx
@@ -20,12 +21,11 @@ from canvas_archive.canvas.people_api import PeopleApi
 from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.transport import Transport
-from canvas_archive.canvas.waiting import OnWait, Stats, Waiter
+from canvas_archive.canvas.waiting import SILENCE_SECONDS, OnWait, Stats, Waiter
 from canvas_archive.clock import SYSTEM, Clock
 
 __all__ = ["BATCH_EVENTS", "BATCH_SIZE", "SCOPES", "CanvasClient", "Scope"]
 
-_CONNECT_SECONDS = 20.0
 _SPARE_CONNECTIONS = 16  # for downloads, which do not hold a slot while their bytes arrive
 
 
@@ -69,7 +69,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         *,
         as_user_id: int | None = None,
         patience: float = 600.0,
-        timeout: float = 60.0,
+        timeout: float = SILENCE_SECONDS,
         concurrency: int = 8,
         clock: Clock = SYSTEM,
         transport: httpx.BaseTransport | None = None,
@@ -91,7 +91,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         reach = Reach(home, allowed_file_hosts)
         self._http = _Forgetful(
             transport=transport or Connections(limits, reach),
-            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            timeout=timeout,
             limits=limits,
             headers={"User-Agent": f"canvas-archive/{__version__}"},
             follow_redirects=False,
@@ -127,6 +127,13 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     def last_date(self) -> str | None:
         """The ``Date`` header of the newest answer: what Canvas's clock says."""
         return self._transport.last_date
+
+    def one_try(self) -> AbstractContextManager[None]:
+        """Make each request of this thread once, within the context: for items that failed in earlier runs.
+
+        A request is made again all the same when Canvas as a whole does not answer.
+        """
+        return self._transport.one_try()
 
     def close(self) -> None:
         """Close the connections. The client cannot be used afterwards."""

@@ -12,32 +12,20 @@ import httpx
 
 from canvas_archive.canvas.address import Origin, origin_of, require_safe
 from canvas_archive.canvas.answers import Answer, error_of, location_of
-from canvas_archive.canvas.body import Truncated, encoding_of, unpacked
+from canvas_archive.canvas.body import TooSlow, Truncated, encoding_of, unpacked
 from canvas_archive.canvas.transport import LOGIN_PATHS, Transport
-from canvas_archive.canvas.trouble import Again
-from canvas_archive.canvas.waiting import retry_after
+from canvas_archive.canvas.trouble import Again, of_one_request
+from canvas_archive.canvas.waiting import ITEM_SECONDS, ITEM_TRIES, SILENT_TRIES, Pace, retry_after
 from canvas_archive.errors import (
     ArchiveError,
     MalformedAnswer,
     NotPermitted,
+    Unanswered,
     Unreachable,
     UnsafeRedirect,
 )
 
 MOST_HOPS = 10
-STALL_SECONDS = 20.0
-"""A try ends when no byte comes for so long."""
-
-LEAST_RATE = 1024
-"""A try ends when fewer bytes than this come each second, on the average of STALL_SECONDS."""
-
-CONNECT_SECONDS = 10.0
-MOST_TRIES = 5
-"""Tries of a download that does not go forward: with the pauses between them, less than 20 s."""
-
-LONGEST_ASKED = 20.0
-"""A host that asks for a longer pause than this is left alone."""
-
 PROGRESS = 64 * 1024
 """A try that brings so many bytes more than were there before is followed by another one."""
 
@@ -68,7 +56,7 @@ class NoRoom(MalformedAnswer):
     """A file is larger than the room there is for it, or has no end."""
 
 
-class FileHostUnreachable(Unreachable):
+class FileHostUnreachable(Unanswered):
     """The host that keeps a file cannot be reached; Canvas itself may well be."""
 
 
@@ -98,10 +86,6 @@ class Download:
     resumed: bool
     ended_by: EndedBy = "length"
     attached: bool = False
-
-
-class Stalled(Truncated):
-    """A body that arrives too slowly."""
 
 
 class _NoRanges(Exception):
@@ -149,11 +133,11 @@ class Downloader:
                 trouble.error = self._named(trouble.error)
                 if self._held - held >= PROGRESS:
                     effort.progressed()
-                elif not self._worth_repeating or trouble.timed_out:
-                    raise trouble.error from None
-                if (trouble.asked or 0.0) > LONGEST_ASKED:
-                    raise trouble.error from None
-                trouble.most_tries = min(trouble.most_tries or MOST_TRIES, MOST_TRIES)
+                elif not self._worth_repeating or trouble.is_silence:
+                    raise of_one_request("The download", trouble) from None
+                if (trouble.asked or 0.0) > ITEM_SECONDS:
+                    raise of_one_request("The download", trouble) from None
+                trouble.most_tries = trouble.most_tries or ITEM_TRIES
                 self._transport.before_retry("The download", trouble, effort, idempotent=True)
             except Unreachable as error:
                 raise self._named(error) from None
@@ -206,9 +190,7 @@ class Downloader:
             headers["Range"] = f"bytes={self._held}-"
             if self._etag is not None:
                 headers["If-Range"] = self._etag
-        patience = min(STALL_SECONDS, transport.http.timeout.read or STALL_SECONDS)
-        timeout = httpx.Timeout(patience, connect=min(CONNECT_SECONDS, patience))
-        request = transport.http.build_request("GET", url, headers=headers, timeout=timeout)
+        request = transport.http.build_request("GET", url, headers=headers)
         # The slot is for Canvas's work on the request: the bytes that follow cost its bucket nothing.
         with transport.slot(name) if self._origin == transport.home else nullcontext() as note:
             response = stack.enter_context(transport.opened(request, name))
@@ -315,26 +297,20 @@ class Downloader:
                 yield response.content
             else:
                 yield from unpacked(self._arriving(response), encoding_of(response.headers))
-        except Stalled as error:
-            raise Again(
-                str(error), Unreachable(f"A file arrives too slowly: {error}."), timed_out=True
-            ) from None
+        except TooSlow as error:
+            sentence = "A file arrives too slowly. Try again later."
+            raise Again(str(error), Unreachable(sentence), alone_tries=SILENT_TRIES) from None
         except Truncated as error:
             raise Again(
                 str(error), Unreachable(f"A file keeps breaking off: {error}. Try again later.")
             ) from None
 
     def _arriving(self, response: httpx.Response) -> Iterator[bytes]:
-        clock = self._transport.clock
-        since, lately = clock.monotonic(), 0
+        pace = Pace(self._transport.clock)
         for chunk in response.iter_raw():
             self._transport.stats.add(bytes=len(chunk))
-            lately += len(chunk)
-            now = clock.monotonic()
-            if now - since >= STALL_SECONDS:
-                if lately < LEAST_RATE * (now - since):
-                    raise Stalled(f"{lately:,} bytes in {now - since:.0f} seconds")
-                since, lately = now, 0
+            if pace.too_slow(len(chunk)):
+                raise TooSlow("it arrives too slowly")
             yield chunk
 
 

@@ -10,8 +10,16 @@ import httpx
 from canvas_archive.canvas.address import Origin
 from canvas_archive.canvas.answers import one_line
 from canvas_archive.canvas.proxies import ProxyFailed
-from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, FIRST_CONTACT_TRIES
-from canvas_archive.errors import ArchiveError, MalformedAnswer, ServerFailure, Unreachable
+from canvas_archive.canvas.waiting import FIRST_CONTACT_TRIES, ITEM_TRIES, SILENT_TRIES
+from canvas_archive.errors import (
+    ArchiveError,
+    CanvasProblem,
+    MalformedAnswer,
+    ServerFailure,
+    Throttled,
+    Unanswered,
+    Unreachable,
+)
 
 
 class Again(Exception):
@@ -19,7 +27,7 @@ class Again(Exception):
 
     ``error`` is what it becomes when the patience ends; ``sent`` tells whether Canvas may have acted;
     ``asked`` is the number of seconds to wait that the answer named, ``advised`` the limiter's own.
-    ``timed_out``: nothing came, or too little, for as long as was waited.
+    ``most_tries`` bounds the attempts in any case, ``alone_tries`` while Canvas answers other requests.
     """
 
     def __init__(
@@ -30,9 +38,9 @@ class Again(Exception):
         sent: bool = True,
         throttled: bool = False,
         most_tries: int | None = None,
+        alone_tries: int | None = None,
         asked: float | None = None,
         advised: float = 0.0,
-        timed_out: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -40,9 +48,19 @@ class Again(Exception):
         self.sent = sent
         self.throttled = throttled
         self.most_tries = most_tries
+        self.alone_tries = alone_tries or most_tries
         self.asked = asked
         self.advised = advised
-        self.timed_out = timed_out
+
+    @property
+    def is_silence(self) -> bool:
+        """Return whether nothing came, or hardly anything, for as long as an attempt waits."""
+        return self.alone_tries == SILENT_TRIES
+
+    @property
+    def without_answer(self) -> bool:
+        """Whether Canvas itself did not answer: the connection failed, or a gateway or a crash spoke."""
+        return not self.throttled and isinstance(self.error, (Unreachable, ServerFailure))
 
 
 def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first: bool) -> Exception:
@@ -76,14 +94,27 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     tries = None
     if first:
         hopeless = unsent or isinstance(error, httpx.TimeoutException)
-        tries = FIRST_CONTACT_TRIES if hopeless else BROKEN_REQUEST_TRIES
-    return Again(
-        what,
-        Unreachable(sentence),
-        sent=not unsent,
-        most_tries=tries,
-        timed_out=isinstance(error, httpx.TimeoutException),
-    )
+        tries = FIRST_CONTACT_TRIES if hopeless else ITEM_TRIES
+    silent = SILENT_TRIES if isinstance(error, httpx.TimeoutException) else None
+    return Again(what, Unreachable(sentence), sent=not unsent, most_tries=tries, alone_tries=silent)
+
+
+def of_one_request(name: str, trouble: Again) -> ArchiveError:
+    """Return the error of a request that keeps failing while Canvas answers others."""
+    error = trouble.error
+    if isinstance(error, Throttled):
+        return Unanswered(f"Canvas refuses {name} for its rate again and again, and answers other requests.")
+    if isinstance(error, Unreachable) and not error.item_alone:
+        return Unanswered(str(error))
+    return error
+
+
+def of_canvas(trouble: Again) -> ArchiveError:
+    """Return the error of a request that failed because Canvas as a whole does not answer."""
+    error = trouble.error
+    if isinstance(error, CanvasProblem) and error.item_alone:
+        return Unreachable(str(error))
+    return error
 
 
 def of_uncertain_write(name: str, trouble: Again) -> ArchiveError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,13 +13,14 @@ from canvas_archive.store.rows import clean, to_json
 LONGEST_REST = timedelta(days=7)
 """A problem rests for this long at most before it is tried again."""
 
+GHOST = "ghost"
+"""Kind of the ids that a list names and Canvas does not find: no problems, and quick syncs pass over them."""
+
 _LONGEST_LIST_REST = timedelta(days=1)
 
 _SELECT = """
 SELECT kind, item_id, error, attempts, first_at, last_at, next_at, accepted_at, fingerprint FROM problems
 """
-# A next try further away than the longest rest comes from a clock that was wrong.
-_DUE = "(next_at IS NULL OR next_at <= :now OR next_at > :far)"
 _RECORD = """
 INSERT INTO problems (kind, item_id, error, first_at, last_at, fingerprint)
 VALUES (:kind, :item, :error, :now, :now, :fingerprint)
@@ -45,6 +46,19 @@ class Problem:
     next_at: str | None = None
     accepted_at: str | None = None
     fingerprint: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What commands call the item, such as ``attachment 512``."""
+        kind = {"media": "recording", "file_host": "file host"}.get(self.kind, self.kind)
+        return f"{kind} {self.item_id}"
+
+    def rests_at(self, now: datetime) -> bool:
+        """Return whether a sync at that time leaves the item alone until its next try."""
+        if self.accepted_at is not None or self.next_at is None:
+            return False
+        # A next try further away than the longest rest comes from a clock that was wrong.
+        return iso(now) < self.next_at <= iso(now + LONGEST_REST + timedelta(hours=1))
 
 
 def start_run(db: sqlite3.Connection, mode: str, clock: Clock) -> int:
@@ -99,6 +113,15 @@ def last_complete_full(db: sqlite3.Connection) -> datetime | None:
     """
     row = db.execute(
         "SELECT started_at FROM sync_runs WHERE mode = 'full' AND complete = 1 ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return parse_iso(row[0]) if row else None
+
+
+def last_full(db: sqlite3.Connection) -> datetime | None:
+    """Return when the last full sync began that came to its end, complete or not."""
+    row = db.execute(
+        "SELECT started_at FROM sync_runs WHERE mode = 'full' AND status IN ('ok', 'partial') "
+        "ORDER BY id DESC LIMIT 1"
     ).fetchone()
     return parse_iso(row[0]) if row else None
 
@@ -192,17 +215,19 @@ def due_problems(
     ``everything`` includes those that rest. Accepted items are never due.
     """
     now = clock.now()
-    rows = db.execute(
-        f"{_SELECT} WHERE kind = :kind AND accepted_at IS NULL AND (:everything OR {_DUE}) "
-        "ORDER BY last_at, item_id",
-        {
-            "kind": kind,
-            "everything": everything,
-            "now": iso(now),
-            "far": iso(now + LONGEST_REST + timedelta(hours=1)),
-        },
-    )
-    return [Problem(*row) for row in rows]
+    waiting = (one for one in open_problems(db, kind) if one.accepted_at is None)
+    due = [one for one in waiting if everything or not one.rests_at(now)]
+    return sorted(due, key=lambda one: (one.last_at, one.item_id))
+
+
+def count_untouched(
+    db: sqlite3.Connection, tried: Collection[tuple[str, str]], clock: Clock
+) -> tuple[int, int]:
+    """Return how many items rest and how many are accepted, but for those ``tried`` (kind, id) now."""
+    left = [one for one in open_problems(db) if one.kind != GHOST and (one.kind, one.item_id) not in tried]
+    accepted = sum(1 for one in left if one.accepted_at is not None)
+    resting = sum(1 for one in left if one.rests_at(clock.now()))
+    return resting, accepted
 
 
 def resting_ids(db: sqlite3.Connection, kind: str, clock: Clock) -> set[str]:

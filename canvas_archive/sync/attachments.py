@@ -10,7 +10,7 @@ intervals); ``refused`` (locked, too large, not permitted; full syncs look again
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -23,7 +23,6 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
-    Throttled,
     TokenRefused,
     Unreachable,
     UnsafeRedirect,
@@ -86,12 +85,14 @@ class Files:
     def fetch(self, task: FileTask) -> FileResult:
         """Download one thing to its place under ``files/``. Errors of one item become a result.
 
-        Raises CredentialProblem, and OSError for trouble of the machine.
+        Raises CredentialProblem, CanvasProblem when Canvas as a whole does not answer, and OSError for
+        trouble of the machine.
         """
         if self._max_bytes is not None and task.size is not None and task.size > self._max_bytes:
             sentence = f"{task.size:,} bytes is over the limit of {self._max_bytes:,}"
             return FileResult(Ending.TOO_LARGE, sentence)
-        result = self._recording(task) if task.kind == "media" else self._attachment(task)
+        with self._client.one_try() if task.failed_before else nullcontext():
+            result = self._recording(task) if task.kind == "media" else self._attachment(task)
         if result.ending.state in ("gone", "refused"):
             forget_part(self._archive.files_dir, task.part_number)
         return result
@@ -192,8 +193,11 @@ class Files:
 
         :calls: GET /api/v1/users/self
         """
-        with suppress(CanvasProblem):
+        try:
             self._client.current_user()
+        except CanvasProblem as error:
+            if not error.item_alone:
+                raise
 
     # -- one address -----------------------------------------------------------------------------
 
@@ -203,7 +207,8 @@ class Files:
 
         def visit(origin: object) -> bool:
             own = str(origin) == self._client.base_url
-            host = f"{task.kind} at {origin}" if own else str(origin)
+            kind = "recordings" if task.kind == "media" else "attachments"
+            host = f"{origin} ({kind})" if own else str(origin)
             visited.append(host)
             if self.hosts.rests(host, anew=task.is_new):
                 raise HostRests(host)
@@ -287,7 +292,12 @@ class Files:
 
 
 def _of_problem(error: CanvasProblem) -> FileResult:
-    """Return what an error of one request means for the file that was asked for."""
+    """Return what an error of one request means for the file that was asked for.
+
+    Raises the error when it is about Canvas as a whole.
+    """
+    if not error.item_alone:
+        raise error
     kinds: tuple[tuple[type[CanvasProblem], Ending], ...] = (
         (FileTooLarge, Ending.TOO_LARGE),
         (NotFound, Ending.MISSING),
@@ -295,7 +305,6 @@ def _of_problem(error: CanvasProblem) -> FileResult:
         (NotPermitted, Ending.FORBIDDEN),
         (UnsafeRedirect, Ending.UNSAFE),
         (ServerFailure, Ending.HOST),
-        (Throttled, Ending.HOST),
         (Unreachable, Ending.HOST),
     )
     ending = next((ending for kind, ending in kinds if isinstance(error, kind)), Ending.WRONG)

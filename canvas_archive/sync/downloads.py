@@ -94,7 +94,7 @@ class Downloads:
         elif ending is Ending.GONE:
             report.gone += 1
         elif ending is Ending.UNTRIED:
-            report.untried += 1
+            report.untried_files += 1
         elif ending is not Ending.UPLOADING:
             report.refused += 1
         self._progress.files(self._settled, len(self._queued))
