@@ -5,13 +5,15 @@ sentences that say what happened and what to do about it.
 
     ArchiveError                        1   (anything below, or a defect)
     ├── MachineTrouble                  1   the disk is full or fails, a folder cannot be written
-    ├── BadInput                        2   an argument, option, query or file of the user's is wrong
+    ├── BadInput                        2   an argument, option, variable, query or file is wrong
     │   └── NoArchive                   2   there is no archive in that folder
     ├── CredentialProblem               3   no token, or Canvas does not accept it
     │   ├── TokenMissing
-    │   └── TokenRefused
+    │   ├── TokenRefused
+    │   └── KeyringUnusable                 there is no system keyring, or it fails
     ├── CanvasProblem                   4   Canvas cannot be reached, or refuses
-    │   ├── Unreachable                     no connection, time-outs, broken answers, past the patience
+    │   ├── Unreachable                     Canvas as a whole does not answer, past the patience
+    │   │   └── Unanswered                  one request gets no whole answer, while Canvas answers others
     │   ├── NotCanvas                       something answers there, but it is not Canvas
     │   ├── UnsafeRedirect                  a link or redirect would leave the configured host
     │   ├── MalformedAnswer                 Canvas answered with something that cannot be read
@@ -20,8 +22,8 @@ sentences that say what happened and what to do about it.
     │       ├── NotPermitted                401 without WWW-Authenticate, 403
     │       ├── NotFound                    404
     │       ├── Throttled                   429, or 403 "Rate Limit Exceeded", past the patience
-    │       └── ServerFailure               5xx, past the patience
-    ├── ItemsFailed                     5   finished, but some items failed; they are tried first next time
+    │       └── ServerFailure               5xx to this request, while Canvas answers others
+    ├── ItemsFailed                     5   finished, but some items failed; they are tried again later
     ├── ConflictsLeft                   6   edits wait for a decision
     ├── ArchiveLocked                   7   another process is writing to this archive
     ├── VerificationFailed              8   the archive or an export does not match its own records
@@ -55,7 +57,7 @@ class MachineTrouble(ArchiveError):
 
 
 class BadInput(ArchiveError):
-    """An argument, an option, a query or a file of the user's cannot be used."""
+    """An argument, an option, a variable, a query or a file of the user's cannot be used."""
 
     exit_code = 2
 
@@ -78,25 +80,43 @@ class TokenRefused(CredentialProblem):
     """Canvas says the token is unknown, revoked or expired."""
 
 
+class KeyringUnusable(CredentialProblem):
+    """This machine has no keyring, or its keyring fails."""
+
+
 class CanvasProblem(ArchiveError):
-    """Canvas cannot be reached, or refuses."""
+    """Canvas cannot be reached, or refuses.
+
+    ``item_alone``: the error concerns the one thing that was asked for, so a run goes on with the others.
+    """
 
     exit_code = 4
+    item_alone = True
 
 
 class Unreachable(CanvasProblem):
-    """No answer could be had within the patience.
+    """Canvas as a whole gave no answer within the patience.
 
     ``never_sent``: the request certainly did not reach Canvas.
     """
+
+    item_alone = False
 
     def __init__(self, sentence: str, *, never_sent: bool = False) -> None:
         super().__init__(sentence)
         self.never_sent = never_sent
 
 
+class Unanswered(Unreachable):
+    """One request gets no whole answer, while Canvas answers others."""
+
+    item_alone = True
+
+
 class NotCanvas(CanvasProblem):
     """Something answers at that address, but it is not a Canvas API."""
+
+    item_alone = False
 
 
 class UnsafeRedirect(CanvasProblem):
@@ -138,9 +158,11 @@ class NotFound(ApiError):
 class Throttled(ApiError):
     """Still throttled when the patience ran out."""
 
+    item_alone = False
+
 
 class ServerFailure(ApiError):
-    """Still a 5xx answer when the patience ran out."""
+    """Canvas keeps answering this request with 5xx."""
 
 
 class ItemsFailed(ArchiveError):

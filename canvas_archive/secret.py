@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import SupportsIndex
+
+_BEFORE = re.compile(
+    r"(?:export\s+|set\s+)?CANVAS_API_TOKEN\s*=\s*|(?:authorization\s*:\s*)?bearer(?:\s+|:\s*)", re.I
+)
+"""What people copy along with a token."""
+
+_AROUND = "\ufeff\u200b\u200e\u2060\xa0 \t\r\n\v\f"
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+_TOKENS = re.compile(r"\d+~\w{8,}|[A-Za-z0-9_+=-]{32,}")
 
 
 class Secret(str):
@@ -22,3 +33,36 @@ class Secret(str):
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is not to be pickled or copied into a file")
+
+
+def token_text(given: str | bytes) -> Secret:
+    """Return the token of a variable, a file or a program's output: its first line that is not blank.
+
+    A byte order mark, UTF-16, quotes, and a ``Bearer`` or ``CANVAS_API_TOKEN=`` before it are dropped.
+    """
+    text = _decoded(given) if isinstance(given, bytes) else given
+    lines = (line.strip(_AROUND) for line in text.strip(_AROUND).splitlines())
+    line = next((line for line in lines if line), "")
+    for _ in range(3):  # quotes around the whole, or around what follows the prefix
+        if len(line) > 1 and line[0] in _QUOTES and line[-1] in _QUOTES:
+            line = line[1:-1].strip(_AROUND)
+        line = _BEFORE.sub("", line, count=1) if _BEFORE.match(line) else line
+    return Secret(line)
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    if b"\0" in data:  # Windows' programs write UTF-16 without saying so
+        return data.decode("utf-16-be" if data.startswith(b"\0") else "utf-16-le", "replace")
+    return data.decode("utf-8-sig", "replace")
+
+
+def is_token_text(text: str) -> bool:
+    """Return whether a text can be a token: it must fit the header it is sent in."""
+    return bool(text) and text.isascii() and text.isprintable() and not set(text) & set(" \"'")
+
+
+def without_tokens(text: str) -> str:
+    """Return a text with everything that may be a token replaced by ``…``."""
+    return _TOKENS.sub("…", text)

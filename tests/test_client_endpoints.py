@@ -360,7 +360,7 @@ def public_methods() -> list[str]:
     return [
         name
         for name, member in inspect.getmembers(CanvasClient, inspect.isfunction)
-        if not name.startswith("_") and name != "close"
+        if not name.startswith("_") and name not in ("close", "one_try")
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from canvas_archive.canvas import CanvasClient
 from canvas_archive.canvas.limiter import Limiter, units
 from canvas_archive.canvas.waiting import Stats, Waiter
-from canvas_archive.errors import NotPermitted, Throttled
+from canvas_archive.errors import NotPermitted, Throttled, Unanswered
 from tests.client_support import FakeClock, Script, Waits, make_client, me
 
 REFUSALS = [
@@ -153,6 +153,49 @@ def test_patience_ends_in_throttled() -> None:
         client.current_user()
     assert caught.value.status == 403 and caught.value.exit_code == 4
     assert 99.9 <= clock.elapsed <= 100.1
+
+
+def throttling(*, for_all: bool, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/conversations/5") or (for_all and known):
+            return httpx.Response(429, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        known.append(1)
+        return me()
+
+    known: list[int] = []
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("headers", "waited"), [({}, 45), ({"Retry_After": "3"}, 30), ({"Retry_After": "60"}, 61)]
+)
+def test_a_throttle_of_one_address_alone_costs_that_address(headers: dict[str, str], waited: float) -> None:
+    clock = FakeClock()
+    with make_client(throttling(for_all=False, **headers), clock) as client:
+        client.current_user()
+        with pytest.raises(Unanswered, match="answers other requests") as caught:
+            client.conversation(5)
+        assert caught.value.item_alone and client.limiter.allowed_in_flight > 1
+    assert clock.elapsed <= waited
+
+
+def test_a_throttle_of_one_address_longer_than_the_patience_costs_that_address() -> None:
+    clock = FakeClock()
+    with make_client(throttling(for_all=False, Retry_After="3600"), clock) as client:
+        client.current_user()
+        with pytest.raises(Unanswered):
+            client.conversation(5)
+    assert clock.elapsed == 0
+
+
+def test_a_throttle_of_everything_is_waited_for_within_the_patience() -> None:
+    clock = FakeClock()
+    with make_client(throttling(for_all=True), clock, patience=100.0) as client:
+        client.current_user()
+        with pytest.raises(Throttled) as caught:
+            client.conversation(5)
+    assert not caught.value.item_alone
+    assert clock.elapsed == pytest.approx(100.0)
 
 
 def test_being_asked_to_wait_longer_than_the_patience_ends_at_once() -> None:

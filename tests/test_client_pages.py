@@ -9,7 +9,7 @@ import pytest
 
 from canvas_archive.canvas import ConversationPage
 from canvas_archive.errors import MalformedAnswer, UnsafeRedirect
-from tests.client_support import SECRET, URL, Script, make_client, row
+from tests.client_support import SECRET, URL, AnswersOthers, Script, make_client, row
 
 LIST = f"{URL}/api/v1/conversations"
 
@@ -189,6 +189,6 @@ def test_a_failing_page_is_tried_again_and_nothing_is_skipped() -> None:
     script = Script(
         page([row(1)], f"{LIST}?page=2"), httpx.Response(502), httpx.ReadError(""), page([row(2)])
     )
-    with make_client(script) as client:
+    with make_client(AnswersOthers(script)) as client:
         assert ids(list(client.conversations())) == [[1], [2]]
     assert script.targets[1:] == ["GET /api/v1/conversations?page=2"] * 3

@@ -14,11 +14,19 @@ import pytest
 from canvas_archive.canvas import CanvasClient
 from canvas_archive.canvas.address import Origin
 from canvas_archive.canvas.trouble import of_connection
-from canvas_archive.canvas.waiting import backoff, retry_after
-from canvas_archive.errors import MalformedAnswer, ServerFailure, Unreachable
+from canvas_archive.canvas.waiting import ITEM_SECONDS, ITEM_TRIES, backoff, retry_after
+from canvas_archive.errors import (
+    CanvasProblem,
+    MalformedAnswer,
+    ServerFailure,
+    TokenRefused,
+    Unanswered,
+    Unreachable,
+)
 from tests.client_support import (
     ME,
     START,
+    AnswersOthers,
     FakeClock,
     Script,
     Waits,
@@ -46,7 +54,14 @@ def refused() -> httpx.ConnectError:
 
 
 def acquainted(script: Script, clock: FakeClock | None = None, **options: object) -> CanvasClient:
-    """A client that has had an answer before."""
+    """A client that has had an answer before, of a Canvas that is not away."""
+    client = make_client(AnswersOthers(script), clock, **options)
+    client.current_user()
+    return client
+
+
+def abandoned(script: Script, clock: FakeClock | None = None, **options: object) -> CanvasClient:
+    """A client that has had an answer before, of a Canvas that then answers as in the script alone."""
     script._replies.insert(0, me())
     client = make_client(script, clock, **options)
     client.current_user()
@@ -76,13 +91,15 @@ def acquainted(script: Script, clock: FakeClock | None = None, **options: object
 )
 def test_reading_survives_what_passes(trouble: httpx.Response | Exception) -> None:
     clock, waits = FakeClock(), Waits()
-    script = Script(trouble, trouble, OK)
+    failures = 1 if isinstance(trouble, httpx.TimeoutException) else 2
+    script = Script(*[trouble] * failures, OK)
     with acquainted(script, clock, on_wait=waits) as client:
         assert client.conversation(5).id == 5
-        assert client.stats.retries == 2 and client.stats.requests == 4
-        assert client.stats.waits == 2 and client.stats.waited == pytest.approx(sum(clock.sleeps))
-    assert len(clock.sleeps) == len(waits) == 2
-    assert clock.sleeps[0] <= 1.0 and clock.sleeps[1] <= 2.0
+        assert client.stats.retries == failures
+        assert client.stats.requests == 2 * failures + 1, "the second failure makes it look after Canvas"
+        assert client.stats.waits == failures and client.stats.waited == pytest.approx(sum(clock.sleeps))
+    assert len(clock.sleeps) == len(waits) == failures
+    assert all(slept <= longest for slept, longest in zip(clock.sleeps, (1.0, 2.0), strict=False))
     assert waits[0].reason and waits[0].until == START + timedelta(seconds=waits[0].seconds)
 
 
@@ -96,10 +113,10 @@ def test_backoff_is_jittered_and_capped() -> None:
 def test_patience_bounds_an_outage() -> None:
     clock = FakeClock()
     script = Script(httpx.Response(503, text="down"), endless=True)
-    with acquainted(script, clock, patience=120.0) as client:
-        with pytest.raises(ServerFailure) as caught:
+    with abandoned(script, clock, patience=120.0) as client:
+        with pytest.raises(Unreachable, match=r"\(503\)") as caught:
             client.conversation(5)
-    assert caught.value.status == 503 and caught.value.request == "GET /api/v1/conversations/5"
+    assert not caught.value.item_alone
     assert 119.9 <= clock.elapsed <= 120.1
     assert len(script.requests) >= 8
 
@@ -112,12 +129,51 @@ def test_timeouts_count_against_the_patience() -> None:
         raise httpx.ReadTimeout("", request=request)
 
     script = Script(hangs, endless=True)
-    with make_client(Script(me()), clock) as known:
-        known.current_user()
-    with acquainted(script, clock, patience=300.0) as client:
-        with pytest.raises(Unreachable, match="too long to answer"):
+    with abandoned(script, clock, patience=300.0) as client:
+        with pytest.raises(Unreachable, match="too long to answer") as caught:
             client.conversation(5)
-    assert len(script.requests) <= 6
+    assert not caught.value.item_alone
+    assert len(script.requests) <= 8
+
+
+def test_an_answer_that_does_not_come_is_waited_for_twice() -> None:
+    script = Script(TIMEOUT, endless=True)
+    with acquainted(script) as client, pytest.raises(Unanswered, match="too long to answer"):
+        client.conversation(5)
+    assert len(script.requests) == 2
+
+
+def test_what_failed_before_gets_one_try() -> None:
+    for trouble in (TIMEOUT, RESET, httpx.Response(502), httpx.Response(200, content=b"{")):
+        script = Script(trouble, OK)
+        with acquainted(script) as client:
+            with client.one_try(), pytest.raises(CanvasProblem) as caught:
+                client.conversation(5)
+            assert caught.value.item_alone
+            assert client.conversation(5).id == 5
+
+
+def test_what_failed_before_gets_more_tries_when_canvas_is_away() -> None:
+    script = Script(RESET, RESET, RESET, RESET, OK)
+    with abandoned(script) as client, client.one_try():
+        assert client.conversation(5).id == 5
+
+
+def test_an_item_waits_for_twenty_seconds_in_all() -> None:
+    for seed in range(30):
+        clock = FakeClock()
+        script = Script(RESET, endless=True)
+        with acquainted(script, clock, rng=random.Random(seed)) as client, pytest.raises(Unanswered):
+            client.conversation(5)
+        assert clock.elapsed <= ITEM_SECONDS + 1 and len(script.requests) <= ITEM_TRIES
+
+
+def test_a_revoked_token_ends_the_doubt() -> None:
+    refused = httpx.Response(
+        401, json={"errors": [{"message": "Invalid access token."}]}, headers={"WWW-Authenticate": "Bearer"}
+    )
+    with abandoned(Script(RESET, RESET, refused)) as client, pytest.raises(TokenRefused):
+        client.conversation(5)
 
 
 def test_canvas_failing_on_one_request_is_given_up_before_the_patience_ends() -> None:
@@ -126,8 +182,8 @@ def test_canvas_failing_on_one_request_is_given_up_before_the_patience_ends() ->
     with acquainted(script, clock) as client:
         with pytest.raises(ServerFailure, match="An error occurred"):
             client.conversation(5)
-    assert len(script.requests) == 8
-    assert clock.elapsed < 120
+    assert len(script.requests) == 6
+    assert clock.elapsed < 22
 
 
 def test_a_request_that_fails_while_others_succeed_is_given_up_early() -> None:
@@ -149,12 +205,14 @@ def test_a_request_that_fails_while_others_succeed_is_given_up_early() -> None:
     script = Script(answer, endless=True)
     with make_client(script, clock) as client, pytest.raises(ServerFailure):
         client.conversation(5)
-    assert sum(target.startswith("GET /api/v1/conversations/5") for target in script.targets) == 8
+    assert sum(target.startswith("GET /api/v1/conversations/5") for target in script.targets) == 6
+    assert not any(target.endswith("/users/self") for target in script.targets), "others' answers suffice"
 
 
 def test_retry_after_of_an_outage_is_obeyed() -> None:
     clock = FakeClock()
-    with acquainted(Script(httpx.Response(503, headers={"Retry-After": "77"}), OK), clock) as client:
+    later = httpx.Response(503, headers={"Retry-After": "77"})
+    with abandoned(Script(later, later, OK), clock) as client:
         client.conversation(5)
     assert clock.sleeps == [77.0]
     with acquainted(Script(httpx.Response(503, headers={"Retry-After": "3600"})), clock) as client:
@@ -228,8 +286,8 @@ def test_a_silent_address_is_given_up_after_four_time_outs() -> None:
 
 def test_a_connection_lost_later_is_waited_for() -> None:
     clock = FakeClock()
-    script = Script(*[refused() for _ in range(9)], OK)
-    with acquainted(script, clock) as client:
+    script = Script(*[refused() for _ in range(9)], OK, endless=True)
+    with abandoned(script, clock) as client:
         assert client.conversation(5).id == 5
 
 
@@ -238,7 +296,7 @@ def test_a_bad_certificate_ends_at_once(known: bool) -> None:
     bad = ssl.SSLCertVerificationError(1, "certificate verify failed")
     bad.verify_message = "self-signed certificate"
     script = Script(caused(httpx.ConnectError("tls"), caused(httpx.ConnectError("inner"), bad)))
-    opened: Callable[..., CanvasClient] = acquainted if known else make_client
+    opened: Callable[..., CanvasClient] = abandoned if known else make_client
     with opened(script) as client, pytest.raises(Unreachable, match=r"no valid certificate \(self-signed"):
         client.current_user()
     assert len(script.requests) == 1
@@ -310,11 +368,12 @@ def test_a_malformed_answer_to_a_write_says_that_it_was_taken(
 def test_a_write_is_repeated_where_canvas_certainly_did_not_act() -> None:
     throttled = httpx.Response(403, text="403 Forbidden (Rate Limit Exceeded)\n")
     done = httpx.Response(200, json=shown(5, letter(99)))
-    script = Script(throttled, refused(), httpx.ConnectTimeout(""), httpx.PoolTimeout(""), done)
-    with acquainted(script) as client:
-        reply = client.add_message(5, "hello")
-    assert reply.messages is not None and reply.messages[0].id == 99
-    assert {one.content for one in script.requests} == {b"body=hello"}
+    for unsent in ([throttled, refused(), refused()], [httpx.ConnectTimeout("")], [httpx.PoolTimeout("")]):
+        script = Script(*unsent, done)
+        with acquainted(script) as client:
+            reply = client.add_message(5, "hello")
+        assert reply.messages is not None and reply.messages[0].id == 99
+        assert {one.content for one in script.requests} == {b"body=hello"}
 
 
 def test_setting_flags_is_repeated() -> None:

@@ -13,7 +13,10 @@ import httpx
 import pytest
 
 from canvas_archive.canvas import CanvasClient, Token
-from canvas_archive.canvas.local import LocalTransport
+from canvas_archive.canvas.address import origin_of
+from canvas_archive.canvas.certificates import client_context
+from canvas_archive.canvas.connections import Connections
+from canvas_archive.canvas.reach import Reach
 from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
 from tests.client_support import SECRET, URL, Script, make_client, me, shown
@@ -111,25 +114,16 @@ def test_only_https_hosts_and_only_canvas_itself_see_the_token() -> None:
     ]
 
 
-def test_a_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    for base_url, proxied in (("http://127.0.0.1:3000", False), (URL, True)):
-        with make_client(Script(), base_url=base_url) as client:
-            assert client._http.trust_env is proxied
-
-
 def test_a_canvas_on_this_machine_reads_no_certificates_until_an_encrypted_address_asks_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[ssl.SSLContext] = []
-    usual = ssl.create_default_context
 
-    def counted(*arguments: Any, **options: Any) -> ssl.SSLContext:
-        made.append(usual(*arguments, **options))
+    def counted() -> ssl.SSLContext:
+        made.append(client_context())
         return made[-1]
 
-    monkeypatch.setattr(ssl, "create_default_context", counted)
+    monkeypatch.setattr("canvas_archive.canvas.connections.client_context", counted)
     with Sandbox(conversations=1) as sandbox, CanvasClient(sandbox.url, Token(sandbox.token)) as client:
         assert client.current_user().id == sandbox.user_id
         assert made == []
@@ -150,6 +144,8 @@ def test_what_sends_plain_requests_would_trust_no_certificate(monkeypatch: pytes
         usual(self, **options)
 
     monkeypatch.setattr(httpx.HTTPTransport, "__init__", watched)
-    LocalTransport(httpx.Limits()).close()
+    reach = Reach(origin_of(httpx.URL("http://127.0.0.1:1")))
+    with Connections(httpx.Limits(), reach) as connections, pytest.raises(httpx.ConnectError):
+        connections.handle_request(httpx.Request("GET", "http://127.0.0.1:1"))
     (context,) = given
     assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname and not context.get_ca_certs()

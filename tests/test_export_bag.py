@@ -168,7 +168,8 @@ def test_custody_tells_how_it_came_about(archive: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(copy / "archive.db")) as db:
         db.execute("UPDATE conversations SET starred = 1 WHERE id = 101")
         db.execute(
-            "INSERT INTO problems VALUES ('conversation', '77', 'it broke', 3, '2026-03-01', '2026-03-02')"
+            "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) "
+            "VALUES ('conversation', '77', 'it broke', 3, '2026-03-01', '2026-03-02')"
         )
         db.execute("UPDATE conversations SET message_count = 9 WHERE id = 104")
         db.commit()

@@ -105,7 +105,8 @@ def archive(tmp_path: Path) -> Path:
         make.message(3, None, 987002, "forwarded by Kowalska", to=(987001,))
         make.forward(2, 3)
         make.db.execute(
-            "INSERT INTO problems VALUES ('conversation', '5', 'Quentin Vandersloot left', 1, '2026', '2026')"
+            "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) "
+            "VALUES ('conversation', '5', 'Quentin Vandersloot left', 1, '2026', '2026')"
         )
         make.sync_run()
     return folder

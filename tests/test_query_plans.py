@@ -172,9 +172,6 @@ SYNCING = [
     Allowed(
         r"^SELECT e\.id, e\.conversation_id, e\.origin FROM edits e .* e\.settled_at >= ", "walk", "journal"
     ),
-    Allowed(
-        r"^SELECT id, url, content_type, size FROM attachments WHERE state <> 'stored'", "sort", "missing"
-    ),
 ]
 """What a sync reads whole, once, and why that is cheap beside its requests."""
 

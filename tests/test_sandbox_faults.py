@@ -100,6 +100,21 @@ def test_a_slow_body_comes_whole(canvas: Pair) -> None:
     assert len(get(canvas).json()) == 4
 
 
+def test_an_endless_body(canvas: Pair) -> None:
+    canvas.sandbox.faults.add("endless", LIST, delay=0.001)
+    with canvas.client.http.stream("GET", "/api/v1/conversations") as answer:
+        assert answer.status_code == 200 and "content-length" not in answer.headers
+        pieces = answer.iter_raw()
+        assert b"".join(next(pieces) for _ in range(20)).isspace()
+    assert get(canvas).status_code == 200
+
+
+def test_a_refusal_in_the_words_of_canvas(canvas: Pair) -> None:
+    canvas.sandbox.faults.add("refuse", LIST, status=403)
+    answer = get(canvas)
+    assert answer.status_code == 403 and answer.json() == {"errors": [{"message": "An error occurred."}]}
+
+
 def test_a_token_revoked_midway(canvas: Pair) -> None:
     canvas.sandbox.faults.add("revoke_token", LIST, after=1)
     assert get(canvas).status_code == 200

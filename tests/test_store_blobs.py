@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.errors import BadInput
-from canvas_archive.store.blobs import BlobWriter, blob_path
+from canvas_archive.errors import BadInput, UnusableFile
+from canvas_archive.store.blobs import LEAST_TAKEN, BlobWriter, blob_path, clean_parts
 
 DATA = b"%PDF-1.7 " + bytes(range(256)) * 40
 DIGEST = sha256(DATA).hexdigest()
@@ -104,11 +104,96 @@ def test_only_hashes_become_paths(tmp_path: Path, name: str) -> None:
         blob_path(tmp_path, name)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
-def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / ".incoming").mkdir()
-    (tmp_path / "victim").write_text("mine")
-    (tmp_path / ".incoming" / "5.part").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic links"):
-        BlobWriter(tmp_path, 5)
-    assert (tmp_path / "victim").read_text() == "mine"
+posix = pytest.mark.skipif(os.name != "posix", reason="symbolic links, pipes")
+
+
+def outside(tmp_path: Path) -> Path:
+    """Return a folder that must stay as it is: one file in it."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "victim").write_text("mine")
+    return folder
+
+
+def untouched(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == ["victim"] and (
+        folder / "victim"
+    ).read_text() == "mine"
+
+
+@posix
+@pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe"])
+def test_only_a_regular_file_is_written_to(tmp_path: Path, kind: str) -> None:
+    elsewhere, files = outside(tmp_path), tmp_path / "files"
+    (files / ".incoming").mkdir(parents=True)
+    part = files / ".incoming" / "5.part"
+    if kind == "folder":
+        part.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(part)
+    else:
+        part.symlink_to(elsewhere / ("victim" if kind == "link" else "new"))
+    with pytest.raises(UnusableFile, match=r"5\.part is .*, not a file"):
+        BlobWriter(files, 5)
+    assert untouched(elsewhere)
+
+
+@posix
+@pytest.mark.parametrize("name", ["files", "files/.incoming", f"files/{DIGEST[:2]}"])
+def test_no_folder_is_a_link(tmp_path: Path, name: str) -> None:
+    elsewhere, files = outside(tmp_path), tmp_path / "files"
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).symlink_to(elsewhere)
+    with pytest.raises(UnusableFile, match=f"{name} is a symbolic link"), BlobWriter(files, 5) as sink:
+        sink.write(DATA)
+        sink.commit()
+    assert untouched(elsewhere)
+
+
+@posix
+def test_a_link_in_the_place_of_a_blob_is_replaced(tmp_path: Path) -> None:
+    elsewhere, files = outside(tmp_path), tmp_path / "files"
+    copy = tmp_path / "copy"
+    copy.write_bytes(DATA)  # of the right size, so that only the link tells
+    path = blob_path(files, DIGEST)
+    path.parent.mkdir(parents=True)
+    path.symlink_to(copy)
+    with BlobWriter(files, 5) as sink:
+        sink.write(DATA)
+        assert not sink.commit().known
+    assert not path.is_symlink() and path.read_bytes() == DATA
+    assert untouched(elsewhere) and copy.read_bytes() == DATA
+
+
+@posix
+def test_a_hard_link_in_the_place_of_a_part_is_not_written_to(tmp_path: Path) -> None:
+    elsewhere, files = outside(tmp_path), tmp_path / "files"
+    (files / ".incoming").mkdir(parents=True)
+    os.link(elsewhere / "victim", files / ".incoming" / "5.part")
+    with BlobWriter(files, 5) as sink:
+        assert sink.size == 0
+        sink.write(DATA)
+        assert sink.commit().sha256 == DIGEST
+    assert untouched(elsewhere)
+
+
+def test_nothing_stays_of_a_download_that_brought_nothing(tmp_path: Path) -> None:
+    with BlobWriter(tmp_path, 5) as sink:
+        sink.write(DATA)
+        sink.restart()
+    assert list((tmp_path / ".incoming").iterdir()) == []
+
+
+def test_parts_that_nobody_wants_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / ".incoming"
+    assert clean_parts(tmp_path, ()) == 0
+    folder.mkdir()
+    being_copied = LEAST_TAKEN - 7
+    for number in (5, 6, 7, -8, being_copied):
+        (folder / f"{number}.part").write_bytes(DATA if number != 7 else b"")
+    (folder / "notes.txt").write_text("somebody's")
+    assert clean_parts(tmp_path, {5, 7, -8}) == 2
+    left = {"5.part", "-8.part", f"{being_copied}.part", "notes.txt"}
+    assert {path.name for path in folder.iterdir()} == left
+    os.utime(folder / f"{being_copied}.part", (0, 0))
+    assert clean_parts(tmp_path, {5, -8}) == 1

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from canvas_archive.clock import iso
+from canvas_archive.clock import iso, parse_iso
 from canvas_archive.store import Archive, Ingest, runs
-from canvas_archive.store.summaries import fingerprint, stored_fingerprints, stored_summaries
+from canvas_archive.store.summaries import (
+    fingerprint,
+    lasting_fingerprint,
+    stored_fingerprints,
+    stored_summaries,
+)
 from tests.store_support import NOON, TickingClock, conversation, create, message
+
+LASTING = 2454449067847690972
 
 
 @pytest.fixture
@@ -79,6 +86,85 @@ def test_the_ledger_counts_attempts(archive: Archive) -> None:
     assert len(runs.open_problems(archive.db)) == 1
 
 
+class SetClock(TickingClock):
+    """A clock that shows the time it is set to."""
+
+    moment = NOON
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+def test_a_problem_rests_for_an_hour_a_day_and_then_weeks(archive: Archive) -> None:
+    clock, rests = SetClock(), []
+    for _ in range(6):
+        runs.record_problem(archive.db, "attachment", 5, "broken", clock)
+        (problem,) = runs.open_problems(archive.db)
+        rests.append(parse_iso(problem.next_at) - clock.moment if problem.next_at else None)
+    day, week = timedelta(days=1), timedelta(days=7)
+    assert rests == [None, timedelta(hours=1), day, week, week, week]
+    for _ in range(6):
+        runs.record_problem(archive.db, "list", "inbox", "broken", clock)
+    assert runs.open_problems(archive.db, "list")[0].next_at == iso(NOON + day), "lists matter to all"
+
+
+def due(archive: Archive, clock: TickingClock, *, everything: bool = False) -> list[str]:
+    found = runs.due_problems(archive.db, "attachment", clock, everything=everything)
+    return [problem.item_id for problem in found]
+
+
+def test_what_is_due_and_what_rests(archive: Archive) -> None:
+    clock = SetClock()
+    for item, failures in (("once", 1), ("twice", 2), ("thrice", 3)):
+        for _ in range(failures):
+            runs.record_problem(archive.db, "attachment", item, "broken", clock)
+    assert due(archive, clock) == ["once"]
+    assert runs.resting_ids(archive.db, "attachment", clock) == {"twice", "thrice"}
+    assert runs.resting_ids(archive.db, "conversation", clock) == set()
+    assert due(archive, clock, everything=True) == ["once", "thrice", "twice"]
+    clock.moment += timedelta(hours=1)
+    assert due(archive, clock) == ["once", "twice"]
+    clock.moment -= timedelta(days=900)
+    assert due(archive, clock) == ["once", "thrice", "twice"], "that far ahead only a wrong clock writes"
+
+
+def test_an_accepted_problem_stays_in_the_ledger_and_is_never_due(archive: Archive) -> None:
+    clock = SetClock()
+    runs.record_problem(archive.db, "attachment", 5, "broken", clock)
+    assert not runs.accept_problem(archive.db, "conversation", 5, clock)
+    assert runs.accept_problem(archive.db, "attachment", 5, clock)
+    assert due(archive, clock, everything=True) == []
+    assert runs.resting_ids(archive.db, "attachment", clock) == {"5"}
+    (problem,) = runs.open_problems(archive.db)
+    assert (problem.error, problem.accepted_at) == ("broken", iso(NOON))
+    runs.record_problem(archive.db, "attachment", 5, "broken anew", clock)
+    (problem,) = runs.open_problems(archive.db)
+    assert (problem.accepted_at, problem.attempts) == (None, 2)
+
+
+def test_a_retry_makes_a_problem_due_at_once(archive: Archive) -> None:
+    clock = SetClock()
+    for _ in range(4):
+        runs.record_problem(archive.db, "attachment", 5, "broken", clock)
+    assert due(archive, clock) == []
+    assert runs.retry_problem(archive.db, "attachment", 5)
+    assert due(archive, clock) == ["5"]
+    runs.accept_problem(archive.db, "attachment", 5, clock)
+    assert runs.retry_problem(archive.db, "attachment", 5)
+    assert due(archive, clock) == ["5"]
+    assert not runs.retry_problem(archive.db, "attachment", 6)
+
+
+def test_what_was_left_out_is_due_without_counting_as_a_try(archive: Archive) -> None:
+    clock = SetClock()
+    runs.record_untried(archive.db, "attachment", 5, "not tried", clock)
+    assert due(archive, clock) == ["5"]
+    runs.record_problem(archive.db, "attachment", 5, "broken", clock, fingerprint=7)
+    runs.record_untried(archive.db, "attachment", 5, "not tried", clock)
+    (problem,) = runs.open_problems(archive.db)
+    assert (problem.error, problem.attempts, problem.next_at, problem.fingerprint) == ("broken", 1, None, 7)
+
+
 def test_a_stored_summary_says_what_a_sync_must_know(archive: Archive) -> None:
     ingest = Ingest(archive.db, TickingClock())
     answer = conversation(
@@ -125,9 +211,12 @@ def test_the_fingerprint_sees_content_and_nothing_else() -> None:
         {"subject": None},
         {"context_code": None},
     )
-    prints = {fingerprint(replace(base, **change)) for change in different}  # type: ignore[arg-type]
-    assert len(prints) == len(different) and known not in prints
-    assert -(2**63) <= known < 2**63
+    lasting = lasting_fingerprint(base)
+    assert lasting_fingerprint(same) == lasting == LASTING, "the same in every process"
+    for take, of_base in ((fingerprint, known), (lasting_fingerprint, lasting)):
+        prints = {take(replace(base, **change)) for change in different}  # type: ignore[arg-type]
+        assert len(prints) == len(different) and of_base not in prints
+        assert -(2**63) <= of_base < 2**63
 
 
 def test_odd_text_has_one_fingerprint_before_and_after_storing(archive: Archive) -> None:

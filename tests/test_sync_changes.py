@@ -302,7 +302,11 @@ def test_a_dry_run_says_what_a_sync_would_do(pair: Pair, mode: Mode) -> None:
     gone, starred, failed = inbox[3], inbox[5], inbox[7]
     school.owner_delete(gone)
     school.owner_set(starred, starred=not school.owner_row(starred).starred)
-    pair.update("INSERT INTO problems VALUES ('conversation', ?, 'odd', 1, 'then', 'then')", str(failed))
+    pair.update(
+        "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) "
+        "VALUES ('conversation', ?, 'odd', 1, 'then', 'then')",
+        str(failed),
+    )
     run = pair.sync(mode=mode, dry_run=True)
     report = run.report
     assert f"fetch {failed} (retry)" in report.actions

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from canvas_archive.errors import ItemsFailed, ServerFailure, TokenRefused
+from canvas_archive.errors import ItemsFailed, TokenRefused
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.sync import downloads, service
@@ -25,11 +25,13 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
         yield bind(sandbox, tmp_path / "archive", monkeypatch)
 
 
-def test_a_canvas_that_fails_at_one_conversation_after_another_is_gone(pair: Pair) -> None:
+def test_when_one_conversation_after_another_fails_the_rest_is_left_to_the_next_run(pair: Pair) -> None:
     pair.sandbox.faults.add(Fault("status", SHOW, status=500, times=None))
     result = pair.sync(mode="full", attachments=False, check=False, clock=QuickClock(), jobs=1)
-    assert isinstance(result.error, ServerFailure) and result.error.exit_code == 4
+    assert isinstance(result.error, ItemsFailed)
     assert len(result.report.problems) == BROKEN_IN_A_ROW, "the others are not even asked for"
+    assert result.report.untried == 30 - BROKEN_IN_A_ROW and not result.report.complete
+    assert f"and {result.report.untried} more were not tried" in str(result.error)
     pair.sandbox.faults.clear()
     pair.sync(mode="quick", attachments=False, clock=QuickClock())
     assert_equal(pair)

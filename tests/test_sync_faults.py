@@ -14,7 +14,6 @@ from canvas_archive.errors import (
     MalformedAnswer,
     TokenRefused,
     Unreachable,
-    UnsafeRedirect,
 )
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
@@ -90,7 +89,7 @@ def test_a_dropped_row_is_fetched_all_the_same(pair: Pair) -> None:
     assert_equal(pair)
 
 
-def test_an_item_that_keeps_failing_is_recorded_and_tried_first_next_time(pair: Pair) -> None:
+def test_an_item_that_keeps_failing_is_recorded_tried_once_more_and_rests(pair: Pair) -> None:
     id_ = pair.sandbox.school.ids("inbox")[7]
     pair.sandbox.faults.add(Fault("invalid_json", rf"^/api/v1/conversations/{id_}\b", times=None))
     result = pair.sync(mode="full", attachments=False, check=False, clock=QuickClock())
@@ -103,7 +102,10 @@ def test_an_item_that_keeps_failing_is_recorded_and_tried_first_next_time(pair: 
     assert pair.one("SELECT attempts FROM problems WHERE item_id = ?", str(id_)) == 2
     pair.sandbox.faults.clear()
     pair.sandbox.log.clear()
-    pair.sync(mode="quick", attachments=False, clock=QuickClock())
+    result = pair.sync(mode="quick", attachments=False, clock=QuickClock())
+    assert (result.report.resting, result.report.requests) == (1, 6)
+    pair.sandbox.log.clear()
+    pair.sync(mode="quick", attachments=False, clock=QuickClock(), retry=True)
     shows = [entry for entry in pair.sandbox.log.api if entry.path.endswith(str(id_))]
     assert len(shows) == 1
     assert pair.one("SELECT count(*) FROM problems") == 0
@@ -122,7 +124,7 @@ def test_a_wrong_type_never_stores_half_a_conversation(pair: Pair) -> None:
 
 
 def test_canvas_going_away_ends_with_4_and_keeps_what_was_done(pair: Pair) -> None:
-    pair.sandbox.faults.add(Fault("abort", SHOW, times=None, after=12))
+    pair.sandbox.faults.add(Fault("abort", "", times=None, after=20))
     result = pair.sync(
         mode="full", attachments=False, check=False, clock=QuickClock(), patience_minutes=1, jobs=2
     )
@@ -139,7 +141,7 @@ def test_canvas_going_away_ends_with_4_and_keeps_what_was_done(pair: Pair) -> No
 
 
 def test_throttling_without_end_is_given_up_after_the_patience(pair: Pair) -> None:
-    pair.sandbox.faults.add(Fault("throttle_429", SHOW, times=None))
+    pair.sandbox.faults.add(Fault("throttle_429", "", times=None, after=10))
     clock = QuickClock()
     result = pair.sync(mode="full", attachments=False, check=False, clock=clock, patience_minutes=2)
     assert isinstance(result.error, CanvasProblem) and result.error.exit_code == 4
@@ -168,7 +170,8 @@ def test_a_next_link_to_another_host_gets_no_token(tmp_path: Path, monkeypatch: 
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)
         sandbox.faults.add(Fault("foreign_next", LIST, times=None))
         result = pair.sync(mode="full", attachments=False, check=False, clock=QuickClock())
-        assert isinstance(result.error, UnsafeRedirect) and result.error.exit_code == 4
+        assert isinstance(result.error, ItemsFailed) and not result.report.complete
+        assert "not sent there" in result.report.problems[0].error
         assert sandbox.leaked_tokens == []
 
 

@@ -10,15 +10,27 @@ from typing import cast
 
 import pytest
 
-from canvas_archive.canvas import CanvasClient, FileTooLarge
-from canvas_archive.canvas.download import Download
-from canvas_archive.errors import ItemsFailed, MalformedAnswer, NotFound, ServerFailure
+from canvas_archive.canvas import CanvasClient, FileHostUnreachable, FileTooLarge, SignInNeeded
+from canvas_archive.canvas.download import Download, NoRoom
+from canvas_archive.errors import (
+    BadRequest,
+    ItemsFailed,
+    MalformedAnswer,
+    NotFound,
+    NotPermitted,
+    ServerFailure,
+    TokenRefused,
+    Unanswered,
+    Unreachable,
+    UnsafeRedirect,
+)
 from canvas_archive.model import Attachment
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.sandbox.mailbox import Media
 from canvas_archive.store import Archive, BlobWriter
-from canvas_archive.sync.attachments import Files, FileTask
+from canvas_archive.sync.attachments import Files
+from canvas_archive.sync.file_tasks import Ending, FileTask
 from tests.sync_support import Pair, bind
 from tests.test_sync_faults import QuickClock
 
@@ -108,7 +120,7 @@ def test_a_locked_file_is_refused_and_looked_at_again_by_a_full_sweep(pair: Pair
     assert state(pair, file_id) == "stored"
 
 
-@pytest.mark.parametrize("kind", ["html_login", "short_body"])
+@pytest.mark.parametrize("kind", ["html_login", "truncate"])
 def test_what_is_not_the_file_fails_and_is_tried_again(pair: Pair, kind: str) -> None:
     file_id = receive_file(pair)
     pair.sandbox.faults.add(Fault(kind, DOWNLOAD, times=None))  # type: ignore[arg-type]
@@ -163,28 +175,24 @@ def test_without_attachments_they_stay_pending(pair: Pair) -> None:
     assert state(pair, file_id) == "stored"
 
 
-def test_a_file_host_that_is_away_is_given_up_and_the_rest_stays_pending(pair: Pair) -> None:
-    files = [receive_file(pair, f"{number}.pdf", CONTENT + bytes([number])) for number in range(30)]
-    pair.sandbox.faults.add(Fault("abort", "", origin="files", times=None))
-    result = pair.sync(mode="quick", check=False, clock=QuickClock())
-    assert isinstance(result.error, ItemsFailed)
-    states = [state(pair, file_id) for file_id in files]
-    assert set(states) == {"failed", "pending"} and states.count("failed") < 20
-    pair.sandbox.faults.clear()
-    pair.sync(mode="quick")
-    assert {state(pair, file_id) for file_id in files} == {"stored"}
-
-
 # -- one download, whatever Canvas answers ----------------------------------------------------------------
 
 
+NO_SCOPE = NotPermitted("Insufficient scopes on access token.", status=401)
+
+
 class OneAnswer:
-    """A client that answers every download, and every question for a file's address, in one way."""
+    """A client that answers every download, and every question about a file, in one way."""
 
     base_url = "https://canvas.example.edu"
 
-    def __init__(self, outcome: Exception | Download, address: Exception | str = "/again") -> None:
-        self.outcome, self.address = outcome, address
+    def __init__(
+        self,
+        outcome: Exception | Download,
+        record: Exception | str | Attachment = "/again",
+        public: Exception | str | None = None,
+    ) -> None:
+        self.outcome, self.record, self.public = outcome, record, public or NO_SCOPE
         self.asked: list[str] = []
 
     def download(self, url: str, sink: BlobWriter, **_: object) -> Download:
@@ -195,37 +203,97 @@ class OneAnswer:
         return self.outcome
 
     def file(self, file_id: int) -> Attachment:
-        if isinstance(self.address, Exception):
-            raise self.address
-        return Attachment(file_id, url=self.address)
+        if isinstance(self.record, Exception):
+            raise self.record
+        return self.record if isinstance(self.record, Attachment) else Attachment(file_id, url=self.record)
+
+    def file_public_url(self, file_id: int) -> str:
+        if isinstance(self.public, Exception):
+            raise self.public
+        return self.public
+
+    def current_user(self) -> None:
+        self.asked.append("users/self")
 
 
 MISSING = NotFound("There is no such file.", status=404)
+SIGN_IN = SignInNeeded("Sign in.", status=302)
+REFUSED = TokenRefused("Canvas does not know this access token.")
 FILE = FileTask("attachment", "7", "/files/7", "application/pdf", None)
 RECORDING = FileTask("media", "7/m-1", "/media/1", "video/mp4", None)
 WEB_PAGE = Download(200, "text/html; charset=utf-8", 10, 10, False)
+WHOLE = Download(200, "application/pdf", 10, 10, False)
+NO_END = replace(WHOLE, total=None, ended_by="close")
+CHUNKED = replace(WHOLE, total=None, ended_by="chunks")
+DELETED = Attachment(7, url="/files/7", extra={"workflow_state": "deleted"})
+UPLOADING = Attachment(7, url="/files/7", extra={"upload_status": "pending"})
+BROKEN_UPLOAD = Attachment(7, url="/files/7", extra={"upload_status": "failed"})
 
 
 @pytest.mark.parametrize(
-    ("task", "client", "state", "error", "asked"),
+    ("task", "client", "ending", "sentence", "asked"),
     [
-        (RECORDING, OneAnswer(FileTooLarge("It is too large.", None)), "refused", "It is too large.", 1),
-        (RECORDING, OneAnswer(MISSING), "gone", "deleted on Canvas", 1),
-        (RECORDING, OneAnswer(WEB_PAGE), "failed", "came instead of the file", 1),
-        (FILE, OneAnswer(ServerFailure("It broke.", status=500)), "failed", "It broke.", 2),
-        (FILE, OneAnswer(MalformedAnswer("A torn file.")), "failed", "A torn file.", 2),
-        (FILE, OneAnswer(MISSING, MISSING), "gone", "deleted on Canvas", 1),
-        (FILE, OneAnswer(MISSING, ""), "refused", "locked on Canvas", 1),
-        (replace(FILE, url=None), OneAnswer(MISSING, MISSING), "failed", "gives no address", 0),
-        (replace(FILE, size=11), OneAnswer(WEB_PAGE), "failed", "came instead of the file", 2),
+        (RECORDING, OneAnswer(FileTooLarge("It is too large.", None)), Ending.TOO_LARGE, "too large", 1),
+        (RECORDING, OneAnswer(MISSING), Ending.MISSING, "no such file", 1),
+        (RECORDING, OneAnswer(WEB_PAGE), Ending.SIGN_IN, "came instead of the file", 1),
+        (RECORDING, OneAnswer(NO_END), Ending.STORED, "", 2),
+        (RECORDING, OneAnswer(CHUNKED), Ending.STORED, "", 1),
+        (replace(RECORDING, url=None), OneAnswer(WHOLE), Ending.WRONG, "no address", 0),
+        (FILE, OneAnswer(ServerFailure("It broke.", status=500)), Ending.HOST, "It broke.", 1),
+        (FILE, OneAnswer(FileHostUnreachable("It broke.")), Ending.HOST, "It broke.", 1),
+        (FILE, OneAnswer(Unanswered("Slow down.")), Ending.HOST, "Slow down.", 1),
+        (FILE, OneAnswer(MalformedAnswer("A torn file.")), Ending.WRONG, "A torn file.", 2),
+        (FILE, OneAnswer(NoRoom("No room.")), Ending.WRONG, "No room.", 2),
+        (FILE, OneAnswer(BadRequest("Broken storage.", status=400)), Ending.WRONG, "Broken storage.", 2),
+        (FILE, OneAnswer(UnsafeRedirect("Not there.")), Ending.UNSAFE, "Not there.", 2),
+        (FILE, OneAnswer(MISSING, MISSING), Ending.GONE, "deleted on Canvas", 1),
+        (FILE, OneAnswer(MISSING, DELETED), Ending.GONE, "deleted on Canvas", 1),
+        (FILE, OneAnswer(MISSING, NO_SCOPE), Ending.MISSING, "no such file", 1),
+        (FILE, OneAnswer(MISSING), Ending.MISSING, "has a record", 2),
+        (FILE, OneAnswer(MISSING, UPLOADING), Ending.UPLOADING, "not arrived", 1),
+        (FILE, OneAnswer(MISSING, BROKEN_UPLOAD), Ending.WRONG, "upload of the file failed", 1),
+        (FILE, OneAnswer(MISSING, ""), Ending.LOCKED, "locked on Canvas", 1),
+        (FILE, OneAnswer(MISSING, MalformedAnswer("Half.")), Ending.WRONG, "Half.", 1),
+        (FILE, OneAnswer(MISSING, ServerFailure("Down.", status=502)), Ending.HOST, "Down.", 1),
+        (FILE, OneAnswer(SIGN_IN, "/files/7"), Ending.SIGN_IN, "Sign in.", 1),
+        (FILE, OneAnswer(SIGN_IN, NO_SCOPE, "/public"), Ending.SIGN_IN, "Sign in.", 2),
+        (FILE, OneAnswer(REFUSED, NO_SCOPE), Ending.SIGN_IN, "does not take the token", 2),
+        (FILE, OneAnswer(SIGN_IN, REFUSED, REFUSED), Ending.SIGN_IN, "Sign in.", 3),
+        (replace(FILE, url=None), OneAnswer(MISSING, MISSING), Ending.GONE, "deleted on Canvas", 0),
+        (replace(FILE, url=None), OneAnswer(MISSING, NO_SCOPE), Ending.WRONG, "gives no address", 0),
+        (replace(FILE, url="https://["), OneAnswer(WHOLE), Ending.STORED, "", 1),
     ],
 )
 def test_what_becomes_of_an_answer(
-    tmp_path: Path, task: FileTask, client: OneAnswer, state: str, error: str, asked: int
+    tmp_path: Path, task: FileTask, client: OneAnswer, ending: Ending, sentence: str, asked: int
 ) -> None:
     with Archive.create(tmp_path / "archive", base_url=client.base_url, user_id=7, name="Ada") as archive:
+        client.asked.clear()
         result = Files(archive, cast("CanvasClient", client), max_bytes=None).fetch(task)
-        assert (result.state, len(client.asked)) == (state, asked)
-        assert error in (result.error or "")
-        if isinstance(client.outcome, (MalformedAnswer, Download)):
+        assert (result.ending, len(client.asked)) == (ending, asked)
+        assert sentence in (result.sentence or "")
+        if result.ending.state in ("gone", "refused") or isinstance(
+            client.outcome, (MalformedAnswer, Download)
+        ):
             assert list(archive.files_dir.rglob("*.part")) == []  # nothing to go on from
+
+
+def test_canvas_being_away_as_a_whole_ends_the_run(tmp_path: Path) -> None:
+    away = Unreachable("Canvas does not answer.")
+    for client in (OneAnswer(away), OneAnswer(MISSING, away), OneAnswer(SIGN_IN, NO_SCOPE, away)):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        with Archive.create(folder, base_url=client.base_url, user_id=7, name="Ada") as archive:
+            with pytest.raises(Unreachable, match="does not answer"):
+                Files(archive, cast("CanvasClient", client), max_bytes=None).fetch(FILE)
+
+
+def test_a_token_that_canvas_refuses_as_a_whole_ends_the_run(tmp_path: Path) -> None:
+    class Revoked(OneAnswer):
+        def current_user(self) -> None:
+            raise REFUSED
+
+    client = Revoked(REFUSED)
+    with Archive.create(tmp_path / "archive", base_url=client.base_url, user_id=7, name="Ada") as archive:
+        for task, answers in ((FILE, client), (RECORDING, client), (FILE, Revoked(SIGN_IN, REFUSED))):
+            with pytest.raises(TokenRefused):
+                Files(archive, cast("CanvasClient", answers), max_bytes=None).fetch(task)

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from canvas_archive.canvas import ConversationPage, Malformed
+from canvas_archive.clock import SYSTEM
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.store import Archive
 from canvas_archive.store.summaries import StoredSummary, fingerprint
 from canvas_archive.sync import listing, plan, service
+from canvas_archive.sync.ledger import Ledger
 from canvas_archive.sync.plan import Fetch, Membership, UpdateFlags
 from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.pull import Options, Pull
-from tests.store_support import conversation, message
+from tests.store_support import conversation, create, message
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import LIST, QuickClock
 
@@ -117,14 +119,26 @@ def page(*rows: Any, malformed: tuple[Malformed, ...] = ()) -> ConversationPage:
     return ConversationPage(conversations=rows, all_ids=None, malformed=malformed)
 
 
-def test_a_page_holds_something_new_when_one_of_its_rows_does() -> None:
-    known = {1: summary()}
-    assert listing.holds_nothing_new(page(ROW), known, {1: STORED})
-    assert listing.holds_nothing_new(page(replace(ROW, starred=not ROW.starred)), known, {1: STORED})
-    assert not listing.holds_nothing_new(page(ROW, replace(ROW, id=2)), known, {1: STORED})
-    assert not listing.holds_nothing_new(page(ROW), known, {1: STORED + 1})
-    unreadable = Malformed(3, "has no subject")
-    assert not listing.holds_nothing_new(page(ROW, malformed=(unreadable,)), known, {1: STORED})
+def test_a_page_holds_something_new_when_one_of_its_rows_does(tmp_path: Path) -> None:
+    with create(tmp_path / "mail") as archive:
+        ledger = Ledger(archive.db, SYSTEM)
+        for _ in range(2):
+            ledger.record_conversation(2, "broken")
+            ledger.record_conversation(3, "broken")
+        known, resting = {1: summary()}, Ledger(archive.db, SYSTEM)
+    other, unreadable = replace(ROW, id=2), Malformed(3, "has no subject")
+
+    def nothing_new(content: ConversationPage, ledger: Ledger = ledger, stored: int = STORED) -> bool:
+        return listing.holds_nothing_new(content, known, {1: stored}, ledger)
+
+    assert nothing_new(page(ROW))
+    assert nothing_new(page(replace(ROW, starred=not ROW.starred)))
+    assert not nothing_new(page(ROW, other))
+    assert not nothing_new(page(ROW), stored=STORED + 1)
+    assert not nothing_new(page(ROW, malformed=(unreadable,)))
+    assert nothing_new(page(ROW, malformed=(unreadable,)), resting)
+    assert not nothing_new(page(ROW, malformed=(replace(unreadable, id=None),)), resting)
+    assert not nothing_new(page(ROW, other), resting), "its row at the last try is not known"
 
 
 @pytest.fixture
@@ -138,7 +152,6 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
 def test_what_is_being_fetched_counts_as_new_even_when_it_is_stored_by_now(pair: Pair) -> None:
     import threading
 
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store.summaries import stored_summaries
 
     with Archive.open(pair.folder, write=True) as archive, service.open_client(archive) as client:
@@ -155,7 +168,7 @@ def test_what_is_being_fetched_counts_as_new_even_when_it_is_stored_by_now(pair:
 
 
 def test_a_token_that_may_not_list_courses_syncs_all_the_same(pair: Pair) -> None:
-    fault = Fault("status", r"^/api/v1/courses", status=403, times=None)
+    fault = Fault("refuse", r"^/api/v1/courses", status=403, times=None)
     pair.sandbox.faults.add(fault)
     result = pair.sync(mode="full", attachments=False, clock=QuickClock())
     assert fault.struck and result.report.complete and not result.report.problems
@@ -167,7 +180,9 @@ def test_a_list_that_cannot_be_read_again_is_a_problem_until_it_can(pair: Pair) 
     pair.sandbox.faults.add(refused)
     result = pair.sync(mode="full", attachments=False, check=False, clock=QuickClock())
     assert refused.struck
-    assert [(problem.kind, problem.id) for problem in result.report.problems] == [("list", "archived")]
+    assert [(problem.kind, problem.id) for problem in result.report.problems] == [
+        ("list", "archived/recheck")
+    ]
     assert not result.report.complete and result.error is not None and result.error.exit_code == 5
     assert pair.one("SELECT kind FROM problems") == "list"
     pair.sandbox.faults.clear()

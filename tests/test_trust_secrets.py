@@ -29,7 +29,7 @@ import pytest
 from rich.console import Console
 from rich.traceback import Traceback
 
-from canvas_archive import credentials
+from canvas_archive import credentials, keyrings
 from canvas_archive.canvas import Token
 from canvas_archive.errors import ArchiveError, CredentialProblem, TokenRefused
 from canvas_archive.sandbox import Sandbox
@@ -142,7 +142,7 @@ class Person:
             from tests.folder_keyring import Keyring
 
             account = f"{self.sandbox.url}#{self.sandbox.user_id}"
-            Keyring().set_password(credentials.SERVICE, account, SECRET)
+            Keyring().set_password(keyrings.SERVICE, account, SECRET)
         else:
             (self.vault / "token").write_text(SECRET + "\n")
             script = self.vault / "tell.py"

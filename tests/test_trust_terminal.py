@@ -50,7 +50,8 @@ def _plant(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "archive.db")) as db, db:
         for number, text in enumerate(TERMINAL):
             db.execute(
-                "INSERT INTO problems VALUES ('attachment', ?, ?, 1, ?, ?)",
+                "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) "
+                "VALUES ('attachment', ?, ?, 1, ?, ?)",
                 (f"{number}{text}", text, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
             )
             db.execute(

@@ -339,7 +339,8 @@ def fill(make: Maker) -> None:
         (iso(ago(hours=2.1)), iso(ago(hours=2)), run),
     )
     make.db.execute(
-        "INSERT INTO problems VALUES ('attachment', '9002', 'Canvas answered 500 three times.', 3, ?, ?)",
+        "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) "
+        "VALUES ('attachment', '9002', 'Canvas answered 500 three times.', 3, ?, ?)",
         (iso(ago(3)), iso(ago(hours=2))),
     )
 

@@ -4,7 +4,7 @@ from canvas_archive.canvas import without_console  # noqa: F401 - before anythin
 
 # isort: split
 from canvas_archive.canvas.client import CanvasClient, Scope
-from canvas_archive.canvas.download import Download, FileHostUnreachable, FileTooLarge
+from canvas_archive.canvas.download import Download, FileHostUnreachable, FileTooLarge, SignInNeeded
 from canvas_archive.canvas.parse import ConversationPage, Malformed
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.waiting import Stats, Wait
@@ -17,6 +17,7 @@ __all__ = [
     "FileTooLarge",
     "Malformed",
     "Scope",
+    "SignInNeeded",
     "Stats",
     "Token",
     "Wait",

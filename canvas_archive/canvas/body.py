@@ -20,7 +20,11 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Truncated(Exception):
-    """A body ended before its end, or took too long: the connection's fault, so worth another try."""
+    """A body ended before its end: the connection's fault, so worth another try."""
+
+
+class TooSlow(Truncated):
+    """A body was not read to its end, because hardly anything of it came."""
 
 
 def encoding_of(headers: httpx.Headers) -> str:
@@ -61,15 +65,16 @@ def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def read_body(
-    response: httpx.Response, most: int, out_of_time: Callable[[], bool], received: Callable[[int], None]
+    response: httpx.Response, most: int, too_slow: Callable[[int], bool], received: Callable[[int], None]
 ) -> bytes:
     """Read a whole body of at most ``most`` bytes, packed or not.
 
-    ``received`` is told the size of every chunk as it travelled; ``out_of_time`` ends a body that trickles.
+    Calls ``received`` and ``too_slow`` with the size of every chunk as it travelled. The latter ends a body
+    that trickles.
     Raises Truncated, MalformedAnswer and httpx's transport errors.
     """
     whole = bytearray()
-    for piece in unpacked(_arriving(response, out_of_time, received), _packing(response)):
+    for piece in unpacked(_arriving(response, too_slow, received), _packing(response)):
         if len(whole) + len(piece) > most:
             raise MalformedAnswer(
                 f"Canvas sent more than {most / 1048576:g} MiB in one answer. The rest was not read."
@@ -84,7 +89,7 @@ def _packing(response: httpx.Response) -> str:
 
 
 def _arriving(
-    response: httpx.Response, out_of_time: Callable[[], bool], received: Callable[[int], None]
+    response: httpx.Response, too_slow: Callable[[int], bool], received: Callable[[int], None]
 ) -> Iterator[bytes]:
     if response.is_stream_consumed:
         received(len(response.content))
@@ -92,8 +97,8 @@ def _arriving(
         return
     for chunk in response.iter_raw():
         received(len(chunk))
-        if out_of_time():
-            raise Truncated("the body arrived too slowly")
+        if too_slow(len(chunk)):
+            raise TooSlow("the body arrived too slowly")
         yield chunk
 
 

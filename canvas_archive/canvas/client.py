@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 import httpx
@@ -11,19 +13,19 @@ from canvas_archive import __version__
 from canvas_archive.canvas.address import normalise_base_url, origin_of
 from canvas_archive.canvas.answers import own_redirect
 from canvas_archive.canvas.body import MOST_BODY_BYTES
+from canvas_archive.canvas.connections import Connections
 from canvas_archive.canvas.conversations_api import BATCH_EVENTS, BATCH_SIZE, SCOPES, ConversationsApi, Scope
 from canvas_archive.canvas.files_api import FilesApi
 from canvas_archive.canvas.limiter import Limiter
-from canvas_archive.canvas.local import LocalTransport
 from canvas_archive.canvas.people_api import PeopleApi
+from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.transport import Transport
-from canvas_archive.canvas.waiting import OnWait, Stats, Waiter
+from canvas_archive.canvas.waiting import SILENCE_SECONDS, OnWait, Stats, Waiter
 from canvas_archive.clock import SYSTEM, Clock
 
 __all__ = ["BATCH_EVENTS", "BATCH_SIZE", "SCOPES", "CanvasClient", "Scope"]
 
-_CONNECT_SECONDS = 20.0
 _SPARE_CONNECTIONS = 16  # for downloads, which do not hold a slot while their bytes arrive
 
 
@@ -55,6 +57,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     it counts as failed; ``timeout`` how many seconds the network may stay silent; ``concurrency`` how many
     requests may be under way at most. ``on_wait`` is told of every pause (from whichever thread makes it).
     ``limiter`` is another client's: Canvas counts by token, so clients with one token share what it allows.
+    ``allowed_file_hosts`` are names of hosts that files may come from although their addresses are private.
 
     Raises BadInput for an address that cannot be a Canvas's.
     """
@@ -66,7 +69,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         *,
         as_user_id: int | None = None,
         patience: float = 600.0,
-        timeout: float = 60.0,
+        timeout: float = SILENCE_SECONDS,
         concurrency: int = 8,
         clock: Clock = SYSTEM,
         transport: httpx.BaseTransport | None = None,
@@ -74,6 +77,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         rng: random.Random | None = None,
         max_answer_bytes: int = MOST_BODY_BYTES,
         limiter: Limiter | None = None,
+        allowed_file_hosts: Collection[str] = (),
     ) -> None:
         home = origin_of(httpx.URL(normalise_base_url(base_url)))
         jitter = rng or random.Random()  # noqa: S311 (spreads waits, guards nothing)
@@ -84,22 +88,21 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
         limits = httpx.Limits(
             max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency
         )
-        if transport is None and home.scheme == "http":
-            transport = LocalTransport(limits)
+        reach = Reach(home, allowed_file_hosts)
         self._http = _Forgetful(
-            transport=transport,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            transport=transport or Connections(limits, reach),
+            timeout=timeout,
             limits=limits,
             headers={"User-Agent": f"canvas-archive/{__version__}"},
             follow_redirects=False,
             event_hooks={"response": [own_redirect]},
-            # A proxy would get what is meant for this machine, token included and unencrypted.
-            trust_env=not home.is_loopback,
+            trust_env=False,  # proxies and certificates are decided in ``connections``
         )
         self._transport = Transport(
             self._http,
             home,
             token,
+            reach=reach,
             limiter=self._limiter,
             waiter=waiter,
             stats=stats,
@@ -124,6 +127,13 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     def last_date(self) -> str | None:
         """The ``Date`` header of the newest answer: what Canvas's clock says."""
         return self._transport.last_date
+
+    def one_try(self) -> AbstractContextManager[None]:
+        """Make each request of this thread once, within the context: for items that failed in earlier runs.
+
+        A request is made again all the same when Canvas as a whole does not answer.
+        """
+        return self._transport.one_try()
 
     def close(self) -> None:
         """Close the connections. The client cannot be used afterwards."""

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import httpx
 
-from canvas_archive.canvas.address import Origin, require_safe
+from canvas_archive.canvas.address import Origin, origin_of, require_safe
 from canvas_archive.canvas.answers import Answer, error_of, location_of
-from canvas_archive.canvas.body import Truncated, encoding_of, unpacked
-from canvas_archive.canvas.transport import Transport
-from canvas_archive.canvas.trouble import Again
-from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, retry_after
-from canvas_archive.errors import ArchiveError, MalformedAnswer, Unreachable, UnsafeRedirect
+from canvas_archive.canvas.body import TooSlow, Truncated, encoding_of, unpacked
+from canvas_archive.canvas.transport import LOGIN_PATHS, Transport
+from canvas_archive.canvas.trouble import Again, of_one_request
+from canvas_archive.canvas.waiting import ITEM_SECONDS, ITEM_TRIES, SILENT_TRIES, Pace, retry_after
+from canvas_archive.errors import (
+    ArchiveError,
+    MalformedAnswer,
+    NotPermitted,
+    Unanswered,
+    Unreachable,
+    UnsafeRedirect,
+)
 
 MOST_HOPS = 10
-STALL_SECONDS = 300.0
-STALL_BYTES = 64 * 1024
-"""A download that brings less than this in STALL_SECONDS counts as broken off."""
+PROGRESS = 64 * 1024
+"""A try that brings so many bytes more than were there before is followed by another one."""
 
 _ERROR_PREFIX = 16 * 1024
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
@@ -46,8 +52,20 @@ class FileTooLarge(MalformedAnswer):
         self.size = size
 
 
-class FileHostUnreachable(Unreachable):
+class NoRoom(MalformedAnswer):
+    """A file is larger than the room there is for it, or has no end."""
+
+
+class FileHostUnreachable(Unanswered):
     """The host that keeps a file cannot be reached; Canvas itself may well be."""
+
+
+class SignInNeeded(NotPermitted):
+    """Canvas asks for a sign-in at a file's address: the token does not count there."""
+
+
+EndedBy: TypeAlias = Literal["length", "chunks", "close"]
+Visit: TypeAlias = "Callable[[Origin], bool]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +75,8 @@ class Download:
     ``status`` is 200, or 206 after a continuation; ``content_type`` what the server calls it (a login page is
     ``text/html``: the caller decides); ``written`` the bytes this call added to the sink; ``total`` the size
     of the whole file in bytes, if told; ``resumed``: the bytes before ``offset`` were kept. Otherwise the
-    sink was emptied first.
+    sink was emptied first. ``ended_by`` is what marked the end: the announced length, the last chunk, or only
+    the end of the connection, which proves nothing. ``attached``: the server calls it a file to save.
     """
 
     status: int
@@ -65,6 +84,8 @@ class Download:
     written: int
     total: int | None
     resumed: bool
+    ended_by: EndedBy = "length"
+    attached: bool = False
 
 
 class _NoRanges(Exception):
@@ -75,13 +96,24 @@ class Downloader:
     """One download, from its first request to its last byte."""
 
     def __init__(
-        self, transport: Transport, url: httpx.URL, sink: Sink, *, offset: int, max_bytes: int | None
+        self,
+        transport: Transport,
+        url: httpx.URL,
+        sink: Sink,
+        *,
+        offset: int,
+        max_bytes: int | None,
+        room: int | None,
+        visit: Visit | None,
     ) -> None:
         self._transport = transport
         self._url = url
         self._sink = sink
         self._offset = offset
         self._max_bytes = max_bytes
+        self._room = room
+        self._visit = visit
+        self._worth_repeating = True
         self._held = offset
         self._resumed = offset > 0
         self._ranges = True
@@ -98,10 +130,14 @@ class Downloader:
             except _NoRanges:
                 self._ranges = False
             except Again as trouble:
-                if self._held - held >= STALL_BYTES:
-                    effort.progressed()
                 trouble.error = self._named(trouble.error)
-                trouble.most_tries = trouble.most_tries or BROKEN_REQUEST_TRIES
+                if self._held - held >= PROGRESS:
+                    effort.progressed()
+                elif not self._worth_repeating or trouble.is_silence:
+                    raise of_one_request("The download", trouble) from None
+                if (trouble.asked or 0.0) > ITEM_SECONDS:
+                    raise of_one_request("The download", trouble) from None
+                trouble.most_tries = trouble.most_tries or ITEM_TRIES
                 self._transport.before_retry("The download", trouble, effort, idempotent=True)
             except Unreachable as error:
                 raise self._named(error) from None
@@ -120,17 +156,27 @@ class Downloader:
                 url, home, "The address of a file" if hop == 0 else "A redirect to a file"
             )
             # Once elsewhere, never again with the token: no foreign host may choose what Canvas is asked.
+            self._transport.reach.check(self._origin.host)
+            if self._visit is not None:
+                self._worth_repeating = self._visit(self._origin)
             left_home = left_home or self._origin != home
             with ExitStack() as stack:
                 response = self._open(url, stack, with_token=not left_home)
                 if response.status_code not in _REDIRECTS:
                     return self._take(response)
                 try:
-                    url = url.join(location_of(response)).copy_with(fragment=None)
+                    target = url.join(location_of(response)).copy_with(fragment=None)
                 except (httpx.InvalidURL, ValueError):
                     raise UnsafeRedirect(
                         "A redirect to a file leads to something that is no address."
                     ) from None
+                if self._origin == home and _is_sign_in(target, home):
+                    raise SignInNeeded(
+                        "Canvas asks for a sign-in at the address of a file: the token does not count there.",
+                        status=response.status_code,
+                        request=f"GET {url.path}",
+                    )
+                url = target
         raise UnsafeRedirect(f"The address of a file redirects more than {MOST_HOPS} times.")
 
     def _open(self, url: httpx.URL, stack: ExitStack, *, with_token: bool) -> httpx.Response:
@@ -188,9 +234,14 @@ class Downloader:
             raise FileTooLarge(
                 f"The file has {total:,} bytes, more than the limit of {self._max_bytes:,}.", total
             )
+        if total is not None and self._room is not None and total - self._held > self._room:
+            raise NoRoom(f"The file has {total:,} bytes, and there is room for {self._room:,} on the disk.")
         for piece in self._pieces(response):
             if self._max_bytes is not None and self._held + len(piece) > self._max_bytes:
                 raise FileTooLarge(f"The file has more bytes than the limit of {self._max_bytes:,}.", None)
+            # A body that was not announced may have no end; half of the disk is more than any file needs.
+            if total is None and self._room is not None and self._held + len(piece) > self._room // 2:
+                raise NoRoom(f"The file goes on after {self._held:,} bytes, and was given up.")
             self._sink.write(piece)
             self._held += len(piece)
         if total is not None and self._held < total:
@@ -200,8 +251,15 @@ class Downloader:
         if total is not None and self._held > total:
             raise MalformedAnswer(f"A file has more bytes than announced ({self._held:,}, not {total:,}).")
         written = self._held - (self._offset if self._resumed else 0)
+        disposition = response.headers.get("Content-Disposition", "").strip().lower()
         return Download(
-            response.status_code, response.headers.get("Content-Type"), written, total, self._resumed
+            response.status_code,
+            response.headers.get("Content-Type"),
+            written,
+            total,
+            self._resumed,
+            "length" if total is not None else _end_of(response.headers),
+            disposition.startswith("attachment"),
         )
 
     def _prepare(self, response: httpx.Response) -> int | None:
@@ -239,20 +297,32 @@ class Downloader:
                 yield response.content
             else:
                 yield from unpacked(self._arriving(response), encoding_of(response.headers))
+        except TooSlow as error:
+            sentence = "A file arrives too slowly. Try again later."
+            raise Again(str(error), Unreachable(sentence), alone_tries=SILENT_TRIES) from None
         except Truncated as error:
             raise Again(
                 str(error), Unreachable(f"A file keeps breaking off: {error}. Try again later.")
             ) from None
 
     def _arriving(self, response: httpx.Response) -> Iterator[bytes]:
-        clock = self._transport.clock
-        since, lately = clock.monotonic(), 0
+        pace = Pace(self._transport.clock)
         for chunk in response.iter_raw():
             self._transport.stats.add(bytes=len(chunk))
-            lately += len(chunk)
-            now = clock.monotonic()
-            if now - since >= STALL_SECONDS:
-                if lately < STALL_BYTES:
-                    raise Truncated("it arrives too slowly")
-                since, lately = now, 0
+            if pace.too_slow(len(chunk)):
+                raise TooSlow("it arrives too slowly")
             yield chunk
+
+
+def _is_sign_in(url: httpx.URL, home: Origin) -> bool:
+    """Return whether a redirect leads to a page where people sign in to Canvas."""
+    try:
+        return origin_of(url) == home and url.path.strip("/").split("/")[0] in LOGIN_PATHS
+    except ValueError:
+        return False
+
+
+def _end_of(headers: httpx.Headers) -> EndedBy:
+    """Return what marks the end of a body without a length; a packed one has a checksum at its end."""
+    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+    return "chunks" if chunked or encoding_of(headers) else "close"

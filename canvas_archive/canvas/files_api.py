@@ -10,7 +10,7 @@ from canvas_archive.canvas import parse
 from canvas_archive.canvas.address import origin_of, require_safe
 from canvas_archive.canvas.answers import Answer, error_of
 from canvas_archive.canvas.body import decode_json
-from canvas_archive.canvas.download import Download, Downloader, Sink
+from canvas_archive.canvas.download import Download, Downloader, Sink, Visit
 from canvas_archive.canvas.endpoints import Endpoints
 from canvas_archive.canvas.trouble import Again
 from canvas_archive.canvas.upload import Multipart, Target, upload_target
@@ -32,17 +32,43 @@ class FilesApi(Endpoints):
         """
         return parse.attachment(self._read(f"/files/{int(file_id)}"))
 
-    def download(self, url: str, sink: Sink, *, offset: int = 0, max_bytes: int | None = None) -> Download:
+    def file_public_url(self, file_id: int) -> str:
+        """Return an address of a file's bytes that needs no token, for a while.
+
+        Raises NotFound, NotPermitted; MalformedAnswer when there is none in the answer.
+
+        :calls: GET /api/v1/files/:id/public_url
+        """
+        document = self._read(f"/files/{int(file_id)}/public_url")
+        url = document.get("public_url") if isinstance(document, dict) else None
+        if not isinstance(url, str) or not url:
+            raise MalformedAnswer("Canvas gives no public address for the file.")
+        return url
+
+    def download(
+        self,
+        url: str,
+        sink: Sink,
+        *,
+        offset: int = 0,
+        max_bytes: int | None = None,
+        room: int | None = None,
+        visit: Visit | None = None,
+    ) -> Download:
         """Fetch a file's bytes into a sink; return how it went. Sizes are in bytes.
 
         ``offset`` is how much of the file the sink holds already: it goes on there if the server does
         ranges, and otherwise empties the sink (``seek(0)``, ``truncate(0)``) and begins again. Up to 10
         redirects are followed, the token goes to the configured host only. Broken connections are taken up
-        again within the patience.
+        again for as long as that brings more of the file. ``room`` is how many bytes the disk can take.
+        ``visit`` is called with every host before it is asked, and returns whether a request that breaks off
+        there is worth repeating; what it raises ends the download.
 
-        Raises NotFound, NotPermitted and the other ApiErrors; FileTooLarge over ``max_bytes``; UnsafeRedirect
-        for an address that is not encrypted; FileHostUnreachable when it is not Canvas that is away;
-        MalformedAnswer for bytes that do not add up. What the sink holds after an error can be resumed.
+        Raises NotFound, NotPermitted and the other ApiErrors; SignInNeeded where the token does not count;
+        FileTooLarge over ``max_bytes``; NoRoom; UnsafeRedirect for an address that is not encrypted, and
+        PrivateAddress, which is one, for a host that is not public; FileHostUnreachable when it is not Canvas
+        that is away; MalformedAnswer for bytes that do not add up. What the sink holds after an error can be
+        resumed.
 
         :calls: GET the url of an attachment
         """
@@ -54,7 +80,9 @@ class FilesApi(Endpoints):
             address = httpx.URL(f"{self.base_url}/").join(url)
         except (httpx.InvalidURL, ValueError):
             raise MalformedAnswer("The address of a file is no web address.") from None
-        return Downloader(self._transport, address, sink, offset=offset, max_bytes=max_bytes).run()
+        return Downloader(
+            self._transport, address, sink, offset=offset, max_bytes=max_bytes, room=room, visit=visit
+        ).run()
 
     def upload_file(self, name: str, content_type: str, data: BinaryIO, size: int) -> Attachment:
         """Put a file into the caller's folder of conversation attachments; return it, ready to be attached.
@@ -72,7 +100,8 @@ class FilesApi(Endpoints):
             ("on_duplicate", "rename"),
         )
         target = self._written(upload_target, self._write("POST", "/users/self/files", form))
-        require_safe(target.url, self._transport.home, "The address to upload to")
+        origin = require_safe(target.url, self._transport.home, "The address to upload to")
+        self._transport.reach.check(origin.host)
         answer = self._send_bytes(target, name, content_type, data, size)
         return parse.attachment(self._confirmed(answer))
 

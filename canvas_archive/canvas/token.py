@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canvas_archive.errors import TokenRefused
-from canvas_archive.secret import Secret
+from canvas_archive.secret import Secret, is_token_text, token_text
 
 SHORTEST_HINT = 4
 
@@ -14,13 +14,12 @@ class Token:
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
-        """Take the secret as Canvas showed it, with stray white space around it dropped.
+        """Take the secret as Canvas showed it, without what was copied along (see ``token_text``).
 
-        Raises TokenRefused when the text cannot be a token at all (empty, white space or control or
-        non-ASCII characters within): it would break the header it is sent in.
+        Raises TokenRefused when the text cannot be a token at all.
         """
-        secret = cleaned = Secret(secret.strip())
-        if not cleaned or not cleaned.isascii() or not cleaned.isprintable() or " " in cleaned:
+        secret = cleaned = token_text(secret)
+        if not is_token_text(cleaned):
             raise TokenRefused(
                 "That is not an access token: it is empty or has characters no token has. Copy it again from "
                 "Canvas (Account -> Settings -> New Access Token)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,25 +14,42 @@ import httpx
 
 from canvas_archive.canvas.address import Origin, origin_of
 from canvas_archive.canvas.answers import Answer, error_of, location_of
-from canvas_archive.canvas.body import Truncated, decode_json, read_body
+from canvas_archive.canvas.body import TooSlow, Truncated, decode_json, read_body
 from canvas_archive.canvas.limiter import Limiter, Slot, units
 from canvas_archive.canvas.links import shown_url
+from canvas_archive.canvas.probe import Probe
+from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
-from canvas_archive.canvas.trouble import Again, of_connection, of_uncertain_write
-from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, Effort, Stats, Waiter, backoff, retry_after
+from canvas_archive.canvas.trouble import Again, of_canvas, of_connection, of_one_request, of_uncertain_write
+from canvas_archive.canvas.waiting import (
+    ITEM_TRIES,
+    SILENT_TRIES,
+    Effort,
+    Pace,
+    Stats,
+    Waiter,
+    backoff,
+    retry_after,
+)
 from canvas_archive.clock import Clock
-from canvas_archive.errors import MalformedAnswer, NotCanvas, Unreachable, UnsafeRedirect
+from canvas_archive.errors import (
+    ApiError,
+    CanvasProblem,
+    MalformedAnswer,
+    NotCanvas,
+    Unreachable,
+    UnsafeRedirect,
+)
 from canvas_archive.model import Json
 
 logger = logging.getLogger("canvas_archive.canvas")
 
 ACCEPT = "application/json+canvas-string-ids, application/json"
-READ_BUDGET = 300.0
-"""Seconds that one answer may take from request to last byte."""
-
+_PROBE_PATH = "/users/self"
+_PROBE_NAME = f"GET /api/v1{_PROBE_PATH}"
 _MOST_REDIRECTS = 5
 _UNREADABLE_TRIES = 3
-_LOGIN_PATHS = frozenset({"login", "saml", "cas", "sso"})
+LOGIN_PATHS = frozenset({"login", "saml", "cas", "sso"})
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -59,6 +77,7 @@ class Transport:
         home: Origin,
         token: Token,
         *,
+        reach: Reach,
         limiter: Limiter,
         waiter: Waiter,
         stats: Stats,
@@ -70,6 +89,7 @@ class Transport:
     ) -> None:
         self.http = http
         self.home = home
+        self.reach = reach
         self.stats = stats
         self.clock = clock
         self.as_user_id = as_user_id
@@ -88,6 +108,8 @@ class Transport:
         self._patience = patience
         self._most_body_bytes = most_body_bytes
         self._answered: set[Origin] = set()  # whoever answered anything at all
+        self._probe = Probe(self._ask_for_oneself, clock)
+        self._of_thread = threading.local()
 
     @property
     def authorization(self) -> str:
@@ -99,8 +121,17 @@ class Transport:
         return self._token.begins_with(hint)
 
     def effort(self) -> Effort:
-        """Return the patience for one new request."""
-        return Effort(self.clock, self._patience)
+        """Return what one new request may cost."""
+        return Effort(self.clock, self._patience, getattr(self._of_thread, "tries", ITEM_TRIES))
+
+    @contextmanager
+    def one_try(self) -> Iterator[None]:
+        """Make each request of this thread once while Canvas answers others: what failed before may again."""
+        self._of_thread.tries = 1
+        try:
+            yield
+        finally:
+            self._of_thread.tries = ITEM_TRIES
 
     def call(
         self,
@@ -169,18 +200,18 @@ class Transport:
 
     def exchange(self, request: httpx.Request, name: str) -> Answer:
         """Send a request once and read the whole answer. Raises Again when the connection fails."""
-        until = self.clock.monotonic() + READ_BUDGET
         with self.opened(request, name) as response:
             try:
                 body = read_body(
                     response,
                     self._most_body_bytes,
-                    lambda: self.clock.monotonic() > until,
+                    Pace(self.clock).too_slow,
                     lambda size: self.stats.add(bytes=size),
                 )
             except Truncated as error:
                 sentence = f"The answers to {name} keep breaking off: {error}."
-                raise Again(str(error), Unreachable(sentence)) from None
+                slow = SILENT_TRIES if isinstance(error, TooSlow) else None
+                raise Again(str(error), Unreachable(sentence), alone_tries=slow) from None
         headers, location = response.headers, location_of(response)
         return Answer(response.status_code, headers, body, request.url, name, location)
 
@@ -237,7 +268,7 @@ class Transport:
                 f"{self.home} redirects {call.name} to {origin}. The token was not sent there. If that is "
                 "your Canvas, use its address."
             )
-        if target.path.strip("/").split("/")[0] in _LOGIN_PATHS:
+        if target.path.strip("/").split("/")[0] in LOGIN_PATHS:
             raise self._not_an_api(call, "a redirect to a login page")
         if call.method != "GET" or target == answer.url:
             raise MalformedAnswer(f"Canvas answers {call.name} with a redirect ({answer.status}).")
@@ -265,7 +296,8 @@ class Transport:
 
     def _not_an_api(self, call: Call, what: str) -> Exception:
         if not self.is_canvas:
-            return NotCanvas(f"{self.home} answers, but not as a Canvas API: {what}. Check the address.")
+            error = NotCanvas(f"{self.home} answers, but not as a Canvas API: {what}. Check the address.")
+            return Again("the answer is none of Canvas's", error, most_tries=_UNREADABLE_TRIES)
         return self._unreadable(f"Canvas answers {call.name} with {what} instead of data. Try again later.")
 
     def _unreadable(self, sentence: str) -> Again:
@@ -284,7 +316,7 @@ class Transport:
         return Again(
             f"Canvas fails ({answer.status})",
             error,
-            most_tries=BROKEN_REQUEST_TRIES if own else None,
+            most_tries=ITEM_TRIES if own else None,
             asked=retry_after(answer.headers.get("Retry-After"), self.clock.now()),
         )
 
@@ -295,24 +327,62 @@ class Transport:
         effort.fail(self._limiter.last_success if trouble.throttled else None)
         if trouble.sent and not idempotent:
             raise of_uncertain_write(name, trouble)
-        left = effort.left
-        if left <= 0 or (trouble.asked or 0.0) > left:
-            raise trouble.error
+        asked = trouble.asked or 0.0
+        last = effort.is_last(trouble.alone_tries) or asked > effort.left_alone
+        if trouble.throttled:
+            # A throttle concerns everybody, unless this request is refused again after everybody waited.
+            doubtful = asked > effort.left or effort.attempts > (1 if last else 2)
+        else:
+            # What fails for the first time is likely to pass by itself: nothing is asked about Canvas yet.
+            doubtful = last or effort.attempts > 1
+        if doubtful and self._answers_others(name, trouble, effort):
+            if last:
+                raise of_one_request(name, trouble)
+            self._pause(effort.wait_alone(self._wanted(trouble, effort)), trouble)
+            return
+        if doubtful:
+            effort.canvas_is_away()
+        if effort.left <= 0 or asked > effort.left:
+            raise of_canvas(trouble)
         if trouble.throttled:
             # Everything pauses, and the waiting itself happens before the next slot is given.
-            self._limiter.pause(min(trouble.advised, left))
-        else:
-            most = trouble.most_tries or (BROKEN_REQUEST_TRIES if self._others_succeed(effort) else None)
-            if most is not None and effort.attempts >= most:
-                raise trouble.error
-            wanted = max(backoff(effort.attempts, self._rng), trouble.asked or 0.0)
-            self._waiter.wait(min(wanted, left), trouble.reason)
+            self._limiter.pause(min(trouble.advised, effort.left))
+            self.stats.add(retries=1)
+            return
+        if trouble.most_tries is not None and effort.attempts >= trouble.most_tries:
+            raise of_canvas(trouble)
+        self._pause(min(self._wanted(trouble, effort), effort.left), trouble)
+
+    def _wanted(self, trouble: Again, effort: Effort) -> float:
+        return max(backoff(effort.attempts, self._rng), trouble.asked or 0.0)
+
+    def _pause(self, seconds: float, trouble: Again) -> None:
+        """Let this request wait before it is made again, and no other one."""
+        self._waiter.wait(seconds, trouble.reason)
         self.stats.add(retries=1)
 
-    def _others_succeed(self, effort: Effort) -> bool:
-        """Tell whether Canvas has answered other requests since this one began to fail."""
+    def _answers_others(self, name: str, trouble: Again, effort: Effort) -> bool:
+        """Return whether Canvas answers other requests than the one that keeps failing.
+
+        :calls: GET /api/v1/users/self
+        """
+        if name == _PROBE_NAME or self.home not in self._answered:
+            return False
         success = self._limiter.last_success
-        return success is not None and success > effort.since
+        # An answer that makes no sense counts as a success with the limiter: it may be this request's own.
+        if success is not None and success > effort.since and trouble.without_answer:
+            return True
+        return self._probe.canvas_answers()
+
+    def _ask_for_oneself(self) -> bool:
+        """Make the cheapest request there is, once. Raises CredentialProblem: then no request succeeds."""
+        try:
+            self._attempt(self.call("GET", _PROBE_PATH))
+        except ApiError as error:
+            return error.item_alone  # Canvas answered, whatever it says
+        except (Again, CanvasProblem):
+            return False
+        return True
 
 
 class RateNote:
@@ -332,7 +402,7 @@ class RateNote:
         headers, throttled = answer.headers, answer.is_throttled
         self.remaining = units(headers.get("X-Rate-Limit-Remaining"))
         self.cost = units(headers.get("X-Request-Cost"))
-        self.clean = answer.status < 500 and not throttled
+        self.clean = answer.status < 500 and answer.status not in (408, 425) and not throttled
         if throttled:
             asked = retry_after(headers.get("Retry-After"), self._clock.now())
             raise Again(

@@ -9,8 +9,17 @@ import httpx
 
 from canvas_archive.canvas.address import Origin
 from canvas_archive.canvas.answers import one_line
-from canvas_archive.canvas.waiting import BROKEN_REQUEST_TRIES, FIRST_CONTACT_TRIES
-from canvas_archive.errors import ArchiveError, MalformedAnswer, ServerFailure, Unreachable
+from canvas_archive.canvas.proxies import ProxyFailed
+from canvas_archive.canvas.waiting import FIRST_CONTACT_TRIES, ITEM_TRIES, SILENT_TRIES
+from canvas_archive.errors import (
+    ArchiveError,
+    CanvasProblem,
+    MalformedAnswer,
+    ServerFailure,
+    Throttled,
+    Unanswered,
+    Unreachable,
+)
 
 
 class Again(Exception):
@@ -18,6 +27,7 @@ class Again(Exception):
 
     ``error`` is what it becomes when the patience ends; ``sent`` tells whether Canvas may have acted;
     ``asked`` is the number of seconds to wait that the answer named, ``advised`` the limiter's own.
+    ``most_tries`` bounds the attempts in any case, ``alone_tries`` while Canvas answers other requests.
     """
 
     def __init__(
@@ -28,6 +38,7 @@ class Again(Exception):
         sent: bool = True,
         throttled: bool = False,
         most_tries: int | None = None,
+        alone_tries: int | None = None,
         asked: float | None = None,
         advised: float = 0.0,
     ) -> None:
@@ -37,8 +48,19 @@ class Again(Exception):
         self.sent = sent
         self.throttled = throttled
         self.most_tries = most_tries
+        self.alone_tries = alone_tries or most_tries
         self.asked = asked
         self.advised = advised
+
+    @property
+    def is_silence(self) -> bool:
+        """Return whether nothing came, or hardly anything, for as long as an attempt waits."""
+        return self.alone_tries == SILENT_TRIES
+
+    @property
+    def without_answer(self) -> bool:
+        """Whether Canvas itself did not answer: the connection failed, or a gateway or a crash spoke."""
+        return not self.throttled and isinstance(self.error, (Unreachable, ServerFailure))
 
 
 def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first: bool) -> Exception:
@@ -46,12 +68,17 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
 
     ``first``: that host has never answered this client, so the address itself may be wrong.
     """
+    if isinstance(error, ProxyFailed):
+        failure = Unreachable(str(error))
+        tries = FIRST_CONTACT_TRIES if first else None
+        return failure if error.refused else Again("the proxy fails", failure, sent=False, most_tries=tries)
     cause = _root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = one_line(getattr(cause, "verify_message", "") or "not trusted")
         return Unreachable(
             f"{host} has no valid certificate ({reason}), so it may be another "
-            "machine than it says. Check the address and this machine's clock.",
+            "machine than it says. Check the address and this machine's clock. If your school has an "
+            "authority of its own, name its certificate in SSL_CERT_FILE.",
             never_sent=True,
         )
     if isinstance(cause, ssl.SSLError) and first:
@@ -70,8 +97,28 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     tries = None
     if first:
         hopeless = unsent or isinstance(error, httpx.TimeoutException)
-        tries = FIRST_CONTACT_TRIES if hopeless else BROKEN_REQUEST_TRIES
-    return Again(what, Unreachable(sentence, never_sent=unsent), sent=not unsent, most_tries=tries)
+        tries = FIRST_CONTACT_TRIES if hopeless else ITEM_TRIES
+    silent = SILENT_TRIES if isinstance(error, httpx.TimeoutException) else None
+    failure = Unreachable(sentence, never_sent=unsent)
+    return Again(what, failure, sent=not unsent, most_tries=tries, alone_tries=silent)
+
+
+def of_one_request(name: str, trouble: Again) -> ArchiveError:
+    """Return the error of a request that keeps failing while Canvas answers others."""
+    error = trouble.error
+    if isinstance(error, Throttled):
+        return Unanswered(f"Canvas refuses {name} for its rate again and again, and answers other requests.")
+    if isinstance(error, Unreachable) and not error.item_alone:
+        return Unanswered(str(error))
+    return error
+
+
+def of_canvas(trouble: Again) -> ArchiveError:
+    """Return the error of a request that failed because Canvas as a whole does not answer."""
+    error = trouble.error
+    if isinstance(error, CanvasProblem) and error.item_alone:
+        return Unreachable(str(error))
+    return error
 
 
 def of_uncertain_write(name: str, trouble: Again) -> ArchiveError:
@@ -96,6 +143,11 @@ def _root_cause(error: BaseException) -> BaseException:
             break
         seen = following
     return seen
+
+
+def describe(error: httpx.TransportError) -> str:
+    """Return a clause that says why a connection failed."""
+    return _describe(error, _root_cause(error))
 
 
 def _describe(error: httpx.TransportError, cause: BaseException) -> str:

@@ -17,8 +17,20 @@ LONGEST_PAUSE = 30.0
 FIRST_CONTACT_TRIES = 4
 """Attempts to connect before a client that never got an answer gives up: a mistyped address ends soon."""
 
-BROKEN_REQUEST_TRIES = 8
-"""Attempts before a request that keeps failing while Canvas answers others counts as failed for good."""
+ITEM_TRIES = 6
+"""Attempts before a request that keeps failing while Canvas answers others counts as failed."""
+
+SILENT_TRIES = 2
+"""The same for a request whose answer does not come, since each attempt takes SILENCE_SECONDS."""
+
+ITEM_SECONDS = 20.0
+"""Seconds that such a request waits between its attempts at most, all waits together."""
+
+SILENCE_SECONDS = 20.0
+"""An attempt ends when the network brings no byte for this many seconds."""
+
+SLOWEST_BYTES = 20 * 1024
+"""An attempt ends when SILENCE_SECONDS bring fewer bytes of its answer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +109,45 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-class Effort:
-    """The patience of one request: counts its failures and the time since the last progress."""
+class Pace:
+    """Finds out that an answer arrives too slowly to be worth waiting for."""
 
-    def __init__(self, clock: Clock, patience: float) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = clock.monotonic()
+        self._bytes = 0
+
+    def too_slow(self, size: int) -> bool:
+        """Count bytes that arrived; return whether the last SILENCE_SECONDS brought too few."""
+        self._bytes += size
+        now = self._clock.monotonic()
+        if now - self._since < SILENCE_SECONDS:
+            return False
+        slow = self._bytes < SLOWEST_BYTES
+        self._since, self._bytes = now, 0
+        return slow
+
+
+class Effort:
+    """What one request may cost: the patience with Canvas, and less while Canvas answers other requests.
+
+    ``tries`` is how often the request is made at most while Canvas answers others.
+    """
+
+    def __init__(self, clock: Clock, patience: float, tries: int = ITEM_TRIES) -> None:
         self._clock = clock
         self._patience = patience
+        self._tries = tries
         self._since: float | None = None
+        self._alone_tries = 0
+        self._alone_waited = 0.0
         self.attempts = 0
 
     def fail(self, progress_at: float | None = None) -> None:
         """Count a failure. ``progress_at``: when something last went forward, if that counts as progress."""
         now = self._clock.monotonic()
         self.attempts += 1
+        self._alone_tries += 1
         if self._since is None or (progress_at is not None and progress_at > self._since):
             self._since = now
 
@@ -117,6 +155,27 @@ class Effort:
         """Begin anew: the last attempt went forward a good way."""
         self.attempts = 0
         self._since = None
+        self.canvas_is_away()
+
+    def canvas_is_away(self) -> None:
+        """Forgive the request its failures: Canvas does not answer other requests either."""
+        self._alone_tries = 0
+        self._alone_waited = 0.0
+
+    def wait_alone(self, seconds: float) -> float:
+        """Count a wait of at most that many seconds, made while Canvas answers others; return its length."""
+        seconds = min(seconds, self.left_alone)
+        self._alone_waited += seconds
+        return seconds
+
+    def is_last(self, most_tries: int | None) -> bool:
+        """Return whether the request failed as often as it may while Canvas answers others."""
+        return self._alone_tries >= min(self._tries, most_tries or ITEM_TRIES) or self.left_alone <= 0
+
+    @property
+    def left_alone(self) -> float:
+        """Seconds left for waits while Canvas answers other requests."""
+        return min(self.left, ITEM_SECONDS - self._alone_waited)
 
     @property
     def since(self) -> float:

@@ -22,14 +22,14 @@ def can_ask() -> bool:
     return sys.stdin.isatty()
 
 
-def require_consent(question: str, *, yes: bool) -> None:
-    """Go on only with ``-y`` or after a yes at the terminal.
+def require_consent(question: str, *, yes: bool, option: str = "-y") -> None:
+    """Go on only with ``-y`` (or the ``option`` that says the same) or after a yes at the terminal.
 
     Raises BadInput where nobody can be asked, Declined after a no.
     """
     if yes:
         return
     if not can_ask():
-        fail(f"{question} Nobody can be asked here: nothing was done. Give -y to do it.")
+        fail(f"{question} Nobody can be asked here: nothing was done. Give {option} to do it.")
     if not click.confirm(one_line(question), err=True):
         raise Declined

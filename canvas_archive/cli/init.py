@@ -7,12 +7,12 @@ import sys
 
 import click
 
+from canvas_archive.cli.consent import Declined
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.keeping import ask_token, keep_token, plaintext_option
 from canvas_archive.cli.terminal import one_line
-from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, store_token, token_from_environment
+from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, token_from_environment
 from canvas_archive.secret import Secret
-
-HOW_TO_MAKE_A_TOKEN = "In Canvas: Account → Settings → New Access Token. Copy it; Canvas shows it once."  # noqa: S105
 
 
 @click.command()
@@ -24,10 +24,16 @@ HOW_TO_MAKE_A_TOKEN = "In Canvas: Account → Settings → New Access Token. Cop
 @click.option(
     "--token-command", metavar="COMMAND", help="A command that prints the token, e.g. 'pass canvas'."
 )
+@plaintext_option
 @json_option
 @pass_settings
 def init(
-    settings: Settings, url: str | None, as_user: int | None, token_command: str | None, as_json: bool
+    settings: Settings,
+    url: str | None,
+    as_user: int | None,
+    token_command: str | None,
+    plaintext: bool,
+    as_json: bool,
 ) -> None:
     """Create an archive and bind it to your account at URL (https://school.instructure.com).
 
@@ -36,7 +42,7 @@ def init(
     """
     from canvas_archive.canvas import CanvasClient, Token
     from canvas_archive.canvas.address import normalise_base_url
-    from canvas_archive.errors import ApiError, BadRequest, NotPermitted
+    from canvas_archive.errors import ApiError, BadRequest, KeyringUnusable, NotPermitted
     from canvas_archive.store import Archive
     from canvas_archive.store.adoption import identity, remember
     from canvas_archive.store.config import read_config, write_config
@@ -67,17 +73,17 @@ def init(
             write_config(path, replace(read_config(path), token_command=token_command))
             remember(identity(archive.db) or "", archive.folder, token_command)
         folder = archive.folder
-    kept = asked and store_token(base_url, secret, owner.id)
     if as_json:
         print_json({"archive": str(folder), "base_url": base_url, "user_id": person.id, "name": person.name})
     else:
         who = f"{one_line(person.name)} (user {person.id})"
         click.echo(f"Created an archive for {who} at {base_url} in {folder}")
-    if asked and not kept:
-        settings.warn(
-            f"There is no system keyring to keep the token in. Set {TOKEN_VARIABLE} when you run sync, "
-            "or put a token_command into config.toml."
-        )
+    if asked:
+        try:
+            keep_token(base_url, secret, owner.id, plaintext=plaintext)
+        except (KeyringUnusable, Declined) as error:
+            otherwise = f"Set {TOKEN_VARIABLE} when you run sync, or put a token_command into config.toml."
+            settings.warn(f"The token was not kept. {str(error) or otherwise}")
     settings.note("Next: canvas-archive sync")
 
 
@@ -100,9 +106,3 @@ def _find_token(base_url: str, token_command: str | None) -> tuple[Secret, bool]
     if not sys.stdin.isatty():
         fail(f"No token: set {TOKEN_VARIABLE} (and {URL_VARIABLE} to that Canvas), or give --token-command.")
     return ask_token(), True
-
-
-def ask_token() -> Secret:
-    """Return the token a person types or pastes at the terminal, which does not show it."""
-    click.echo(HOW_TO_MAKE_A_TOKEN, err=True)
-    return Secret(click.prompt("Access token", hide_input=True, err=True).strip())

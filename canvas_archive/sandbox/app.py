@@ -263,6 +263,9 @@ class CanvasApp:
         if fault is not None and fault.kind == "slow":
             await _drip(fault, response, send)
             return
+        if fault is not None and fault.kind == "endless":
+            await _trickle(fault, response, receive, send)
+            return
         await response(scope, receive, send)
 
 
@@ -276,3 +279,14 @@ async def _drip(fault: Fault, response: Response, send: Send) -> None:
         await asyncio.sleep(fault.delay)
         more = start + size < len(body)
         await send({"type": "http.response.body", "body": body[start : start + size], "more_body": more})
+
+
+async def _trickle(fault: Fault, response: Response, receive: Receive, send: Send) -> None:
+    headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    gone = asyncio.ensure_future(
+        receive()
+    )  # the request is read: what comes next is that the client has gone
+    while not gone.done():
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        await asyncio.sleep(fault.delay)

@@ -3,6 +3,7 @@
 Kinds that replace the answer (the request is not performed, unless ``performed``):
 
     status            ``status`` with an HTML body
+    refuse            ``status`` with the JSON of an error of Canvas's
     throttle_403      Canvas's text for a full bucket, old status
     throttle_429      the same with today's status, and ``Retry-After`` when ``retry_after`` is given
     html_login        200 with a login page
@@ -11,6 +12,7 @@ Kinds that replace the answer (the request is not performed, unless ``performed`
     reset             the connection is closed in the middle of the headers
     abort             the connection is reset before a single byte
     hang              no answer until the client gives up
+    endless           an answer that begins, and then brings a byte every ``delay`` seconds for ever
 
 Kinds that spoil the real answer: ``truncate`` (Content-Length is larger than what comes), ``short_body``
 (whole, but too short), ``invalid_json``, ``slow`` (``delay`` seconds before each of ``chunks`` pieces),
@@ -32,13 +34,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from canvas_archive.sandbox.answers import html_page
 from canvas_archive.sandbox.requestlog import LoggedRequest
 
 Kind = Literal[
     "status",
+    "refuse",
     "throttle_403",
     "throttle_429",
     "html_login",
@@ -47,6 +50,7 @@ Kind = Literal[
     "reset",
     "abort",
     "hang",
+    "endless",
     "truncate",
     "short_body",
     "invalid_json",
@@ -61,7 +65,15 @@ Kind = Literal[
 ]
 Match = Callable[[LoggedRequest], bool]
 CUTTING = ("reset", "abort", "hang", "truncate")
-REPLACING = ("status", "throttle_403", "throttle_429", "html_login", "foreign_redirect", "gzip_bomb")
+REPLACING = (
+    "status",
+    "refuse",
+    "throttle_403",
+    "throttle_429",
+    "html_login",
+    "foreign_redirect",
+    "gzip_bomb",
+)
 _NEXT = re.compile(r'<([^>]*)>; rel="next"')
 
 
@@ -165,6 +177,8 @@ def replacement(fault: Fault, second_origin: str) -> Response:
     """Return the answer of a fault that replaces the real one."""
     if fault.kind == "status":
         return html_page(f"{fault.status} Something broke", fault.status)
+    if fault.kind == "refuse":
+        return JSONResponse({"errors": [{"message": "An error occurred."}]}, fault.status)
     if fault.kind in ("throttle_403", "throttle_429"):
         return throttled(403 if fault.kind == "throttle_403" else 429, fault.retry_after)
     if fault.kind == "foreign_redirect":

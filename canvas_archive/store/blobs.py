@@ -2,7 +2,7 @@
 
 A download is written to ``files/.incoming/<attachment id>.part`` and hashed on the way; an interrupted
 one stays there and goes on from its size. ``commit`` gives it its name in one step, after the bytes
-reached the disk. Names that people gave to files never become paths.
+reached the disk. Names that people gave to files never become paths. Nothing is written through a link.
 """
 
 from __future__ import annotations
@@ -10,19 +10,34 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
+import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.private import sync_folder
+from canvas_archive.store.private import (
+    descriptor_of,
+    is_regular,
+    make_folder,
+    require_folder,
+    sync_folder,
+    touch_private,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from types import TracebackType
 
 INCOMING = ".incoming"
+LEAST_TAKEN = -(2**62)
+"""Part numbers up to this one are taken by files that another process may be copying into the archive."""
+
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
+_PART = re.compile(r"(-?\d{1,20})\.part\Z")
+_ABANDONED_SECONDS = 86_400.0
 _CHUNK = 1 << 20
 
 
@@ -65,26 +80,75 @@ def open_blob(files_dir: Path, digest: str) -> BinaryIO:
     return path.open("rb")
 
 
+def clean_parts(files_dir: Path, wanted: Container[int]) -> int:
+    """Remove unfinished downloads that are empty or not ``wanted`` any more; return how many.
+
+    Raises UnusableFile when the folder of unfinished downloads is a link.
+    """
+    folder = files_dir / INCOMING
+    if not os.path.lexists(folder):
+        return 0
+    require_folder(folder)
+    removed = 0
+    for path in list(folder.iterdir()):
+        match = _PART.match(path.name)
+        try:
+            about = path.lstat()
+        except FileNotFoundError:  # another process has finished with it
+            continue
+        if match is None or not stat.S_ISREG(about.st_mode):
+            continue
+        number = int(match[1])
+        if number <= LEAST_TAKEN:
+            leftover = time.time() - about.st_mtime > _ABANDONED_SECONDS
+        else:
+            leftover = about.st_size == 0 or number not in wanted
+        if leftover:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def forget_part(files_dir: Path, attachment_id: int) -> None:
+    """Remove what an unfinished download left, if anything."""
+    path = files_dir / INCOMING / f"{int(attachment_id)}.part"
+    if is_regular(path):
+        path.unlink(missing_ok=True)
+
+
 class BlobWriter:
     """A sink for one attachment's bytes; a context manager.
 
     ``size`` is what is there already, also from an earlier try: ask for the rest from that offset, or
     ``restart`` when the server gives everything again. Leaving the block without ``commit`` or
     ``discard`` keeps what arrived for the next try.
+
+    Raises UnusableFile where a link, or anything but a file or folder, has the name of one.
     """
 
     def __init__(self, files_dir: Path, attachment_id: int) -> None:
         self._files_dir = files_dir
         folder = files_dir / INCOMING
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(files_dir)
+        make_folder(folder)
         self.path = folder / f"{int(attachment_id)}.part"
         self._hash = sha256()
         self.size = 0
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        self._file = os.fdopen(os.open(self.path, flags, 0o600), "r+b")
+        self._file = os.fdopen(self._open(), "r+b")
         while chunk := self._file.read(_CHUNK):
             self._hash.update(chunk)
             self.size += len(chunk)
+
+    def _open(self) -> int:
+        touch_private(self.path)
+        descriptor = descriptor_of(self.path, os.O_RDWR)
+        if os.fstat(descriptor).st_nlink > 1:
+            # The same bytes have another name somewhere: these are not ours to change.
+            os.close(descriptor)
+            self.path.unlink()
+            touch_private(self.path)
+            descriptor = descriptor_of(self.path, os.O_RDWR)
+        return descriptor
 
     def write(self, data: bytes) -> int:
         """Append bytes; return how many."""
@@ -128,14 +192,21 @@ class BlobWriter:
         self._file.close()
         digest = self._hash.hexdigest()
         target = blob_path(self._files_dir, digest)
-        if target.is_file() and target.stat().st_size == self.size:
+        make_folder(target.parent)
+        if is_regular(target) and target.lstat().st_size == self.size:
             self.path.unlink()
             return StoredBlob(digest, self.size, target, known=True)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o600)
-        self.path.replace(target)
+        self.path.replace(target)  # a link of that name is replaced, not followed
         sync_folder(target.parent)
         return StoredBlob(digest, self.size, target, known=False)
+
+    def head(self, length: int) -> bytes:
+        """Return the first bytes."""
+        self._file.seek(0)
+        found = self._file.read(length)
+        self._file.seek(0, os.SEEK_END)
+        return found
 
     def discard(self) -> None:
         """Drop everything that arrived."""
@@ -143,8 +214,12 @@ class BlobWriter:
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop here and keep what arrived for the next try."""
+        """Stop here and keep what arrived, if anything, for the next try."""
+        if self._file.closed:
+            return
         self._file.close()
+        if self.size == 0:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> BlobWriter:
         return self

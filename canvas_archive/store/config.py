@@ -24,7 +24,11 @@ MOST_JOBS = 64
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The options of one archive. ``max_attachment_bytes`` in bytes, ``patience_minutes`` in minutes."""
+    """The options of one archive. ``max_attachment_bytes`` in bytes, ``patience_minutes`` in minutes.
+
+    ``allowed_hosts`` are the names that the web server answers to; ``allowed_file_hosts`` are hosts with
+    private addresses that files may be fetched from.
+    """
 
     base_url: str
     as_user_id: int | None = None
@@ -34,6 +38,7 @@ class Config:
     jobs: int = 8
     patience_minutes: float = 10
     allowed_hosts: tuple[str, ...] = ()
+    allowed_file_hosts: tuple[str, ...] = ()
 
 
 def read_config(path: Path) -> Config:
@@ -51,8 +56,9 @@ def read_config(path: Path) -> Config:
     complaints = check_config(document)
     if complaints:
         raise BadInput(f"{path}: {'; '.join(complaints)}.")
-    if "allowed_hosts" in document:
-        document["allowed_hosts"] = tuple(document["allowed_hosts"])
+    for key in ("allowed_hosts", "allowed_file_hosts"):
+        if key in document:
+            document[key] = tuple(document[key])
     return Config(**document)
 
 
@@ -98,6 +104,7 @@ def _wanted(key: str, value: object) -> str | None:
         "jobs": (whole and 1 <= value <= MOST_JOBS, f"a number from 1 to {MOST_JOBS}"),  # type: ignore[operator]
         "patience_minutes": (number and 0 <= value < 1e6, "a number of minutes"),  # type: ignore[operator]
         "allowed_hosts": (texts, "a list of host names"),
+        "allowed_file_hosts": (texts, "a list of host names"),
     }
     fine, wanted = rules[key]
     return None if fine else wanted

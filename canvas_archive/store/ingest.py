@@ -62,7 +62,8 @@ WHERE conversation_id = ? AND removed_at IS NULL AND id IN (SELECT value FROM js
 """
 _ATTACHMENT_STATE = """
 UPDATE attachments SET state = ?2, sha256 = coalesce(?3, sha256), stored_size = coalesce(?4, stored_size),
-  error = ?5, url = coalesce(?6, url), fetched_at = CASE WHEN ?2 = 'stored' THEN ?7 ELSE fetched_at END
+  error = ?5, url = coalesce(?6, url),
+  fetched_at = CASE WHEN ?2 IN ('stored', 'gone') THEN ?7 ELSE fetched_at END
 WHERE id = ?1
 """
 # What tells a list row from the stored row, without what may differ from one kind of answer to the next.

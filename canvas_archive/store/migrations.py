@@ -47,6 +47,12 @@ def m002_large_mailboxes(db: sqlite3.Connection) -> None:
             db.execute(f"ANALYZE {table}")
 
 
+def m003_problems_rest(db: sqlite3.Connection) -> None:
+    """Let problems rest until their next try; those that exist are due at once."""
+    for statement in statements(schema.PROBLEMS_REST):
+        db.execute(statement)
+
+
 def m004_acts(db: sqlite3.Connection) -> None:
     """Create the journal of acts, and let the evidence chain take it in: its records stay as they are."""
     for statement in statements(acts.SCHEMA):
@@ -75,6 +81,7 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
+    Migration("m003_problems_rest", m003_problems_rest),
     Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
 )

@@ -144,6 +144,14 @@ def write_private(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, private, unless it is there. Raises UnusableFile for a link or anything but a folder."""
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        require_folder(path)
+
+
 def sync_folder(path: Path) -> None:
     """Write a folder's entries to the disk, where the system can do that (not on Windows)."""
     if os.name == "posix":  # pragma: no branch - Windows cannot open a folder

@@ -1,19 +1,41 @@
-"""The history of sync runs, and the ledger of items that failed and are tried first the next time."""
+"""The history of sync runs, and the ledger of items that failed, with the time of the next try."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from canvas_archive.clock import SYSTEM, Clock, iso, parse_iso
 from canvas_archive.store.rows import clean, to_json
 
+LONGEST_REST = timedelta(days=7)
+"""A problem rests for this long at most before it is tried again."""
+
+GHOST = "ghost"
+"""Kind of the ids that a list names and Canvas does not find: no problems, and quick syncs pass over them."""
+
+_LONGEST_LIST_REST = timedelta(days=1)
+
+_SELECT = """
+SELECT kind, item_id, error, attempts, first_at, last_at, next_at, accepted_at, fingerprint FROM problems
+"""
+_RECORD = """
+INSERT INTO problems (kind, item_id, error, first_at, last_at, fingerprint)
+VALUES (:kind, :item, :error, :now, :now, :fingerprint)
+ON CONFLICT DO UPDATE SET error = excluded.error, last_at = excluded.last_at, attempts = attempts + 1,
+  accepted_at = NULL, fingerprint = coalesce(excluded.fingerprint, fingerprint),
+  next_at = CASE attempts WHEN 0 THEN NULL WHEN 1 THEN :hour WHEN 2 THEN :day ELSE :longest END
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An item that could not be fetched or stored; times in ISO text."""
+    """An item that could not be fetched or stored; times in ISO text.
+
+    ``next_at`` is ``None`` when the next sync tries it.
+    """
 
     kind: str
     item_id: str
@@ -21,6 +43,22 @@ class Problem:
     attempts: int
     first_at: str
     last_at: str
+    next_at: str | None = None
+    accepted_at: str | None = None
+    fingerprint: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What commands call the item, such as ``attachment 512``."""
+        kind = {"media": "recording", "file_host": "file host"}.get(self.kind, self.kind)
+        return f"{kind} {self.item_id}"
+
+    def rests_at(self, now: datetime) -> bool:
+        """Return whether a sync at that time leaves the item alone until its next try."""
+        if self.accepted_at is not None or self.next_at is None:
+            return False
+        # A next try further away than the longest rest comes from a clock that was wrong.
+        return iso(now) < self.next_at <= iso(now + LONGEST_REST + timedelta(hours=1))
 
 
 def start_run(db: sqlite3.Connection, mode: str, clock: Clock) -> int:
@@ -79,15 +117,73 @@ def last_complete_full(db: sqlite3.Connection) -> datetime | None:
     return parse_iso(row[0]) if row else None
 
 
-def record_problem(db: sqlite3.Connection, kind: str, item_id: int | str, error: str, clock: Clock) -> None:
-    """Enter a failure in the ledger, or count another attempt of a known one."""
+def last_full(db: sqlite3.Connection) -> datetime | None:
+    """Return when the last full sync began that came to its end, complete or not."""
+    row = db.execute(
+        "SELECT started_at FROM sync_runs WHERE mode = 'full' AND status IN ('ok', 'partial') "
+        "ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return parse_iso(row[0]) if row else None
+
+
+def record_problem(
+    db: sqlite3.Connection,
+    kind: str,
+    item_id: int | str,
+    error: str,
+    clock: Clock,
+    *,
+    fingerprint: int | None = None,
+) -> None:
+    """Enter a failed try in the ledger, and set the time of the next one.
+
+    After the first failure, the next sync tries the item again. After that it rests for an hour, a day, and
+    then a week at a time. A failure ends an acceptance: the item was tried because something changed.
+    ``fingerprint`` is that of a conversation's list row; ``None`` keeps the recorded one.
+    """
+    now = clock.now()
+    longest = _LONGEST_LIST_REST if kind == "list" else LONGEST_REST
+    db.execute(
+        _RECORD,
+        {
+            "kind": kind,
+            "item": str(item_id),
+            "error": clean(error),
+            "now": iso(now),
+            "hour": iso(now + timedelta(hours=1)),
+            "day": iso(now + timedelta(days=1)),
+            "longest": iso(now + longest),
+            "fingerprint": fingerprint,
+        },
+    )
+
+
+def record_untried(db: sqlite3.Connection, kind: str, item_id: int | str, reason: str, clock: Clock) -> None:
+    """Enter an item that this run left out, due at the next sync; a known problem stays as it is."""
     now = iso(clock.now())
     db.execute(
-        "INSERT INTO problems (kind, item_id, error, first_at, last_at) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE "
-        "SET error = excluded.error, last_at = excluded.last_at, attempts = attempts + 1",
-        (kind, str(item_id), clean(error), now, now),
+        "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) VALUES (?, ?, ?, 0, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        (kind, str(item_id), clean(reason), now, now),
     )
+
+
+def accept_problem(db: sqlite3.Connection, kind: str, item_id: int | str, clock: Clock) -> bool:
+    """Accept that an item is missing, so that no sync tries it again. Return whether it was in the ledger."""
+    cursor = db.execute(
+        "UPDATE problems SET accepted_at = ?, next_at = NULL WHERE kind = ? AND item_id = ?",
+        (iso(clock.now()), kind, str(item_id)),
+    )
+    return cursor.rowcount > 0
+
+
+def retry_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool:
+    """Make an item due at the next sync, accepted or not. Return whether it was in the ledger."""
+    cursor = db.execute(
+        "UPDATE problems SET accepted_at = NULL, next_at = NULL WHERE kind = ? AND item_id = ?",
+        (kind, str(item_id)),
+    )
+    return cursor.rowcount > 0
 
 
 def clear_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool:
@@ -106,10 +202,35 @@ def clear_problems(db: sqlite3.Connection, kinds: Sequence[str], item_ids: Seque
 
 
 def open_problems(db: sqlite3.Connection, kind: str | None = None) -> list[Problem]:
-    """Return the ledger, oldest failure first; of one kind when that is given."""
-    rows = db.execute(
-        "SELECT kind, item_id, error, attempts, first_at, last_at FROM problems "
-        "WHERE ?1 IS NULL OR kind = ?1 ORDER BY first_at, kind, item_id",
-        (kind,),
-    )
+    """Return the ledger, oldest failure first, accepted items included; of one kind when that is given."""
+    rows = db.execute(f"{_SELECT} WHERE ?1 IS NULL OR kind = ?1 ORDER BY first_at, kind, item_id", (kind,))
     return [Problem(*row) for row in rows]
+
+
+def due_problems(
+    db: sqlite3.Connection, kind: str, clock: Clock, *, everything: bool = False
+) -> list[Problem]:
+    """Return the items of a kind that a sync is to try now, longest untried first.
+
+    ``everything`` includes those that rest. Accepted items are never due.
+    """
+    now = clock.now()
+    waiting = (one for one in open_problems(db, kind) if one.accepted_at is None)
+    due = [one for one in waiting if everything or not one.rests_at(now)]
+    return sorted(due, key=lambda one: (one.last_at, one.item_id))
+
+
+def count_untouched(
+    db: sqlite3.Connection, tried: Collection[tuple[str, str]], clock: Clock
+) -> tuple[int, int]:
+    """Return how many items rest and how many are accepted, but for those ``tried`` (kind, id) now."""
+    left = [one for one in open_problems(db) if one.kind != GHOST and (one.kind, one.item_id) not in tried]
+    accepted = sum(1 for one in left if one.accepted_at is not None)
+    resting = sum(1 for one in left if one.rests_at(clock.now()))
+    return resting, accepted
+
+
+def resting_ids(db: sqlite3.Connection, kind: str, clock: Clock) -> set[str]:
+    """Return the ids of the items of a kind that no sync tries now: they are not due, or were accepted."""
+    due = {problem.item_id for problem in due_problems(db, kind, clock)}
+    return {problem.item_id for problem in open_problems(db, kind)} - due

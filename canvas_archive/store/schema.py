@@ -446,3 +446,9 @@ END;
 TEXT_READERS = """
 ALTER TABLE attachment_texts ADD COLUMN reader TEXT NOT NULL DEFAULT '0';
 """
+
+PROBLEMS_REST = """
+ALTER TABLE problems ADD COLUMN next_at TEXT;
+ALTER TABLE problems ADD COLUMN accepted_at TEXT;
+ALTER TABLE problems ADD COLUMN fingerprint INTEGER;
+"""

@@ -2,12 +2,14 @@
 
 A fingerprint is a 64-bit number over everything in a list row that changes when the conversation's
 content does; a list row with the stored fingerprint needs no ``show``. It is Python's own keyed hash, which
-differs from process to process: fingerprints are compared within a run and kept nowhere. They are made for
-the rows that a list shows, so that a sync in which little changed reads little.
+differs from process to process: fingerprints are compared within a run and kept nowhere, but for the lasting
+ones of the ledger of problems. They are made for the rows that a list shows, so that a sync in which little
+changed reads little.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable
@@ -48,7 +50,30 @@ class StoredSummary(NamedTuple):
 
 def fingerprint(conv: Conversation) -> int:
     """Return the 64-bit fingerprint of a list row (or of a whole answer; both give the same). Pure."""
-    return _hash(
+    return _hash(*_content(conv))
+
+
+def lasting_fingerprint(conv: Conversation) -> int:
+    """Return a 64-bit fingerprint over the same content that is equal in every process. Pure."""
+    *plain, audience, properties, subject, code = _content(conv)
+    content = (*plain, sorted(set(audience)), sorted(properties), subject, code)
+    return int.from_bytes(hashlib.sha256(repr(content).encode()).digest()[:8], "big", signed=True)
+
+
+def _content(
+    conv: Conversation,
+) -> tuple[
+    int,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    Iterable[int],
+    Iterable[str],
+    str | None,
+    str | None,
+]:
+    return (
         conv.message_count,
         conv.last_message_at,
         conv.last_authored_message_at,

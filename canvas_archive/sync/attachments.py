@@ -1,246 +1,278 @@
 """Downloading attachments and recordings, and being honest about what came.
 
-A status of 200 is not success: a login page, a short body or a wrong size is told from the real bytes, and
-the address is asked for once more before an item counts as failed. States: ``stored``; ``gone`` (deleted on
-Canvas, for good); ``refused`` (locked, too large, not permitted; looked at again by full sweeps); ``failed``
-(tried first next time); ``pending``.
+A status of 200 is not success: a login page, a short body or a wrong size is told from the real bytes, and a
+fresh address is asked for before an item counts as failed. Whatever one file does becomes a ``FileResult``.
+States: ``stored``; ``gone`` (Canvas's own record of the file says so; full syncs look again at growing
+intervals); ``refused`` (locked, too large, not permitted; full syncs look again); ``failed``; ``pending``
+(not tried yet, or Canvas has a record of the file and no bytes).
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
-from urllib.parse import urljoin
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urljoin, urlsplit
 
-from canvas_archive.canvas import FileHostUnreachable, FileTooLarge
+from canvas_archive.canvas import FileTooLarge, SignInNeeded
+from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import (
-    BadRequest,
+    CanvasProblem,
     MalformedAnswer,
     NotFound,
     NotPermitted,
     ServerFailure,
+    TokenRefused,
+    Unreachable,
     UnsafeRedirect,
+    UnusableFile,
 )
-from canvas_archive.store.blobs import BlobWriter
-from canvas_archive.store.rows import ids_json
-from canvas_archive.sync.workers import Stopped
+from canvas_archive.store import runs
+from canvas_archive.store.blobs import BlobWriter, forget_part
+from canvas_archive.sync.file_bytes import Verdict, judge
+from canvas_archive.sync.file_hosts import LEDGER, FileHosts, HostRests
+from canvas_archive.sync.file_tasks import Ending, FileResult, FileTask
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from canvas_archive.canvas import CanvasClient
+    from canvas_archive.canvas.download import Visit
+    from canvas_archive.clock import Clock
+    from canvas_archive.model import Attachment
     from canvas_archive.store import Archive, Ingest
 
-State: TypeAlias = Literal["stored", "gone", "refused", "failed"]
+_FINAL = frozenset({Ending.STORED, Ending.TOO_LARGE, Ending.HOST, Ending.PLACE, Ending.UNTRIED})
+"""Where another address of the same file would not help."""
 
-_UNFINISHED = """
-SELECT id, url, content_type, size FROM attachments
-WHERE state <> 'stored' AND (state IN ('pending', 'failed') OR (? AND state = 'refused'))
-ORDER BY state = 'pending', id
-"""
-_UNFINISHED_MEDIA = """
-SELECT message_id, media_id, url, content_type FROM media_comments
-WHERE state IN ('pending', 'failed') OR (? AND state = 'refused') ORDER BY message_id
-"""
-_BY_ID = """
-SELECT id, url, content_type, size FROM attachments
-WHERE state IN ('pending', 'failed') AND id IN (SELECT value FROM json_each(?))
-"""
-_MEDIA_OF = """
-SELECT r.message_id, r.media_id, r.url, r.content_type FROM media_comments r
-JOIN messages m ON m.id = r.message_id WHERE m.conversation_id = ? AND r.state = 'pending'
-"""
+_HEAD = 1024
 _SETTLE_MEDIA = """
 UPDATE media_comments SET state = :state, sha256 = :sha256, stored_size = :size, error = :error,
-  fetched_at = CASE WHEN :state = 'stored' THEN :now ELSE fetched_at END
+  fetched_at = CASE WHEN :state IN ('stored', 'gone') THEN :now ELSE fetched_at END
 WHERE message_id = :message_id AND media_id = :media_id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class FileTask:
-    """One thing to download. ``size`` is what Canvas says, in bytes; unknown for recordings."""
-
-    kind: Literal["attachment", "media"]
-    key: str
-    url: str | None
-    content_type: str | None
-    size: int | None
-
-    @property
-    def part_number(self) -> int:
-        """Return the number an unfinished download is kept under: its id, or a stable stand-in."""
-        if self.kind == "attachment":
-            return int(self.key)
-        return -int.from_bytes(hashlib.sha256(self.key.encode()).digest()[:7], "big")
-
-
-@dataclass(frozen=True, slots=True)
-class FileResult:
-    """How a download ended; ``url`` is a fresher address when one had to be asked for.
-
-    ``host_away`` says that it failed because the host that keeps the files does not answer.
-    """
-
-    state: State
-    sha256: str | None = None
-    size: int | None = None
-    error: str | None = None
-    url: str | None = None
-    host_away: bool = False
-
-
 class _Unusable(Exception):
-    """What arrived is not the file; a fresh address may help."""
+    """What arrived is not the file."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.sentence)
+        self.ending = Ending.SIGN_IN if verdict.kind == "page" else Ending.WRONG
 
 
 class Files:
-    """Knows what is still to download, downloads one thing (in any thread), records the result."""
+    """Downloads one thing (in any thread), and records the result (in the writing thread).
 
-    def __init__(self, archive: Archive, client: CanvasClient, max_bytes: int | None) -> None:
+    ``everything``: also from hosts that rest since an earlier run.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        client: CanvasClient,
+        max_bytes: int | None,
+        clock: Clock = SYSTEM,
+        *,
+        everything: bool = False,
+    ) -> None:
         self._archive = archive
         self._client = client
         self._max_bytes = max_bytes
-        self.given_up = False
-        """Set when the host of the files is away: what is queued then stays pending."""
-
-    # -- what is wanted --------------------------------------------------------------------------
-
-    def unfinished(self, *, retry_refused: bool) -> Iterator[FileTask]:
-        """Yield what earlier runs left undone: failures first."""
-        db = self._archive.db
-        for row in db.execute(_UNFINISHED, (retry_refused,)).fetchall():
-            yield FileTask("attachment", str(row["id"]), row["url"], row["content_type"], row["size"])
-        for row in db.execute(_UNFINISHED_MEDIA, (retry_refused,)).fetchall():
-            yield self._media_task(row["message_id"], row["media_id"], row["url"], row["content_type"])
-
-    def of_conversation(self, conversation_id: int, new_ids: Collection[int]) -> Iterator[FileTask]:
-        """Yield what a conversation just stored brought: these attachments, and its recordings."""
-        db = self._archive.db
-        if new_ids:
-            for row in db.execute(_BY_ID, (ids_json(new_ids),)).fetchall():
-                yield FileTask("attachment", str(row["id"]), row["url"], row["content_type"], row["size"])
-        for row in db.execute(_MEDIA_OF, (conversation_id,)).fetchall():
-            yield self._media_task(row["message_id"], row["media_id"], row["url"], row["content_type"])
-
-    def _media_task(
-        self, message_id: int, media_id: str, url: str | None, content_type: str | None
-    ) -> FileTask:
-        return FileTask("media", f"{message_id}/{media_id}", url, content_type, None)
-
-    # -- fetching --------------------------------------------------------------------------------
+        resting = () if everything else runs.resting_ids(archive.db, LEDGER, clock)
+        self.hosts = FileHosts(resting)
+        self._token_refused = False
 
     def fetch(self, task: FileTask) -> FileResult:
         """Download one thing to its place under ``files/``. Errors of one item become a result.
 
-        Raises CredentialProblem and the CanvasProblems that concern more than this item.
+        Raises CredentialProblem, CanvasProblem when Canvas as a whole does not answer, and OSError for
+        trouble of the machine.
         """
-        if self.given_up:
-            raise Stopped
-        if self._is_too_large(task.size):
-            return FileResult("refused", error=self._too_large(task.size))
-        fresh_url: str | None = None
-        complaint = ""
-        for attempt in range(2):
-            try:
-                url = task.url if attempt == 0 else self._fresh_url(task)
-            except (BadRequest, MalformedAnswer, ServerFailure) as error:
-                return FileResult("failed", error=str(error), host_away=isinstance(error, ServerFailure))
-            if url is None:
-                continue
-            if not url:
-                complaint = "refused: locked on Canvas"
-                continue
-            if attempt == 1:
-                fresh_url = url
-            try:
-                digest, size = self._download(task, urljoin(self._client.base_url + "/", url))
-            except FileTooLarge as error:
-                return FileResult("refused", error=str(error), url=fresh_url)
-            except NotFound:
-                complaint = "gone"
-            except _Unusable as error:
-                complaint = str(error)
-            except (NotPermitted, BadRequest, UnsafeRedirect) as error:
-                complaint = f"refused: {error}"
-            except (ServerFailure, MalformedAnswer) as error:
-                complaint = str(error)
-            except FileHostUnreachable as error:
-                return FileResult("failed", error=str(error), url=fresh_url, host_away=True)
-            else:
-                return FileResult("stored", sha256=digest, size=size, url=fresh_url)
-            if complaint == "gone" and task.kind == "media":
-                break
-        return self._given_up(complaint, fresh_url)
+        if self._max_bytes is not None and task.size is not None and task.size > self._max_bytes:
+            sentence = f"{task.size:,} bytes is over the limit of {self._max_bytes:,}"
+            return FileResult(Ending.TOO_LARGE, sentence)
+        with self._client.one_try() if task.failed_before else nullcontext():
+            result = self._recording(task) if task.kind == "media" else self._attachment(task)
+        if result.ending.state in ("gone", "refused"):
+            forget_part(self._archive.files_dir, task.part_number)
+        return result
 
-    def _given_up(self, complaint: str, url: str | None) -> FileResult:
-        if complaint == "gone":
-            return FileResult("gone", error="deleted on Canvas", url=url)
-        if complaint.startswith("refused: "):
-            return FileResult("refused", error=complaint.removeprefix("refused: "), url=url)
-        return FileResult("failed", error=complaint or "Canvas gives no address for it", url=url)
+    def _recording(self, task: FileTask) -> FileResult:
+        """Fetch a recording; Canvas keeps no record of one that could be asked."""
+        if not task.url:
+            return FileResult(Ending.WRONG, "Canvas gives no address for it")
+        return self._try(task, task.url)
 
-    def _fresh_url(self, task: FileTask) -> str | None:
-        """Ask Canvas for the address again: links expire, and a deleted file is only known for sure this way.
+    def _attachment(self, task: FileTask) -> FileResult:
+        """Try the known address, then what Canvas's record says, then an address that needs no token."""
+        result = FileResult(Ending.WRONG, "Canvas gives no address for it")
+        public_first = bool(task.url) and not self._is_worth_trying(task.url)
+        if public_first:
+            result = self._public(task)
+        elif task.url:
+            result = self._try(task, task.url)
+        if result.ending in _FINAL:
+            return result
+        record = self._record(task)
+        if isinstance(record, FileResult):
+            return record
+        if record is not None:
+            url, old = record.url or "", task.url
+            task = replace(task, size=record.size, content_type=record.content_type, url=url)
+            if self._is_worth_trying(url) and not (result.ending is Ending.SIGN_IN and url == old):
+                result = replace(self._try(task, url), url=url)
+            if result.ending is Ending.MISSING:
+                result = replace(
+                    result, sentence="Canvas has a record of the file, and answers 404 for its bytes"
+                )
+        if result.ending in (Ending.SIGN_IN, Ending.FORBIDDEN) and not public_first:
+            found = self._public(task)
+            if found.ending is Ending.STORED and task.url and self._is_bare(task.url):
+                self._token_refused = True
+            if found.ending in _FINAL:
+                return found
+        return result
+
+    def _is_bare(self, url: str) -> bool:
+        """Return whether an address is Canvas's own and holds no verifier, so that only a token opens it."""
+        try:
+            parts = urlsplit(urljoin(self._client.base_url + "/", url))
+        except ValueError:
+            return False
+        own = f"{parts.scheme}://{parts.netloc}".lower() == self._client.base_url
+        return own and "verifier" not in parse_qs(parts.query)
+
+    def _is_worth_trying(self, url: str | None) -> bool:
+        """Return whether an address may work: it does not need the token where Canvas refuses it."""
+        if not url:
+            return False
+        return not (self._token_refused and self._is_bare(url))
+
+    # -- what Canvas says of a file --------------------------------------------------------------
+
+    def _record(self, task: FileTask) -> Attachment | FileResult | None:
+        """Return what Canvas knows of a file, or what that means for it; ``None``: it may not be asked.
 
         :calls: GET /api/v1/files/:id
         """
-        if task.kind != "attachment":
-            return None
         try:
-            return self._client.file(int(task.key)).url or ""
-        except (NotFound, NotPermitted):
+            record = self._client.file(int(task.key))
+        except NotFound:
+            return FileResult(Ending.GONE, "deleted on Canvas")
+        except TokenRefused:
+            self._require_token()
             return None
+        except NotPermitted:
+            return None
+        except CanvasProblem as error:
+            return _of_problem(error)
+        if "deleted" in (record.extra.get("workflow_state"), record.extra.get("file_state")):
+            return FileResult(Ending.GONE, "deleted on Canvas")
+        if record.extra.get("upload_status") == "pending":
+            return FileResult(Ending.UPLOADING, "the file has not arrived at Canvas yet")
+        if record.extra.get("upload_status") == "failed":
+            return FileResult(Ending.WRONG, "Canvas says that the upload of the file failed")
+        return record if record.url else FileResult(Ending.LOCKED, "locked on Canvas")
 
-    def _download(self, task: FileTask, url: str) -> tuple[str, int]:
+    def _public(self, task: FileTask) -> FileResult:
+        """Fetch a file from the address that Canvas gives to those who have no token there.
+
+        :calls: GET /api/v1/files/:id/public_url
+        """
+        try:
+            url = self._client.file_public_url(int(task.key))
+        except TokenRefused as error:
+            self._require_token()
+            return FileResult(Ending.FORBIDDEN, str(error))
+        except CanvasProblem as error:
+            return _of_problem(error)
+        return self._try(task, url)
+
+    def _require_token(self) -> None:
+        """Raise TokenRefused when Canvas refuses the token as a whole, and not only for one address.
+
+        :calls: GET /api/v1/users/self
+        """
+        try:
+            self._client.current_user()
+        except CanvasProblem as error:
+            if not error.item_alone:
+                raise
+
+    # -- one address -----------------------------------------------------------------------------
+
+    def _try(self, task: FileTask, url: str) -> FileResult:
+        """Download from one address, and learn about the hosts on the way."""
+        visited: list[str] = []
+
+        def visit(origin: object) -> bool:
+            own = str(origin) == self._client.base_url
+            kind = "recordings" if task.kind == "media" else "attachments"
+            host = f"{origin} ({kind})" if own else str(origin)
+            visited.append(host)
+            if self.hosts.rests(host, anew=task.is_new):
+                raise HostRests(host)
+            return not (task.failed_before or self.hosts.is_doubtful(host))
+
+        try:
+            result = replace(self._download(task, url, visit), hosts=tuple(visited))
+        except HostRests as error:
+            led = visited[0] != error.host
+            return FileResult(
+                Ending.UNTRIED, self.hosts.led_to_resting(visited[0], error.host) if led else None
+            )
+        except UnusableFile as error:
+            return FileResult(Ending.PLACE, str(error))
+        except _Unusable as error:
+            result = FileResult(error.ending, str(error))
+        except TokenRefused:
+            self._require_token()
+            result = FileResult(Ending.SIGN_IN, "Canvas does not take the token at the address of the file")
+        except CanvasProblem as error:
+            result = _of_problem(error)
+        failed = result.ending is Ending.HOST or (result.ending is Ending.SIGN_IN and task.kind == "media")
+        last = visited[-1] if failed and visited else None
+        self.hosts.answered(host for host in set(visited) if host != last)
+        if last is not None:
+            self.hosts.failed(last, result.sentence or "")
+        return result
+
+    def _download(self, task: FileTask, url: str, visit: Visit) -> FileResult:
+        earlier: int | None = None
         with BlobWriter(self._archive.files_dir, task.part_number) as sink:
             if task.size is not None and sink.size >= task.size:
                 sink.restart()
-            limit = self._max_bytes
-            try:
-                answer = self._client.download(url, sink, offset=sink.size, max_bytes=limit)
-            except FileTooLarge:
-                sink.discard()
-                raise
-            except MalformedAnswer as error:
-                sink.discard()
-                raise _Unusable(str(error)) from None
-            sentence = self._objection(task, answer.content_type, sink.size)
-            if sentence is not None:
-                sink.discard()
-                raise _Unusable(sentence)
-            blob = sink.commit()
-            return blob.sha256, blob.size
-
-    def _objection(self, task: FileTask, content_type: str | None, size: int) -> str | None:
-        """Say why what arrived cannot be the file, or nothing."""
-        arrived = (content_type or "").partition(";")[0].strip().lower()
-        declared = (task.content_type or "").partition(";")[0].strip().lower()
-        html = {"text/html", "application/xhtml+xml"}
-        if size != task.size and arrived in html and declared not in html:
-            return "a web page (a login page?) came instead of the file"
-        if task.size is not None and size != task.size:
-            return f"{size:,} bytes came, Canvas says it has {task.size:,}"
-        return None
-
-    def _is_too_large(self, size: int | None) -> bool:
-        return self._max_bytes is not None and size is not None and size > self._max_bytes
-
-    def _too_large(self, size: int | None) -> str:
-        return f"{size or 0:,} bytes is over the limit of {self._max_bytes or 0:,}"
+            while True:
+                room = shutil.disk_usage(self._archive.files_dir).free
+                try:
+                    answer = self._client.download(
+                        url, sink, offset=sink.size, max_bytes=self._max_bytes, room=room, visit=visit
+                    )
+                except MalformedAnswer:
+                    sink.discard()
+                    raise
+                found = judge(task.size, task.content_type, answer, sink.size, sink.head(_HEAD), earlier)
+                if found.kind == "file":
+                    blob = sink.commit()
+                    return FileResult(Ending.STORED, found.sentence, blob.sha256, blob.size)
+                if found.kind != "again":
+                    sink.discard()
+                    raise _Unusable(found)
+                earlier = sink.size
+                sink.restart()
 
     # -- recording -------------------------------------------------------------------------------
 
     def record(self, task: FileTask, result: FileResult, ingest: Ingest, now: str) -> None:
         """Write down how it ended; the caller holds the transaction."""
+        state = result.ending.state
         if task.kind == "attachment":
             ingest.save_attachment_state(
                 int(task.key),
-                result.state,
+                state,
                 sha256=result.sha256,
                 stored_size=result.size,
-                error=result.error,
+                error=result.sentence,
                 url=result.url,
             )
             return
@@ -248,12 +280,32 @@ class Files:
         self._archive.db.execute(
             _SETTLE_MEDIA,
             {
-                "state": result.state,
+                "state": state,
                 "sha256": result.sha256,
                 "size": result.size,
-                "error": result.error,
+                "error": result.sentence,
                 "now": now,
                 "message_id": int(message_id),
                 "media_id": media_id,
             },
         )
+
+
+def _of_problem(error: CanvasProblem) -> FileResult:
+    """Return what an error of one request means for the file that was asked for.
+
+    Raises the error when it is about Canvas as a whole.
+    """
+    if not error.item_alone:
+        raise error
+    kinds: tuple[tuple[type[CanvasProblem], Ending], ...] = (
+        (FileTooLarge, Ending.TOO_LARGE),
+        (NotFound, Ending.MISSING),
+        (SignInNeeded, Ending.SIGN_IN),
+        (NotPermitted, Ending.FORBIDDEN),
+        (UnsafeRedirect, Ending.UNSAFE),
+        (ServerFailure, Ending.HOST),
+        (Unreachable, Ending.HOST),
+    )
+    ending = next((ending for kind, ending in kinds if isinstance(error, kind)), Ending.WRONG)
+    return FileResult(ending, str(error))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.clock import iso
 from canvas_archive.store import runs, transaction
-from canvas_archive.sync.attachments import FileResult
+from canvas_archive.sync.file_hosts import LEDGER
+from canvas_archive.sync.file_tasks import Ending, FileResult
 from canvas_archive.sync.report import Problem
 
 if TYPE_CHECKING:
@@ -15,12 +16,10 @@ if TYPE_CHECKING:
 
     from canvas_archive.clock import Clock
     from canvas_archive.store import Archive, Ingest
-    from canvas_archive.sync.attachments import Files, FileTask
+    from canvas_archive.sync.attachments import Files
+    from canvas_archive.sync.file_tasks import FileTask
     from canvas_archive.sync.progress import Progress
     from canvas_archive.sync.report import Report
-
-AWAY_IN_A_ROW = 8
-"""So many downloads in a row to which their host does not answer: it is away, and not asked again."""
 
 
 class Downloads:
@@ -46,35 +45,56 @@ class Downloads:
         self._progress = progress
         self._clock = clock
         self._submit = submit
-        self._queued = 0
-        self._away = 0
+        self._queued: set[tuple[str, str]] = set()
+        self._settled = 0
+        self._recorded: set[str] = set()
 
     def enqueue(self, tasks: Iterable[FileTask]) -> None:
-        """Have these downloaded."""
+        """Have these downloaded, each once in a run."""
         for task in tasks:
-            self._queued += 1
-            self._submit(task, partial(self._files.fetch, task))
+            if (task.kind, task.key) not in self._queued:
+                self._queued.add((task.kind, task.key))
+                self._submit(task, partial(self._files.fetch, task))
 
     def settle(self, task: FileTask, result: FileResult) -> None:
         """Record how a download ended, in a transaction of its own."""
-        self._away = self._away + 1 if result.host_away else 0
-        if self._away >= AWAY_IN_A_ROW:
-            self._files.given_up = True
-        failure = (result.error or "failed") if result.state == "failed" else None
+        ending, sentence = result.ending, result.sentence or result.ending.value
         with transaction(self._db):
-            self._files.record(task, result, self._ingest, iso(self._clock.now()))
-            if failure is None:
+            if ending is not Ending.UNTRIED:
+                self._files.record(task, result, self._ingest, iso(self._clock.now()))
+            if (
+                ending.is_failure
+                or ending is Ending.UPLOADING
+                or (ending is Ending.UNTRIED and result.sentence)
+            ):
+                runs.record_problem(self._db, task.kind, task.key, sentence, self._clock)
+            elif ending is not Ending.UNTRIED:
                 runs.clear_problem(self._db, task.kind, task.key)
-            else:
-                runs.record_problem(self._db, task.kind, task.key, failure, self._clock)
+            self._record_hosts(result)
+        self._count(task, ending, sentence)
+
+    def _record_hosts(self, result: FileResult) -> None:
+        """Keep for the next run which hosts fail, and which do no more."""
+        for host in result.hosts:
+            runs.clear_problem(self._db, LEDGER, host)
+        for host, sentence in list(self._files.hosts.failing.items()):
+            if host not in self._recorded:
+                self._recorded.add(host)
+                runs.record_problem(self._db, LEDGER, host, sentence, self._clock)
+                self._report.resting_hosts.append(host)
+
+    def _count(self, task: FileTask, ending: Ending, sentence: str) -> None:
         report = self._report
-        if failure is not None:
+        self._settled += 1
+        if ending.is_failure:
             report.failed += 1
-            report.problems.append(Problem(task.kind, task.key, failure))
-        elif result.state == "stored":
+            report.problems.append(Problem(task.kind, task.key, sentence))
+        elif ending is Ending.STORED:
             report.stored += 1
-        elif result.state == "gone":
+        elif ending is Ending.GONE:
             report.gone += 1
-        else:
+        elif ending is Ending.UNTRIED:
+            report.untried_files += 1
+        elif ending is not Ending.UPLOADING:
             report.refused += 1
-        self._progress.files(report.stored + report.failed + report.gone + report.refused, self._queued)
+        self._progress.files(self._settled, len(self._queued))

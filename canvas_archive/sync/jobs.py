@@ -9,7 +9,7 @@ from canvas_archive.sync.listing import Page
 
 if TYPE_CHECKING:
     from canvas_archive.canvas.client import Scope
-    from canvas_archive.sync.attachments import FileTask
+    from canvas_archive.sync.file_tasks import FileTask
     from canvas_archive.sync.plan import Reason
 
 

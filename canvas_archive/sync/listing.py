@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from canvas_archive.store.summaries import stored_fingerprints
-from canvas_archive.sync.plan import Fetch, Membership, judge_row
+from canvas_archive.sync.plan import LISTED_SCOPES, Fetch, Membership, judge_row
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from canvas_archive.canvas import CanvasClient, ConversationPage
     from canvas_archive.canvas.client import Scope
     from canvas_archive.store.summaries import StoredSummary
+    from canvas_archive.sync.ledger import Ledger
 
 Mode: TypeAlias = Literal["full", "quick"]
 
@@ -54,7 +55,7 @@ class Listed:
     ids: dict[Scope, tuple[int, ...]] = field(default_factory=dict)
     seen: dict[Scope, set[int]] = field(default_factory=dict)
     pages: dict[Scope, int] = field(default_factory=dict)
-    failed: dict[Scope, str] = field(default_factory=dict)
+    failed: set[Scope] = field(default_factory=set)
 
     def add(self, page: Page) -> None:
         """Take in one page."""
@@ -67,25 +68,31 @@ class Listed:
 
     @property
     def complete(self) -> bool:
-        """Tell whether every list of the mode was read, so that absence means something."""
-        wanted = QUICK_SCOPES if self.mode == "quick" else FULL_SCOPES
-        return not self.failed and all(scope in self.ids for scope, _ in wanted)
+        """Return whether every list of the mode was read as far as it had to be."""
+        return not self.failed and self.names_everything and (self.mode == "full" or "unread" in self.ids)
+
+    @property
+    def names_everything(self) -> bool:
+        """Return whether the ids of every list are known, so that absence means something."""
+        return all(scope in self.ids for scope in LISTED_SCOPES)
 
     def membership(self) -> Membership:
-        """Return the id lists; a full sweep does not ask for ``unread``, its rows tell."""
+        """Return the id lists; a full sync does not ask for ``unread``, its rows tell."""
         return Membership(
-            inbox=self.ids.get("inbox", ()),
-            unread=self.ids.get("unread", ()),
-            archived=self.ids.get("archived", ()),
-            sent=self.ids.get("sent", ()),
-            starred=self.ids.get("starred", ()),
+            inbox=self.ids.get("inbox"),
+            unread=self.ids.get("unread"),
+            archived=self.ids.get("archived"),
+            sent=self.ids.get("sent"),
+            starred=self.ids.get("starred"),
         )
 
     def recheck_scopes(self) -> list[Scope]:
         """Name the scopes whose ids are to be read once more, because rows may have slipped."""
-        if self.mode == "full":
-            return [scope for scope, _ in FULL_SCOPES]
-        return [scope for scope, count in self.pages.items() if count > 1]
+        return [
+            scope
+            for scope, count in self.pages.items()
+            if scope not in self.failed and (self.mode == "full" or count > 1)
+        ]
 
 
 def pages_of(client: CanvasClient, scope: Scope, per_page: int) -> Iterator[Page]:
@@ -103,16 +110,20 @@ def fingerprints_of(content: ConversationPage, db: sqlite3.Connection) -> dict[i
 
 
 def holds_nothing_new(
-    content: ConversationPage, known: Mapping[int, StoredSummary], stored: Mapping[int, int]
+    content: ConversationPage,
+    known: Mapping[int, StoredSummary],
+    stored: Mapping[int, int],
+    ledger: Ledger,
 ) -> bool:
-    """Tell whether no row of a page calls for a fetch: where a quick sync stops paging.
+    """Return whether no row of a page calls for a fetch: where a quick sync stops paging.
 
     ``stored`` are the fingerprints of what the archive holds.
     """
-    if content.malformed:
+    if any(bad.id is None or not ledger.rests(bad.id) for bad in content.malformed):
         return False
     return not any(
         isinstance(judge_row(row, known.get(row.id), stored.get(row.id)), Fetch)
+        and not ledger.rests_unchanged(row)
         for row in content.conversations
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from canvas_archive.clock import iso
 from canvas_archive.errors import ArchiveError, BadInput, BadRequest, MalformedAnswer, NotFound, NotPermitted
 from canvas_archive.store import Ingest, outbox, transaction
-from canvas_archive.store.blobs import BlobWriter
+from canvas_archive.store.blobs import LEAST_TAKEN, BlobWriter
 from canvas_archive.store.outbox import Draft, Enclosure, Queued
 from canvas_archive.store.rows import ids_json
 from canvas_archive.sync import acts
@@ -168,7 +168,7 @@ def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[Enclosure, ...]:
 
 def _enclose(files_dir: Path, path: Path) -> Enclosure:
     # Downloads use the ids of attachments and small negative numbers; this is neither.
-    number = -(2**62 + secrets.randbelow(2**61))
+    number = LEAST_TAKEN - secrets.randbelow(2**61)
     try:
         with path.open("rb") as source, BlobWriter(files_dir, number) as sink:
             if os.fstat(source.fileno()).st_size == 0:

@@ -64,17 +64,18 @@ Action: TypeAlias = "Fetch | UpdateFlags | ConfirmRemoval"
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The ids each scope listed, in the order the lists were asked for."""
+    """The ids each scope listed, in the order the lists were asked for; ``None``: it could not be read."""
 
-    inbox: Collection[int]
-    unread: Collection[int]
-    archived: Collection[int]
-    sent: Collection[int]
-    starred: Collection[int]
+    inbox: Collection[int] | None
+    unread: Collection[int] | None
+    archived: Collection[int] | None
+    sent: Collection[int] | None
+    starred: Collection[int] | None
 
     def everything(self) -> set[int]:
         """Return every id that any list named."""
-        return {*self.inbox, *self.unread, *self.archived, *self.sent, *self.starred}
+        lists = (self.inbox, self.unread, self.archived, self.sent, self.starred)
+        return {id_ for ids in lists for id_ in ids or ()}
 
 
 def judge_row(row: Conversation, known: StoredSummary | None, stored: int | None) -> Action | None:
@@ -90,6 +91,13 @@ def judge_row(row: Conversation, known: StoredSummary | None, stored: int | None
         return Fetch(row.id, "unfinished")
     if stored != fingerprint(row):
         return Fetch(row.id, "changed")
+    return flags_of_row(row, known)
+
+
+def flags_of_row(row: Conversation, known: StoredSummary | None) -> UpdateFlags | None:
+    """Return what a list row says of the flags, if it differs from what the archive holds."""
+    if known is None or known.removed:
+        return None
     flags = UpdateFlags(
         row.id,
         starred=row.starred if row.starred != known.starred else None,
@@ -106,11 +114,12 @@ def flags_from_membership(
 
     A conversation that is only in ``sent`` (or only ``starred``) may have any state: its state is left
     alone until a row or a show tells it. Where two lists disagree, because something moved between two
-    requests, the list that was asked for later is right: archived over unread over inbox.
+    requests, the list that was asked for later is right: archived over unread over inbox. A list that could
+    not be read says nothing about anybody.
     """
-    inbox, unread = frozenset(members.inbox), frozenset(members.unread)
-    archived, starred = frozenset(members.archived), frozenset(members.starred)
-    sent = frozenset(members.sent)
+    inbox, unread = frozenset(members.inbox or ()), frozenset(members.unread or ())
+    archived, starred = frozenset(members.archived or ()), frozenset(members.starred or ())
+    sent = frozenset(members.sent or ())
     for id_, summary in known.items():
         if summary.removed or id_ in skip:
             continue
@@ -119,11 +128,11 @@ def flags_from_membership(
             state = "archived"
         elif id_ in unread:
             state = "unread"
-        elif id_ in inbox:
+        elif id_ in inbox and members.unread is not None:
             state = "read"
         elif id_ not in sent and id_ not in starred:
             continue  # in no list at all: a matter for ConfirmRemoval
-        star = id_ in starred
+        star = id_ in starred if members.starred is not None else summary.starred
         moved = state is not None and state != summary.workflow_state
         if moved or star != summary.starred:
             yield UpdateFlags(

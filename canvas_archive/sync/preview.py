@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canvas_archive.store import runs
+from canvas_archive.errors import CanvasProblem
 from canvas_archive.store.summaries import stored_summaries
 from canvas_archive.sync import listing, plan
+from canvas_archive.sync.ledger import LIST, Ledger
 from canvas_archive.sync.listing import Listed
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
-from canvas_archive.sync.report import Report
+from canvas_archive.sync.report import Problem, Report
 from canvas_archive.sync.reverts import archived_here, undone, waiting_lines
 
 if TYPE_CHECKING:
@@ -40,37 +41,53 @@ def describe(action: plan.Action) -> str:
     return f"note on {action.conversation_id}: {', '.join(said)}"
 
 
-def preview(archive: Archive, client: CanvasClient, mode: Mode, clock: Clock) -> Report:
+def preview(
+    archive: Archive, client: CanvasClient, mode: Mode, clock: Clock, *, retry: bool = False
+) -> Report:
     """List what Canvas has and return what a sync would do, as ``report.actions``.
+
+    A list that cannot be read is among the problems of the report, and not in the ledger.
 
     :calls: GET /api/v1/conversations
     """
     check_account(archive, client)
     known = stored_summaries(archive.db)
+    ledger = Ledger(archive.db, clock, everything=retry)
     listed = Listed(mode)
     report = Report(mode, dry_run=True, total=len(known))
     actions: dict[int, plan.Action] = {}
-    for problem in runs.open_problems(archive.db, "conversation"):
-        actions[int(problem.item_id)] = Fetch(int(problem.item_id), "retry")
+    for id_ in ledger.due:
+        actions[id_] = Fetch(id_, "retry")
     for scope, per_page in listing.QUICK_SCOPES if mode == "quick" else listing.FULL_SCOPES:
-        for page in listing.pages_of(client, scope, per_page):
-            listed.add(page)
-            stored = listing.fingerprints_of(page.content, archive.db)
-            for row in page.content.conversations:
-                action = plan.judge_row(row, known.get(row.id), stored.get(row.id))
-                if action is not None:
-                    actions.setdefault(row.id, action)
-            if mode == "quick" and (per_page == 1 or listing.holds_nothing_new(page.content, known, stored)):
-                break
+        try:
+            for page in listing.pages_of(client, scope, per_page):
+                listed.add(page)
+                stored = listing.fingerprints_of(page.content, archive.db)
+                for row in page.content.conversations:
+                    action = plan.judge_row(row, known.get(row.id), stored.get(row.id))
+                    if ledger.rests_unchanged(row):
+                        action = plan.flags_of_row(row, known.get(row.id))
+                    if action is not None:
+                        actions.setdefault(row.id, action)
+                nothing_new = per_page == 1 or listing.holds_nothing_new(page.content, known, stored, ledger)
+                if mode == "quick" and nothing_new:
+                    break
+        except CanvasProblem as error:
+            if not error.item_alone:
+                raise
+            listed.failed.add(scope)
+            report.problems.append(Problem(LIST, scope, str(error)))
     members = listed.membership()
     everything = members.everything()
     for fetch in plan.fetches_from_ids(everything, known):
-        actions.setdefault(fetch.conversation_id, fetch)
+        if not ledger.rests(fetch.conversation_id):
+            actions.setdefault(fetch.conversation_id, fetch)
     if mode == "quick":
         for flags in plan.flags_from_membership(known, members, skip=actions):
             actions[flags.conversation_id] = flags
-    for id_ in plan.removal_candidates(known, everything):
-        actions.setdefault(id_, ConfirmRemoval(id_))
+    for id_ in plan.removal_candidates(known, everything) if listed.names_everything else ():
+        if not ledger.rests(id_):
+            actions.setdefault(id_, ConfirmRemoval(id_))
     for action in actions.values():
         if isinstance(action, UpdateFlags):
             report.flags += 1
@@ -82,7 +99,7 @@ def preview(archive: Archive, client: CanvasClient, mode: Mode, clock: Clock) ->
             report.new += 1
     report.actions = [describe(action) for action in actions.values()]
     report.actions += _undone(archive, clock, actions)
-    report.complete = True
+    report.complete = listed.complete
     return report
 
 

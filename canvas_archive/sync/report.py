@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One item that failed: it stays in the ledger and is tried first next time."""
+    """One item that was tried and failed: it stays in the ledger and is tried again later."""
 
     kind: str
     id: str
@@ -22,7 +22,9 @@ class Problem:
 class Report:
     """The counts of one run. ``seconds`` is wall time; ``bytes`` is what came over the network.
 
-    Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit.
+    ``untried`` conversations were left to the next run; ``resting`` and ``accepted`` problems were not tried.
+    Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit,
+    ``untried_files`` were left for later because their host fails (``resting_hosts``).
     """
 
     mode: str
@@ -42,10 +44,15 @@ class Report:
     gone: int = 0
     refused: int = 0
     pending: int = 0
+    untried_files: int = 0
+    resting_hosts: list[str] = field(default_factory=list)
     edits_pending: int = 0
     edits_pushed: int = 0
     edits_conflicts: int = 0
     reverted: int = 0
+    untried: int = 0
+    resting: int = 0
+    accepted: int = 0
     indexed: int = 0
     actions: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -72,6 +79,7 @@ class Report:
                 "gone": self.gone,
                 "refused": self.refused,
                 "pending": self.pending,
+                "untried": self.untried_files,
             },
             "edits": {
                 "pending": self.edits_pending,
@@ -80,6 +88,9 @@ class Report:
                 "reverted": self.reverted,
             },
             "index": {"added": self.indexed},
+            "untried": self.untried,
+            "resting": self.resting,
+            "accepted": self.accepted,
             "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
         }
         if self.dry_run:
@@ -105,12 +116,13 @@ class Report:
             *([f"{self.removed:,} gone from Canvas"] if self.removed else []),
         ]
         line = f"{self.total:,} conversations: {', '.join(parts)}; {self.new_messages:,} new messages"
-        if self.stored or self.failed or self.gone or self.refused or self.pending:
+        if self.stored or self.failed or self.gone or self.refused or self.pending or self.untried_files:
             line += f"; attachments: {self.stored:,} stored"
             line += f", {self.failed:,} failed" if self.failed else ""
             line += f", {self.gone:,} no longer on Canvas" if self.gone else ""
             line += f", {self.refused:,} refused" if self.refused else ""
             line += f", {self.pending:,} pending" if self.pending else ""
+            line += f", {self.untried_files:,} not tried" if self.untried_files else ""
         if self.edits_pushed or self.edits_pending or self.edits_conflicts:
             line += (
                 f"; edits: {self.edits_pushed:,} pushed, {self.edits_pending:,} pending, "

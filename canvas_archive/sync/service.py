@@ -18,6 +18,7 @@ from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.adoption import agreed_command
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
+from canvas_archive.sync.ledger import COURSES, LIST
 from canvas_archive.sync.progress import Progress, Silent
 from canvas_archive.sync.pull import Options, Pull
 from canvas_archive.sync.report import Report
@@ -49,6 +50,7 @@ class SyncOptions:
     max_attachment_bytes: int | None = None
     refetch: bool = False
     allow_mass_removal: bool = False
+    retry: bool = False
 
 
 @dataclass(slots=True)
@@ -98,15 +100,18 @@ def open_client(
         clock=StoppableClock(clock, stop or threading.Event(), real_waits=clock is SYSTEM),
         on_wait=on_wait,
         limiter=limiter,
+        allowed_file_hosts=config.allowed_file_hosts,
     )
 
 
 def due_mode(archive: Archive, clock: Clock = SYSTEM) -> Mode:
-    """Return ``full`` when no full sweep was completed within the last day, else ``quick``.
+    """Return ``full`` when no full sync was completed within the last day, else ``quick``.
 
-    A last sweep that lies in the future was made by a wrong clock, and counts as none.
+    A last one that lies in the future was made by a wrong clock, and counts as none. While a list
+    rests that cannot be read to its end, an incomplete one counts, too: or every sync would be a full one.
     """
-    last = runs.last_complete_full(archive.db)
+    rests = runs.resting_ids(archive.db, LIST, clock) - {COURSES}
+    last = runs.last_full(archive.db) if rests else runs.last_complete_full(archive.db)
     recent = last is not None and timedelta() <= clock.now() - last < FULL_SWEEP_AFTER
     return "quick" if recent else "full"
 
@@ -157,10 +162,11 @@ def _dry_run(folder: Path, options: SyncOptions, progress: Progress, clock: Cloc
         ) as client:
             progress.phase("Comparing")
             started = clock.monotonic()
-            report = preview(archive, client, options.mode or due_mode(archive, clock), clock)
+            mode = options.mode or due_mode(archive, clock)
+            report = preview(archive, client, mode, clock, retry=options.retry)
             report.requests, report.bytes = client.stats.requests, client.stats.bytes
             report.seconds = clock.monotonic() - started
-            return SyncResult(report)
+            return SyncResult(report, _items_failed(report) if report.problems else None)
 
 
 def _sync(
@@ -185,6 +191,7 @@ def _sync(
             max_attachment_bytes=options.max_attachment_bytes or config.max_attachment_bytes,
             refetch=options.refetch,
             allow_mass_removal=options.allow_mass_removal,
+            retry=options.retry,
         ),
         progress,
         clock,
@@ -207,10 +214,7 @@ def _sync(
             report.indexed = _index(archive, progress, notes)
         refresh_statistics(db)
         if (error is None or isinstance(error, ItemsFailed)) and report.problems:
-            error = ItemsFailed(
-                f"{len(report.problems)} items failed; they are recorded and tried first next time. "
-                "'canvas-archive status' lists them."
-            )
+            error = _items_failed(report)
             status = "partial"
         elif error is None or isinstance(error, ConflictsLeft):
             status = "ok"
@@ -229,6 +233,14 @@ def _sync(
         with contextlib.suppress(KeyboardInterrupt, *((sqlite3.Error,) if refused else ())):
             _finish(archive, run_id, status, report, error, clock)
     return SyncResult(report, error, notes)
+
+
+def _items_failed(report: Report) -> ItemsFailed:
+    number = len(report.problems)
+    failed, are = (f"{number:,} items", "They are") if number != 1 else ("1 item", "It is")
+    untried = f", and {report.untried:,} more were not tried" if report.untried else ""
+    then = "" if report.dry_run else f" {are} tried again later: 'canvas-archive problems' says when."
+    return ItemsFailed(f"{failed} failed{untried}.{then}")
 
 
 def _send(
@@ -286,6 +298,8 @@ def _finish(
         " (SELECT count(*) FROM edits WHERE state = 'pending')"
     ).fetchone()
     report.total, report.pending, report.edits_pending = counts
+    tried = {(problem.kind, problem.id) for problem in report.problems}
+    report.resting, report.accepted = runs.count_untouched(db, tried, clock)
     runs.finish_run(
         db,
         run_id,

@@ -1,0 +1,81 @@
+"""Which hosts of files answer: after a few failures in a row, the rest of a host's files is left for later.
+
+A host is Canvas itself, for attachments and for recordings separately, or the origin that a file's address or
+a redirect leads to. What a run learns of a host is kept for the next one in the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEDGER = "file_host"
+"""Ledger kind of hosts whose files are not asked for before the time of the next try."""
+
+FAILURES = 3
+"""After so many failures in a row, the rest of a host's files is not tried in this run."""
+
+LED_TO_RESTING = 3
+"""After so many files in a row that Canvas sends on to a host that rests, Canvas is not asked for more."""
+
+
+class HostRests(Exception):
+    """A file's address leads to a host that is not asked now."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+
+class FileHosts:
+    """Counts how the hosts of files do. Thread-safe.
+
+    ``resting`` are hosts that failed in earlier runs and are not due: only new files are asked of them, and
+    the first failure ends that, too.
+    """
+
+    def __init__(self, resting: Iterable[str]) -> None:
+        self._lock = threading.Lock()
+        self._resting = set(resting)
+        self._failures = Counter(dict.fromkeys(self._resting, FAILURES - 1))
+        self._led_to_resting: Counter[str] = Counter()
+        self.failing: dict[str, str] = {}
+        """The hosts that this run found failing, and the sentence of the last failure of each."""
+
+    def rests(self, host: str, *, anew: bool) -> bool:
+        """Return whether a host is not asked now; ``anew``: a new file is to be fetched from it."""
+        with self._lock:
+            return host in self.failing or (host in self._resting and not anew)
+
+    def is_doubtful(self, host: str) -> bool:
+        """Return whether a host has failed since it last answered, so that nothing is repeated there."""
+        with self._lock:
+            return self._failures[host] > 0
+
+    def answered(self, hosts: Iterable[str]) -> None:
+        """Note that hosts answer."""
+        with self._lock:
+            for host in hosts:
+                self._failures[host] = self._led_to_resting[host] = 0
+                self._resting.discard(host)
+                self.failing.pop(host, None)
+
+    def failed(self, host: str, sentence: str) -> None:
+        """Note that a host broke off, was silent for too long, or answered with 5xx."""
+        with self._lock:
+            self._failures[host] += 1
+            if self._failures[host] >= FAILURES:
+                self.failing[host] = sentence
+
+    def led_to_resting(self, entrance: str, host: str) -> str:
+        """Note that an address at ``entrance`` leads to a host that rests; return why that one does."""
+        with self._lock:
+            reason = self.failing.get(host, f"{host} did not answer in earlier runs")
+            self._led_to_resting[entrance] += 1
+            if self._led_to_resting[entrance] >= LED_TO_RESTING:
+                self.failing[entrance] = reason
+            return reason
