@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked
-from canvas_archive.store import Archive, migrations, runs
+from canvas_archive.store import Archive, migrations, runs, schema
 from canvas_archive.store.lock import WriterLock
 from tests.store_support import TickingClock, create
 
