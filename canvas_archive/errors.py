@@ -29,7 +29,7 @@ sentences that say what happened and what to do about it.
     └── GuardRefused                    9   the safe answer is to stop
         ├── WrongAccount                    the token belongs to another person or host
         ├── ForeignFolder                   the folder holds something that is not an archive
-        ├── NotAdopted                      the archive is somebody else's: it is only read
+        ├── NotAdopted                      made on another machine or by somebody else: it is only read
         ├── NewerArchive                    written by a newer version of this program
         └── MassRemoval                     Canvas suddenly misses more than half of the mailbox
 
@@ -178,7 +178,7 @@ class ForeignFolder(GuardRefused):
 
 
 class NotAdopted(GuardRefused):
-    """The archive was made by somebody else, and this user has not said to trust it."""
+    """The archive was made on another machine or by somebody else, and this user has not said to trust it."""
 
 
 class NewerArchive(GuardRefused):

@@ -6,6 +6,7 @@ mend them. They are translated once, where a whole run ends.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import sqlite3
 import sys
@@ -62,9 +63,13 @@ def machine_trouble(error: BaseException) -> ArchiveError | None:
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         where = error.filename2 or error.filename
         return _told(_BY_NUMBER[error.errno], str(where) if isinstance(where, (str, bytes)) else "a file")
-    if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding():
+    if isinstance(error, UnicodeEncodeError) and _is_for_files(error.encoding):
         return _told(_NO_SUCH_LETTERS, ascii(error.object))
     return None
+
+
+def _is_for_files(encoding: str) -> bool:
+    return codecs.lookup(encoding) == codecs.lookup(sys.getfilesystemencoding())
 
 
 @contextmanager

@@ -17,13 +17,17 @@ _NAME = "canvas-archive"
 
 
 def expanded(path: Path | str) -> Path:
-    """Return a path with its ``~`` replaced. Raises BadInput where that means no folder."""
+    """Return a path with its ``~`` replaced; ``~name`` of nobody stays a name, as it does in a shell.
+
+    Raises BadInput for ``~`` where the user has no home.
+    """
+    path = Path(path)
     try:
-        return Path(path).expanduser()
+        return path.expanduser()
     except RuntimeError:
-        raise BadInput(
-            f"{path} cannot be found: {Path(path).parts[0]} is no folder here. Write the path in full."
-        ) from None
+        if path.parts[0] != "~":
+            return path
+        raise BadInput(f"{path} cannot be found: this user has no home. Write the path in full.") from None
 
 
 def home() -> Path | None:

@@ -81,8 +81,8 @@ def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
     """Raise NotAdopted for an archive that this user neither made nor adopted."""
     if not is_adopted(db):
         raise NotAdopted(
-            f"The archive in {folder} was not made by you here, so it is only read. If it is yours, or you "
-            "trust whoever gave it to you: canvas-archive adopt"
+            f"The archive in {folder} was made on another machine or by somebody else, so it is only read. "
+            "If it is yours, or you trust whoever gave it to you: canvas-archive adopt"
         )
 
 
