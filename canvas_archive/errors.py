@@ -32,7 +32,7 @@ sentences that say what happened and what to do about it.
         ├── ForeignFolder                   the folder holds something that is not an archive
         ├── ForeignSchema                   the database holds tables or triggers that are not this program's
         ├── UnusableFile                    a link, FIFO, device or outsized file is where a file belongs
-        ├── NotAdopted                      the archive is somebody else's: it is only read
+        ├── NotAdopted                      made on another machine or by somebody else: it is only read
         ├── NewerArchive                    written by a newer version of this program
         └── MassRemoval                     Canvas suddenly misses more than half of the mailbox
 
@@ -223,7 +223,7 @@ class UnusableFile(GuardRefused, OSError):
 
 
 class NotAdopted(GuardRefused):
-    """The archive was made by somebody else, and this user has not said to trust it."""
+    """The archive was made on another machine or by somebody else, and this user has not said to trust it."""
 
 
 class NewerArchive(GuardRefused):

@@ -6,8 +6,10 @@ mend them. They are translated once, where a whole run ends.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +24,10 @@ _NOT_ALLOWED = "{where} may not be read or written by you. Give yourself the per
 _TOO_MANY_FILES = "Too many files are open for this machine's limit (ulimit -n). Raise it; {kept}."
 _CANNOT_OPEN = (
     "{where} cannot be opened: you lack the permission, or too many files are open (ulimit -n); {kept}."
+)
+_NO_SUCH_LETTERS = (
+    "The name {where} has letters this machine's locale cannot write. Set LC_ALL=C.UTF-8 or PYTHONUTF8=1; "
+    "{kept}."
 )
 _DISK_FAILS = "The disk fails at {where}. Look after it, then run 'canvas-archive verify'; {kept}."
 _KEPT = "what was done before is kept"
@@ -57,7 +63,13 @@ def machine_trouble(error: BaseException) -> ArchiveError | None:
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         where = error.filename2 or error.filename
         return _told(_BY_NUMBER[error.errno], str(where) if isinstance(where, (str, bytes)) else "a file")
+    if isinstance(error, UnicodeEncodeError) and _is_for_files(error.encoding):
+        return _told(_NO_SUCH_LETTERS, ascii(error.object))
     return None
+
+
+def _is_for_files(encoding: str) -> bool:
+    return codecs.lookup(encoding) == codecs.lookup(sys.getfilesystemencoding())
 
 
 @contextmanager

@@ -36,18 +36,21 @@ class Secret(str):
 
 
 def token_text(given: str | bytes) -> Secret:
-    """Return the token of a variable, a file or a program's output: its first line that is not blank.
+    """Return the token of a variable, or of a file's or program's bytes: their first line that is not blank.
 
     A byte order mark, UTF-16, quotes, and a ``Bearer`` or ``CANVAS_API_TOKEN=`` before it are dropped.
     """
-    text = _decoded(given) if isinstance(given, bytes) else given
-    lines = (line.strip(_AROUND) for line in text.strip(_AROUND).splitlines())
-    line = next((line for line in lines if line), "")
+    line = _first_line(given) if isinstance(given, bytes) else given.strip(_AROUND)
     for _ in range(3):  # quotes around the whole, or around what follows the prefix
         if len(line) > 1 and line[0] in _QUOTES and line[-1] in _QUOTES:
             line = line[1:-1].strip(_AROUND)
         line = _BEFORE.sub("", line, count=1) if _BEFORE.match(line) else line
     return Secret(line)
+
+
+def _first_line(data: bytes) -> str:
+    lines = (line.strip(_AROUND) for line in _decoded(data).splitlines())
+    return next((line for line in lines if line), "")
 
 
 def _decoded(data: bytes) -> str:

@@ -73,7 +73,7 @@ TOKEN = "7~AbCdEf0123456789"
 COPIED = {
     "as it is": TOKEN,
     "a line end of Windows": f"{TOKEN}\r\n",
-    "blanks and lines": f"\n\n  {TOKEN}\t\nsecond line",
+    "blanks and lines": f"\n\n  {TOKEN}\t\n",
     "a byte order mark": f"\ufeff{TOKEN}",
     "quotes": f'"{TOKEN}"',
     "typed quotes": f"\u201c{TOKEN}\u201d",
@@ -94,6 +94,7 @@ def test_what_is_copied_along_with_a_token_is_dropped(case: str, monkeypatch: py
         if encoding in ("utf-16-le", "utf-16-be") and not text.isascii():
             continue  # nothing says then what it is
         assert str(token_text(text.encode(encoding))) == TOKEN, encoding
+    assert str(token_text(f"\r\n{text}\nanother line".encode())) == TOKEN
     assert repr(token_text(text)) == "Secret(hidden)"
 
 

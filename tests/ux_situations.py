@@ -400,7 +400,7 @@ SITUATIONS = (
         """,
     ),
     Situation(
-        "made by somebody else",
+        "made on another machine or by somebody else",
         foreign,
         """
         status

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
     from canvas_archive.export.backup import BackupReport
@@ -29,7 +30,7 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     from canvas_archive.export.backup import backup as write
 
     with steps(settings) as tell:
-        report = write(settings.folder, dest.expanduser(), tell=tell)
+        report = write(settings.folder, expanded(dest), tell=tell)
     _show(settings, report, as_json, "Backed up")
     if report.missing:
         raise ItemsFailed(
@@ -51,7 +52,7 @@ def restore(settings: Settings, source: Path, folder: Path | None, index: bool, 
     from canvas_archive.export.restore import restore as make
     from canvas_archive.store import Archive
 
-    target = (folder or settings.folder).expanduser()
+    target = expanded(folder or settings.folder)
     with steps(settings) as tell:
         report = make(source, target, tell=tell)
         if index:

@@ -37,11 +37,9 @@ class Settings:
         """Return the archive's folder: the option, the variable, or the platform's data folder."""
         if self.archive is not None:
             return self.archive
-        from pathlib import Path
+        from canvas_archive.places import data_folder
 
-        import platformdirs
-
-        return Path(platformdirs.user_data_path("canvas-archive", appauthor=False))
+        return data_folder()
 
     @property
     def show_progress(self) -> bool:
@@ -88,9 +86,9 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         from_environment = ctx.get_parameter_source("archive") is click.core.ParameterSource.ENVIRONMENT
         if from_environment and settings.archive is not None:
             return  # given before the command's name, which outranks the variable
-        from pathlib import Path  # a while to import, for --help
+        from canvas_archive.places import expanded  # pathlib takes a while to import, for --help
 
-        settings.archive = Path(str(value)).expanduser()
+        settings.archive = expanded(str(value))
         settings.archive_named = not from_environment
     elif param.name == "verbose":
         settings.verbosity = int(str(value))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import stat
 import sys
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.surroundings import Check, Finding, checks, folder_checks, guarded
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.errors import ArchiveError
 
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.store import Archive
 
-State: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
-
 MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
 CLOCK_TOLERANCE = timedelta(minutes=2)
 EXPIRES_SOON = timedelta(days=14)
@@ -34,46 +35,53 @@ MOST_NAMES = 3
 PACKAGES = ("canvas-archive", "datasette", "httpx", "sqlite-utils", "whoosh3", "Whoosh-Reloaded")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; ``detail`` says what was found and, when it is not well, what to do."""
-
-    name: str
-    state: State
-    detail: str
-
-
 @click.command()
 @common_options
 @click.option("--offline", is_flag=True, help="Do not ask Canvas anything.")
 @json_option
 @pass_settings
 def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
-    """Check versions, disk, permissions, token, clock and the connection to Canvas.
+    """Check versions, disk, permissions, locale, keyring, proxy, certificates, token, clock and Canvas.
 
-    Ends with 3 or 4 when the token or Canvas is the trouble, with 1 when something else failed.
+    Ends with 3 or 4 when the token or Canvas is the trouble, with 1 when something else failed. No trouble
+    ends the list of checks early.
     """
     from canvas_archive.store import Archive
 
-    findings = list(_machine(settings.folder))
-    trouble: ArchiveError | None = None
-    try:
-        with Archive.open(settings.folder) as archive:
-            findings += _archive(archive)
-            if offline:
-                findings.append(Finding("Canvas", "skipped", "not asked (--offline)"))
-            else:
-                trouble = _canvas(archive, findings)
-    except ArchiveError as error:
-        trouble = error
-        findings.append(Finding("archive", "failed", str(error)))
+    findings: list[Finding] = []
+    troubles: list[ArchiveError] = []
+
+    def look(name: str, check: Check) -> None:
+        found, trouble = guarded(name, check)
+        findings.extend(found)
+        if trouble is not None:
+            troubles.append(trouble)
+
+    look("versions", _versions)
+    look("disk", lambda: _disk(settings.folder))
+    with ExitStack() as stack:
+        archive: Archive | None = None
+
+        def opened() -> Iterator[Finding]:
+            nonlocal archive
+            archive = stack.enter_context(Archive.open(settings.folder))
+            yield from _archive(archive)
+
+        look("archive", opened)
+        for name, check in checks(None if archive is None else archive.account.base_url):
+            look(name, check)
+        if archive is not None and offline:
+            findings.append(Finding("Canvas", "skipped", "not asked (--offline)"))
+        elif archive is not None:
+            source = _source(archive)
+            look("Canvas" if source else "token", partial(_canvas, archive, source))
     if as_json:
-        print_json({"ok": trouble is None, "findings": [asdict(finding) for finding in findings]})
+        print_json({"ok": not troubles, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             click.echo(one_line(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}"))
-    if trouble is not None:
-        raise Unwell(findings, trouble)
+    if troubles:
+        raise Unwell(findings, troubles[0])
 
 
 class Unwell(ArchiveError):
@@ -85,7 +93,7 @@ class Unwell(ArchiveError):
         self.exit_code = cause.exit_code
 
 
-def _machine(folder: Path) -> Iterator[Finding]:
+def _versions() -> Iterator[Finding]:
     import sqlite3
 
     found = []
@@ -96,6 +104,9 @@ def _machine(folder: Path) -> Iterator[Finding]:
             continue
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding("versions", "ok", f"Python {python}, SQLite {sqlite3.sqlite_version}, {', '.join(found)}")
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
     place = next((p for p in (folder, *folder.parents) if p.exists()), Path.cwd())
     free = shutil.disk_usage(place).free
     yield Finding(
@@ -124,6 +135,7 @@ def _archive(archive: Archive) -> Iterator[Finding]:
     )
     if archive.account.base_url.startswith("http://"):
         yield Finding("address", "warning", f"{archive.account.base_url} is not encrypted")
+    yield from folder_checks(archive.folder)
     for step in advice(told):
         yield Finding("next", "warning", step)
 
@@ -151,29 +163,28 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _canvas(archive: Archive, findings: list[Finding]) -> ArchiveError | None:
-    """Ask Canvas who we are; add what that tells and return the error that ends the command, if any.
+def _source(archive: Archive) -> str | None:
+    from canvas_archive.credentials import token_source
+
+    account, config = archive.account, archive.config
+    return token_source(account.base_url, token_command=config.token_command, user_id=account.user_id)
+
+
+def _canvas(archive: Archive, source: str | None) -> Iterator[Finding]:
+    """Ask Canvas who we are, and yield what that shows. Raises what ends a sync, too.
 
     :calls: GET /api/v1/users/self
     """
-    from canvas_archive.credentials import token_source
     from canvas_archive.sync.owner import check_account
     from canvas_archive.sync.service import open_client
 
-    account, config = archive.account, archive.config
-    source = token_source(account.base_url, token_command=config.token_command, user_id=account.user_id)
-    try:
-        with open_client(archive, patience_minutes=0.5) as client:
-            findings.append(Finding("token", "ok", f"from {source}"))
-            check_account(archive, client)
-            findings.append(Finding("Canvas", "ok", f"{account.base_url} answers for {account.name}"))
-            findings.append(_clock(client.last_date))
-            if account.as_user_id is None:
-                findings.append(_expiry(client))
-    except ArchiveError as error:
-        findings.append(Finding("token" if source is None else "Canvas", "failed", str(error)))
-        return error
-    return None
+    with open_client(archive, patience_minutes=0.5) as client:
+        yield Finding("token", "ok", f"from {source}")
+        check_account(archive, client)
+        yield Finding("Canvas", "ok", f"{archive.account.base_url} answers for {archive.account.name}")
+        yield _clock(client.last_date)
+        if archive.account.as_user_id is None:
+            yield _expiry(client)
 
 
 def _expiry(client: CanvasClient) -> Finding:

@@ -11,6 +11,7 @@ from canvas_archive.cli.context import Settings, common_options, json_option, pa
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 from canvas_archive.cli.values import FOLDERS
+from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
     from canvas_archive.cli.board import Step
@@ -106,7 +107,7 @@ def export(
     with steps(settings) as tell:
         report = write_export(
             settings.folder,
-            dest.expanduser(),
+            expanded(dest),
             formats,
             selection,
             options,

@@ -23,6 +23,7 @@ from canvas_archive.cli.progress import board, steps, unheard
 from canvas_archive.cli.search import QueryCommand
 from canvas_archive.cli.selecting import selection_of, selection_options
 from canvas_archive.cli.terminal import local_time, one_line
+from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -208,7 +209,7 @@ def export(
     check_formats(formats, dest)
 
     def write(folder: Path, name: str, tell: Step) -> ExportReport:
-        inside = dest.expanduser() / name
+        inside = expanded(dest) / name
         inside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return write_export(folder, inside, formats, selection, options, bag=bag, force=force, tell=tell)
 

@@ -86,7 +86,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
         begun = _claim(dest, account.base_url, account.owner_id)
         tell("database", 0, 0)
         try:
-            database = _copy_database(archive.db_path, dest)
+            database = _copy_database(archive.db, dest)
         except ArchiveError:
             if begun and (dest / RECORD).exists():
                 (dest / UNFINISHED).unlink()  # the backup before is left exactly as it was
@@ -156,15 +156,14 @@ def _claim(dest: Path, base_url: str, user_id: int) -> bool:
     return begun
 
 
-def _copy_database(source: Path, dest: Path) -> str:
+def _copy_database(live: sqlite3.Connection, dest: Path) -> str:
     partial = dest / "archive.db.partial"
     partial.unlink(missing_ok=True)
     write_private(partial, b"")
     try:
-        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as live:
-            copy_database(live, partial)
-            with closing(sqlite3.connect(partial)) as copy:
-                found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(10)")]
+        copy_database(live, partial)
+        with closing(sqlite3.connect(partial.absolute())) as copy:
+            found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(10)")]
     except sqlite3.DatabaseError as error:
         trouble = machine_trouble(error)
         if trouble is not None and not isinstance(trouble, VerificationFailed):

@@ -141,6 +141,7 @@ def database_hash(db: sqlite3.Connection, work: Path) -> str:
 
 def copy_database(source: sqlite3.Connection, target: Path) -> None:
     """Copy a database, also while others write to it, into one file with nothing beside it."""
-    with closing(sqlite3.connect(target)) as copy:
+    # Whole paths only: SQLite takes a name that begins with "file:" for an address.
+    with closing(sqlite3.connect(target.absolute())) as copy:
         source.backup(copy, pages=4096, sleep=0.05)
         copy.execute("PRAGMA journal_mode = DELETE")

@@ -48,7 +48,7 @@ class SiteWriter:
         for folder in (target, target / "assets", target / "search", self._work):
             folder.mkdir(exist_ok=True)
         self._index = SearchIndex(target / "search", self._work)
-        self._db = sqlite3.connect(self._work / "lists.db", isolation_level=None)
+        self._db = sqlite3.connect((self._work / "lists.db").absolute(), isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _WORK_TABLES)
         self._db.execute("BEGIN")
         self._made: set[Path] = set()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -283,7 +284,9 @@ def _usual_length(db: sqlite3.Connection, ids: Sequence[int]) -> float:
 
 def _path(db: sqlite3.Connection) -> Path | None:
     """Return the file of a connection; ``None`` for one in memory."""
-    name = next((row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main"), "")
+    # As bytes: a path need not be UTF-8.
+    query = "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
+    name = os.fsdecode(db.execute(query).fetchone()[0] or b"")
     return Path(name) if name else None
 
 

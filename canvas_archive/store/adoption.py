@@ -24,6 +24,7 @@ import sqlite3
 from pathlib import Path
 
 from canvas_archive.errors import BadInput, NotAdopted
+from canvas_archive.places import state_folder
 
 FILE_NAME = "adopted"
 ALL_ADOPTED = "CANVAS_ARCHIVE_ADOPTED"
@@ -31,10 +32,8 @@ _ACCOUNT = "SELECT base_url, user_id, as_user_id, created_at FROM account"
 
 
 def state_file() -> Path:
-    """Return the file that remembers; it need not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_state_path("canvas-archive", appauthor=False)) / FILE_NAME
+    """Return the file that remembers; it need not exist. Raises BadInput where there is no folder for it."""
+    return state_folder() / FILE_NAME
 
 
 def _all_adopted() -> bool:
@@ -44,6 +43,8 @@ def _all_adopted() -> bool:
 def _remembers(digest: str) -> bool:
     try:
         text = state_file().read_text("ascii", "replace")
+    except BadInput:
+        return False  # there is no folder to remember it in
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise  # says nothing about whose the archive is
@@ -80,8 +81,8 @@ def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
     """Raise NotAdopted for an archive that this user neither made nor adopted."""
     if not is_adopted(db):
         raise NotAdopted(
-            f"The archive in {folder} was not made by you here, so it is only read. If it is yours, or you "
-            "trust whoever gave it to you: canvas-archive adopt"
+            f"The archive in {folder} was made on another machine or by somebody else, so it is only read. "
+            "If it is yours, or you trust whoever gave it to you: canvas-archive adopt"
         )
 
 
@@ -101,7 +102,12 @@ def remember(who: str, folder: Path, token_command: str | None = None) -> None:
 
     Raises BadInput when it cannot be written down.
     """
-    path = state_file()
+    try:
+        path = state_file()
+    except BadInput:
+        if _all_adopted():
+            return
+        raise
     wanted = [who, *([_digest(who, token_command)] if token_command else [])]
     # The path is for people who look into the file; it means nothing.
     shown = str(folder).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")

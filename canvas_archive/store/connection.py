@@ -52,7 +52,7 @@ def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
     """Open an archive's database for reading; rows are ``sqlite3.Row``, every write is an error.
 
     A database on a medium that cannot be written (where SQLite can make no shared-memory file) is opened
-    as immutable, provided that no write-ahead log waits beside it.
+    as immutable, provided that nothing waits in a write-ahead log beside it.
 
     Raises ForeignFolder when the file is not a SQLite database, ArchiveError when it cannot be opened.
     """
@@ -60,9 +60,14 @@ def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
     try:
         return _reader(path, "mode=ro")
     except sqlite3.OperationalError as error:
-        wal = path.with_name(path.name + "-wal")
-        if path.is_file() and not wal.exists() and not os.access(path.parent, os.W_OK):
-            return _reader(path, "mode=ro&immutable=1")
+        if path.is_file() and os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK):
+            wal = path.with_name(path.name + "-wal")
+            if not wal.exists() or wal.stat().st_size == 0:
+                return _reader(path, "mode=ro&immutable=1")
+            raise ArchiveError(
+                f"{path} cannot be read where nothing can be written: changes wait in {wal.name}. Copy the "
+                "whole folder to a disk that can be written, and read it there."
+            ) from error
         raise ArchiveError(f"{path} cannot be opened: {error}.") from error
 
 

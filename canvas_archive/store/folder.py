@@ -27,6 +27,7 @@ from canvas_archive.errors import (
     GuardRefused,
     NoArchive,
 )
+from canvas_archive.places import expanded
 from canvas_archive.store import adoption, migrations
 from canvas_archive.store.config import CONFIG_NAME, Config, read_config, write_config
 from canvas_archive.store.connection import (
@@ -179,7 +180,7 @@ def is_archive(folder: Path | str) -> bool:
 
 
 def _absolute(folder: Path | str) -> Path:
-    return Path(folder).expanduser().absolute()
+    return expanded(folder).absolute()
 
 
 def _private_folder(path: Path) -> None:

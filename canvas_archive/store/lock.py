@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import ArchiveError, ArchiveLocked
+from canvas_archive.machine import machine_trouble
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,7 +58,8 @@ class WriterLock:
                 self._write(_entry(holder))
             raise ArchiveLocked(_sentence(self.path.parent, present or holder)) from None
         except (OSError, NotImplementedError) as error:
-            raise ArchiveError(f"The archive in {self.path.parent} cannot be locked: {error}.") from error
+            sentence = f"The archive in {self.path.parent} cannot be locked: {error}."
+            raise machine_trouble(error) or ArchiveError(sentence) from error
         self._lock = lock
         self._write(_entry(Holder(os.getpid(), iso(self._clock.now()))))
 

@@ -150,7 +150,10 @@ def copy_before_migration(db_path: Path) -> Path:
         copy = base.with_name(f"{base.name}.{attempt}")
     try:
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(db_path)) as source, closing(sqlite3.connect(copy)) as target:
+        with (
+            closing(sqlite3.connect(db_path.absolute())) as source,
+            closing(sqlite3.connect(copy.absolute())) as target,
+        ):
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")
     except (OSError, sqlite3.Error) as error:

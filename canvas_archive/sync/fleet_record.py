@@ -17,6 +17,7 @@ from pathlib import Path
 
 from canvas_archive.clock import parse_iso
 from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.places import expanded
 from canvas_archive.store.cells import cell
 from canvas_archive.store.folder import is_archive
 from canvas_archive.store.private import write_private
@@ -55,7 +56,7 @@ class Fleet:
     """The folder of many archives, and its memory."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
+        self.root = expanded(root).absolute()
         self._lock = threading.Lock()
         self.base_url: str | None = None
         self.outcomes: dict[int, Outcome] = {}

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from datasette import NotFound
 from datasette.utils import tilde_decode, tilde_encode
 
+from canvas_archive.errors import ArchiveError
+from canvas_archive.store import connect_readonly
 from canvas_archive.web.hooks import hook
 
 PLUGIN = "canvas-archive"
@@ -69,21 +72,33 @@ _judged: weakref.WeakKeyDictionary[Any, dict[str, tuple[Any, Archive | None]]] =
 """Of each Datasette the databases that were looked into, by name, and what was found there."""
 
 
-def _is_archive(path: str, *, mutable: bool) -> bool:
+def _is_archive(database: Any) -> bool:
     """Look into a database file without Datasette's threads: hooks need the answer before start-up."""
     try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?{'mode=ro' if mutable else 'immutable=1'}", uri=True
-        )
-    except sqlite3.Error:
+        with closing(_connect(database)) as connection:
+            found = {
+                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+    except (sqlite3.Error, ArchiveError):
         return False
-    try:
-        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error:
-        return False
-    finally:
-        connection.close()
     return found >= OUR_TABLES
+
+
+def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
+    """Open a database of Datasette's by the very path it has.
+
+    Datasette itself takes ``#``, ``?`` and ``%41`` in it for parts of an address, and then opens (or makes)
+    another file; nor does it open what lies on a medium that cannot be written.
+    """
+    path = Path(database.path).absolute()
+    if write:
+        connection = sqlite3.connect(path, check_same_thread=False)
+    elif database.is_mutable:
+        connection = connect_readonly(path)
+    else:
+        connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, check_same_thread=False)
+    database._all_file_connections.append(connection)
+    return connection
 
 
 def archives(datasette: Any) -> tuple[Archive, ...]:
@@ -102,8 +117,9 @@ def archives(datasette: Any) -> tuple[Archive, ...]:
 def _archive_in(name: str, database: Any) -> Archive | None:
     if database.path is None or database.is_memory:
         return None
-    if not _is_archive(database.path, mutable=database.is_mutable):
+    if not _is_archive(database):
         return None
+    database.connect = partial(_connect, database)
     return Archive(name, database, Path(database.path).absolute().parent)
 
 

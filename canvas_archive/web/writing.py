@@ -58,7 +58,7 @@ def with_writer(path: Path, work: Callable[[sqlite3.Connection], T], *, patience
 
     Raises ArchiveLocked when another process keeps writing for longer than ``patience`` seconds.
     """
-    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    connection = sqlite3.connect(path.absolute(), timeout=patience, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         require_adopted(connection, path.parent)
