@@ -229,7 +229,7 @@ def test_a_status_with_an_unfinished_sweep_and_an_error(mail: Path) -> None:
             runs.record_problem(archive.db, "conversation", str(number), "it is odd", TickingClock())
         archive.db.commit()
     said = say(["status"])
-    assert said.out.count("it is odd") == 10 and "and 2 more (canvas-archive status --json)" in said.out
+    assert said.out.count("it is odd") == 10 and "and 2 more (canvas-archive problems)" in said.out
     assert "one item failed" in said.out and "'canvas-archive sync --full' fetches the rest" in said.out
 
 

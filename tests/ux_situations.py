@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+from canvas_archive.clock import SYSTEM
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
-from canvas_archive.store import Archive, Ingest, edits, migrations
+from canvas_archive.store import Archive, Ingest, edits, migrations, runs
 from canvas_archive.store.adoption import state_file
 from canvas_archive.sync import service
 from canvas_archive.sync.progress import Silent
@@ -69,6 +70,22 @@ def nothing(folder: Path) -> Iterator[None]:
 def three_conversations(folder: Path) -> Iterator[None]:
     """There is an archive; no token, and nobody at its address."""
     small(folder)
+    yield
+
+
+@contextlib.contextmanager
+def troubled(folder: Path) -> Iterator[None]:
+    """Items failed in earlier syncs: once, twice, and one that somebody accepted."""
+    with Archive.open(small(folder), write=True) as archive:
+        for kind, item, times in (
+            ("conversation", "5", 1),
+            ("attachment", "5", 2),
+            ("media", "12/m-abc", 3),
+            ("list", "inbox/page-2", 2),
+        ):
+            for _ in range(times):
+                runs.record_problem(archive.db, kind, item, "Canvas failed (502). Try again later.", SYSTEM)
+        runs.accept_problem(archive.db, "media", "12/m-abc", SYSTEM)
     yield
 
 
@@ -481,6 +498,28 @@ SITUATIONS = (
         doctor
         unread-count
         """,
+    ),
+    Situation(
+        "items that failed",
+        troubled,
+        """
+        problems
+        problems --all
+        problems --all --json
+        status
+        problems retry 5
+        problems retry conversation 6
+        problems retry attachment
+        problems retry
+        problems accept conversation 5 'attachment 5'
+        problems accept conversation 5 nonsense
+        problems retry recording 12/m-abc
+        problems accept all
+        problems
+        problems retry all
+        problems nonsense
+        """,
+        lines=40,
     ),
     Situation(
         "nobody can be asked",

@@ -24,6 +24,9 @@ COMMANDS: dict[str, Entry] = {
     "completion": Entry("completion:completion", "Let a shell complete commands and ids.", "Start"),
     "sync": Entry("sync:sync", "Pull what changed on Canvas into the archive.", "Archive"),
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),
+    "problems": Entry(
+        "problems:problems", "List what could not be fetched, and when it is tried again.", "Archive"
+    ),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
     "adopt": Entry("adopt:adopt", "Say that an archive made elsewhere is yours or trusted.", "Archive"),
     "index": Entry("index:index", "Rebuild or check the search index.", "Archive"),

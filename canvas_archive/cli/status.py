@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.problems import next_try
 from canvas_archive.cli.terminal import age, count_of, one_line
-from canvas_archive.clock import iso
+from canvas_archive.clock import SYSTEM, iso
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
     from canvas_archive.store.counts import ArchiveCounts
     from canvas_archive.store.runs import Problem
 
-GHOST = "ghost"
 UNFINISHED = ("failed", "interrupted", "running")
 """How a run ended that did not finish; one still ``running`` was killed, when nobody is writing."""
 
@@ -62,6 +62,8 @@ class Status:
     index_missing: bool
     saved_searches: dict[str, str]
     problems: list[Problem]
+    resting: int
+    accepted: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``status --json`` prints."""
@@ -98,7 +100,9 @@ class Status:
             "last_full_sync": self.last_full_sync,
             "index": {"waiting": self.index_waiting, "missing": self.index_missing},
             "saved_searches": self.saved_searches,
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [problem.to_json() for problem in self.problems],
+            "resting": self.resting,
+            "accepted": self.accepted,
         }
 
 
@@ -117,6 +121,7 @@ def read_status(archive: Archive) -> Status:
     first_at, last_at = db.execute(
         "SELECT (SELECT min(created_at) FROM messages), (SELECT max(created_at) FROM messages)"
     ).fetchone()
+    resting, accepted = runs.count_untouched(db, (), SYSTEM)
     return Status(
         archive=str(archive.folder),
         base_url=account.base_url,
@@ -137,7 +142,9 @@ def read_status(archive: Archive) -> Status:
         index_waiting=db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0],
         index_missing=not any(archive.search_dir.glob("*.toc")),
         saved_searches=dict(db.execute("SELECT name, query FROM saved_searches ORDER BY name").fetchall()),
-        problems=[problem for problem in runs.open_problems(db) if problem.kind != GHOST],
+        problems=[problem for problem in runs.known_problems(db) if problem.accepted_at is None],
+        resting=resting,
+        accepted=accepted,
     )
 
 
@@ -160,8 +167,10 @@ def advice(status: Status) -> list[str]:
         steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
     syncing = bool(steps)
     if status.problems:
-        failed = count_of(len(status.problems), "item")
-        steps.append(f"{failed} failed; 'canvas-archive sync' tries these first.")
+        missing = count_of(len(status.problems), "item")
+        steps.append(
+            f"{missing} could not be fetched: 'canvas-archive problems' says when each is tried again."
+        )
     if counts.pending_edits or status.outbox:
         waiting = [count_of(counts.pending_edits, "edit")] * bool(counts.pending_edits)
         waiting += [count_of(status.outbox, "message")] * bool(status.outbox)
@@ -230,8 +239,10 @@ def _lines(status: Status) -> list[str]:
     lines += [f"Unknown        {sentence}" for sentence in status.unsettled_acts]
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:
-        lines.append(f"Problem        {problem.kind} {problem.item_id}: {problem.error}")
+        lines.append(f"Problem        {problem.name}: {problem.error} ({next_try(problem, SYSTEM.now())})")
     if len(status.problems) > 10:
-        lines.append(f"               and {len(status.problems) - 10:,} more (canvas-archive status --json)")
+        lines.append(f"               and {len(status.problems) - 10:,} more (canvas-archive problems)")
+    if status.accepted:
+        lines.append(f"Accepted       {count_of(status.accepted, 'item')} (canvas-archive problems --all)")
     lines += [f"Next: {step}" for step in advice(status)]
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.terminal import one_line
+from canvas_archive.cli.terminal import count_of, one_line
 
 if TYPE_CHECKING:
     from canvas_archive.sync.listing import Mode
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-attachment-size", metavar="MB", type=click.FloatRange(min=0), help="Refuse larger files."
 )
+@click.option("--retry", is_flag=True, help="Try everything again that failed, also what rests.")
 @click.option("--refetch", is_flag=True, help="Fetch every conversation again, changed or not.")
 @click.option(
     "--allow-mass-removal", is_flag=True, help="Accept that most of the mailbox is gone from Canvas."
@@ -55,6 +56,7 @@ def sync(
     jobs: int | None,
     patience: float | None,
     max_attachment_size: float | None,
+    retry: bool,
     refetch: bool,
     allow_mass_removal: bool,
     as_json: bool,
@@ -83,6 +85,7 @@ def sync(
         patience_minutes=patience,
         max_attachment_bytes=int(max_attachment_size * 1_000_000) if max_attachment_size else None,
         refetch=refetch,
+        retry=retry,
         allow_mass_removal=allow_mass_removal,
     )
     if watch is None:
@@ -105,15 +108,31 @@ def _run(settings: Settings, options: SyncOptions) -> SyncResult:
 def _show(settings: Settings, result: SyncResult, as_json: bool) -> None:
     if as_json:
         print_json(result.report.to_json())
+        _show_untouched(settings, result.report)
         return
     for line in result.report.actions:
         click.echo(one_line(line))
     for note in result.notes:
         settings.note(note)
     for problem in result.report.problems[:10]:
-        settings.warn(f"{problem.kind} {problem.id}: {problem.error}")
+        settings.warn(f"{problem.name}: {problem.error}")
+    if len(result.report.problems) > 10:
+        settings.warn(f"and {len(result.report.problems) - 10:,} more: 'canvas-archive problems' lists them")
     if result.error is None or _did_anything(result.report):
         settings.note(result.report.summary())
+    _show_untouched(settings, result.report)
+
+
+def _show_untouched(settings: Settings, report: Report) -> None:
+    """Write one line about the problems of earlier runs that were not tried."""
+    parts = []
+    if report.resting:
+        parts.append(f"{count_of(report.resting, 'item')} rest{'s' if report.resting == 1 else ''}")
+    if report.accepted:
+        are = "is" if report.accepted == 1 else "are"
+        parts.append(f"{count_of(report.accepted, 'item')} {are} accepted as missing")
+    if parts:
+        settings.note(f"{', '.join(parts)}: canvas-archive problems{' --all' if report.accepted else ''}")
 
 
 def _did_anything(report: Report) -> bool:

@@ -2,7 +2,7 @@
 
 Attachments and recordings that were refused, gone, not fetched yet, or lost from the archive's disk, also
 those of forwarded messages; conversations and messages that Canvas removed or that were never fetched; open
-problems and sync runs that did not come to their end.
+and accepted problems, and sync runs that did not come to their end.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ FROM temp.chosen x JOIN messages m ON m.conversation_id = x.conversation_id
 WHERE m.removed_at IS NOT NULL ORDER BY m.conversation_id, m.id
 """,
     """
-SELECT 'problem', kind || ' ' || item_id, NULL, NULL, 'open after ' || attempts || ' attempts', error,
+SELECT 'problem', kind || ' ' || item_id, NULL, NULL,
+  CASE WHEN accepted_at IS NULL THEN 'open after ' || attempts || ' attempts' ELSE 'accepted' END, error,
   first_at
 FROM problems ORDER BY kind, item_id
 """,

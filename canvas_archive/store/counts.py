@@ -45,7 +45,7 @@ SELECT
   (SELECT count(*) FROM attachments),
   (SELECT count(*) FROM edits WHERE state = 'pending'),
   (SELECT count(*) FROM edits WHERE state = 'pending' AND origin = 'repush'),
-  (SELECT count(*) FROM problems),
+  (SELECT count(*) FROM problems WHERE kind <> 'ghost' AND accepted_at IS NULL),
   (SELECT count(*) FROM revisions)
 """
 _UNSTORED = "SELECT state, count(*) FROM attachments WHERE state <> 'stored' GROUP BY state"

@@ -50,8 +50,26 @@ class Problem:
     @property
     def name(self) -> str:
         """What commands call the item, such as ``attachment 512``."""
-        kind = {"media": "recording", "file_host": "file host"}.get(self.kind, self.kind)
-        return f"{kind} {self.item_id}"
+        return item_name(self.kind, self.item_id)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a whole list of conversations, which every sync has to try."""
+        return self.kind == "list" and "/" not in self.item_id and self.item_id != "courses"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the document that commands print of it."""
+        return {
+            "id": self.name,
+            "kind": self.kind,
+            "item_id": self.item_id,
+            "error": self.error,
+            "attempts": self.attempts,
+            "first_at": self.first_at,
+            "last_at": self.last_at,
+            "next_at": self.next_at,
+            "accepted_at": self.accepted_at,
+        }
 
     def rests_at(self, now: datetime) -> bool:
         """Return whether a sync at that time leaves the item alone until its next try."""
@@ -59,6 +77,14 @@ class Problem:
             return False
         # A next try further away than the longest rest comes from a clock that was wrong.
         return iso(now) < self.next_at <= iso(now + LONGEST_REST + timedelta(hours=1))
+
+
+_NAMES = {"media": "recording", "file_host": "file host"}
+
+
+def item_name(kind: str, item_id: str) -> str:
+    """Return what commands call an item, such as ``attachment 512``."""
+    return f"{_NAMES.get(kind, kind)} {item_id}"
 
 
 def start_run(db: sqlite3.Connection, mode: str, clock: Clock) -> int:
@@ -207,6 +233,11 @@ def open_problems(db: sqlite3.Connection, kind: str | None = None) -> list[Probl
     return [Problem(*row) for row in rows]
 
 
+def known_problems(db: sqlite3.Connection) -> list[Problem]:
+    """Return what somebody may want to know of: the ledger without ghosts, oldest failure first."""
+    return [problem for problem in open_problems(db) if problem.kind != GHOST]
+
+
 def due_problems(
     db: sqlite3.Connection, kind: str, clock: Clock, *, everything: bool = False
 ) -> list[Problem]:
@@ -224,7 +255,7 @@ def count_untouched(
     db: sqlite3.Connection, tried: Collection[tuple[str, str]], clock: Clock
 ) -> tuple[int, int]:
     """Return how many items rest and how many are accepted, but for those ``tried`` (kind, id) now."""
-    left = [one for one in open_problems(db) if one.kind != GHOST and (one.kind, one.item_id) not in tried]
+    left = [one for one in known_problems(db) if (one.kind, one.item_id) not in tried]
     accepted = sum(1 for one in left if one.accepted_at is not None)
     resting = sum(1 for one in left if one.rests_at(clock.now()))
     return resting, accepted

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from canvas_archive.store.runs import item_name
+
 if TYPE_CHECKING:
     from canvas_archive.model import JsonObject
 
@@ -16,6 +18,11 @@ class Problem:
     kind: str
     id: str
     error: str
+
+    @property
+    def name(self) -> str:
+        """What commands call the item, such as ``attachment 512``."""
+        return item_name(self.kind, self.id)
 
 
 @dataclass(slots=True)

@@ -42,7 +42,7 @@ SELECT {_here(_INBOX)} AS inbox, {_here(_UNREAD)} AS unread, {_here(_ARCHIVED)} 
   {_here("starred = 1").replace("AND starred", "AND +starred")} AS starred, {_here(_SENT)} AS sent,
   (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone,
   (SELECT count(*) FROM edits WHERE state = 'pending') AS pending,
-  (SELECT count(*) FROM problems) AS problems
+  (SELECT count(*) FROM problems WHERE kind <> 'ghost' AND accepted_at IS NULL) AS problems
 """  # noqa: S608 (constants)
 LAST_SYNC = "SELECT started_at, finished_at, status, error FROM sync_runs ORDER BY id DESC LIMIT 1"
 
@@ -258,7 +258,8 @@ SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachm
 """
 SYNC_RUNS = "SELECT * FROM sync_runs ORDER BY id DESC LIMIT :limit"
 PROBLEMS = """
-SELECT kind, item_id, error, attempts, first_at, last_at FROM problems ORDER BY last_at DESC LIMIT :limit
+SELECT kind, item_id, error, attempts, first_at, last_at, next_at FROM problems
+WHERE kind <> 'ghost' AND accepted_at IS NULL ORDER BY last_at DESC LIMIT :limit
 """
 SAVED_SEARCHES = "SELECT name, query FROM saved_searches ORDER BY name"
 
