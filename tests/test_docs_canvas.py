@@ -40,6 +40,7 @@ EVERYTHING: dict[str, Callable[[CanvasClient], object]] = {
     "search_recipients": lambda client: list(client.search_recipients("chen", **RECIPIENTS)),
     "courses": lambda client: list(client.courses()),
     "file": lambda client: client.file(1),
+    "file_public_url": lambda client: client.file_public_url(1),
     "progress": lambda client: client.progress(1),
     "update_conversation": lambda client: client.update_conversation(
         1, workflow_state="read", starred=True, subscribed=True

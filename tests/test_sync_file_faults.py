@@ -344,3 +344,28 @@ def test_a_link_in_the_place_of_what_arrives_costs_all_files_and_nothing_else(
     assert report.failed == 1 and report.new_messages == 1
     assert not [entry for entry in pair.sandbox.log if entry.path.startswith("/files/")]
     assert [path.name for path in outside.iterdir()] == ["5.part"]
+
+
+def test_a_note_is_shown_and_listed_and_is_no_failure(pair: Pair) -> None:
+    from click.testing import CliRunner
+
+    from canvas_archive.cli.main import cli
+    from canvas_archive.export.gaps import gaps
+
+    file_id = receive_file(pair)
+    pair.sandbox.school.state.files[file_id].size = 5
+    pair.sync(mode="quick")
+    (conversation,) = pair.sql(
+        "SELECT conversation_id FROM messages m JOIN message_attachments l ON l.message_id = m.id "
+        "WHERE l.attachment_id = ?",
+        file_id,
+    )[0]
+    arguments = ["--archive", str(pair.folder), "show", str(conversation)]
+    shown = CliRunner().invoke(cli, arguments)
+    assert "(the whole file has" in shown.output
+    assert "the whole file has" in CliRunner().invoke(cli, [*arguments, "--json"]).output
+    with Archive.open(pair.folder) as archive:
+        archive.db.execute("CREATE TEMP TABLE chosen (conversation_id INTEGER PRIMARY KEY)")
+        archive.db.execute("INSERT INTO temp.chosen SELECT id FROM conversations")
+        found = [gap for gap in gaps(archive.db, archive.files_dir) if gap.item == file_id]
+    assert [gap.state for gap in found] == ["stored with a note"]

@@ -171,4 +171,5 @@ def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
 def _attachment(file: StoredAttachment) -> str:
     size = f", {file.size:,} bytes" if file.size is not None else ""
     state = "" if file.state == "stored" else f", {file.state}"
-    return f"{one_line(file.name)}{size}{state}"
+    note = f" ({one_line(file.error)})" if file.state == "stored" and file.error else ""
+    return f"{one_line(file.name)}{size}{state}{note}"

@@ -1,8 +1,8 @@
 """What an export lacks, item by item: ``gaps.csv`` of a bag.
 
-Attachments and recordings that were refused, gone, not fetched yet, or lost from the archive's disk, also
-those of forwarded messages; conversations and messages that Canvas removed or that were never fetched; open
-and accepted problems, and sync runs that did not come to their end.
+Attachments and recordings that were refused, gone, not fetched yet, lost from the archive's disk, or stored
+with a note, also those of forwarded messages; conversations and messages that Canvas removed or that were
+never fetched; open and accepted problems, and sync runs that did not come to their end.
 """
 
 from __future__ import annotations
@@ -46,13 +46,15 @@ held (id, conversation_id, created_at) AS (
 """
 _ATTACHMENTS = """
 SELECT 'attachment', a.id, h.conversation_id, h.id, a.state,
-  coalesce(a.display_name, a.filename, '') || coalesce(': ' || a.error, ''), a.created_at, a.sha256
+  coalesce(a.display_name, a.filename, '') || coalesce(': ' || a.error, ''), a.created_at, a.sha256,
+  a.error IS NOT NULL
 FROM held h JOIN message_attachments l ON l.message_id = h.id JOIN attachments a ON a.id = l.attachment_id
 ORDER BY h.conversation_id, h.id, a.id
 """
 _RECORDINGS = """
 SELECT 'recording', r.media_id, h.conversation_id, h.id, r.state,
-  coalesce(r.display_name, '') || coalesce(': ' || r.error, ''), h.created_at, r.sha256
+  coalesce(r.display_name, '') || coalesce(': ' || r.error, ''), h.created_at, r.sha256,
+  r.error IS NOT NULL
 FROM held h JOIN media_comments r ON r.message_id = h.id
 ORDER BY h.conversation_id, h.id, r.media_id
 """
@@ -100,13 +102,15 @@ FROM sync_runs WHERE status <> 'ok' ORDER BY id
 def gaps(db: sqlite3.Connection, files_dir: Path | None) -> Iterator[Gap]:
     """Yield what is missing within what was chosen; ``files_dir`` is looked into for what is lost there."""
     for query in (_ATTACHMENTS, _RECORDINGS):
-        for *fields, sha256 in db.execute(_CARRIED + query):
+        for *fields, sha256, is_odd in db.execute(_CARRIED + query):
             gap = Gap(*fields)
             if gap.state != "stored":
                 yield gap
             elif files_dir is not None and readable_blob(files_dir, str(sha256)) is None:
                 reason = f"{gap.reason}: stored once, but its file is missing on the disk"
                 yield gap._replace(state="lost", reason=reason)
+            elif is_odd:
+                yield gap._replace(state="stored with a note")
     for query in _OTHERS:
         yield from map(Gap._make, db.execute(query))
 

@@ -22,6 +22,7 @@ from canvas_archive.export.selection import Scope, Selection, resolve
 from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.forwarded import Forwards
+from canvas_archive.store.reading import recording_name
 
 BATCH_MESSAGES = 1000
 """How many messages are held at once (one conversation is never split)."""
@@ -310,7 +311,7 @@ def _recording(row: tuple[Any, ...]) -> StoredFile:
     return StoredFile(
         id=media_id,
         kind=media_type or "media",
-        name=display or f"{media_type or 'media'} comment",
+        name=recording_name(display or f"{media_type or 'media'} comment", media_type, content_type),
         filename=None,
         content_type=content_type,
         size=None,

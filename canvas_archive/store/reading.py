@@ -26,9 +26,32 @@ __all__ = [
     "ThreadMessage",
     "list_conversations",
     "read_thread",
+    "recording_name",
     "run_sql",
     "thread_files",
 ]
+
+_RECORDED = frozenset(
+    {
+        "3gp",
+        "aac",
+        "aif",
+        "aiff",
+        "avi",
+        "caf",
+        "flac",
+        "m4a",
+        "m4v",
+        "mkv",
+        "mov",
+        "mp3",
+        "mp4",
+        "mpeg",
+        "mpg",
+    }
+    | {"oga", "ogg", "ogv", "opus", "wav", "weba", "webm", "wma", "wmv"}
+)
+"""Endings of the names of recordings."""
 
 _INBOX = "last_message_at IS NOT NULL AND removed_at IS NULL"
 _FOLDERS = {
@@ -133,6 +156,13 @@ class StoredAttachment:
     stored_size: int | None
     error: str | None
     url: str | None
+
+
+def recording_name(name: str, media_type: str | None, content_type: str | None) -> str:
+    """Return the file name of a recording: its name, with an ending where it has none of a recording."""
+    if name.rstrip().rpartition(".")[2].lower() in _RECORDED and "." in name:
+        return name
+    return f"{name}.mp4" if "video" in (media_type, (content_type or "").partition("/")[0]) else f"{name}.m4a"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from canvas_archive.canvas import FileTooLarge, SignInNeeded
@@ -35,11 +35,15 @@ from canvas_archive.sync.file_hosts import LEDGER, FileHosts, HostRests
 from canvas_archive.sync.file_tasks import Ending, FileResult, FileTask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.canvas.download import Visit
     from canvas_archive.clock import Clock
     from canvas_archive.model import Attachment
     from canvas_archive.store import Archive, Ingest
+
+T = TypeVar("T")
 
 _FINAL = frozenset({Ending.STORED, Ending.TOO_LARGE, Ending.HOST, Ending.PLACE, Ending.UNTRIED})
 """Where another address of the same file would not help."""
@@ -91,8 +95,11 @@ class Files:
         if self._max_bytes is not None and task.size is not None and task.size > self._max_bytes:
             sentence = f"{task.size:,} bytes is over the limit of {self._max_bytes:,}"
             return FileResult(Ending.TOO_LARGE, sentence)
-        with self._client.one_try() if task.failed_before else nullcontext():
-            result = self._recording(task) if task.kind == "media" else self._attachment(task)
+        try:
+            with self._client.one_try() if task.failed_before else nullcontext():
+                result = self._recording(task) if task.kind == "media" else self._attachment(task)
+        except HostRests as error:  # the address was tried, and what Canvas has on record is not to be had
+            return FileResult(Ending.UNTRIED, self.hosts.why(error.host))
         if result.ending.state in ("gone", "refused"):
             forget_part(self._archive.files_dir, task.part_number)
         return result
@@ -156,7 +163,7 @@ class Files:
         :calls: GET /api/v1/files/:id
         """
         try:
-            record = self._client.file(int(task.key))
+            record = self._asked(task, self._client.file)
         except NotFound:
             return FileResult(Ending.GONE, "deleted on Canvas")
         except TokenRefused:
@@ -180,13 +187,27 @@ class Files:
         :calls: GET /api/v1/files/:id/public_url
         """
         try:
-            url = self._client.file_public_url(int(task.key))
+            url = self._asked(task, self._client.file_public_url)
         except TokenRefused as error:
             self._require_token()
             return FileResult(Ending.FORBIDDEN, str(error))
         except CanvasProblem as error:
             return _of_problem(error)
         return self._try(task, url)
+
+    def _asked(self, task: FileTask, question: Callable[[int], T]) -> T:
+        """Ask the API about a file, unless it keeps failing at that. Raises HostRests then."""
+        host = f"{self._client.base_url} (records of files)"
+        if self.hosts.rests(host, anew=task.is_new):
+            raise HostRests(host)
+        try:
+            with self._client.one_try() if self.hosts.is_doubtful(host) else nullcontext():
+                answer = question(int(task.key))
+        except (ServerFailure, Unreachable, MalformedAnswer) as error:
+            self.hosts.failed(host, str(error))
+            raise
+        self.hosts.answered([host])
+        return answer
 
     def _require_token(self) -> None:
         """Raise TokenRefused when Canvas refuses the token as a whole, and not only for one address.

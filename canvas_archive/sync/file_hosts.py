@@ -71,10 +71,18 @@ class FileHosts:
             if self._failures[host] >= FAILURES:
                 self.failing[host] = sentence
 
+    def why(self, host: str) -> str:
+        """Return why a host rests."""
+        with self._lock:
+            return self._why(host)
+
+    def _why(self, host: str) -> str:
+        return self.failing.get(host, f"{host} did not answer in earlier runs")
+
     def led_to_resting(self, entrance: str, host: str) -> str:
         """Note that an address at ``entrance`` leads to a host that rests; return why that one does."""
         with self._lock:
-            reason = self.failing.get(host, f"{host} did not answer in earlier runs")
+            reason = self._why(host)
             self._led_to_resting[entrance] += 1
             if self._led_to_resting[entrance] >= LED_TO_RESTING:
                 self.failing[entrance] = reason

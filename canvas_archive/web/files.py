@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from datasette import NotFound
 
 from canvas_archive.store.blobs import readable_blob
+from canvas_archive.store.reading import recording_name
 from canvas_archive.web import queries
 from canvas_archive.web.render import file_name
 from canvas_archive.web.visit import Visit, view
@@ -85,22 +87,30 @@ class Download:
             stream.close()
 
 
-async def _download(visit: Visit, statement: str, values: dict[str, Any]) -> Any:
-    row = await visit.read(lambda connection: connection.execute(statement, values).fetchone())
+async def _row(visit: Visit, statement: str, values: dict[str, Any]) -> sqlite3.Row:
+    row: sqlite3.Row | None = await visit.read(
+        lambda connection: connection.execute(statement, values).fetchone()
+    )
     if row is None:
         raise NotFound("There is no such file in this archive.")
+    return row
+
+
+def _download(visit: Visit, row: sqlite3.Row, name: str) -> Download:
     path = blob(visit.archive.files, row["sha256"] if row["state"] == "stored" else None)
-    return Download(path, row["name"], head=visit.request.method == "HEAD")
+    return Download(path, name, head=visit.request.method == "HEAD")
 
 
 @view(table="attachments")
 async def attachment(visit: Visit) -> Any:
     """``/mail/files/ID[/NAME]``: the name in the address is for people, the id decides."""
-    return await _download(visit, queries.ATTACHMENT, {"id": int(visit.request.url_vars["id"])})
+    row = await _row(visit, queries.ATTACHMENT, {"id": int(visit.request.url_vars["id"])})
+    return _download(visit, row, row["name"])
 
 
 @view(table="media_comments")
 async def recording(visit: Visit) -> Any:
     """``/mail/media/MESSAGE/ID``: an audio or video comment."""
     values = {"message": int(visit.request.url_vars["message"]), "media": visit.request.url_vars["media"]}
-    return await _download(visit, queries.RECORDING, values)
+    row = await _row(visit, queries.RECORDING, values)
+    return _download(visit, row, recording_name(row["name"], row["media_type"], row["content_type"]))

@@ -267,7 +267,6 @@ ATTACHMENT = """
 SELECT coalesce(display_name, filename) AS name, state, sha256 FROM attachments WHERE id = :id
 """
 RECORDING = """
-SELECT coalesce(display_name, media_id) || CASE media_type WHEN 'video' THEN '.mp4' ELSE '.m4a' END AS name,
-       state, sha256
+SELECT coalesce(display_name, media_id) AS name, media_type, content_type, state, sha256
 FROM media_comments WHERE message_id = :message AND media_id = :media
 """
