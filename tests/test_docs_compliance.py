@@ -59,8 +59,6 @@ def test_the_whole_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
                 _let_things_happen(sandbox)
             code, text = _run(call)
             assert code == 0, f"{line}\n{text}"
-            if call[0] == "verify" and "chain" not in told:
-                told["chain"] = re.findall(r"chain: (\d+) records", text)[0]
             told[" ".join(word for word in call[:2] if not word.startswith("-"))] = text
             told[call[0]] = text
         assert sandbox.school.ids("unread") == before
@@ -82,7 +80,8 @@ def _let_things_happen(sandbox: Sandbox) -> None:
 
 
 def _the_results_are_what_the_page_says(told: dict[str, str]) -> None:
-    assert f"`chain: {told['chain']} records, head" in PAGE.read_text(encoding="utf-8")
+    # How many records there are depends on what happened: the page names no number.
+    assert not re.search(r"\d+ records", PAGE.read_text(encoding="utf-8"))
     assert told["list"].strip(), "what was deleted on Canvas is kept"
     assert '""removed_at""' in told["sql"]
     custody = json.loads(Path("evidence/data/custody.json").read_text(encoding="utf-8"))
