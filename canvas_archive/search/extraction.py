@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -112,10 +113,8 @@ class Reader:
         _kill(process)
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            try:
+            with suppress(OSError):  # what was not sent any more
                 cast("IO[bytes]", pipe).close()
-            except OSError:  # what was not sent any more
-                continue
 
     def _start(self) -> None:
         command = [sys.executable, "-I", "-S", "-c", _CHILD, *_places()]
@@ -193,10 +192,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a process with its group."""
     if process.poll() is not None:
         return
-    if os.name == "posix":
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-            return
-        except (ProcessLookupError, PermissionError):  # not yet a group of its own, or gone
-            pass
+    killpg = getattr(os, "killpg", None)  # not on Windows
+    if killpg is not None:
+        with suppress(ProcessLookupError, PermissionError):  # not yet a group of its own, or gone
+            killpg(process.pid, signal.SIGKILL)
     process.kill()
