@@ -31,8 +31,9 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]  # uvicorn is not ty
         """Begin to watch the connection, and make room for it."""
         super().connection_made(transport)
         self._watch()
-        if len(self.connections) > self.most:
-            waiting = [one for one in self.connections if one is not self and one._awaited is not None]
+        others = [one for one in self.connections if one is not self and not one.transport.is_closing()]
+        if len(others) >= self.most:
+            waiting = [one for one in others if one._awaited is not None]
             if waiting:
                 min(waiting, key=lambda one: one._since)._end()
 
