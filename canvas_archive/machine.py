@@ -71,6 +71,10 @@ def concerns_every_archive(error: BaseException) -> bool:
 def as_archive_error(error: Exception) -> ArchiveError:
     """Return the error to show for one of many archives, whatever it was: the others go on. Pure."""
     told = error if isinstance(error, ArchiveError) else machine_trouble(error)
+    if told is None and isinstance(error, sqlite3.Error):
+        told = VerificationFailed(
+            f"The archive's database cannot be read ({error}). 'canvas-archive verify' shows what is wrong."
+        )
     if told is None:
         told = ArchiveError(
             f"Unexpected error: {type(error).__name__}: {error}. This is a defect. The same command with "

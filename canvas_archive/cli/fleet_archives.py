@@ -95,6 +95,6 @@ class Reading:
         if self.failed:
             raise ItemsFailed(
                 f"{count_of(len(self.failed), 'archive')} of {len(self.custodians):,} could not be {done}: "
-                f"{users([row['user_id'] for row in self.failed])}. Name one with --archive to see to it: they are "
-                f"in {self._fleet.root}."
+                f"{users([row['user_id'] for row in self.failed])}. They are in {self._fleet.root}; name "
+                "one with --archive to see to it."
             )

@@ -11,6 +11,7 @@ disk) ends the run. Where an error may be either, Canvas is asked with the admin
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -167,18 +168,25 @@ class _Run:
         self.requests = 0
         self.probes = 0
 
-    def connect(self, base_url: str, patience: float | None = None) -> CanvasClient:
-        """Return the administrator's own client; ``patience`` (seconds) is that of the options by default."""
-        secret = find_token(base_url)
+    def connect(
+        self,
+        base_url: str,
+        *,
+        as_user_id: int | None = None,
+        limiter: Limiter | None = None,
+        most_patience: float = math.inf,
+    ) -> CanvasClient:
+        """Return a client with the administrator's token, as patient as the options say."""
         minutes = self._options.sync.patience_minutes
-        usual = 600.0 if minutes is None else minutes * 60.0
         return CanvasClient(
             base_url,
-            Token(secret),
-            patience=usual if patience is None else min(patience, usual),
+            Token(find_token(base_url)),
+            as_user_id=as_user_id,
+            patience=min(600.0 if minutes is None else minutes * 60.0, most_patience),
             concurrency=self._options.concurrency,
             clock=StoppableClock(self._clock, self._stop, real_waits=self._clock is SYSTEM),
             on_wait=lambda pause: self._progress.waiting(pause.seconds, pause.reason),
+            limiter=limiter,
         )
 
     def everybody(self, todo: Sequence[Custodian], collector: User, limiter: Limiter) -> None:
@@ -273,13 +281,7 @@ class _Run:
 
         :calls: GET /api/v1/users/self
         """
-        with CanvasClient(
-            base_url,
-            Token(find_token(base_url)),
-            as_user_id=custodian.user_id,
-            clock=StoppableClock(self._clock, self._stop, real_waits=self._clock is SYSTEM),
-            limiter=limiter,
-        ) as client:
+        with self.connect(base_url, as_user_id=custodian.user_id, limiter=limiter) as client:
             try:
                 person = client.current_user()
             except (NotPermitted, BadRequest, NotFound) as error:
@@ -318,7 +320,7 @@ class _Run:
             if self.fatal is not None:
                 return self.fatal
             try:
-                with self.connect(self._fleet.base_url or "", patience=PROBE_PATIENCE) as client:
+                with self.connect(self._fleet.base_url or "", most_patience=PROBE_PATIENCE) as client:
                     try:
                         client.current_user()
                     finally:
