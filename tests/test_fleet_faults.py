@@ -77,7 +77,7 @@ def test_what_fails_one_fails_one(
     assert statuses(three) == ["ok", "failed", "ok"]
     assert "1 of 3 custodians are not complete" in str(result.exception)
     sentence = three.state()[three.people[1]]["error"]
-    assert len(sentence) > 5 and sentence in result.stdout
+    assert sentence and sentence in result.stdout
 
 
 FOR_ALL = [
