@@ -107,6 +107,16 @@ def test_a_wrong_query_is_wrong_before_an_archive_is_opened(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_names_in_a_suggestion_are_not_asked_for(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "respelt_operators", lambda text: "from:zzz")
+    said = fleet("search", made, "unheard")
+    assert (
+        said.code == 0
+        and "0 hits in the archives of 0 of 3 custodians." in said.err
+        and "zzz" not in said.err
+    )
+
+
 # -- exports -----------------------------------------------------------------------------------------------
 
 

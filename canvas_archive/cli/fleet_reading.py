@@ -241,7 +241,7 @@ def export(
     if as_json:
         told = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
         print_json({**told, **reading.to_json()})
-    else:
+    elif rows:
         settings.note(
             f"{sum(row['messages'] for row in rows):,} messages of {count_of(len(rows), 'custodian')} "
             f"written to {dest} ({', '.join(formats)})."
@@ -273,10 +273,12 @@ def holders(
         with reading.of(outcome) as absent:
             with fleet.open_archive(outcome) as archive:
                 find = message_finder(archive.db_path, archive.search_dir, absent)
+            if selection == Selection():
+                holding.append(outcome)  # the export of an empty mailbox says that it is empty
+                continue
             with Snapshot(archive.db_path) as snapshot:
                 chosen = snapshot.choose(selection, find, absent)
-            # Without filters, an export of an empty mailbox is a statement, too.
-            if chosen.conversations or selection == Selection():
+            if chosen.conversations:
                 holding.append(outcome)
             else:
                 nothing.append(outcome.user_id)

@@ -218,11 +218,11 @@ def _people(db: sqlite3.Connection, text: str, absent: AbsentNames | None) -> li
             for row in db.execute("SELECT id, name, full_name FROM users ORDER BY id")
             if wanted and any(wanted in (name or "").casefold() for name in tuple(row)[1:])
         ]
-    if not found and absent is None:
-        raise UnknownName(
-            f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
-        )
-    if not found and absent is not None:
+    if not found:
+        if absent is None:
+            raise UnknownName(
+                f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
+            )
         absent.add(("--with", text))
     return found
 
@@ -249,12 +249,12 @@ def _context_codes(db: sqlite3.Connection, text: str, absent: AbsentNames | None
     found = exact or {
         code for code, *names in rows if wanted and any(wanted in (name or "").casefold() for name in names)
     }
-    if not found and absent is None:
-        raise UnknownName(
-            f"The archive knows no course {text!r} "
-            "(--course takes a code such as course_12, an id or a part of a name)."
-        )
-    if not found and absent is not None:
+    if not found:
+        if absent is None:
+            raise UnknownName(
+                f"The archive knows no course {text!r} "
+                "(--course takes a code such as course_12, an id or a part of a name)."
+            )
         absent.add(("--course", text))
     return sorted(found)
 

@@ -75,9 +75,9 @@ def people(db: sqlite3.Connection, role: str, name: str, absent: AbsentNames | N
         longest = max(wanted, key=len)
         rows = db.execute(_CANDIDATES, (f"%{longest}%",))
         found = [row[0] for row in rows if _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""))]
-    if not found and absent is None:
-        raise unknown_name(role, name, known_names(db, role))
-    if not found and absent is not None:
+    if not found:
+        if absent is None:
+            raise unknown_name(role, name, known_names(db, role))
         absent.add((role, name))
     return found
 

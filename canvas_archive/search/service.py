@@ -174,8 +174,11 @@ def search(
     began = time.perf_counter()
     tree, where = _parsed(text, tz, now)
     with closing(connect_readonly(db_path)) as db:
-        with _Session(db, search_dir, absent) as session:
+        noted: AbsentNames | None = None if absent is None else set()
+        with _Session(db, search_dir, noted) as session:
             found = session.find(tree, filters or Filters(), where)
+            if absent is not None and noted:
+                absent |= noted  # now: the names in suggestions are not the query's
             hits = session.hits(found, max(0, limit), max(0, offset), sort, threads=threads)
             total = session.conversations(found.matches) if threads else found.total
             counted = session.facets(found, where) if facets else None
