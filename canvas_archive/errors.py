@@ -6,7 +6,8 @@ sentences that say what happened and what to do about it.
     ArchiveError                        1   (anything below, or a defect)
     ├── MachineTrouble                  1   the disk is full or fails, a folder cannot be written
     ├── BadInput                        2   an argument, option, variable, query or file is wrong
-    │   └── NoArchive                   2   there is no archive in that folder
+    │   ├── NoArchive                   2   there is no archive in that folder
+    │   └── UnknownName                 2   nobody, or no course, of that name is in the archive
     ├── CredentialProblem               3   no token, or Canvas does not accept it
     │   ├── TokenMissing
     │   ├── TokenRefused
@@ -64,6 +65,10 @@ class BadInput(ArchiveError):
 
 class NoArchive(BadInput):
     """There is no archive in that folder."""
+
+
+class UnknownName(BadInput):
+    """The archive knows no person, or no course, of a name that was given."""
 
 
 class CredentialProblem(ArchiveError):

@@ -72,6 +72,31 @@ def _is_for_files(encoding: str) -> bool:
     return codecs.lookup(encoding) == codecs.lookup(sys.getfilesystemencoding())
 
 
+def concerns_every_archive(error: BaseException) -> bool:
+    """Return whether another archive would meet the same: a full disk, too many open files. Pure."""
+    cause = error.__cause__ or error
+    if isinstance(cause, OSError):
+        return cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+    return isinstance(cause, sqlite3.Error) and "disk is full" in str(cause)
+
+
+def as_archive_error(error: Exception) -> ArchiveError:
+    """Return the error to show for one of many archives, whatever it was: the others go on. Pure."""
+    told = error if isinstance(error, ArchiveError) else machine_trouble(error)
+    if told is None and isinstance(error, sqlite3.Error):
+        told = VerificationFailed(
+            f"The archive's database cannot be read ({error}). 'canvas-archive verify' shows what is wrong."
+        )
+    if told is None:
+        told = ArchiveError(
+            f"Unexpected error: {type(error).__name__}: {error}. This is a defect. The same command with "
+            "--archive DIR --debug shows where it happened."
+        )
+    if told is not error:
+        told.__cause__ = error
+    return told
+
+
 @contextmanager
 def troubles_told() -> Iterator[None]:
     """Raise what ``machine_trouble`` makes of an error of the block, where it makes anything of it."""

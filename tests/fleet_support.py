@@ -13,8 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canvas_archive.cli.main import cli
+from canvas_archive.clock import iso
 from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
+from canvas_archive.search import update_index
+from canvas_archive.store import Archive, transaction
+from canvas_archive.sync.fleet_record import Fleet, Outcome
+from tests.web_support import NOW, OWNER, Maker
 
 
 @dataclass
@@ -58,6 +63,34 @@ class Collection:
         """Return ``fleet.json`` by user id."""
         document = json.loads((self.root / "fleet.json").read_text("utf-8"))
         return {row["user_id"]: row for row in document["custodians"]}
+
+
+SCHOOL = "https://school.example"
+
+
+def local_fleet(root: Path, members: dict[int, tuple[str, str]]) -> Path:
+    """Make a fleet without a Canvas: for each custodian somebody who wrote to them, and in which course."""
+    outcomes = []
+    for number, (custodian, (author, course)) in enumerate(members.items()):
+        name = f"Custodian {custodian}"
+        with Archive.create(
+            root / str(custodian), base_url=SCHOOL, user_id=9000, name=name, as_user_id=custodian
+        ) as archive:
+            with transaction(archive.db):
+                make = Maker(archive.db, archive.folder)
+                make.next_message = 10 * number + 1
+                make.person(OWNER, "Somebody")
+                make.person(100 + number, author)
+                key = make.course(number + 1, None, course, None)
+                words = [(100 + number, NOW, f"A word about {course}, from {author}")]
+                make.conversation(custodian, "Words", [100 + number], words, course=key, course_name=course)
+            update_index(archive.db, archive.search_dir)
+        outcomes.append(Outcome(custodian, str(custodian), name, "ok", succeeded_at=iso(NOW)))
+    fleet = Fleet(root)
+    fleet.open_at(SCHOOL)
+    for outcome in outcomes:
+        fleet.record(outcome)
+    return root
 
 
 def collection(sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:

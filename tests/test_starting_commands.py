@@ -136,7 +136,7 @@ def test_demo_serves_what_it_pulled_and_forgets_the_token(monkeypatch: pytest.Mo
     monkeypatch.setattr("canvas_archive.web.server.serve_archive", serve)
     said = say(["demo", "--conversations", "3"])
     assert said.code == 0 and said.out == "http://127.0.0.1:1/\n"
-    assert "3 conversations: 3 new" in said.err and "signs you in once" in said.err
+    assert "3 conversations: 3 new" in said.err and "works once" in said.err
     assert seen["count"] == 3 and seen["token"] and "CANVAS_API_TOKEN" not in os.environ
     assert not seen["archive"].exists()
 

@@ -17,7 +17,7 @@ from canvas_archive.web import login, queries, server, visit
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
 from canvas_archive.web.login import Door, door_of, fit_door
-from tests.web_support import Visitor, change, column, make_archive, open_visitor
+from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +41,6 @@ def locked(folder: Path) -> Iterator[Visitor]:
 
 def test_an_invented_method_is_refused() -> None:
     assert refusal("BREW", {}, host_known=True, mail=True) == (405, "There is no such method here.")
-
-
-class SteadyClock:
-    """A clock that stands still until it is moved."""
-
-    seconds = 1000.0
-
-    def now(self) -> Any:
-        raise NotImplementedError
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from datasette.plugins import pm
 import canvas_archive.web as plugin
 from canvas_archive.cli import run
 from canvas_archive.hosts import is_loopback
-from canvas_archive.web import server
+from canvas_archive.web import opening, server
 from tests.web_support import make_archive
 
 
@@ -105,13 +104,12 @@ def test_serving_in_this_process_from_the_first_line_to_the_last(
     told: list[str] = []
     answers: list[int] = []
 
-    def opened(url: str) -> bool:
+    def opened(url: str) -> None:
         """Stand in for a browser: look at the page, then end the server as a signal would."""
         answers.append(httpx.get(url).status_code)
         made.server.should_exit = True
-        return True
 
-    monkeypatch.setattr(webbrowser, "open", opened)
+    monkeypatch.setattr(opening, "open_browser", opened)
     server.serve_archive(folder, login=False, open_browser=True, ready=told.append)
     assert told == [made.url] and answers == [200]
     assert made.listener.fileno() == -1  # the port is free again
@@ -120,7 +118,7 @@ def test_serving_in_this_process_from_the_first_line_to_the_last(
 def test_serving_tells_nobody_who_does_not_ask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = server.prepare(folder, login=False)
     monkeypatch.setattr(server, "prepare", lambda *arguments, **options: made)
-    monkeypatch.setattr(webbrowser, "open", lambda url: pytest.fail("a browser was opened"))
+    monkeypatch.setattr(opening, "open_browser", lambda url: pytest.fail("a browser was opened"))
     made.server.should_exit = True
     server.serve_archive(folder, login=False)
     assert made.server.started and made.listener.fileno() == -1
@@ -134,7 +132,7 @@ def test_a_server_that_cannot_start_opens_no_browser(folder: Path, monkeypatch: 
         """End as uvicorn does when the application fails to start."""
 
     monkeypatch.setattr(made.server, "serve", ends)
-    monkeypatch.setattr(webbrowser, "open", lambda url: pytest.fail("a browser was opened"))
+    monkeypatch.setattr(opening, "open_browser", lambda url: pytest.fail("a browser was opened"))
     told: list[str] = []
     server.serve_archive(folder, login=False, open_browser=True, ready=told.append)
     assert told == []

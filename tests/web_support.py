@@ -477,6 +477,21 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
+class SteadyClock:
+    """A clock that stands still until it is moved."""
+
+    seconds = 1000.0
+
+    def now(self) -> Any:
+        raise NotImplementedError
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
 class Running:
     """A server of an archive in a thread of its own, on a free port; ``more`` are attached beside it."""
 

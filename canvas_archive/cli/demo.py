@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.progress import steps, sync_progress
+from canvas_archive.cli.serve import announce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +66,14 @@ def demo(
             settings.note(report.summary())
             from canvas_archive.web.server import serve_archive
 
-            def ready(url: str) -> None:
-                click.echo(url)
-                sys.stdout.flush()
-                settings.note("Open that address in a browser; it signs you in once. Ctrl-C stops.")
-
-            serve_archive(folder, host="127.0.0.1", port=port, open_browser=open_browser, ready=ready)
+            serve_archive(
+                folder,
+                host="127.0.0.1",
+                port=port,
+                open_browser=open_browser,
+                ready=partial(announce, settings),
+                warn=settings.warn,
+            )
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from canvas_archive.export.context import Options
     from canvas_archive.export.run import ExportReport
     from canvas_archive.export.selection import Selection
+    from canvas_archive.search.resolve import AbsentNames
 
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
 
@@ -131,9 +132,13 @@ def write_export(
     bag: bool,
     force: bool,
     redact_key: Path | None = None,
+    absent: AbsentNames | None = None,
     tell: Step,
 ) -> ExportReport:
-    """Export one archive, letting ``tell`` hear how far it is. Raises what ``export.run.export`` raises."""
+    """Export one archive, letting ``tell`` hear how far it is. Raises what ``export.run.export`` raises.
+
+    ``absent`` is as in ``export.run.Request``.
+    """
     from canvas_archive.export.run import Progress, Request
     from canvas_archive.export.run import export as write
     from canvas_archive.store import Archive
@@ -164,7 +169,8 @@ def write_export(
             bag=bag,
             redact_key=redact_key,
             force=force,
-            find_messages=message_finder(archive.db_path, archive.search_dir),
+            find_messages=message_finder(archive.db_path, archive.search_dir, absent),
+            absent=absent,
         )
     return write(request, Told())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
-from canvas_archive.cli.terminal import age, fit, one_line
+from canvas_archive.cli.terminal import age, count_of, fit, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 ROOT_VARIABLE = "CANVAS_ARCHIVE_FLEET"
+UNREADABLE = "unreadable"
+"""The status of a custodian whose archive cannot be read now."""
 
 
 def root_option(function: F) -> F:
@@ -186,42 +187,50 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
 @talking_options
 @pass_settings
 def status(settings: Settings, root: Path | None, as_json: bool) -> None:
-    """Show every archive: what it holds, how fresh it is, what failed. Asks nothing of Canvas."""
-    from canvas_archive.cli.status import read_status
-    from canvas_archive.errors import ArchiveError
-    from canvas_archive.store import Archive
+    """Show every archive: what it holds, how fresh it is, what failed. Asks nothing of Canvas.
+
+    Exit code 5: an archive cannot be read.
+    """
+    from canvas_archive.cli.fleet_archives import users
+    from canvas_archive.errors import ItemsFailed
 
     opened = open_fleet(root)
-    opened.archives()  # refuses a folder without any
-    rows: list[dict[str, Any]] = []
-    for outcome in opened.outcomes.values():
-        row: dict[str, Any] = {**asdict(outcome), "archive": None, "messages": 0, "last_sync_at": None}
-        folder = opened.root / outcome.folder
-        if os.path.lexists(folder):
-            try:
-                with Archive.open(folder) as archive:
-                    told = read_status(archive).to_json()
-            except ArchiveError as error:
-                row["error"] = str(error)
-            else:
-                row |= {
-                    "archive": str(folder),
-                    "conversations": told["conversations"]["total"],
-                    "messages": told["messages"]["total"],
-                    "problems": len(told["problems"]),
-                    "last_sync_at": (told["last_sync"] or {}).get("finished_at"),
-                }
-        rows.append(row)
-    rows.sort(key=lambda row: row["user_id"])
+    opened.collected()  # refuses a folder without any
+    rows = [_status_row(opened, outcome) for _, outcome in sorted(opened.outcomes.items())]
     if as_json:
         print_json({"root": str(opened.root), "base_url": opened.base_url, "custodians": rows})
-        return
-    for line in _table(rows):
-        click.echo(line)
-    settings.note(
-        f"{len(rows):,} custodians, {sum(row['conversations'] for row in rows):,} conversations, "
-        f"{sum(row['messages'] for row in rows):,} messages at {opened.base_url}."
-    )
+    else:
+        for line in _table(rows):
+            click.echo(line)
+        settings.note(
+            f"{len(rows):,} custodians, {sum(row['conversations'] for row in rows):,} conversations, "
+            f"{sum(row['messages'] for row in rows):,} messages at {opened.base_url}."
+        )
+    unreadable = [row["user_id"] for row in rows if row["status"] == UNREADABLE]
+    if unreadable:
+        raise ItemsFailed(f"{count_of(len(unreadable), 'archive')} cannot be read: {users(unreadable)}.")
+
+
+def _status_row(opened: Fleet, outcome: Outcome) -> dict[str, Any]:
+    from canvas_archive.cli.status import read_status
+    from canvas_archive.machine import as_archive_error
+
+    row: dict[str, Any] = {**asdict(outcome), "archive": None, "messages": 0, "last_sync_at": None}
+    if not opened.is_collected(outcome):
+        return row
+    try:
+        with opened.open_archive(outcome) as archive:
+            told = read_status(archive).to_json()
+    except Exception as error:  # whatever it is, the others are shown
+        nothing = dict.fromkeys(("conversations", "problems"), 0)
+        return {**row, **nothing, "status": UNREADABLE, "error": str(as_archive_error(error))}
+    return row | {
+        "archive": str(archive.folder),
+        "conversations": told["conversations"]["total"],
+        "messages": told["messages"]["total"],
+        "problems": len(told["problems"]),
+        "last_sync_at": (told["last_sync"] or {}).get("finished_at"),
+    }
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

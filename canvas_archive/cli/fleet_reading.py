@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +20,20 @@ from canvas_archive.cli.context import (
 )
 from canvas_archive.cli.export import FORMATS, write_export
 from canvas_archive.cli.fleet import open_fleet, root_option
+from canvas_archive.cli.fleet_archives import Reading, users
 from canvas_archive.cli.progress import board, steps, unheard
 from canvas_archive.cli.search import QueryCommand
-from canvas_archive.cli.selecting import selection_of, selection_options
-from canvas_archive.cli.terminal import local_time, one_line
+from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
+from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from canvas_archive.cli.board import Step
-    from canvas_archive.export.run import ExportReport
+    from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
-    from canvas_archive.sync.fleet import Outcome
+    from canvas_archive.sync.fleet_record import Fleet, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +85,43 @@ def search(
     tz: str | None,
     as_json: bool,
 ) -> None:
-    """Search the messages of all custodians; a message that several have is shown once."""
+    """Search the messages of all custodians; a message that several have is shown once.
+
+    A name or course needs to be known to one archive, not to all. Exit code 5: an archive could not be
+    searched.
+    """
     from typing import cast
 
-    from canvas_archive.errors import ArchiveError, BadInput, ItemsFailed
+    from canvas_archive.search import check_query
     from canvas_archive.search import search as find
     from canvas_archive.search.service import Sort
-    from canvas_archive.store import Archive
 
     text = QueryCommand.joined(query)
+    check_query(text, tz=tz)
+    fleet = open_fleet(root)
+    reading = Reading(settings, fleet)
     found: list[tuple[Outcome, Hit]] = []
     per_custodian: list[dict[str, Any]] = []
-    failed: list[str] = []
-    archives = open_fleet(root).archives()
     with steps(settings) as tell:
-        for number, (outcome, folder) in enumerate(archives):
-            tell("Searching", number, len(archives))
-            try:
-                with Archive.open(folder) as archive:
+        for number, outcome in enumerate(reading.custodians):
+            tell("Searching", number, len(reading.custodians))
+            with reading.of(outcome) as absent:
+                with fleet.open_archive(outcome) as archive:
                     db_path, search_dir = archive.db_path, archive.search_dir
-                result = find(db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz)
-            except BadInput:
-                raise  # the query itself is wrong, for everybody
-            except ArchiveError as error:
-                settings.warn(f"User {outcome.user_id}: {error}")
-                failed.append(str(outcome.user_id))
-                continue
-            found += [(outcome, hit) for hit in result.hits]
-            per_custodian.append({"user_id": outcome.user_id, "name": outcome.name, "total": result.total})
+                result = find(
+                    db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz, absent=absent
+                )
+                found += [(outcome, hit) for hit in result.hits]
+                who = {"user_id": outcome.user_id, "name": outcome.name}
+                per_custodian.append({**who, "total": result.total})
+    reading.check_names()
     shown = merged(found, sort, limit)
     if as_json:
         print_json(
             {
                 "query": text,
                 "custodians": per_custodian,
-                "failed": [int(number) for number in failed],
+                **reading.to_json(),
                 "hits": [_hit_json(one) for one in shown],
             }
         )
@@ -127,11 +131,7 @@ def search(
         total = sum(row["total"] for row in per_custodian)
         holding = sum(row["total"] > 0 for row in per_custodian)
         settings.note(f"{total:,} hits in the archives of {holding:,} of {len(per_custodian):,} custodians.")
-    if failed:
-        raise ItemsFailed(
-            f"The archives of {len(failed)} custodians could not be searched: {', '.join(failed[:5])}. "
-            "'canvas-archive fleet sync' or 'canvas-archive --archive DIR index' mends their indexes."
-        )
+    reading.end("searched")
 
 
 def _hit_json(one: SharedHit) -> dict[str, Any]:
@@ -198,87 +198,128 @@ def export(
 
     With --format parquet all of them are one table to DuckDB or Spark: every row names its custodian, and
     read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
+
+    A person or course needs to be known to one archive, not to all. An archive that holds nothing of what is
+    asked for gets no folder. Exit code 5: an export failed, or none holds anything of it.
     """
     from canvas_archive.errors import ItemsFailed
     from canvas_archive.export.context import Options
     from canvas_archive.export.formats import check_formats
+    from canvas_archive.search import check_query
 
     selection = selection_of(query, after, before, people, courses, whole_threads=whole_threads)
     attachments = with_attachments if with_attachments is not None else not redact
     options = Options(attachments=attachments, redacted=redact)
     check_formats(formats, dest)
-
-    def write(folder: Path, name: str, tell: Step) -> ExportReport:
-        inside = expanded(dest) / name
-        inside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return write_export(folder, inside, formats, selection, options, bag=bag, force=force, tell=tell)
-
-    done = _export_all(settings, open_fleet(root).archives(), write, lenient=bool(people or courses))
-    rows = done.rows
-    if as_json:
-        print_json({"dest": str(dest), "formats": list(formats), "custodians": rows, "without": done.without})
-    else:
-        settings.note(
-            f"{sum(row['messages'] for row in rows):,} messages of {len(rows):,} custodians written to "
-            f"{dest} ({', '.join(formats)})."
-        )
-    if done.failed:
-        raise ItemsFailed(
-            f"The exports of {len(done.failed)} custodians failed or lack files: "
-            f"{', '.join(done.failed[:5])}. Run 'canvas-archive --archive DIR verify' on their archives."
-        )
-
-
-@dataclass(slots=True)
-class _Exported:
-    """What came of it: a row for each export, who failed, how many had nothing of what is wanted."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    without: int = 0
-
-
-def _export_all(
-    settings: Settings,
-    archives: Sequence[tuple[Outcome, Path]],
-    write: Callable[[Path, str, Step], ExportReport],
-    *,
-    lenient: bool,
-) -> _Exported:
-    """Export one archive after the other.
-
-    ``lenient``: an archive may not know the person or course that is asked for, as long as one of them does.
-    """
-    from canvas_archive.errors import ArchiveError, BadInput
-
-    done = _Exported()
-    unknown: BadInput | None = None
+    if query is not None:
+        check_query(query)
+    fleet = open_fleet(root)
+    reading = Reading(settings, fleet)
+    rows: list[dict[str, Any]] = []
     with board(settings) as shown:
-        for number, (outcome, folder) in enumerate(archives):
-            if shown is not None:
-                shown.step("Custodians", number, len(archives))
-            tell = partial(shown.step, row=1) if shown is not None else unheard
-            try:
-                report = write(folder, outcome.folder, tell)
-            except BadInput as error:
-                if not lenient:
-                    raise
-                unknown = unknown or error
-                done.without += 1
-                settings.note(f"User {outcome.user_id}: {error}", level=1)
-                continue
-            except ArchiveError as error:
-                settings.warn(f"User {outcome.user_id}: {error}")
-                done.failed.append(str(outcome.user_id))
-                continue
-            counts = report.counts
-            who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
-            done.rows.append({**who, **counts.to_json()})
-            if counts.lost:
-                done.failed.append(str(outcome.user_id))
+        tell = shown.step if shown is not None else unheard
+        holding, nothing = holders(fleet, reading, selection, tell)
+        inner = partial(shown.step, row=1) if shown is not None else unheard
+        with destination(expanded(dest), fleet, holding, force=force) as below:
+            for number, outcome in enumerate(holding):
+                tell("Custodians", number, len(holding))
+                with reading.of(outcome) as absent:
+                    report = write_export(
+                        fleet.root / outcome.folder, below / outcome.folder, formats, selection, options,
+                        bag=bag, force=force, absent=absent, tell=inner,
+                    )  # fmt: skip
+                    counts = report.counts
+                    who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
+                    rows.append({**who, **counts.to_json()})
+                    name = one_line(outcome.name or f"User {outcome.user_id}")
+                    settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
+                    if counts.lost:
+                        lost = count_of(counts.lost, "stored attachment")
+                        raise ItemsFailed(f"{lost} missing on the disk. 'canvas-archive verify' names them.")
+            if force:
+                for user_id in nothing:
+                    remove_earlier(below / fleet.outcomes[user_id].folder)
+    if as_json:
+        told = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
+        print_json({**told, **reading.to_json()})
+    elif rows:
+        settings.note(
+            f"{sum(row['messages'] for row in rows):,} messages of {count_of(len(rows), 'custodian')} "
+            f"written to {dest} ({', '.join(formats)})."
+        )
+        if nothing:
             settings.note(
-                f"{one_line(outcome.name or '')}: {counts.messages:,} messages in {report.dest}", level=1
+                f"{len(nothing):,} of {count_of(len(reading.custodians), 'archive')} hold nothing of it and "
+                f"got no folder: {users(nothing)}."
             )
-    if unknown is not None and not done.rows and not done.failed:
-        raise unknown
-    return done
+    reading.end("exported whole")
+    if not rows:
+        raise ItemsFailed("No archive holds anything of what was asked for. Nothing was written.")
+
+
+def holders(
+    fleet: Fleet, reading: Reading, selection: Selection, tell: Step
+) -> tuple[list[Outcome], list[int]]:
+    """Return whose archives hold something of the selection, and the ids of the others.
+
+    Raises UnknownName for a person or course that no archive knows.
+    """
+    from canvas_archive.export.reader import Snapshot
+    from canvas_archive.export.selection import Selection
+
+    holding: list[Outcome] = []
+    nothing: list[int] = []
+    for number, outcome in enumerate(reading.custodians):
+        tell("Choosing", number, len(reading.custodians))
+        with reading.of(outcome) as absent:
+            with fleet.open_archive(outcome) as archive:
+                find = message_finder(archive.db_path, archive.search_dir, absent)
+            if selection == Selection():
+                holding.append(outcome)  # the export of an empty mailbox says that it is empty
+                continue
+            with Snapshot(archive.db_path) as snapshot:
+                chosen = snapshot.choose(selection, find, absent)
+            if chosen.conversations:
+                holding.append(outcome)
+            else:
+                nothing.append(outcome.user_id)
+    reading.check_names()
+    return holding, nothing
+
+
+@contextmanager
+def destination(dest: Path, fleet: Fleet, custodians: Sequence[Outcome], *, force: bool) -> Iterator[Path]:
+    """Make the folder for the exports; remove it at the end when nothing is in it.
+
+    Raises BadInput or ForeignFolder, before anything is written, when one of the exports cannot be placed.
+    """
+    from canvas_archive.errors import BadInput
+    from canvas_archive.export.destination import check_destination
+
+    folders = {one.folder: fleet.root / one.folder for one in custodians}
+    for folder in folders.values():
+        if dest.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"{dest} lies inside the archive {folder}. Export to another folder.")
+    missing = not dest.exists()
+    try:
+        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{dest} cannot be made: {error.strerror or error}. Name another folder.") from error
+    try:
+        for name, folder in folders.items():
+            check_destination(dest / name, folder, alone=False, force=force)
+        yield dest
+    finally:
+        if missing:
+            with suppress(OSError):
+                dest.rmdir()
+
+
+def remove_earlier(dest: Path) -> None:
+    """Remove the export that ``--force`` replaces by nothing: it would look like a part of the new ones."""
+    import shutil
+
+    from canvas_archive.export.destination import is_export
+
+    if dest.is_dir() and not dest.is_symlink() and is_export(dest):
+        shutil.rmtree(dest)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from canvas_archive.export.selection import Selection
+    from canvas_archive.search.resolve import AbsentNames
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -65,12 +66,17 @@ def selection_of(
     )
 
 
-def message_finder(db_path: Path, search_dir: Path) -> Callable[[str], list[int]]:
-    """Return what answers ``--query``: the ids of the messages that an archive's search finds."""
+def message_finder(
+    db_path: Path, search_dir: Path, absent: AbsentNames | None = None
+) -> Callable[[str], list[int]]:
+    """Return what answers ``--query``: the ids of the messages that an archive's search finds.
+
+    ``absent`` is as in ``search``.
+    """
 
     def find(query: str) -> list[int]:
         from canvas_archive.search import select_messages
 
-        return select_messages(db_path, search_dir, query)
+        return select_messages(db_path, search_dir, query, absent=absent)
 
     return find

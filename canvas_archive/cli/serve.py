@@ -26,7 +26,8 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
     """Browse the archive in a web browser: mail pages, search, tables and SQL.
 
     Prints the address to open as the first line. Unless --no-login, it holds a secret that signs in
-    once, in the browser that opens it first. Ctrl-C ends the server.
+    once, in the browser that opens it first, within ten minutes. Enter prints a new one. Ctrl-C ends the
+    server and every session.
     """
     import sys
 
@@ -38,21 +39,26 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
             f"everyone who can reach {host} sees the sign-in page, and the traffic is not encrypted. "
             "Use this only in a network you trust, or behind a proxy with https."
         )
-
-    def ready(url: str) -> None:
-        click.echo(url)
-        sys.stdout.flush()
-        settings.note(
-            "Press Ctrl-C to stop."
-            if no_login
-            else "The link works once, in the browser that opens it first. Press Ctrl-C to stop."
-        )
-
     serve_archive(
         settings.folder,
         host=host,
         port=port,
         login=not no_login,
         open_browser=sys.stdout.isatty() if open_browser is None else open_browser,
-        ready=ready,
+        ready=lambda url: announce(settings, url, login=not no_login),
+        warn=settings.warn,
     )
+
+
+def announce(settings: Settings, url: str, *, login: bool = True) -> None:
+    """Print the address to open first, and what it is worth."""
+    import sys
+
+    click.echo(url)
+    sys.stdout.flush()
+    if login:
+        settings.note("The link works once, in the browser that opens it first, within ten minutes.")
+        if sys.stdin is not None and sys.stdin.isatty():
+            settings.note("Press Enter for a new link, Ctrl-C to stop.")
+            return
+    settings.note("Press Ctrl-C to stop.")

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from canvas_archive.errors import ForeignFolder
@@ -23,6 +23,9 @@ from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.forwarded import Forwards
 from canvas_archive.store.reading import recording_name
+
+if TYPE_CHECKING:
+    from canvas_archive.search.resolve import AbsentNames
 
 BATCH_MESSAGES = 1000
 """How many messages are held at once (one conversation is never split)."""
@@ -105,10 +108,13 @@ class Snapshot:
         self.db.close()
 
     def choose(
-        self, selection: Selection, find_messages: Callable[[str], Iterable[int]] | None = None
+        self,
+        selection: Selection,
+        find_messages: Callable[[str], Iterable[int]] | None = None,
+        absent: AbsentNames | None = None,
     ) -> Scope:
         """Resolve the filters; the answer says how much ``threads`` will yield."""
-        return resolve(self.db, selection, find_messages)
+        return resolve(self.db, selection, find_messages, absent)
 
     def threads(self, scope: Scope) -> Iterator[ThreadRecord]:
         """Yield the chosen conversations by id, each with its chosen messages, oldest first."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
@@ -42,10 +43,16 @@ from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.private import write_private
 
+if TYPE_CHECKING:
+    from canvas_archive.search.resolve import AbsentNames
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to export and where to. ``find_messages`` answers search queries with message ids."""
+    """What to export and where to. ``find_messages`` answers search queries with message ids.
+
+    With ``absent``, a name that this archive does not know is added to it and chooses nothing.
+    """
 
     archive_folder: Path
     db_path: Path
@@ -58,6 +65,7 @@ class Request:
     redact_key: Path | None = None
     force: bool = False
     find_messages: Callable[[str], Iterable[int]] | None = None
+    absent: AbsentNames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,7 @@ def _complete(
 
 
 def _context(request: Request, snapshot: Snapshot, formats: tuple[str, ...], alone: bool) -> ExportContext:
-    scope = snapshot.choose(request.selection, request.find_messages)
+    scope = snapshot.choose(request.selection, request.find_messages, request.absent)
     included = request.options.attachments
     return ExportContext(
         custodian=snapshot.custodian,

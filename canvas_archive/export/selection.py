@@ -12,10 +12,14 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from canvas_archive.clock import iso, parse_iso
-from canvas_archive.errors import BadInput
+from canvas_archive.errors import BadInput, UnknownName
 from canvas_archive.model import JsonObject
+
+if TYPE_CHECKING:
+    from canvas_archive.search.resolve import AbsentNames
 
 FOLDERS = {
     "inbox": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state <> 'archived'",
@@ -94,12 +98,15 @@ def parse_moment(text: str, option: str) -> str:
 
 
 def resolve(
-    db: sqlite3.Connection, selection: Selection, find_messages: Callable[[str], Iterable[int]] | None = None
+    db: sqlite3.Connection,
+    selection: Selection,
+    find_messages: Callable[[str], Iterable[int]] | None = None,
+    absent: AbsentNames | None = None,
 ) -> Scope:
     """Write the chosen conversations into the temporary table ``chosen`` of this connection.
 
-    ``find_messages`` answers a search query with message ids. Raises BadInput for a filter that names
-    nothing the archive knows.
+    ``find_messages`` answers a search query with message ids. A person or course that the archive does not
+    know is added to ``absent`` with its option. Without ``absent``, raises UnknownName.
     """
     # Only temporary tables are written; the file itself is open for reading alone.
     db.execute("PRAGMA query_only = OFF")
@@ -107,16 +114,19 @@ def resolve(
         db.execute("DROP TABLE IF EXISTS temp.chosen")
         db.execute("DROP TABLE IF EXISTS temp.found")
         db.execute("CREATE TEMP TABLE chosen (conversation_id INTEGER PRIMARY KEY, wanted INTEGER NOT NULL)")
-        return _fill(db, selection, find_messages)
+        return _fill(db, selection, find_messages, absent)
     finally:
         db.execute("PRAGMA query_only = ON")
 
 
 def _fill(
-    db: sqlite3.Connection, selection: Selection, find_messages: Callable[[str], Iterable[int]] | None
+    db: sqlite3.Connection,
+    selection: Selection,
+    find_messages: Callable[[str], Iterable[int]] | None,
+    absent: AbsentNames | None,
 ) -> Scope:
     on_messages, message_parameters = _message_conditions(db, selection, find_messages)
-    on_conversations, conversation_parameters = _conversation_conditions(db, selection)
+    on_conversations, conversation_parameters = _conversation_conditions(db, selection, absent)
     where = " AND ".join(f"({condition})" for condition in on_conversations) or "1"
     condition = " AND ".join(f"({condition})" for condition in on_messages) or "1"
     # With a filter on messages, a conversation without any such message is not chosen.
@@ -159,7 +169,7 @@ def _message_conditions(
 
 
 def _conversation_conditions(
-    db: sqlite3.Connection, selection: Selection
+    db: sqlite3.Connection, selection: Selection, absent: AbsentNames | None
 ) -> tuple[list[str], tuple[str | int, ...]]:
     conditions: list[str] = []
     parameters: list[str | int] = []
@@ -173,7 +183,7 @@ def _conversation_conditions(
             raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
         conditions.append(" OR ".join(f"({FOLDERS[name]})" for name in selection.folders))
     if selection.people:
-        people = [number for text in selection.people for number in _people(db, text)]
+        people = [number for text in selection.people for number in _people(db, text, absent)]
         conditions.append(
             "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id "  # noqa: S608 (placeholders)
             f"AND p.user_id IN ({_marks(people)})) OR EXISTS (SELECT 1 FROM messages a "
@@ -181,7 +191,7 @@ def _conversation_conditions(
         )
         parameters += [*people, *people]
     if selection.courses:
-        codes = [code for text in selection.courses for code in _context_codes(db, text)]
+        codes = [code for text in selection.courses for code in _context_codes(db, text, absent)]
         conditions.append(
             f"c.context_code IN ({_marks(codes)}) OR EXISTS (SELECT 1 FROM conversation_contexts x "  # noqa: S608 (placeholders)
             f"WHERE x.conversation_id = c.id AND x.context_code IN ({_marks(codes)}))"
@@ -197,7 +207,7 @@ def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
         raise BadInput(f"The archive has no conversation {', '.join(missing)}.")
 
 
-def _people(db: sqlite3.Connection, text: str) -> list[int]:
+def _people(db: sqlite3.Connection, text: str, absent: AbsentNames | None) -> list[int]:
     wanted = text.strip().casefold()
     if wanted.isdecimal():
         found = [row[0] for row in db.execute("SELECT id FROM users WHERE id = ?", (_id(wanted),))]
@@ -209,9 +219,11 @@ def _people(db: sqlite3.Connection, text: str) -> list[int]:
             if wanted and any(wanted in (name or "").casefold() for name in tuple(row)[1:])
         ]
     if not found:
-        raise BadInput(
-            f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
-        )
+        if absent is None:
+            raise UnknownName(
+                f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
+            )
+        absent.add(("--with", text))
     return found
 
 
@@ -220,7 +232,7 @@ def _id(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= _LONGEST_ID else None
 
 
-def _context_codes(db: sqlite3.Connection, text: str) -> list[str]:
+def _context_codes(db: sqlite3.Connection, text: str, absent: AbsentNames | None) -> list[str]:
     wanted = text.strip().casefold()
     rows = [
         tuple(row)
@@ -238,10 +250,12 @@ def _context_codes(db: sqlite3.Connection, text: str) -> list[str]:
         code for code, *names in rows if wanted and any(wanted in (name or "").casefold() for name in names)
     }
     if not found:
-        raise BadInput(
-            f"The archive knows no course {text!r} "
-            "(--course takes a code such as course_12, an id or a part of a name)."
-        )
+        if absent is None:
+            raise UnknownName(
+                f"The archive knows no course {text!r} "
+                "(--course takes a code such as course_12, an id or a part of a name)."
+            )
+        absent.add(("--course", text))
     return sorted(found)
 
 

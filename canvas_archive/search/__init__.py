@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Freshness,
         Hit,
         SearchResult,
+        check_query,
         search,
         select_conversations,
         select_messages,
@@ -55,7 +56,15 @@ _HOMES = {
     "facets": ("FacetValue", "Filters"),
     "record": ("IndexUnusable", "pending_messages"),
     "saved": ("SavedSearch", "forget_search", "save_search", "saved_query", "saved_searches"),
-    "service": ("Freshness", "Hit", "SearchResult", "search", "select_conversations", "select_messages"),
+    "service": (
+        "Freshness",
+        "Hit",
+        "SearchResult",
+        "check_query",
+        "search",
+        "select_conversations",
+        "select_messages",
+    ),
     "snippet": ("Snippet",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -72,6 +81,7 @@ __all__ = [
     "SearchResult",
     "Snippet",
     "check_index",
+    "check_query",
     "forget_search",
     "pending_messages",
     "rebuild_index",

@@ -20,7 +20,7 @@ from canvas_archive.search.matching import (
     TextMatcher,
 )
 from canvas_archive.search.reading import OpenIndex
-from canvas_archive.search.resolve import courses, people, state_sets
+from canvas_archive.search.resolve import AbsentNames, courses, people, state_sets
 from canvas_archive.search.tree import (
     And,
     Course,
@@ -54,11 +54,13 @@ class Planner:
     """Plans the queries of one search against one index and the tables beside it.
 
     What a word, a name or a state means is looked up once, in however many of the queries it stands.
+    Names that the archive does not know match nothing and are added to ``absent``. Without it they raise.
     """
 
-    def __init__(self, index: OpenIndex, db: sqlite3.Connection) -> None:
+    def __init__(self, index: OpenIndex, db: sqlite3.Connection, absent: AbsentNames | None = None) -> None:
         self._index = index
         self._db = db
+        self._absent = absent
         self._known: dict[Word | Phrase | Prefix, TextMatcher | None] = {}
         self._conditions: dict[Person | Course | State, Matcher] = {}
         self._lists = 0
@@ -97,10 +99,10 @@ class Planner:
     def _condition(self, node: Person | Course | State) -> Matcher:
         """Return the matcher of what only the tables tell."""
         if isinstance(node, Person):
-            ids = people(self._db, node.role, node.name)
+            ids = people(self._db, node.role, node.name, self._absent)
             return ListMatcher(_ROLES[node.role], tuple(map(str, ids)))
         if isinstance(node, Course):
-            return ListMatcher(("context",), tuple(courses(self._db, node.name, node.operator)))
+            return ListMatcher(("context",), tuple(courses(self._db, node.name, node.operator, self._absent)))
         return StateMatcher(state_sets(self._db, node.name))
 
     def text(self, node: Word | Phrase | Prefix) -> TextMatcher | None:

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from canvas_archive.errors import BadInput
+from canvas_archive.errors import UnknownName
 from canvas_archive.search.analysis import terms
 from canvas_archive.search.spelling import listed, nearest_names
+
+AbsentNames = set[tuple[str, str]]
+"""Names of a query that an archive does not know, each with its operator."""
 
 _MOST_NAMED = 5
 
@@ -28,6 +31,10 @@ _CONVERSATION_CONTEXTS = """
 SELECT context_code, max(context_name), NULL, NULL FROM conversations
 WHERE context_code IS NOT NULL GROUP BY context_code
 """
+
+
+PEOPLE_OPERATORS = frozenset({"from", "to", "with", "--with"})
+"""What takes a person's name: operators of a query, and an option of exports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +57,11 @@ def owner_id(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def people(db: sqlite3.Connection, role: str, name: str) -> list[int]:
+def people(db: sqlite3.Connection, role: str, name: str, absent: AbsentNames | None = None) -> list[int]:
     """Return the users meant by a name: every word of it begins a part of theirs; or an id; or ``me``.
 
-    Raises BadInput, with the nearest names, when nobody in the archive is called so.
+    When nobody in the archive is called so, adds the name to ``absent``. Without ``absent``, raises
+    UnknownName with the nearest names.
     """
     if name.lower() == "me":
         return [owner_id(db)]
@@ -68,19 +76,22 @@ def people(db: sqlite3.Connection, role: str, name: str) -> list[int]:
         rows = db.execute(_CANDIDATES, (f"%{longest}%",))
         found = [row[0] for row in rows if _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""))]
     if not found:
-        meant = _meant(wanted, (row[1] or row[2] or "" for row in db.execute(_ANY_NAME)))
-        raise BadInput(f"'{role}:{name}': nobody in this archive is called so.{meant}")
+        if absent is None:
+            raise unknown_name(role, name, known_names(db, role))
+        absent.add((role, name))
     return found
 
 
-def courses(db: sqlite3.Connection, name: str, operator: str = "course") -> list[str]:
+def courses(
+    db: sqlite3.Connection, name: str, operator: str = "course", absent: AbsentNames | None = None
+) -> list[str]:
     """Return the context codes of the courses and groups meant by a name, a course code or an id.
 
-    Raises BadInput, naming what there is, when none is called so.
+    When none is called so, adds the name to ``absent``. Without ``absent``, raises UnknownName that names
+    what there is.
     """
     wanted = terms(name)
     lowered = name.lower()
-    known: list[str] = []
     for query in (_CONTEXTS, _CONVERSATION_CONTEXTS):
         rows = db.execute(query).fetchall()
         exact = [row[0] for row in rows if row[0].lower() == lowered or str(row[3]) == name]
@@ -91,9 +102,30 @@ def courses(db: sqlite3.Connection, name: str, operator: str = "course") -> list
         ]
         if found:
             return found
-        known += [row[1] for row in rows if row[1]]
-    hint = _meant(wanted, known) or _some_of(sorted(set(known)))
-    raise BadInput(f"'{operator}:{name}': no course or group in this archive is called so.{hint}")
+    if absent is None:
+        raise unknown_name(operator, name, known_names(db, operator))
+    absent.add((operator, name))
+    return []
+
+
+def known_names(db: sqlite3.Connection, operator: str) -> list[str]:
+    """Return the names an archive knows that the operator could mean: of people, or of courses and groups."""
+    if operator in PEOPLE_OPERATORS:
+        return [row[1] or row[2] or "" for row in db.execute(_ANY_NAME)]
+    return [row[1] for query in (_CONTEXTS, _CONVERSATION_CONTEXTS) for row in db.execute(query) if row[1]]
+
+
+def unknown_name(
+    operator: str, name: str, known: Iterable[str], where: str = "in this archive"
+) -> UnknownName:
+    """Return the error for a name that is not among the known ones; it suggests the nearest of them."""
+    wanted = terms(name)
+    shown = f"{operator} {name}" if operator.startswith("--") else f"{operator}:{name}"
+    if operator in PEOPLE_OPERATORS:
+        return UnknownName(f"'{shown}': nobody {where} is called so.{_meant(wanted, known)}")
+    names = sorted(set(known))
+    hint = _meant(wanted, names) or _some_of(names)
+    return UnknownName(f"'{shown}': no course or group {where} is called so.{hint}")
 
 
 @lru_cache(maxsize=50_000)

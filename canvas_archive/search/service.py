@@ -35,6 +35,7 @@ from canvas_archive.search.planning import Plan, Planner
 from canvas_archive.search.postings import Damaged
 from canvas_archive.search.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.record import IndexUnusable, changed_files, pending_messages
+from canvas_archive.search.resolve import AbsentNames
 from canvas_archive.search.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.suggest import respelt, respelt_operators
 from canvas_archive.search.tree import Node
@@ -163,20 +164,25 @@ def search(
     filters: Filters | None = None,
     tz: str | tzinfo | None = None,
     now: datetime | None = None,
+    absent: AbsentNames | None = None,
 ) -> SearchResult:
     """Return the messages that match, best first (or by date), with a snippet each.
 
     ``threads`` gives one hit, the best, per conversation. ``tz`` is the zone of the query's dates and the
-    facets' years (local without one). An empty text matches every message.
+    facets' years (local without one). An empty text matches every message. With ``absent``, a name that the
+    archive does not know is added to it and matches nothing.
 
-    Raises BadInput for a query that cannot be, IndexUnusable when there is no sound index.
+    Raises BadInput for a query that cannot be, UnknownName for a name that the archive does not know,
+    IndexUnusable when there is no sound index.
     """
     began = time.perf_counter()
-    where = zone(tz) if isinstance(tz, str) else tz
-    tree = parse(text, now=now or datetime.now(timezone.utc), tz=where)
+    tree, where = _parsed(text, tz, now)
     with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
-        with _Session(db, search_dir) as session:
+        noted: AbsentNames | None = None if absent is None else set()
+        with _Session(db, search_dir, noted) as session:
             found = session.find(tree, filters or Filters(), where)
+            if absent is not None and noted:
+                absent |= noted  # now: the names in suggestions are not the query's
             hits = session.hits(found, max(0, limit), max(0, offset), sort, threads=threads)
             total = session.conversations(found.matches) if threads else found.total
             counted = session.facets(found, where) if facets else None
@@ -194,11 +200,27 @@ def search(
             )
 
 
+def check_query(text: str, *, tz: str | tzinfo | None = None, now: datetime | None = None) -> None:
+    """Raise BadInput for a query that cannot be in any archive, or a zone that is none."""
+    _parsed(text, tz, now)
+
+
+def _parsed(text: str, tz: str | tzinfo | None, now: datetime | None) -> tuple[Node, tzinfo | None]:
+    where = zone(tz) if isinstance(tz, str) else tz
+    return parse(text, now=now or datetime.now(timezone.utc), tz=where), where
+
+
 def select_messages(
-    db_path: Path, search_dir: Path, text: str, *, tz: str | tzinfo | None = None, now: datetime | None = None
+    db_path: Path,
+    search_dir: Path,
+    text: str,
+    *,
+    tz: str | tzinfo | None = None,
+    now: datetime | None = None,
+    absent: AbsentNames | None = None,
 ) -> list[int]:
-    """Return the ids of all messages that match, ascending. Raises as ``search`` does."""
-    return sorted(_select(db_path, search_dir, text, "message", tz, now))
+    """Return the ids of all messages that match, ascending. ``absent`` and errors are as in ``search``."""
+    return sorted(_select(db_path, search_dir, text, "message", tz, now, absent))
 
 
 def select_conversations(
@@ -209,12 +231,17 @@ def select_conversations(
 
 
 def _select(
-    db_path: Path, search_dir: Path, text: str, column: str, tz: str | tzinfo | None, now: datetime | None
+    db_path: Path,
+    search_dir: Path,
+    text: str,
+    column: str,
+    tz: str | tzinfo | None,
+    now: datetime | None,
+    absent: AbsentNames | None = None,
 ) -> set[int]:
-    where = zone(tz) if isinstance(tz, str) else tz
-    tree = parse(text, now=now or datetime.now(timezone.utc), tz=where)
+    tree, where = _parsed(text, tz, now)
     with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
-        with _Session(db, search_dir) as session:
+        with _Session(db, search_dir, absent) as session:
             return session.values(session.find(tree, Filters(), where).matches, column)
 
 
@@ -235,16 +262,17 @@ class _Found:
 class _Session:
     """One search: a connection, an open index, held while it lasts."""
 
-    def __init__(self, db: sqlite3.Connection, folder: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, folder: Path, absent: AbsentNames | None = None) -> None:
         self._db = db
         self._folder = folder
+        self._absent = absent
 
     def __enter__(self) -> _Session:
         self._index, self._record = open_index(self._db, self._folder)
         self.freshness = Freshness(
             pending_messages(self._db), self._record.updated_at, len(self._record.skipped)
         )
-        self._planner = Planner(self._index, self._db)
+        self._planner = Planner(self._index, self._db, self._absent)
         self._index.lock.acquire()
         return self
 

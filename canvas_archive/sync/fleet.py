@@ -5,12 +5,13 @@ which remembers the last outcome of each (``fleet_record.py``). A run that was c
 whoever has no success yet comes first, then the stalest, and every archive goes on where it was.
 
 All share one rate limiter, because Canvas counts by token. What concerns one custodian (no such user, no
-permission, a foreign folder) fails that one; what concerns all (the token, Canvas itself) ends the run.
+permission, a foreign or damaged archive) fails that one. What concerns all (the token, Canvas itself, a full
+disk) ends the run. Where an error may be either, Canvas is asked with the administrator's own token.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,15 +33,16 @@ from canvas_archive.errors import (
     CanvasProblem,
     CredentialProblem,
     ItemsFailed,
-    MachineTrouble,
     NotFound,
     NotPermitted,
+    Throttled,
     WrongAccount,
 )
+from canvas_archive.machine import as_archive_error, concerns_every_archive
 from canvas_archive.store import Archive
 from canvas_archive.store.folder import is_archive
 from canvas_archive.sync.custodians import Custodian
-from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order
+from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order, require_files, require_owner
 from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
 from canvas_archive.sync.workers import StoppableClock, Stopped
@@ -58,6 +60,10 @@ __all__ = [
     "in_order",
     "sync_fleet",
 ]
+
+
+PROBE_PATIENCE = 20.0
+"""How long Canvas may take to answer whether it is there at all, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def sync_fleet(
         todo = in_order(custodians, fleet.outcomes, clock.now(), options.skip_newer_than)
         progress.begin(len(todo))
         run.everybody(todo, collector, admin.limiter)
-        requests = admin.stats.requests + run.requests
+        requests = admin.stats.requests + run.requests + run.probes
     outcomes = tuple(fleet.outcomes[custodian.user_id] for custodian in custodians)
     return FleetResult(outcomes, requests, clock.monotonic() - started, run.fatal or _shortfall(outcomes))
 
@@ -157,20 +163,30 @@ class _Run:
         self._clock = clock
         self._stop = threading.Event()
         self._stops: list[threading.Event] = [self._stop]
+        self._asking = threading.Lock()
         self.fatal: ArchiveError | None = None
         self.requests = 0
+        self.probes = 0
 
-    def connect(self, base_url: str) -> CanvasClient:
-        """Return the administrator's own client, whose limiter everybody shares."""
-        secret = find_token(base_url)
+    def connect(
+        self,
+        base_url: str,
+        *,
+        as_user_id: int | None = None,
+        limiter: Limiter | None = None,
+        most_patience: float = math.inf,
+    ) -> CanvasClient:
+        """Return a client with the administrator's token, as patient as the options say."""
         minutes = self._options.sync.patience_minutes
         return CanvasClient(
             base_url,
-            Token(secret),
-            patience=600.0 if minutes is None else minutes * 60.0,
+            Token(find_token(base_url)),
+            as_user_id=as_user_id,
+            patience=min(600.0 if minutes is None else minutes * 60.0, most_patience),
             concurrency=self._options.concurrency,
             clock=StoppableClock(self._clock, self._stop, real_waits=self._clock is SYSTEM),
             on_wait=lambda pause: self._progress.waiting(pause.seconds, pause.reason),
+            limiter=limiter,
         )
 
     def everybody(self, todo: Sequence[Custodian], collector: User, limiter: Limiter) -> None:
@@ -216,21 +232,21 @@ class _Run:
         name = before.name or custodian.name
         try:
             folder = self._fleet.root / custodian.folder
+            require_files(folder)
             if not is_archive(folder):
                 asked, name = self._create(folder, custodian, base_url, collector, limiter)
             else:
-                name = _check(folder, custodian, base_url) or name
+                with Archive.open(folder) as archive:
+                    require_owner(archive, custodian.user_id, base_url)
+                    name = archive.account.name or name
             result = self._sync(folder, limiter, stop)
             report, error = result.report, result.error
-        except ArchiveError as caught:
-            error = caught
         except (KeyboardInterrupt, Stopped):
             status = "interrupted"
-        except (OSError, sqlite3.Error) as caught:
-            # A full or broken disk: there is no use in beginning with the next one.
-            error = self.fatal = ArchiveError(f"Writing into {self._fleet.root} failed: {caught}.")
-        if error is not None and _concerns_all(error):
-            self.fatal = self.fatal or error
+        except Exception as caught:  # whatever it is, the others can still be collected
+            error = as_archive_error(caught)
+        if error is not None:
+            self.fatal = self.fatal or self._concerns_all(error)
         if status != "interrupted":
             status = "ok" if error is None else "partial" if isinstance(error, ItemsFailed) else "failed"
         now = iso(self._clock.now())
@@ -265,13 +281,7 @@ class _Run:
 
         :calls: GET /api/v1/users/self
         """
-        with CanvasClient(
-            base_url,
-            Token(find_token(base_url)),
-            as_user_id=custodian.user_id,
-            clock=StoppableClock(self._clock, self._stop, real_waits=self._clock is SYSTEM),
-            limiter=limiter,
-        ) as client:
+        with self.connect(base_url, as_user_id=custodian.user_id, limiter=limiter) as client:
             try:
                 person = client.current_user()
             except (NotPermitted, BadRequest, NotFound) as error:
@@ -296,21 +306,25 @@ class _Run:
     def _sync(self, folder: Path, limiter: Limiter, stop: threading.Event) -> SyncResult:
         return sync(folder, self._options.sync, Silent(), self._clock, limiter=limiter, stop=stop)
 
+    def _concerns_all(self, error: ArchiveError) -> ArchiveError | None:
+        """Return the error that ends the run when the next custodian would meet the same; else ``None``.
 
-def _check(folder: Path, custodian: Custodian, base_url: str) -> str | None:
-    """Return the name on an archive that is there. Raises WrongAccount when it is somebody else's."""
-    with Archive.open(folder) as archive:
-        account = archive.account
-    if (account.base_url, account.owner_id) != (base_url, custodian.user_id):
-        raise WrongAccount(
-            f"{folder} is the archive of user {account.owner_id} at {account.base_url}, not of user "
-            f"{custodian.user_id} at {base_url}. Name another folder in the list."
-        )
-    return account.name
-
-
-def _concerns_all(error: ArchiveError) -> bool:
-    """Tell whether the next custodian would meet the same: token, network, Canvas as a whole, the disk."""
-    if isinstance(error, (CredentialProblem, MachineTrouble)):
-        return True
-    return isinstance(error, CanvasProblem) and not isinstance(error, ApiError)
+        :calls: GET /api/v1/users/self
+        """
+        if concerns_every_archive(error):
+            return error
+        refused = isinstance(error, ApiError) and error.status < 500 and not isinstance(error, Throttled)
+        if refused or not isinstance(error, (CanvasProblem, CredentialProblem)):
+            return None
+        with self._asking:
+            if self.fatal is not None:
+                return self.fatal
+            try:
+                with self.connect(self._fleet.base_url or "", most_patience=PROBE_PATIENCE) as client:
+                    try:
+                        client.current_user()
+                    finally:
+                        self.probes += client.stats.requests
+            except ArchiveError as trouble:
+                return trouble
+        return None

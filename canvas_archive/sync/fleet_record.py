@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,10 +17,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from canvas_archive.clock import parse_iso
-from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, NoArchive, WrongAccount
 from canvas_archive.places import expanded
+from canvas_archive.store import Archive
 from canvas_archive.store.cells import cell
-from canvas_archive.store.folder import is_archive
+from canvas_archive.store.config import CONFIG_NAME
+from canvas_archive.store.folder import DB_NAME
 from canvas_archive.store.private import write_private
 from canvas_archive.sync.custodians import Custodian
 
@@ -72,6 +75,8 @@ class Fleet:
                 Outcome(**{name: value for name, value in row.items() if name in known})
                 for row in document["custodians"]
             ]
+            if any(type(one.user_id) is not int or not isinstance(one.folder, str) for one in outcomes):
+                raise ValueError("a custodian has no user_id or no folder")
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -125,22 +130,61 @@ class Fleet:
             raise BadInput(f"{self.root} cannot be made: {error.strerror or error}.") from None
         self.base_url = base_url
 
-    def archives(self) -> list[tuple[Outcome, Path]]:
-        """Return everyone who has an archive here, in the order of their ids.
+    def collected(self) -> list[Outcome]:
+        """Return everyone who has an archive here, or should have one, in the order of their ids.
 
         Raises BadInput when there is none.
         """
-        found = [
-            (outcome, self.root / outcome.folder)
-            for _, outcome in sorted(self.outcomes.items())
-            if is_archive(self.root / outcome.folder)
-        ]
+        found = [outcome for _, outcome in sorted(self.outcomes.items()) if self.is_collected(outcome)]
         if not found:
             raise BadInput(
                 f"There are no archives of a fleet in {self.root}. Make them with "
                 "'canvas-archive fleet sync CUSTODIANS.csv', or name another --root."
             )
         return found
+
+    def is_collected(self, outcome: Outcome) -> bool:
+        """Return whether a custodian has an archive, or had one when a sync last succeeded."""
+        return bool(outcome.succeeded_at) or os.path.lexists(self.root / outcome.folder / DB_NAME)
+
+    def open_archive(self, outcome: Outcome) -> Archive:
+        """Open the archive of a custodian for reading.
+
+        Raises WrongAccount for that of another person, ForeignFolder for a folder outside of the fleet's or
+        one that holds no ordinary files, and what ``Archive.open`` raises.
+        """
+        folder = self.root / outcome.folder
+        if Path(outcome.folder).name != outcome.folder or outcome.folder in ("", ".", ".."):
+            raise ForeignFolder(
+                f"{STATE_NAME} names a folder that is not in {self.root}: {outcome.folder!r}."
+            )
+        if not folder.exists():
+            raise NoArchive(f"{folder} is missing. Put it back, or restore it from a backup.")
+        require_files(folder)
+        archive = Archive.open(folder)
+        try:
+            require_owner(archive, outcome.user_id, self.base_url)
+        except BaseException:
+            archive.close()
+            raise
+        return archive
+
+
+def require_files(folder: Path) -> None:
+    """Raise ForeignFolder for a FIFO or a device in the place of a file: opening it may never end."""
+    for path in (folder / DB_NAME, folder / CONFIG_NAME):
+        if path.exists() and not path.is_file():
+            raise ForeignFolder(f"{path} is not a file. Put the archive's own file there, or remove it.")
+
+
+def require_owner(archive: Archive, user_id: int, base_url: str | None) -> None:
+    """Raise WrongAccount when an archive is that of another person or another Canvas."""
+    account = archive.account
+    if (account.base_url, account.owner_id) != (base_url, user_id):
+        raise WrongAccount(
+            f"{archive.folder} is the archive of user {account.owner_id} at {account.base_url}, not of user "
+            f"{user_id} at {base_url}. Name another folder in the list."
+        )
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -12,9 +12,10 @@ import hmac
 import re
 import secrets
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Literal
 
 from datasette import Response
 
@@ -26,6 +27,13 @@ from canvas_archive.web.render import render
 SESSION_SECONDS = 24 * 3600.0
 """A session ends a day after it was last used."""
 
+LINK_SECONDS = 600.0
+"""A sign-in link that nobody opened expires after ten minutes."""
+
+USED_TWICE = (
+    "The sign-in link was opened a second time. If the first time was not you, somebody else is signed in: "
+    "stop the server with Ctrl-C, which ends every session, and start it again."
+)
 COOKIE_SECONDS = 30 * 24 * 3600
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 IP_LITERAL = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$")
@@ -59,12 +67,26 @@ def _is_readable(pair: str) -> bool:
     return True
 
 
+LinkState = Literal["unknown", "unused", "used", "expired"]
+
+
+@dataclass
+class _Link:
+    """A sign-in link: until when it works (monotonic), and what happened to it."""
+
+    end: float
+    used: bool = False
+    reported: bool = False
+
+
 @dataclass
 class Door:
     """Who gets in, and under which host names, for one Datasette.
 
     ``locked``: sign-in is needed. ``open_to_all``: whoever reaches the loopback address is the owner.
     Neither: plain Datasette, whose own actors and ``allow`` blocks decide.
+
+    ``warn`` is called with a sentence for the owner's terminal, ``on_sign_in`` when a link was used.
     """
 
     locked: bool = False
@@ -73,26 +95,46 @@ class Door:
     hosts: frozenset[str] = LOOPBACK
     any_address: bool = False
     clock: Clock = SYSTEM
+    warn: Callable[[str], None] | None = None
+    on_sign_in: Callable[[], None] | None = None
     form_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    _links: list[bytes] = field(default_factory=list, repr=False)
+    _links: dict[bytes, _Link] = field(default_factory=dict, repr=False)
     _sessions: dict[bytes, float] = field(default_factory=dict, repr=False)
 
     def new_link(self) -> str:
-        """Return a secret that signs in once."""
+        """Return a secret that signs in once, within ten minutes."""
         secret = secrets.token_urlsafe(32)
-        self._links.append(_digest(secret))
+        self._links[_digest(secret)] = _Link(self.clock.monotonic() + LINK_SECONDS)
         return secret
 
+    def state_of(self, secret: str) -> LinkState:
+        """Return what became of the link with this secret."""
+        # The digests are compared, so the time of the look-up says nothing about the secret.
+        link = self._links.get(_digest(secret))
+        if link is None:
+            return "unknown"
+        if link.used:
+            return "used"
+        return "unused" if self.clock.monotonic() < link.end else "expired"
+
     def redeem(self, secret: str) -> str | None:
-        """Trade a link's secret for a new session; ``None`` for a wrong or used one."""
-        offered = _digest(secret)
-        matching = [known for known in self._links if hmac.compare_digest(known, offered)]
-        if not matching:
-            return None
-        self._links.remove(matching[0])
-        session = secrets.token_urlsafe(32)
-        self._sessions[_digest(session)] = self.clock.monotonic() + SESSION_SECONDS
-        return session
+        """Trade a link's secret for a new session; ``None`` for a wrong, used or expired one.
+
+        The second use of a link is reported to the owner's terminal, once.
+        """
+        state = self.state_of(secret)
+        if state == "unused":
+            self._links[_digest(secret)].used = True
+            if self.on_sign_in is not None:
+                self.on_sign_in()
+            session = secrets.token_urlsafe(32)
+            self._sessions[_digest(session)] = self.clock.monotonic() + SESSION_SECONDS
+            return session
+        if state == "used" and not (link := self._links[_digest(secret)]).reported:
+            link.reported = True
+            if self.warn is not None:
+                self.warn(USED_TWICE)
+        return None
 
     def admits(self, session: str) -> bool:
         """Tell whether the cookie's value is a live session, and renew it if so."""
@@ -183,9 +225,9 @@ def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
     return bool(path.startswith("/mail/"))
 
 
-def locked_page(datasette: Any, *, status: int, used: bool = False) -> Any:
-    """Return the page for those who are not signed in."""
-    body = render(datasette, "mail/locked.html", used=used, locked=door_of(datasette).locked)
+def locked_page(datasette: Any, *, status: int, link: LinkState = "unknown") -> Any:
+    """Return the page for those who are not signed in; ``link`` is what became of the link they opened."""
+    body = render(datasette, "mail/locked.html", link=link, locked=door_of(datasette).locked)
     return Response.html(body, status=status, headers={"Cache-Control": "private, no-store"})
 
 
@@ -210,9 +252,10 @@ async def login(request: Any, datasette: Any) -> Any:
     moved = {"Refresh": f"0; url={home}", "Cache-Control": "no-store"}
     if not door.locked or (request.actor or {}).get("id") == OWNER["id"]:
         return Response.html(render(datasette, "mail/welcome.html"), headers=moved)
-    session = door.redeem(request.args.get("token") or "")
+    secret = request.args.get("token") or ""
+    session = door.redeem(secret)
     if session is None:
-        return locked_page(datasette, status=403, used=bool(request.args.get("token")))
+        return locked_page(datasette, status=403, link=door.state_of(secret))
     response = Response.html(render(datasette, "mail/welcome.html"), headers=moved)
     response.set_cookie(
         door.cookie,

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import sys
-import webbrowser
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from canvas_archive.children import secrets_hidden
 from canvas_archive.errors import BadInput, GuardRefused
 from canvas_archive.hosts import is_loopback
 from canvas_archive.store import Archive
+from canvas_archive.web import opening
+from canvas_archive.web.connections import BoundedConnection
+
+if TYPE_CHECKING:
+    from canvas_archive.web.login import Door
 
 SETTINGS: dict[str, Any] = {
     "sql_time_limit_ms": 3000,
@@ -116,7 +122,19 @@ class Served:
     server: uvicorn.Server
     listener: socket.socket
     datasette: Any
+    base: str
     url: str
+
+    @property
+    def door(self) -> Door:
+        """Return the door of its Datasette."""
+        from canvas_archive.web.login import door_of
+
+        return door_of(self.datasette)
+
+    def new_url(self) -> str:
+        """Return where a browser begins: with a new sign-in link, where one is needed."""
+        return _first_url(self.base, self.door)
 
     def close(self) -> None:
         """Let go of the port, the database and the threads."""
@@ -146,7 +164,7 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     from canvas_archive.web.login import door_of
 
     base = f"http://{_shown_host(host)}:{bound}"
-    url = f"{base}/mail/login?token={door_of(datasette).new_link()}" if login else f"{base}/mail"
+    url = _first_url(base, door_of(datasette))
     config = uvicorn.Config(
         datasette.app(),
         log_level="warning",  # the access log would print the login link
@@ -154,9 +172,15 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
         timeout_graceful_shutdown=2,
         server_header=False,
         date_header=True,
-        timeout_keep_alive=30,
+        timeout_keep_alive=15,
+        http=BoundedConnection,
+        ws="none",
     )
-    return Served(uvicorn.Server(config), listener, datasette, url)
+    return Served(uvicorn.Server(config), listener, datasette, base, url)
+
+
+def _first_url(base: str, door: Door) -> str:
+    return f"{base}/mail/login?token={door.new_link()}" if door.locked else f"{base}/mail"
 
 
 def serve_archive(
@@ -167,30 +191,73 @@ def serve_archive(
     login: bool = True,
     open_browser: bool = False,
     ready: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the archive until interrupted; ``ready`` is called with the address to open first.
+    """Serve the archive until interrupted.
+
+    ``ready`` is called with the address to open first, and with a new sign-in link whenever Enter is pressed
+    in the terminal. ``warn`` is called with what the owner should know at once.
 
     Raises KeyboardInterrupt when Ctrl-C or a termination signal ended it.
     """
     served = prepare(folder, host=host, port=port, login=login)
+    served.door.warn = warn
 
-    async def run() -> None:
-        # One event loop for start-up and serving: Datasette's locks belong to the loop they were made in.
-        await served.datasette.invoke_startup()
-        task = asyncio.ensure_future(served.server.serve(sockets=[served.listener]))
-        while not served.server.started and not task.done():
-            await asyncio.sleep(0.01)
-        if served.server.started:
-            if ready is not None:
-                ready(served.url)
-            if open_browser:
-                await asyncio.get_running_loop().run_in_executor(None, _browse, served.url)
-        await task
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(contextlib.closing(served))
 
-    with contextlib.closing(served):
+        async def run() -> None:
+            # One event loop for start-up and serving: Datasette's locks belong to the loop they were made in.
+            await served.datasette.invoke_startup()
+            task = asyncio.ensure_future(served.server.serve(sockets=[served.listener]))
+            while not served.server.started and not task.done():
+                await asyncio.sleep(0.01)
+            if served.server.started:
+                if ready is not None:
+                    ready(served.url)
+                    if login:
+                        on_enter(lambda: ready(served.new_url()))
+                if open_browser:
+                    await asyncio.to_thread(_open_browser, served, ending)
+            await task
+
         asyncio.run(run())
 
 
-def _browse(url: str) -> None:
-    with secrets_hidden():
-        webbrowser.open(url)
+def _open_browser(served: Served, ending: contextlib.ExitStack) -> None:
+    """Open a browser at the first page. Where that would show the sign-in link to others, do nothing."""
+    address = served.url
+    if served.door.locked:
+        if not opening.browser_reads_files():
+            return
+        try:
+            page = opening.write_page(address)
+        except (OSError, BadInput):
+            return
+
+        def remove() -> None:
+            with contextlib.suppress(OSError):
+                page.unlink(missing_ok=True)
+
+        ending.callback(remove)
+        served.door.on_sign_in = remove
+        address = page.as_uri()
+    opening.open_browser(address)
+
+
+def on_enter(action: Callable[[], None]) -> None:
+    """Call ``action`` in another thread whenever Enter is pressed; do nothing where there is no terminal."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        if sys.platform != "win32":  # pragma: no branch
+            # In the background, reading fails then. It does not stop the server.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN})
+        # Not sys.stdin.readline: its lock would be held when the program ends.
+        with contextlib.suppress(OSError):
+            while os.read(descriptor, 1024):
+                action()
+
+    threading.Thread(target=read, name="on-enter", daemon=True).start()
