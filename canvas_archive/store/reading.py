@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 _RECORDED = frozenset(
-    ("3gp", "aac", "aif", "aiff", "avi", "caf", "flac", "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg",
-     "oga", "ogg", "ogv", "opus", "wav", "weba", "webm", "wma", "wmv")
+    ("3gp", "aac", "aif", "aiff", "avi", "caf", "flac", "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg",
+     "mpg", "oga", "ogg", "ogv", "opus", "wav", "weba", "webm", "wma", "wmv")
 )  # fmt: skip
 """Endings of the names of recordings."""
 
