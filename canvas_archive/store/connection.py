@@ -12,10 +12,12 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError, ForeignFolder
+from canvas_archive.store.private import require_regular
+from canvas_archive.store.schema_check import require_own_schema
 
 APPLICATION_ID = 0x43764172
 """``PRAGMA application_id`` of an archive ("CvAr"), by which it is told from any other database."""
@@ -38,6 +40,16 @@ _NO_DATABASE = (
 )
 
 
+def require_files(db_path: Path) -> None:
+    """Raise UnusableFile when the database, or a file that SQLite keeps beside it, is anything but a file.
+
+    SQLite follows links, and waits for a FIFO for ever.
+    """
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            require_regular(db_path.with_name(db_path.name + suffix))
+
+
 def require_sqlite() -> None:
     """Refuse a Python whose SQLite is too old for STRICT tables. Raises ArchiveError."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -54,9 +66,11 @@ def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
     A database on a medium that cannot be written (where SQLite can make no shared-memory file) is opened
     as immutable, provided that no write-ahead log waits beside it.
 
-    Raises ForeignFolder when the file is not a SQLite database, ArchiveError when it cannot be opened.
+    Raises ForeignFolder when the file is not a SQLite database, UnusableFile when it is no file at all,
+    ArchiveError when it cannot be opened.
     """
     path = Path(db_path)
+    require_files(path)
     try:
         return _reader(path, "mode=ro")
     except sqlite3.OperationalError as error:
@@ -101,14 +115,21 @@ def _reader(path: Path, parameters: str) -> sqlite3.Connection:
     return db
 
 
-def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
+def connect_writable(
+    db_path: Path | str, *, synchronous: str = "NORMAL", patience: float = BUSY_MILLISECONDS / 1000
+) -> sqlite3.Connection:
     """Open an existing database for writing: WAL, foreign keys on, no implicit transactions.
 
-    ``synchronous`` is ``NORMAL`` (a power cut may lose the last commits, never the consistency) or ``FULL``.
-    Raises ForeignFolder when the file is not a SQLite database.
+    ``synchronous`` is ``NORMAL`` (a power cut may lose the last commits, never the consistency) or ``FULL``;
+    ``patience`` is how many seconds to wait for another writer.
+    Nothing is written before the schema was found to be this program's own, on this same connection.
+
+    Raises ForeignFolder when the file is not a SQLite database, UnusableFile when it is no file at all,
+    ForeignSchema when its schema is not this program's.
     """
     require_sqlite()
     path = Path(db_path)
+    require_files(path)
     try:
         db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
@@ -117,7 +138,8 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
         raise ArchiveError(f"{path} cannot be opened for writing: {error}.") from error
     try:
         db.row_factory = sqlite3.Row
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        require_own_schema(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL" if synchronous == "FULL" else "PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
@@ -133,6 +155,9 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
     except sqlite3.DatabaseError as error:
         db.close()
         raise ForeignFolder(_NO_DATABASE.format(path=path, error=error)) from error
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
