@@ -124,10 +124,10 @@ def _of(
     commands: list[list[str]],
     archive: str,
 ) -> Iterator[tuple[str, str, str, list[str]]]:
-    for place in places:
+    for number, place in enumerate(places):
         for turn, odd in enumerate(ODD):
             # What can hang is tried with every command; the others take turns.
-            tried = commands if odd in ("fifo", "zero") else commands[turn % len(commands) :: len(commands)]
+            tried = commands if odd == "fifo" else commands[(number + turn) % len(commands) :][:1]
             for command in tried:
                 shutil.rmtree(work, ignore_errors=True)
                 folder = work / template

@@ -76,7 +76,7 @@ def test_what_a_bag_tells_is_not_enough_to_forge_an_archive(own: Path, tmp_path:
     for made in (None, "", "0" * 64, f"{identity[:-1]}{'0' if identity[-1] != '0' else '1'}", "x" * 70_000):
         if made is not None:
             (forged / "identity.key").write_text(made)
-        for arguments in (["sync"], ["push"], ["star", 1], ["search", "x"]):
+        for arguments in (["sync"], ["push"], ["index"], ["search", "x"]):
             shown = on_terminal("--archive", forged, *arguments)
             assert shown.code == 9 and "adopt" in shown.text, shown.text
         TALLY["hostile inputs: forged archives"] += 1
@@ -100,7 +100,7 @@ def test_a_backup_of_a_version_before_has_no_secret_and_is_adopted_once(own: Pat
     Archive.open(tmp_path / "restored", write=True).close()
 
 
-# -- settings that grant something -----------------------------------------------------------------------------
+# -- settings that grant something ---------------------------------------------------------------------------
 
 
 def hears(folder: Path, host: str) -> int:
@@ -219,7 +219,7 @@ def test_a_short_text_is_shown_whole() -> None:
     assert shortened("a" * 141) == f"{'a' * 60!r} … {'a' * 60!r} (141 characters in all; see config.toml)"
 
 
-# -- the demonstration -----------------------------------------------------------------------------------------
+# -- the demonstration ---------------------------------------------------------------------------------------
 
 
 def test_a_demonstration_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

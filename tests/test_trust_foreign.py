@@ -409,7 +409,7 @@ def test_a_planted_trigger_or_view_is_reported_and_not_adopted(
     assert name is not None
     assert shown.code == 8 and name[1] in shown.text
     refused = on_terminal("adopt", "-y")
-    assert refused.code == 9 and "Nothing is written" in refused.text and name[1] in refused.text
+    assert refused.code == 9 and "Nothing was written" in refused.text and name[1] in refused.text
     with pytest.raises(NotAdopted):
         Archive.open(foreign, write=True)
     TALLY["hostile inputs: triggers and views"] += 1

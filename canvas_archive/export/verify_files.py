@@ -26,7 +26,7 @@ def verify_path(path: Path) -> Iterator[Check]:
 
     Raises BadInput when it is none of these.
     """
-    path = path.resolve()  # where it leads is the user's business; where a link inside it leads is not
+    given, path = path, path.resolve()  # the user may name a link; a link inside is not followed
     if path.is_file() and path.suffix.lower() == ".jsonl":
         yield check_jsonl(path)
     elif any(os.path.lexists(path / name) for name in ("bagit.txt", "manifest-sha512.txt")):
@@ -37,7 +37,7 @@ def verify_path(path: Path) -> Iterator[Check]:
         if os.path.lexists(lines):
             yield check_jsonl(lines)
     else:
-        raise BadInput(f"{path} is no export, bag or backup: it has no {MANIFEST}.")
+        raise BadInput(f"{given} is no export, bag or backup: it has no {MANIFEST}.")
 
 
 def check_manifest(folder: Path) -> Check:

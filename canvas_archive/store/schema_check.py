@@ -110,16 +110,14 @@ def require_own_schema(db: sqlite3.Connection, path: Path) -> None:
     more = f", and {len(differences) - _SHOWN:,} more" if len(differences) > _SHOWN else ""
     listed = "; ".join(str(one) for one in differences[:_SHOWN])
     removals = [one.removal for one in differences[:_SHOWN]]
-    cure = "Restore a backup of your own with 'canvas-archive restore'."
+    cure = "Restore a backup of your own: canvas-archive restore"
     if all(removals):
-        drops = "; ".join(str(one) for one in removals)
         cure = (
-            f"If you made this, remove it with 'sqlite3 archive.db' and: {drops}; and keep it in a database "
-            f"of its own. If you did not: {cure[0].lower()}{cure[1:]}"
+            f"If it is yours, remove it in sqlite3: {'; '.join(map(str, removals))}. Else restore a backup."
         )
     raise ForeignSchema(
-        f"Nothing is written to {path}: its schema is not the one that canvas-archive makes, and could "
-        f"change what is stored ({listed}{more}). {cure}"
+        f"Nothing was written to {path}: its schema is not the one that canvas-archive makes "
+        f"({listed}{more}). {cure}"
     )
 
 
