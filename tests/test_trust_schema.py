@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import struct
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from canvas_archive.errors import ForeignSchema
+from canvas_archive.errors import ForeignSchema, UnusableFile
 from canvas_archive.export.backup import backup
-from canvas_archive.store import Archive, schema_check
+from canvas_archive.store import Archive, connection, schema_check
 from canvas_archive.store.connection import connect_readonly, connect_writable, refresh_statistics
 from canvas_archive.store.migrations import MIGRATIONS, apply_pending, known_version
 from canvas_archive.store.schema_check import (
@@ -290,3 +291,45 @@ def test_many_differences_are_counted(own: Path) -> None:
     execute(own, *(f"CREATE TABLE t{number} (x)" for number in range(300)))
     shown = on_terminal("star", 700001)
     assert shown.code == 9 and "and 295 more" in shown.text and len(shown.text) < 1200
+
+
+def plant_journal(folder: Path, victim: Path) -> bytes:
+    """Leave a journal that SQLite plays back when it opens the database; it names the victim. Return it."""
+    path, journal = folder / "archive.db", folder / "archive.db-journal"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA cache_size = 2")
+        db.execute("BEGIN")
+        db.execute("UPDATE messages SET first_seen_at = first_seen_at || 'x'")
+        hot, changed = journal.read_bytes(), path.read_bytes()
+        db.execute("ROLLBACK")
+    name = bytes(victim)
+    page = struct.pack(">I", (1 << 30) // int.from_bytes(changed[16:18], "big") + 1)
+    path.write_bytes(changed)
+    journal.write_bytes(hot + page + name + struct.pack(">II", len(name), sum(name)) + hot[:8])
+    return journal.read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["star", 700001], ["adopt", "-y"], ["verify"]])
+def test_a_journal_that_names_another_file_is_refused(
+    own: Path, tmp_path: Path, arguments: list[object]
+) -> None:
+    """SQLite deletes the file that such a journal names."""
+    (tmp_path / "precious").write_text("precious")
+    journal = plant_journal(own, tmp_path / "precious")
+    shown = on_terminal(*arguments)
+    assert shown.code in (8, 9) and "names another file" in shown.text, shown.text
+    with pytest.raises(UnusableFile):
+        connect_writable(own / "archive.db")
+    assert (tmp_path / "precious").exists() and (own / "archive.db-journal").read_bytes() == journal
+    TALLY["hostile inputs: journals of SQLite"] += 1
+
+
+def test_without_the_refusal_that_file_would_be_deleted(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "precious").write_text("precious")
+    plant_journal(own, tmp_path / "precious")
+    monkeypatch.setattr(connection, "_NAMES_A_FILE", b"another ending")
+    connect_writable(own / "archive.db").close()
+    assert not (tmp_path / "precious").exists()

@@ -27,7 +27,6 @@ import hmac
 import json
 import os
 import re
-import secrets
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
@@ -134,7 +133,7 @@ def remember(folder: Path, who: Who, agreed: Iterable[Power] = ()) -> None:
         key = _key() or _make_key()
         memory = _Memory.of(folder, who)
         if not memory.knows("archive"):
-            identity = secrets.token_hex(_KEY_BYTES)
+            identity = os.urandom(_KEY_BYTES).hex()
             kept = [*memory.identities[-MOST_IDENTITIES + 1 :], identity]
             write_private(folder / IDENTITY_NAME, "".join(f"{one}\n" for one in kept).encode("ascii"))
             memory = _Memory(folder, who, memory.text, key, (identity,))
@@ -203,10 +202,10 @@ def _make_key() -> bytes:
     """Make this user's key, once: of two processes that try, both get the same."""
     path = key_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    made = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
     try:
         with os.fdopen(os.open(made, CREATE, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.write(os.urandom(_KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from canvas_archive.errors import ArchiveError, ForeignFolder
-from canvas_archive.store.private import require_regular
+from canvas_archive.errors import ArchiveError, ForeignFolder, UnusableFile
+from canvas_archive.store.private import open_regular, require_regular
 from canvas_archive.store.schema_check import require_own_schema
 
 APPLICATION_ID = 0x43764172
@@ -26,6 +26,8 @@ BUSY_MILLISECONDS = 30_000
 OLDEST_SQLITE = (3, 37, 0)
 LARGEST_VALUE = 64_000_000
 """Bytes of a text or blob that a person's own SQL may make: ``randomblob(1000000000)`` takes a gigabyte."""
+_NAMES_A_FILE = bytes.fromhex("d9d505f920a163d7")
+"""The end of a journal of SQLite's that names a super-journal."""
 _LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python names from 3.11 on
 _INNOCUOUS = 0x200000  # SQLITE_INNOCUOUS: may be called from a schema that is not trusted
 
@@ -43,11 +45,21 @@ _NO_DATABASE = (
 def require_files(db_path: Path) -> None:
     """Raise UnusableFile when the database, or a file that SQLite keeps beside it, is anything but a file.
 
-    SQLite follows links, and waits for a FIFO for ever.
+    SQLite follows links, and waits for a FIFO for ever. A journal that was left behind may name another file,
+    its super-journal, and SQLite deletes that file: such a journal is refused too.
     """
     for suffix in ("", "-wal", "-shm", "-journal"):
         with suppress(FileNotFoundError):
             require_regular(db_path.with_name(db_path.name + suffix))
+    journal = db_path.with_name(f"{db_path.name}-journal")
+    with suppress(FileNotFoundError), open_regular(journal) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - len(_NAMES_A_FILE)))
+        if file.read() == _NAMES_A_FILE:
+            raise UnusableFile(
+                f"{journal} names another file, which SQLite would delete. Nothing was opened. Restore a "
+                "backup, or remove that journal if you know what wrote it.",
+                reason="names another file, which SQLite would delete",
+            )
 
 
 def require_sqlite() -> None:
