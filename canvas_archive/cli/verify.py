@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def verify(
 
     head = None if chain_head is None else whole_head(chain_head)
     options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=head)
-    if path is None or (path / "archive.db").is_file():
+    if path is None or os.path.lexists(path / "archive.db"):
         found = _archive_checks(settings, path or settings.folder, options, remote)
     else:
         if remote or chain_head:
@@ -99,7 +100,7 @@ def _archive_checks(
     from canvas_archive.export.verify import verify_archive
     from canvas_archive.store.folder import DB_NAME
 
-    if not (folder / DB_NAME).is_file():
+    if not os.path.lexists(folder / DB_NAME):
         from canvas_archive.store import Archive
 
         Archive.open(folder).close()  # says best why there is no archive

@@ -232,6 +232,7 @@ def _terms(text: str) -> tuple[str, ...]:
 
 def _create(path: Path) -> BinaryIO:
     """Open a new file that only its owner may read."""
+    path.unlink(missing_ok=True)  # it may be a link
     return os.fdopen(os.open(path, CREATE, 0o600), "wb", buffering=1 << 16)
 
 

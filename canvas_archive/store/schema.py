@@ -452,3 +452,8 @@ ALTER TABLE problems ADD COLUMN next_at TEXT;
 ALTER TABLE problems ADD COLUMN accepted_at TEXT;
 ALTER TABLE problems ADD COLUMN fingerprint INTEGER;
 """
+INDEX_STATE = """CREATE TABLE index_state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  record TEXT NOT NULL CHECK (json_valid(record))
+) STRICT"""
+"""The table that the search index makes when it is first built, and ``adopt`` drops."""

@@ -41,8 +41,9 @@ from canvas_archive.errors import (
 from canvas_archive.machine import as_archive_error, concerns_every_archive
 from canvas_archive.store import Archive
 from canvas_archive.store.folder import is_archive
+from canvas_archive.store.private import require_folder
 from canvas_archive.sync.custodians import Custodian
-from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order, require_files, require_owner
+from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order, require_owner
 from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
 from canvas_archive.sync.workers import StoppableClock, Stopped
@@ -232,7 +233,8 @@ class _Run:
         name = before.name or custodian.name
         try:
             folder = self._fleet.root / custodian.folder
-            require_files(folder)
+            with suppress(FileNotFoundError):
+                require_folder(folder)
             if not is_archive(folder):
                 asked, name = self._create(folder, custodian, base_url, collector, limiter)
             else:

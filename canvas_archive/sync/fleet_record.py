@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import os
+import stat
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -21,14 +23,14 @@ from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, NoArchi
 from canvas_archive.places import expanded
 from canvas_archive.store import Archive
 from canvas_archive.store.cells import cell
-from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.folder import DB_NAME
-from canvas_archive.store.private import write_private
+from canvas_archive.store.private import read_regular, require_folder, write_private
 from canvas_archive.sync.custodians import Custodian
 
 STATE_NAME = "fleet.json"
 TABLE_NAME = "fleet.csv"
 STATE_VERSION = 1
+_MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Fleet:
     def _load(self) -> None:
         path = self.root / STATE_NAME
         try:
-            document = json.loads(path.read_text("utf-8"))
+            document = json.loads(read_regular(path, _MOST_BYTES))
             version = int(document["version"])
             known = {one.name for one in fields(Outcome)}
             outcomes = [
@@ -124,11 +126,24 @@ class Fleet:
             raise BadInput(
                 f"{self.root} holds archives of {self.base_url}, not of {base_url}. Name another --root."
             )
+        known = self.base_url is not None
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private(known or not any(self.root.iterdir()))
         except OSError as error:
             raise BadInput(f"{self.root} cannot be made: {error.strerror or error}.") from None
         self.base_url = base_url
+
+    def _make_private(self, ours: bool) -> None:
+        """Close the folder to others where it is a fleet's own; warn where it holds other things, too."""
+        if os.name != "posix" or not stat.S_IMODE(self.root.stat().st_mode) & 0o077:
+            return
+        logger = logging.getLogger("canvas_archive.sync")
+        if ours:
+            self.root.chmod(0o700)
+            logger.warning("Others could look into %s. It is private to you now (mode 0700).", self.root)
+        else:
+            logger.warning("Others can look into %s: make it private with chmod go= %s", self.root, self.root)
 
     def collected(self) -> list[Outcome]:
         """Return everyone who has an archive here, or should have one, in the order of their ids.
@@ -150,8 +165,8 @@ class Fleet:
     def open_archive(self, outcome: Outcome) -> Archive:
         """Open the archive of a custodian for reading.
 
-        Raises WrongAccount for that of another person, ForeignFolder for a folder outside of the fleet's or
-        one that holds no ordinary files, and what ``Archive.open`` raises.
+        Raises WrongAccount for that of another person, ForeignFolder for a folder outside of the fleet's,
+        UnusableFile for a link, and what ``Archive.open`` raises.
         """
         folder = self.root / outcome.folder
         if Path(outcome.folder).name != outcome.folder or outcome.folder in ("", ".", ".."):
@@ -160,7 +175,7 @@ class Fleet:
             )
         if not folder.exists():
             raise NoArchive(f"{folder} is missing. Put it back, or restore it from a backup.")
-        require_files(folder)
+        require_folder(folder)
         archive = Archive.open(folder)
         try:
             require_owner(archive, outcome.user_id, self.base_url)
@@ -168,13 +183,6 @@ class Fleet:
             archive.close()
             raise
         return archive
-
-
-def require_files(folder: Path) -> None:
-    """Raise ForeignFolder for a FIFO or a device in the place of a file: opening it may never end."""
-    for path in (folder / DB_NAME, folder / CONFIG_NAME):
-        if path.exists() and not path.is_file():
-            raise ForeignFolder(f"{path} is not a file. Put the archive's own file there, or remove it.")
 
 
 def require_owner(archive: Archive, user_id: int, base_url: str | None) -> None:

@@ -19,6 +19,7 @@ from datasette.utils import tilde_decode, tilde_encode
 
 from canvas_archive.errors import ArchiveError
 from canvas_archive.store import connect_readonly
+from canvas_archive.store.connection import require_files
 from canvas_archive.web.hooks import hook
 
 PLUGIN = "canvas-archive"
@@ -91,6 +92,7 @@ def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
     another file; nor does it open what lies on a medium that cannot be written.
     """
     path = Path(database.path).absolute()
+    require_files(path)
     if write:
         connection = sqlite3.connect(path, check_same_thread=False)
     elif database.is_mutable:
