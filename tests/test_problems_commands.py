@@ -83,7 +83,7 @@ def test_items_are_accepted_and_tried_again(mail: Mail, words: list[str], chosen
     ("words", "sentence"),
     [
         (["5"], "'5' can mean 'attachment 5', 'conversation 5': name the kind, too."),
-        (["conversation", "6"], "There is no problem 'conversation'"),
+        (["conversation", "6"], "There is no problem 'conversation 6'"),
         (["100", "nonsense"], "There is no problem 'nonsense': 'canvas-archive problems --all' lists them."),
         (["ghost", "9"], "There is no problem 'ghost'"),
         ([""], "There is no problem ''"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from canvas_archive.store.runs import Problem
 
 ALL = "all"
+KINDS = frozenset({"conversation", "attachment", "recording", "list"})
 
 
 @click.group(invoke_without_command=True)
@@ -126,7 +127,8 @@ def chosen_problems(items: Sequence[str], known: Sequence[Problem]) -> list[Prob
             words.pop(0)
         found = found or [one for one in known if one.item_id == word]
         if not found:
-            fail(f"There is no problem {word!r}: 'canvas-archive problems --all' lists them.")
+            named = pair if pair and word in KINDS else word
+            fail(f"There is no problem {named!r}: 'canvas-archive problems --all' lists them.")
         if len(found) > 1:
             names = ", ".join(repr(one.name) for one in found)
             fail(f"{word!r} can mean {names}: name the kind, too.")
