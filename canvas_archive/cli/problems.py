@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from canvas_archive.store.runs import Problem
 
 ALL = "all"
+KINDS = frozenset({"conversation", "attachment", "recording", "list"})
 
 
 @click.group(invoke_without_command=True)
@@ -63,12 +64,12 @@ def next_try(problem: Problem, now: datetime) -> str:
 
 @problems.command()
 @common_options
-@click.argument("items", metavar="ID...", nargs=-1, required=True)
+@click.argument("items", metavar="ITEM...", nargs=-1, required=True)
 @pass_settings
 def retry(settings: Settings, items: tuple[str, ...]) -> None:
     """Let the next sync try items again, whenever they were due.
 
-    IDs are those that 'canvas-archive problems' prints, such as: conversation 700012. 'all' means all that
+    Items are those that 'canvas-archive problems' prints, such as: conversation 700012. 'all' means all that
     are not accepted. 'sync --retry' does the same for one sync.
     """
     from canvas_archive.store import runs
@@ -81,12 +82,12 @@ def retry(settings: Settings, items: tuple[str, ...]) -> None:
 
 @problems.command()
 @common_options
-@click.argument("items", metavar="ID...", nargs=-1, required=True)
+@click.argument("items", metavar="ITEM...", nargs=-1, required=True)
 @pass_settings
 def accept(settings: Settings, items: tuple[str, ...]) -> None:
     """Accept that items are missing: no sync tries them again.
 
-    They stay in the record, in 'canvas-archive problems --all' and among the gaps of every export. IDs are
+    They stay in the record, in 'canvas-archive problems --all' and among the gaps of every export. Items are
     those that 'canvas-archive problems' prints, such as: attachment 512. 'all' means all.
     """
     from canvas_archive.clock import SYSTEM
@@ -113,7 +114,8 @@ def _change(settings: Settings, items: Sequence[str], change: Callable[[Archive,
 
 def chosen_problems(items: Sequence[str], known: Sequence[Problem]) -> list[Problem]:
     """Return the problems that the words of a command line name; ends the command when one names none."""
-    words, chosen = list(items), dict[str, Problem]()
+    words = list(items)
+    chosen: dict[str, Problem] = {}
     while words:
         word = words.pop(0)
         if word == ALL:
@@ -125,7 +127,8 @@ def chosen_problems(items: Sequence[str], known: Sequence[Problem]) -> list[Prob
             words.pop(0)
         found = found or [one for one in known if one.item_id == word]
         if not found:
-            fail(f"There is no problem {word!r}: 'canvas-archive problems --all' lists them.")
+            named = pair if pair and word in KINDS else word
+            fail(f"There is no problem {named!r}: 'canvas-archive problems --all' lists them.")
         if len(found) > 1:
             names = ", ".join(repr(one.name) for one in found)
             fail(f"{word!r} can mean {names}: name the kind, too.")

@@ -18,7 +18,7 @@ EXIT_CODES = {
     2: "wrong usage, or a missing answer where nobody can be asked",
     3: "no token, or Canvas does not accept it",
     4: "Canvas cannot be reached, or refuses",
-    5: "finished, but some items failed; they are tried first next time",
+    5: "finished, but some items failed; they are tried again later",
     6: "conflicts wait for a decision",
     7: "another process is writing to the archive",
     8: "verification failed",

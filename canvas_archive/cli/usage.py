@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WHERE_FROM = {
     "ID": "'canvas-archive list' shows the ids",
     "ID...": "'canvas-archive list' shows the ids",
+    "ITEM...": "'canvas-archive problems' lists them",
     "MESSAGE...": "'canvas-archive show ID' numbers the messages",
     "WHO...": "ids, codes such as course_12, or parts of names",
     "DEST": "a folder or file to be made",

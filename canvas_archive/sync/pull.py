@@ -20,8 +20,6 @@ from canvas_archive.errors import (
     MassRemoval,
     NotFound,
     NotPermitted,
-    ServerFailure,
-    Unanswered,
 )
 from canvas_archive.model import Conversation
 from canvas_archive.store import Ingest, runs, transaction
@@ -39,6 +37,7 @@ from canvas_archive.sync.listing import Listed, Mode, Page
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
 from canvas_archive.sync.report import Problem, Report
+from canvas_archive.sync.shows import Shows
 from canvas_archive.sync.workers import Crew, Outcome, Stopped
 
 if TYPE_CHECKING:
@@ -63,9 +62,6 @@ FAREWELL_SECONDS = 1.5
 
 IDLE_SECONDS = 0.5
 """How long to wait for an outcome before looking whether somebody ended the run."""
-
-BROKEN_IN_A_ROW = 3
-"""After so many conversations in a row that Canvas fails on, the rest is left to the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ class Pull:
         self._flagged: set[int] = set()
         self._shown = 0
         self._show_total = 0
-        self._broken_in_a_row = 0
+        self._fetcher = Shows(client)
         self._postponed: dict[int, Reason | Literal["missing"]] = {}
         self._left_out: list[int] = []
         self._stays_deep = False
@@ -180,7 +176,7 @@ class Pull:
         for id_ in self._ledger.due:
             self._fetch(id_, "retry")
         for id_, reason in self._postponed.items():
-            self._submit(self._shows, ShowJob(id_, reason), partial(self._show, id_, once=True))
+            self._submit(self._shows, ShowJob(id_, reason), partial(self._fetcher.fetch, id_, once=True))
 
     def _submit_lists(self) -> None:
         for scope, per_page in listing.QUICK_SCOPES if self._options.mode == "quick" else listing.FULL_SCOPES:
@@ -313,21 +309,9 @@ class Pull:
         if self._ledger.knows(conversation_id):
             self._postponed[conversation_id] = reason
             return
-        self._submit(self._shows, ShowJob(conversation_id, reason), partial(self._show, conversation_id))
-
-    def _show(self, conversation_id: int, *, once: bool = False) -> Conversation:
-        """Run in a thread of its own: fetch a conversation, unless conversations rest in this run."""
-        if self._broken_in_a_row >= BROKEN_IN_A_ROW:
-            raise Stopped
-        broken = False
-        try:
-            with self._client.one_try() if once else nullcontext():
-                return self._client.conversation(conversation_id, auto_mark_as_read=False)
-        except (ServerFailure, Unanswered):
-            broken = True
-            raise
-        finally:
-            self._broken_in_a_row = self._broken_in_a_row + 1 if broken else 0
+        self._submit(
+            self._shows, ShowJob(conversation_id, reason), partial(self._fetcher.fetch, conversation_id)
+        )
 
     def _submit_file(self, task: FileTask, call: Callable[[], FileResult]) -> None:
         self._submit(self._downloads, FileJob(task), call)
