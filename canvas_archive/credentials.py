@@ -19,7 +19,7 @@ TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a
 URL_VARIABLE = "CANVAS_API_URL"
 SERVICE = "canvas-archive"
 COMMAND_SECONDS = 60.0
-_DEMO = " If 'canvas-archive demo' made this archive, its Canvas ended with that command: there is nothing to ask."
+_DEMO = " If 'canvas-archive demo' made this archive, its Canvas is gone."
 
 
 def _origin(url: str) -> str:
