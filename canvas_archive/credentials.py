@@ -20,10 +20,7 @@ from canvas_archive.secret import Secret, is_token_text, token_text, without_tok
 TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
 URL_VARIABLE = "CANVAS_API_URL"
 COMMAND_SECONDS = 60.0
-_DEMO = (
-    " If 'canvas-archive demo' made this archive, its Canvas ended with that "
-    "command: there is nothing to ask."
-)
+_DEMO = " If 'canvas-archive demo' made this archive, its Canvas is gone."
 
 
 def _origin(url: str) -> str:

@@ -95,4 +95,4 @@ def test_the_status_of_an_archive_made_elsewhere_says_so(
 def test_a_demo_archive_without_its_canvas_says_why(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CANVAS_API_TOKEN")
     ran = mail.run("push", "-n")
-    assert ran.code == 3 and "its Canvas ended with that command" in ran.err
+    assert ran.code == 3 and "its Canvas is gone" in ran.err

@@ -202,7 +202,7 @@ def _changed_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
     reader.row_factory = _as_dict
     for source, key_column in (("sync_runs", "id"), ("acts", "id"), ("revisions", "revision")):
         for row in reader.execute(
-            f"SELECT t.*, c.digest AS chained_digest FROM {source} t JOIN evidence_chain c "  # noqa: S608 (constants)
+            f"SELECT t.*, c.digest AS chained_digest FROM {source} t CROSS JOIN evidence_chain c "  # noqa: S608 (constants)
             f"ON c.source = '{source}' AND c.row_key = t.{key_column} ORDER BY t.{key_column}"
         ):
             digest = row.pop("chained_digest")

@@ -58,15 +58,16 @@ def m004_acts(db: sqlite3.Connection) -> None:
     for statement in statements(acts.SCHEMA):
         db.execute(statement)
     owned = db.execute(
-        "SELECT sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL "
-        "ORDER BY type = 'table' DESC"
+        "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL"
     ).fetchall()
+    (table,) = (sql for kind, sql in map(tuple, owned) if kind == "table")
     db.execute("ALTER TABLE evidence_chain RENAME TO evidence_chain_before")
-    db.execute(owned[0][0].replace("'edits', ", "'edits', 'acts', ", 1))
+    db.execute(table.replace("'edits', ", "'edits', 'acts', ", 1))
     db.execute("INSERT INTO evidence_chain SELECT * FROM evidence_chain_before ORDER BY seq")
     db.execute("DROP TABLE evidence_chain_before")
-    for (sql,) in map(tuple, owned[1:]):
-        db.execute(sql)
+    for kind, sql in map(tuple, owned):
+        if kind != "table":
+            db.execute(sql)
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
         db.execute("PRAGMA analysis_limit = 1000")
         db.execute("ANALYZE evidence_chain")
