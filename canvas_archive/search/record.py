@@ -52,8 +52,8 @@ class ForeignIndex(IndexUnusable):
     def __init__(self) -> None:
         ArchiveError.__init__(
             self,
-            "This archive was made on another machine or by somebody else, and the index that came with it is "
-            "not opened. If it is yours, or you trust whoever gave it to you: canvas-archive adopt",
+            "This archive was made on another machine or by somebody else, and the index that came with it "
+            "is not opened. If it is yours, or you trust whoever gave it to you: canvas-archive adopt",
         )
         self.reason = "It came with an archive that is not adopted, and was not opened."
 
