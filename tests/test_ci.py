@@ -41,7 +41,7 @@ STAND_IN = r"""#!/usr/bin/env bash
 call="$(basename "$0") $*"
 case "$0 $*" in
   */run/bin/pip\ *) call="run/$call" ;;
-  */test/bin/pip\ *) call="test/$call" ;;
+  */test/bin/pip\ *\ -r\ * | */test/bin/pip\ *\ -e\ *) call="test/$call" ;;
 esac
 call="$(sed -E "s#/[^ ]*/(run|test|reloaded|demo)#\1#g" <<<"$call")"
 printf '%s\n' "$call" >>"$CALLS"

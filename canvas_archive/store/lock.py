@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import ArchiveError, ArchiveLocked
-from canvas_archive.machine import machine_trouble
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,6 +57,8 @@ class WriterLock:
                 self._write(_entry(holder))
             raise ArchiveLocked(_sentence(self.path.parent, present or holder)) from None
         except (OSError, NotImplementedError) as error:
+            from canvas_archive.machine import machine_trouble
+
             sentence = f"The archive in {self.path.parent} cannot be locked: {error}."
             raise machine_trouble(error) or ArchiveError(sentence) from error
         self._lock = lock
