@@ -19,7 +19,8 @@ STEPS = {
     "run/pip install -q .": README,
     "canvas-archive demo": README,
     "python3 -m venv test": LOCK,
-    "test/pip install -q -e .[test]": LOCK,
+    "test/pip install -q --require-hashes --no-deps -r .ci/constraints.txt": LOCK,
+    "test/pip install -q --no-index --no-build-isolation -e .[test]": LOCK,
     "pytest --cov": TESTS,
     "ruff check": LINT,
     "ruff format --check": LINT,
@@ -40,7 +41,7 @@ STAND_IN = r"""#!/usr/bin/env bash
 call="$(basename "$0") $*"
 case "$0 $*" in
   */run/bin/pip\ *) call="run/$call" ;;
-  */test/bin/pip\ *-e*) call="test/$call" ;;
+  */test/bin/pip\ *\ -r\ * | */test/bin/pip\ *\ -e\ *) call="test/$call" ;;
 esac
 call="$(sed -E "s#/[^ ]*/(run|test|reloaded|demo)#\1#g" <<<"$call")"
 printf '%s\n' "$call" >>"$CALLS"

@@ -1,4 +1,4 @@
-"""Odd surroundings: no home, a read-only medium, odd letters in paths, locales without letters."""
+"""Odd surroundings: no home, media that can only be read, odd letters in paths, a locale without letters."""
 
 from __future__ import annotations
 
@@ -223,9 +223,12 @@ def test_letters_in_a_path_that_mean_something_in_an_address(
                 database.close()
             datasette.executor.shutdown(wait=False)
         # Relative, as a person types it.
-        assert say(["--archive", name, "backup", "--", f"{name}.backup"]).code == 0
-        assert say(["restore", "--", f"{name}.backup", f"{name}.again"]).code == 0
-        assert say(["verify", "--", f"{name}.backup"]).code == 0
+        for call in (
+            ["--archive", name, "backup", "--", f"{name}.backup"],
+            ["restore", "--", f"{name}.backup", f"{name}.again"],
+            ["verify", "--", f"{name}.backup"],
+        ):
+            assert say(call).code == 0, call
     made = {f"{name}{end}" for name in NAMES for end in ("", ".backup", ".again")}
     assert {path.name for path in tmp_path.iterdir()} == made
 

@@ -59,8 +59,8 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
 
     look("versions", _versions)
     look("disk", lambda: _disk(settings.folder))
+    archive: Archive | None = None
     with ExitStack() as stack:
-        archive: Archive | None = None
 
         def opened() -> Iterator[Finding]:
             nonlocal archive
@@ -68,13 +68,13 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
             yield from _archive(archive)
 
         look("archive", opened)
-        for name, check in checks(None if archive is None else archive.account.base_url):
-            look(name, check)
         if archive is not None and offline:
             findings.append(Finding("Canvas", "skipped", "not asked (--offline)"))
         elif archive is not None:
             source = _source(archive)
             look("Canvas" if source else "token", partial(_canvas, archive, source))
+    for name, check in checks(None if archive is None else archive.account.base_url):
+        look(name, check)
     if as_json:
         print_json({"ok": not troubles, "findings": [asdict(finding) for finding in findings]})
     else:

@@ -22,7 +22,9 @@ from canvas_archive.secret import Secret
     "--as-user", metavar="ID", type=int, help="Archive this person's inbox (needs an admin's token)."
 )
 @click.option(
-    "--token-command", metavar="COMMAND", help="A command that prints the token, e.g. 'pass canvas'."
+    "--token-command",
+    metavar="COMMAND",
+    help="A command for the shell that prints the token, e.g. 'pass canvas'.",
 )
 @plaintext_option
 @json_option

@@ -99,7 +99,14 @@ _ENVIRONMENT = """\
   NO_COLOR               no colours, no progress
   CANVAS_ARCHIVE_COMMAND_OPTION
                          any option, e.g. CANVAS_ARCHIVE_LIST_LIMIT=50
+  HTTPS_PROXY, ALL_PROXY the proxy to Canvas: http://, https:// or socks5:// (needs the extra 'socks')
+  NO_PROXY               hosts, addresses and ranges that are reached without it
+  SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE
+                         certificates that are trusted beside the system's own
+  XDG_DATA_HOME, XDG_STATE_HOME
+                         where archives are kept, and where it is remembered which are yours
 
+A proxy is used for other machines only, never for a Canvas on this one. 'doctor' shows what is in use.
 A token given for one Canvas is not used for another one.
 """
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import ArchiveError, ArchiveLocked
-from canvas_archive.machine import machine_trouble
 from canvas_archive.store.private import descriptor_of, open_regular, require_regular
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ class WriterLock:
                 self._write(_entry(holder))
             raise ArchiveLocked(_sentence(self.path.parent, present or holder)) from None
         except (OSError, NotImplementedError) as error:
+            from canvas_archive.machine import machine_trouble
+
             sentence = f"The archive in {self.path.parent} cannot be locked: {error}."
             raise machine_trouble(error) or ArchiveError(sentence) from error
         self._lock = lock
