@@ -33,7 +33,7 @@ from canvas_archive.search.extractors import (
 
 PATIENCE = 30.0  # seconds for one document; on a busy machine the limit of processor time strikes first
 _START = 30.0  # seconds for the process to start
-_END = 2.0  # seconds for it to end, when it answers no more
+_END = 2.0  # seconds for it to end
 _LARGEST_ANSWER = 4 * LARGEST_TEXT  # bytes
 _VERSION = 1  # raise this when texts are read otherwise: files without a text are read again
 
@@ -73,6 +73,7 @@ class Reader:
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._late = False
+        self._idle = False  # whether the process waits for a request
 
     def __enter__(self) -> Reader:
         return self
@@ -110,11 +111,16 @@ class Reader:
         process, self._process = self._process, None
         if process is None:
             return
-        _kill(process)
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):  # what was not sent any more
-                cast("IO[bytes]", pipe).close()
+        if not self._idle:  # it reads a file, and would not notice that there are no more
+            _kill(process)
+        with suppress(OSError):  # what was not sent any more
+            cast("IO[bytes]", process.stdin).close()
+        try:
+            process.wait(_END)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            process.wait()
+        cast("IO[bytes]", process.stdout).close()
 
     def _start(self) -> None:
         command = [sys.executable, "-I", "-S", "-c", _CHILD, *_places()]
@@ -136,7 +142,7 @@ class Reader:
         """Send a request and return the answer. Raises OSError, EOFError or ValueError when there is none."""
         process = cast("subprocess.Popen[bytes]", self._process)
         asking, answering = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        self._late = False
+        self._late = self._idle = False
         timer = threading.Timer(seconds, self._too_late, (process,))
         timer.daemon = True
         timer.start()
@@ -146,7 +152,9 @@ class Reader:
             status, size = ANSWER.unpack(_whole(answering, ANSWER.size))
             if size > _LARGEST_ANSWER or status not in (READY, TEXT, UNREADABLE, NO_LIBRARY):
                 raise ValueError("an answer that no reader gives")
-            return status, _whole(answering, size).decode("utf-8", "replace")
+            text = _whole(answering, size).decode("utf-8", "replace")
+            self._idle = True
+            return status, text
         finally:
             timer.cancel()
 
@@ -192,8 +200,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a process with its group."""
     if process.poll() is not None:
         return
-    killpg = getattr(os, "killpg", None)  # not on Windows
-    if killpg is not None:
+    kill_group = getattr(os, "killpg", None)  # Windows has no groups
+    if kill_group is not None:
         with suppress(ProcessLookupError, PermissionError):  # not yet a group of its own, or gone
-            killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid, 9)
     process.kill()
