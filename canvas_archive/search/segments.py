@@ -93,8 +93,8 @@ class SegmentBuilder:
     def _add_text(self, number: int, document: Document) -> None:
         body = terms(document.body)[:_LONGEST_TEXT]
         norm = weights.body_norm(len(body), self._usual)
-        subject = _terms(document.subject)
-        names = [term for name in document.file_names for term in terms(name)]
+        subject = _terms(document.subject)[:_LONGEST_PART]
+        names = [term for name in document.file_names for term in terms(name)][:_LONGEST_PART]
         places = _places(body, 1)
         heavy: dict[str, float] = {}
         extra: dict[str, str] = {}
