@@ -22,6 +22,7 @@ from canvas_archive.store.forwarded import DEEPEST_FORWARD, Forwards
 from canvas_archive.unicode import normalized
 from tests.growth_support import NOW, PLACES
 from tests.pattern_support import Found, patterns
+from tests.search_support import SearchArchive
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -152,3 +153,16 @@ def test_forwarded_messages_are_shown_in_proportion_to_those_there_are() -> None
     assert few.below(1, ()) == [2, 3] and few.below(2, (1,)) == [4] and few.below(4, (1, 2)) == []
     assert few.below(3, (1,)) == [4] and few.below(4, (1, 3)) == []
     assert few.below(1, range(2, DEEPEST_FORWARD + 1)) == ()
+
+
+def test_a_text_of_any_length_has_a_place_in_the_index(tmp_path: Path) -> None:
+    archive = SearchArchive(tmp_path / "archive")
+    try:
+        archive.conversation(1, "word " * 40_000)
+        found = archive.message("zebra " * 40_000, files=["a b " * 30_000])
+        for _ in range(3000):
+            archive.message("ok", conversation=2)
+        archive.index()
+        assert archive.found("subject:word zebra") == {found}
+    finally:
+        archive.close()

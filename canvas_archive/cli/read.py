@@ -113,9 +113,7 @@ def show(settings: Settings, conversation_id: int, as_json: bool) -> None:
     for line in _head(thread, owner):
         click.echo(line)
     for message in thread.messages:
-        click.echo()
-        for line in _message(message, owner, ""):
-            click.echo(line)
+        click.echo("\n".join(("", *_message(message, owner, ""))))
 
 
 def _bold(text: str) -> str:

@@ -62,8 +62,8 @@ class _Parts:
 
     def __init__(self, document: Document) -> None:
         self.body = terms(document.body)[:_LONGEST_TEXT]
-        self.subject = _terms(document.subject)
-        self.names = [term for name in document.file_names for term in terms(name)]
+        self.subject = _terms(document.subject)[:_LONGEST_PART]
+        self.names = [term for name in document.file_names for term in terms(name)][:_LONGEST_PART]
         self.author = _terms(document.author)
         self.context = _terms(document.context_name)
         self.recipients = _terms(document.recipients)

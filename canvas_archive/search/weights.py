@@ -32,8 +32,8 @@ def body_norm(length: int, usual: float) -> float:
 
 @lru_cache(maxsize=65_536)
 def level(weight: float) -> int:
-    """Return the nearest level for a positive weight."""
-    return max(1, min(255, round((log2(weight) + _LOWEST) * _STEPS)))
+    """Return the nearest level for a weight, the lowest for one that was rounded to nothing."""
+    return max(1, min(255, round((log2(weight) + _LOWEST) * _STEPS))) if weight > 0.0 else 1
 
 
 @lru_cache(maxsize=4096)

@@ -82,7 +82,8 @@ def body(text: str) -> Markup:
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         quoted = line.startswith(">")
         if not line.strip():
-            blocks.append((False, []))
+            if blocks and blocks[-1][1]:
+                blocks.append((False, []))
             continue
         if not blocks or blocks[-1][0] != quoted or not blocks[-1][1]:
             blocks.append((quoted, []))
