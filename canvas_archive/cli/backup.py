@@ -10,6 +10,8 @@ import click
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from canvas_archive.export.backup import BackupReport
 
 
@@ -48,6 +50,7 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
 def restore(settings: Settings, source: Path, folder: Path | None, index: bool, as_json: bool) -> None:
     """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
     from canvas_archive.cli.progress import steps
+    from canvas_archive.errors import ForeignSchema, NotAdopted
     from canvas_archive.export.restore import restore as make
     from canvas_archive.store import Archive
 
@@ -55,18 +58,28 @@ def restore(settings: Settings, source: Path, folder: Path | None, index: bool, 
     with steps(settings) as tell:
         report = make(source, target, tell=tell)
         if index:
-            from canvas_archive.search import rebuild_index
-
-            with Archive.open(target, write=True, adopting=True) as archive:
-                rebuild_index(
-                    archive.db,
-                    archive.search_dir,
-                    progress=lambda done, total: tell("search index", done, total),
-                )
+            try:
+                _build_index(target, tell)
+            except ForeignSchema as error:
+                settings.warn(str(error))
     _show(settings, report, as_json, "Restored")
-    with Archive.open(target) as archive:
-        if not archive.adopted:
-            settings.note("It was made elsewhere. Before you search, edit or sync it: canvas-archive adopt")
+    try:
+        with Archive.open(target) as archive:
+            archive.require_adopted()
+    except NotAdopted:
+        settings.note("It was made elsewhere. Before you search, edit or sync it: canvas-archive adopt")
+
+
+def _build_index(folder: Path, tell: Callable[[str, int, int], None]) -> None:
+    from canvas_archive.search import rebuild_index
+    from canvas_archive.store import Archive
+
+    with Archive.open(folder, write=True, adopting=True) as archive:
+        rebuild_index(
+            archive.db,
+            archive.search_dir,
+            progress=lambda done, total: tell("search index", done, total),
+        )
 
 
 def _show(settings: Settings, report: BackupReport, as_json: bool, done: str) -> None:

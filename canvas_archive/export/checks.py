@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +11,12 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import chain_head, check_chain
 from canvas_archive.store.config import CONFIG_NAME, read_config
-from canvas_archive.store.migrations import MIGRATIONS, known_version, schema_version
+from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.schema_check import Difference, schema_differences
 from canvas_archive.store.seals import check_seals
 
 MOST_ITEMS = 1000
 """How many findings of one check are listed; the rest is counted."""
-
-# What SQLite, sqlite-utils and ANALYZE keep for themselves.
-_NOT_OURS = ("sqlite_", "_sqlite_")
 
 _MISSING_MESSAGES = """
 SELECT c.id, c.message_count,
@@ -77,36 +74,23 @@ def check_schema(db: sqlite3.Connection) -> Check:
     """Compare tables, indexes, views and triggers with those of a newly made archive."""
     if schema_version(db) != known_version():
         return Check("schema", False, f"schema {schema_version(db)}; this program writes {known_version()}")
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        for step in MIGRATIONS:
-            step.apply(fresh)
-        expected = _schema_of(fresh)
-    present = _schema_of(db)
-    items = [f"{kind} {name}: missing" for kind, name in expected.keys() - present.keys()]
-    items += [
-        f"{kind} {name}: changed"
-        for (kind, name), sql in expected.items()
-        if present.get((kind, name), sql) != sql
-    ]
-    extra = sorted(present.keys() - expected.keys())
-    # A table or view of one's own harms nothing; a trigger can rewrite whatever is stored.
-    items += [f"trigger {name}: not of this program" for kind, name in extra if kind == "trigger"]
-    others = [f"{kind} {name}" for kind, name in extra if kind != "trigger"]
-    note = f" (besides: {', '.join(others)})" if others else ""
+    differences = schema_differences(db)
+    # A table, index or view of one's own changes nothing; a trigger or a foreign key can.
+    besides = [one for one in differences if one.state == "foreign" and not _is_active(db, one)]
+    note = f" (besides: {', '.join(f'{one.kind} {one.name}' for one in besides)})" if besides else ""
     return findings(
         "schema",
-        sorted(items),
+        [str(one) for one in differences if one not in besides],
         f"tables, views and triggers are untouched{note}",
         "{count} parts were changed",
     )
 
 
-def _schema_of(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
-    return {
-        (row[0], row[1]): row[2]
-        for row in db.execute("SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL")
-        if not row[3].startswith(_NOT_OURS)
-    }
+def _is_active(db: sqlite3.Connection, one: Difference) -> bool:
+    """Return whether a foreign part of the schema can change other tables."""
+    if one.kind == "table":
+        return db.execute("SELECT 1 FROM pragma_foreign_key_list(?)", (one.name,)).fetchone() is not None
+    return one.kind not in ("index", "view")
 
 
 def check_account(folder: Path, db: sqlite3.Connection) -> Check:

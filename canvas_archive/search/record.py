@@ -21,13 +21,10 @@ from canvas_archive.errors import ArchiveError, GuardRefused
 from canvas_archive.search.analysis import ANALYSER_VERSION
 from canvas_archive.search.schema import INDEX_NAME, SCHEMA_VERSION
 from canvas_archive.store.adoption import is_adopted
+from canvas_archive.store.private import open_regular
+from canvas_archive.store.schema import INDEX_STATE
 
-TABLE = """
-CREATE TABLE IF NOT EXISTS index_state (
-  id INTEGER PRIMARY KEY CHECK (id = 1),
-  record TEXT NOT NULL CHECK (json_valid(record))
-) STRICT
-"""
+TABLE = INDEX_STATE.replace("TABLE", "TABLE IF NOT EXISTS", 1)
 _READ = "SELECT record FROM index_state WHERE id = 1"
 _WRITE = "INSERT OR REPLACE INTO index_state (id, record) VALUES (1, ?)"
 _PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
@@ -135,7 +132,8 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
     if record.identity != identity(db):
         raise IndexUnusable("The search index belongs to another archive.")
     try:
-        toc = (folder / toc_name(record.generation)).read_bytes()
+        with open_regular(folder / toc_name(record.generation)) as file:
+            toc = file.read()
     except OSError:
         raise IndexUnusable("The search index is missing.") from None
     if hashlib.sha256(toc).hexdigest() != record.digest:

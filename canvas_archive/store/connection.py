@@ -12,10 +12,12 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from canvas_archive.errors import ArchiveError, ForeignFolder
+from canvas_archive.errors import ArchiveError, ForeignFolder, UnusableFile
+from canvas_archive.store.private import open_regular, require_regular
+from canvas_archive.store.schema_check import require_own_schema
 
 APPLICATION_ID = 0x43764172
 """``PRAGMA application_id`` of an archive ("CvAr"), by which it is told from any other database."""
@@ -24,6 +26,8 @@ BUSY_MILLISECONDS = 30_000
 OLDEST_SQLITE = (3, 37, 0)
 LARGEST_VALUE = 64_000_000
 """Bytes of a text or blob that a person's own SQL may make: ``randomblob(1000000000)`` takes a gigabyte."""
+_NAMES_A_FILE = bytes.fromhex("d9d505f920a163d7")
+"""The end of a journal of SQLite's that names a super-journal."""
 _LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python names from 3.11 on
 _INNOCUOUS = 0x200000  # SQLITE_INNOCUOUS: may be called from a schema that is not trusted
 
@@ -36,6 +40,26 @@ _NO_DATABASE = (
     "{path} is not a SQLite database ({error}). If it was an archive, restore a backup of it, or make a new "
     "one: what is on Canvas can be pulled again."
 )
+
+
+def require_files(db_path: Path) -> None:
+    """Raise UnusableFile when the database, or a file that SQLite keeps beside it, is anything but a file.
+
+    SQLite follows links, and waits for a FIFO for ever. A journal that was left behind may name another file,
+    its super-journal, and SQLite deletes that file: such a journal is refused too.
+    """
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            require_regular(db_path.with_name(db_path.name + suffix))
+    journal = db_path.with_name(f"{db_path.name}-journal")
+    with suppress(FileNotFoundError), open_regular(journal) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - len(_NAMES_A_FILE)))
+        if file.read() == _NAMES_A_FILE:
+            raise UnusableFile(
+                f"{journal} names another file, which SQLite would delete. Nothing was opened. Restore a "
+                "backup, or remove that journal if you know what wrote it.",
+                reason="names another file, which SQLite would delete",
+            )
 
 
 def require_sqlite() -> None:
@@ -54,9 +78,11 @@ def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
     A database on a medium that cannot be written (where SQLite can make no shared-memory file) is opened
     as immutable, provided that no write-ahead log waits beside it.
 
-    Raises ForeignFolder when the file is not a SQLite database, ArchiveError when it cannot be opened.
+    Raises ForeignFolder when the file is not a SQLite database, UnusableFile when it is no file at all,
+    ArchiveError when it cannot be opened.
     """
     path = Path(db_path)
+    require_files(path)
     try:
         return _reader(path, "mode=ro")
     except sqlite3.OperationalError as error:
@@ -101,14 +127,21 @@ def _reader(path: Path, parameters: str) -> sqlite3.Connection:
     return db
 
 
-def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
+def connect_writable(
+    db_path: Path | str, *, synchronous: str = "NORMAL", patience: float = BUSY_MILLISECONDS / 1000
+) -> sqlite3.Connection:
     """Open an existing database for writing: WAL, foreign keys on, no implicit transactions.
 
-    ``synchronous`` is ``NORMAL`` (a power cut may lose the last commits, never the consistency) or ``FULL``.
-    Raises ForeignFolder when the file is not a SQLite database.
+    ``synchronous`` is ``NORMAL`` (a power cut may lose the last commits, never the consistency) or ``FULL``;
+    ``patience`` is how many seconds to wait for another writer.
+    Nothing is written before the schema was found to be this program's own, on this same connection.
+
+    Raises ForeignFolder when the file is not a SQLite database, UnusableFile when it is no file at all,
+    ForeignSchema when its schema is not this program's.
     """
     require_sqlite()
     path = Path(db_path)
+    require_files(path)
     try:
         db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
@@ -117,7 +150,8 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
         raise ArchiveError(f"{path} cannot be opened for writing: {error}.") from error
     try:
         db.row_factory = sqlite3.Row
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        require_own_schema(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL" if synchronous == "FULL" else "PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
@@ -133,6 +167,9 @@ def connect_writable(db_path: Path | str, *, synchronous: str = "NORMAL") -> sql
     except sqlite3.DatabaseError as error:
         db.close()
         raise ForeignFolder(_NO_DATABASE.format(path=path, error=error)) from error
+    except BaseException:
+        db.close()
+        raise
     return db
 
 

@@ -442,3 +442,9 @@ BEGIN
 END;
 """
 )
+
+INDEX_STATE = """CREATE TABLE index_state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  record TEXT NOT NULL CHECK (json_valid(record))
+) STRICT"""
+"""The table that the search index makes when it is first built, and ``adopt`` drops."""

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from datasette import NotFound
 from datasette.utils import tilde_decode, tilde_encode
 
+from canvas_archive.store.connection import require_files
 from canvas_archive.web.hooks import hook
 
 PLUGIN = "canvas-archive"
@@ -72,10 +73,11 @@ _judged: weakref.WeakKeyDictionary[Any, dict[str, tuple[Any, Archive | None]]] =
 def _is_archive(path: str, *, mutable: bool) -> bool:
     """Look into a database file without Datasette's threads: hooks need the answer before start-up."""
     try:
+        require_files(Path(path))
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?{'mode=ro' if mutable else 'immutable=1'}", uri=True
         )
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return False
     try:
         found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

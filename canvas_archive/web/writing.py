@@ -14,6 +14,7 @@ from typing import TypeVar
 from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput
 from canvas_archive.store import transaction
 from canvas_archive.store.adoption import require_adopted
+from canvas_archive.store.connection import connect_writable
 from canvas_archive.store.edits import EditOutcome, discard_edits, record_edit
 from canvas_archive.web.undo import Change
 
@@ -58,9 +59,8 @@ def with_writer(path: Path, work: Callable[[sqlite3.Connection], T], *, patience
 
     Raises ArchiveLocked when another process keeps writing for longer than ``patience`` seconds.
     """
-    connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    connection = connect_writable(path, patience=patience)
     try:
-        connection.execute("PRAGMA foreign_keys = ON")
         require_adopted(connection, path.parent)
         return work(connection)
     except sqlite3.OperationalError as error:
