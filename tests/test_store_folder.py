@@ -22,6 +22,7 @@ from canvas_archive.errors import (
     GuardRefused,
     NewerArchive,
     NoArchive,
+    UnusableFile,
 )
 from canvas_archive.store import (
     Archive,
@@ -192,7 +193,7 @@ def test_a_database_without_the_tables_is_no_archive(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "archive.db")) as db:
         db.execute(f"PRAGMA application_id = {connection.APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {migrations.known_version()}")
-        assert adoption.identity(db) is None
+        assert adoption.who_of(db) is None
     (tmp_path / "config.toml").write_text('base_url = "https://canvas.example.edu"\n')
     for write in (False, True):
         with pytest.raises(ForeignFolder, match="not an archive"):
@@ -222,15 +223,17 @@ def test_open_names_a_missing_configuration(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_linked_database_is_read_but_not_written(tmp_path: Path) -> None:
+def test_a_linked_database_is_not_opened_and_a_linked_folder_is(tmp_path: Path) -> None:
     create(tmp_path / "real").close()
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / "archive.db").symlink_to(tmp_path / "real" / "archive.db")
     (tmp_path / "mail" / "config.toml").write_bytes((tmp_path / "real" / "config.toml").read_bytes())
-    with Archive.open(tmp_path / "mail") as archive:
-        assert archive.account.user_id == OWNER
-    with pytest.raises(ForeignFolder, match="symbolic link"):
-        Archive.open(tmp_path / "mail", write=True)
+    for write in (False, True):
+        with pytest.raises(UnusableFile, match=r"archive\.db is a symbolic link"):
+            Archive.open(tmp_path / "mail", write=write)
+    (tmp_path / "led").symlink_to(tmp_path / "real")
+    with Archive.open(tmp_path / "led", write=True) as archive:
+        assert archive.account.user_id == OWNER and archive.adopted
 
 
 @posix

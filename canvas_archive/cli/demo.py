@@ -57,7 +57,7 @@ def demo(
             tell("Writing the mailbox", 0, 0)
             school = Sandbox(seed=seed, conversations=conversations)
         # The token stays at hand while the pages are up: they can sync and push, too.
-        with school as sandbox, _credentials(sandbox):
+        with school as sandbox, _credentials(sandbox, remembered=settings.archive_named):
             report = _pull(settings, folder, sandbox)
             if not serve:
                 _summary(settings, folder, report, as_json)
@@ -79,14 +79,17 @@ def _folder(settings: Settings) -> Iterator[Path]:
     if settings.archive is not None and settings.archive_named:
         yield settings.archive
         return
+    # It is not remembered as this user's: the folder goes, and the line would stay.
     with tempfile.TemporaryDirectory(prefix="canvas-archive-demo-", ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "archive"
 
 
 @contextlib.contextmanager
-def _credentials(sandbox: Sandbox) -> Iterator[None]:
-    """Let this process find the sandbox's token where any user's token is found."""
+def _credentials(sandbox: Sandbox, *, remembered: bool) -> Iterator[None]:
+    """Let this process find the sandbox's token where any user's token is found, and know the archive."""
     given = {"CANVAS_API_URL": sandbox.url, "CANVAS_API_TOKEN": sandbox.token}
+    if not remembered:
+        given["CANVAS_ARCHIVE_ADOPTED"] = "1"
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
     try:
@@ -106,7 +109,13 @@ def _pull(settings: Settings, folder: Path, sandbox: Sandbox) -> Report:
 
     with CanvasClient(sandbox.url, Token(sandbox.token)) as client:
         user = client.current_user()
-    Archive.create(folder, base_url=sandbox.url, user_id=user.id, name=user.name).close()
+    Archive.create(
+        folder,
+        base_url=sandbox.url,
+        user_id=user.id,
+        name=user.name,
+        remembered=settings.archive_named,
+    ).close()
     with sync_progress(settings) as progress:
         result = sync(folder, SyncOptions(mode="full"), progress)
     if result.error is not None:

@@ -38,8 +38,7 @@ def init(
     from canvas_archive.canvas.address import normalise_base_url
     from canvas_archive.errors import ApiError, BadRequest, NotPermitted
     from canvas_archive.store import Archive
-    from canvas_archive.store.adoption import identity, remember
-    from canvas_archive.store.config import read_config, write_config
+    from canvas_archive.store.config import powers, read_config, write_config
     from canvas_archive.store.folder import require_free_folder
 
     address = url or os.environ.get(URL_VARIABLE) or _ask_url()
@@ -64,8 +63,9 @@ def init(
             from dataclasses import replace
 
             path = archive.folder / "config.toml"
-            write_config(path, replace(read_config(path), token_command=token_command))
-            remember(identity(archive.db) or "", archive.folder, token_command)
+            config = replace(read_config(path), token_command=token_command)
+            write_config(path, config)
+            archive.adopt(powers(config))
         folder = archive.folder
     kept = asked and store_token(base_url, secret, owner.id)
     if as_json:

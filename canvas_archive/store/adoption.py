@@ -1,15 +1,21 @@
 """Which archives are this person's own: made here, or adopted with ``canvas-archive adopt``.
 
 An archive is a folder, and folders are handed around. One that somebody else made names the Canvas that a
-token would be sent to and the command that would be run for one, and brings an index and triggers of its
-own. So until its new owner says so, it is only read: nothing is written to it, nothing that came with it is
-run or loaded, and no token goes anywhere on its behalf.
+token would be sent to and the command that would be run for one, and brings an index of its own. So until
+its new owner says so, it is only read: nothing is written to it, nothing that came with it is run or loaded,
+and no token goes anywhere on its behalf.
 
-What is known is kept outside of every archive, in the user's state folder: one line per archive, the hash of
-its account row (host, user, custodian and the second it was made in), which a moved or restored copy keeps.
-A ``token_command`` has a line of its own: one that is changed has to be agreed to again.
+Nobody can make an archive that passes for one of this user's. Two secrets see to that:
 
-Where that folder does not last (a container with nothing but the archive mounted),
+    identity.key    in the archive's folder: a random line for every user who made or adopted it. It is in
+                    backups of the folder, never in an export, a bag or the database.
+    adopted.key     in this user's state folder: a random key that never leaves it.
+
+The file ``adopted`` beside that key has one line per archive: a keyed hash (HMAC-SHA256) of a line of
+``identity.key`` and the account row. A moved or restored copy has both. A setting of ``config.toml`` that
+grants something (see ``config.powers``) has a line of its own: one that is changed has to be agreed to again.
+
+Where the state folder does not last (a container with nothing but the archive mounted),
 ``CANVAS_ARCHIVE_ADOPTED=1`` says that whatever archive is opened is the user's own.
 """
 
@@ -17,17 +23,33 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import hmac
 import json
 import os
 import re
 import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from canvas_archive.errors import BadInput, NotAdopted
+from canvas_archive.errors import ArchiveError, BadInput, NotAdopted
+from canvas_archive.store.config import CONFIG_NAME, Config, Power, config_without, powers, shortened
+from canvas_archive.store.private import CREATE, read_regular, write_private
 
 FILE_NAME = "adopted"
+KEY_NAME = "adopted.key"
+IDENTITY_NAME = "identity.key"
 ALL_ADOPTED = "CANVAS_ARCHIVE_ADOPTED"
+MOST_IDENTITIES = 16
+"""How many users and machines an archive remembers; the oldest is forgotten."""
+
+_KEY_BYTES = 32
 _ACCOUNT = "SELECT base_url, user_id, as_user_id, created_at FROM account"
+_IDENTITY = re.compile(r"^[0-9a-f]{64}$", re.MULTILINE)
+
+Who = tuple[str, int, "int | None", str]
+"""The account row of an archive: Canvas, user, custodian, and the second it was made in."""
 
 
 def state_file() -> Path:
@@ -37,43 +59,32 @@ def state_file() -> Path:
     return Path(platformdirs.user_state_path("canvas-archive", appauthor=False)) / FILE_NAME
 
 
+def key_file() -> Path:
+    """Return the file of the key that everything remembered is hashed with; it need not exist."""
+    return state_file().with_name(KEY_NAME)
+
+
 def _all_adopted() -> bool:
     return os.environ.get(ALL_ADOPTED) == "1"
 
 
-def _remembers(digest: str) -> bool:
-    try:
-        text = state_file().read_text("ascii", "replace")
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise  # says nothing about whose the archive is
-        return False
-    # Looked for in the text as it is: every search asks, and the file may have a line for many archives.
-    return re.search(rf"\n{digest}(?:[ \n]|\Z)", f"\n{text}") is not None
-
-
-def _digest(*values: object) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def identity_of(base_url: str, user_id: int, as_user_id: int | None, created_at: str) -> str:
-    """Return what tells an archive from any other. Pure."""
-    return _digest(base_url, user_id, as_user_id, created_at)
-
-
-def identity(db: sqlite3.Connection) -> str | None:
-    """Return the identity of an open archive; ``None`` when its account cannot be read."""
+def who_of(db: sqlite3.Connection) -> Who | None:
+    """Return the account row of an open archive; ``None`` when it cannot be read."""
     try:
         row = db.execute(_ACCOUNT).fetchone()
     except sqlite3.DatabaseError:
         return None
-    return None if row is None else identity_of(*tuple(row))
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def _folder_of(db: sqlite3.Connection) -> Path:
+    return Path(db.execute("PRAGMA database_list").fetchone()[2]).parent
 
 
 def is_adopted(db: sqlite3.Connection) -> bool:
-    """Tell whether the archive was made or adopted by this user."""
-    who = identity(db)
-    return who is not None and (_all_adopted() or _remembers(who))
+    """Return whether the archive was made or adopted by this user."""
+    who = who_of(db)
+    return who is not None and (_all_adopted() or _Memory.of(_folder_of(db), who).knows_archive())
 
 
 def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
@@ -85,40 +96,216 @@ def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
         )
 
 
-def agreed_command(db: sqlite3.Connection, command: str, folder: Path) -> str:
-    """Return the archive's ``token_command``, which this user has agreed to run. Raises NotAdopted."""
-    who = identity(db)
-    if who is None or not (_all_adopted() or _remembers(_digest(who, command))):
-        raise NotAdopted(
-            f"{folder / 'config.toml'} names a token_command that you have not agreed to yet: {command!r}. "
-            "It was not run. If it is yours: canvas-archive adopt"
-        )
-    return command
+def unagreed(db: sqlite3.Connection, config: Config) -> list[Power]:
+    """Return what the archive's own settings would grant, and this user has not agreed to."""
+    asked = powers(config)
+    if not asked or _all_adopted():
+        return []
+    who = who_of(db)
+    if who is None:
+        return asked
+    memory = _Memory.of(_folder_of(db), who)
+    return [power for power in asked if not (memory.knows_archive() and memory.knows_power(power))]
 
 
-def remember(who: str, folder: Path, token_command: str | None = None) -> None:
-    """Remember an archive as this user's own, and its command as agreed to.
+def agreed_config(db: sqlite3.Connection, config: Config) -> Config:
+    """Return the settings that count: without those that grant something this user has not agreed to."""
+    return config_without(config, unagreed(db, config))
 
-    Raises BadInput when it cannot be written down.
+
+def require_agreed(db: sqlite3.Connection, config: Config, name: str, folder: Path) -> None:
+    """Raise NotAdopted when the setting called ``name`` is not agreed to."""
+    for power in unagreed(db, config):
+        if power.name == name:
+            raise NotAdopted(
+                f"{folder / CONFIG_NAME} names a {name} that you have not agreed to yet: "
+                f"{shortened(power.value)}. It does not count. If it is yours: canvas-archive adopt"
+            )
+
+
+def remember(folder: Path, who: Who, agreed: Iterable[Power] = ()) -> None:
+    """Remember an archive as this user's own, and what its settings grant as agreed to.
+
+    The folder gets a new line in ``identity.key`` unless it has one of this user's. Raises BadInput when
+    something cannot be written down.
     """
-    path = state_file()
-    wanted = [who, *([_digest(who, token_command)] if token_command else [])]
-    # The path is for people who look into the file; it means nothing.
-    shown = str(folder).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
-    lines = "".join(f"{digest} {shown}\n" for digest in wanted if not _remembers(digest))
-    if not lines:
-        return
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(descriptor, lines.encode("ascii"))
-        finally:
-            os.close(descriptor)
+        key = _key() or _make_key()
+        memory = _Memory.of(folder, who)
+        if not memory.knows("archive"):
+            identity = os.urandom(_KEY_BYTES).hex()
+            kept = [*memory.identities[-MOST_IDENTITIES + 1 :], identity]
+            write_private(folder / IDENTITY_NAME, "".join(f"{one}\n" for one in kept).encode("ascii"))
+            memory = _Memory(folder, who, memory.text, key, (identity,))
+        _append(folder, memory.new_marks(agreed))
     except OSError as error:
         if _all_adopted():
             return
+        where = error.filename or state_file()
         raise BadInput(
-            f"{path} cannot be written ({error.strerror or error}); it remembers which archives are yours. "
+            f"{where} cannot be written ({error.strerror or error}); it remembers which archives are yours. "
             f"Make that folder writable, set XDG_STATE_HOME to one that is, or set {ALL_ADOPTED}=1."
         ) from error
+
+
+def renew(db: sqlite3.Connection, folder: Path, config: Config) -> None:
+    """Remember anew, with both secrets, what a version before them remembered of this folder.
+
+    What cannot be written down now is tried again when the archive is next written to.
+    """
+    who = who_of(db)
+    if who is None or (folder / IDENTITY_NAME).exists():
+        return
+    memory = _Memory.of(folder, who)
+    if memory.knew_archive():
+        agreed = [power for power in powers(config) if memory.knows_power(power)]
+        with suppress(ArchiveError, OSError):
+            remember(folder, who, agreed)
+            _append(folder, [f"{_RENEWED}{memory.old_digest()}"])
+
+
+_RENEWED = "renewed-"
+"""The beginning of a line that ends another one, of a version before this: it counts no more."""
+
+
+def _append(folder: Path, marks: Iterable[str]) -> None:
+    # The path is for people who look into the file; it means nothing.
+    shown = str(folder).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
+    lines = "".join(f"{mark} {shown}\n" for mark in marks)
+    if not lines:
+        return
+    path = state_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, lines.encode("ascii"))
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes:
+    """Return a file of this user's, or nothing; too few open files say nothing about whose an archive is."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        return b""
+
+
+def _key() -> bytes | None:
+    key = _read(key_file())
+    return key if len(key) == _KEY_BYTES else None
+
+
+def _make_key() -> bytes:
+    """Make this user's key, once: of two processes that try, both get the same."""
+    path = key_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+    try:
+        with os.fdopen(os.open(made, CREATE, 0o600), "wb") as file:
+            file.write(os.urandom(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(made)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            if not path.exists():
+                made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+    key = _key()
+    if key is None:
+        raise BadInput(
+            f"{path} is no key: it has not {_KEY_BYTES} bytes. Remove it; then adopt your archives again."
+        )
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What this user remembers, looked at for one archive."""
+
+    folder: Path
+    who: Who
+    text: str
+    key: bytes | None
+    identities: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path, who: Who) -> _Memory:
+        """Return what is remembered now."""
+        try:
+            identity = read_regular(folder / IDENTITY_NAME, 1 << 16).decode("ascii", "replace")
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
+            identity = ""
+        text = _read(state_file()).decode("ascii", "replace")
+        found = tuple(_IDENTITY.findall(identity)[-MOST_IDENTITIES:])
+        return cls(folder, who, f"\n{text}", _key(), found)
+
+    def knows(self, *what: str) -> bool:
+        """Return whether the archive, or a setting of it, is remembered with both secrets."""
+        return any(self._has(mark) for mark in self._marks(what))
+
+    def knows_archive(self) -> bool:
+        """Return whether the archive is this user's, also by the lines of a version before."""
+        return self.knows("archive") or self.knew_archive()
+
+    def knows_power(self, power: Power) -> bool:
+        """Return whether a setting is agreed to, also by the lines of a version before."""
+        if self.knows("setting", power.name, power.value):
+            return True
+        if not self.knew_archive():
+            return False
+        # That version asked about the command alone; all other settings counted.
+        return power.name != "token_command" or self._has(_digest(self.old_digest(), power.value))
+
+    def old_digest(self) -> str:
+        """Return the hash by which a version before knew the archive: anybody can make it."""
+        return _digest(*self.who)
+
+    def knew_archive(self) -> bool:
+        """Return whether a version before remembered this very folder, and none since.
+
+        That version hashed nothing but the account, which others may know; so the folder has to be the one.
+        """
+        if self.identities:
+            return False
+        digest = self.old_digest()
+        found = re.findall(rf"\n(?:{_RENEWED})?{digest} ([^\n]*)", self.text)
+        if f"\n{_RENEWED}{digest} " in self.text:
+            return False
+        return any(_is_folder(line, self.folder) for line in found)
+
+    def new_marks(self, agreed: Iterable[Power]) -> list[str]:
+        """Return the lines that are missing for this archive and these settings."""
+        wanted = [("archive",), *(("setting", power.name, power.value) for power in agreed)]
+        return [self._marks(what)[-1] for what in wanted if not self.knows(*what)]
+
+    def _marks(self, what: tuple[str, ...]) -> list[str]:
+        if self.key is None:
+            return []
+        texts = (json.dumps([*what, identity, *self.who]) for identity in self.identities)
+        return [hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest() for text in texts]
+
+    def _has(self, mark: str) -> bool:
+        # Looked for in the text as it is: every search asks, and the file may have a line for many archives.
+        return re.search(rf"\n{mark}(?:[ \n]|\Z)", self.text) is not None
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _is_folder(shown: str, folder: Path) -> bool:
+    """Return whether a line is about this folder: its path, with other than ASCII letters escaped."""
+    for path in (shown, shown.encode("ascii", "replace").decode("unicode_escape", "replace")):
+        with suppress(OSError, ValueError):
+            if Path(path).samefile(folder):
+                return True
+    return False

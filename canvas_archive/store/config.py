@@ -1,17 +1,20 @@
 """``config.toml`` of an archive: which mailbox it is of, and the options a person may set by hand.
 
 There is no place for a token in it: a token lives in the environment, in the keyring, or behind
-``token_command``.
+``token_command``. An option that grants something says so where it is declared (``_grants``): it counts only
+when this user has agreed to it, because an archive may come from somebody else (see ``adoption``).
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from canvas_archive.errors import BadInput
-from canvas_archive.store.private import write_private
+from canvas_archive.errors import BadInput, UnusableFile
+from canvas_archive.store.private import read_regular, write_private
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +23,22 @@ else:
 
 CONFIG_NAME = "config.toml"
 MOST_JOBS = 64
+MOST_BYTES = 1 << 20
+_SHOWN = 60
+
+
+def _grants(sentence: str) -> dict[str, str]:
+    """Mark an option as one that grants something; ``{}`` in the sentence is its value."""
+    return {"grants": sentence}
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What one value of an option grants, as ``sentence`` says it."""
+
+    name: str
+    value: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +47,47 @@ class Config:
 
     base_url: str
     as_user_id: int | None = None
-    token_command: str | None = None
+    token_command: str | None = field(default=None, metadata=_grants("runs {} for the token"))
     attachments: bool = True
     max_attachment_bytes: int | None = None
     jobs: int = 8
     patience_minutes: float = 10
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = field(
+        default=(), metadata=_grants("lets web pages of the host {} read this archive while it is served")
+    )
+
+
+def powers(config: Config) -> list[Power]:
+    """Return everything that the options of an archive grant, a list value by value. Pure."""
+    found = []
+    for option in fields(Config):
+        value = getattr(config, option.name)
+        if "grants" in option.metadata and value != option.default:
+            for one in value if isinstance(value, tuple) else (value,):
+                found.append(
+                    Power(option.name, str(one), option.metadata["grants"].format(shortened(str(one))))
+                )
+    return found
+
+
+def config_without(config: Config, refused: Iterable[Power]) -> Config:
+    """Return the options without the values that are refused. Pure."""
+    names = {(power.name, power.value) for power in refused}
+    changes: dict[str, object] = {}
+    for name, value in sorted(names):
+        left = changes.get(name, getattr(config, name))
+        option = next(option for option in fields(Config) if option.name == name)
+        rest = tuple(one for one in left if str(one) != value) if isinstance(left, tuple) else option.default
+        changes[name] = rest
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def shortened(text: str) -> str:
+    """Return a text as it can be judged on a screen: quoted, escaped, without its middle if it is long."""
+    spaced = re.sub(r"\s{4,}", lambda blanks: f" [{len(blanks[0])} blanks] ", text)
+    if len(spaced) <= 2 * _SHOWN + 20:
+        return repr(spaced)
+    return f"{spaced[:_SHOWN]!r} … {spaced[-_SHOWN:]!r} ({len(text):,} characters in all; see {CONFIG_NAME})"
 
 
 def read_config(path: Path) -> Config:
@@ -42,11 +96,13 @@ def read_config(path: Path) -> Config:
     Raises BadInput naming everything that is wrong with it at once.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_regular(path, MOST_BYTES).decode("utf-8")
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise BadInput(f"{path} is missing. Every archive has one; restore it from a backup.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnusableFile:
+        raise
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{path} cannot be read: {error}.") from error
     complaints = check_config(document)
     if complaints:

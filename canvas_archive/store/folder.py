@@ -3,6 +3,7 @@
     archive.db      SQLite, the source of truth
     config.toml     host, user, options
     lock            held by the one writer
+    identity.key    what tells this archive from one that was made to look like it (see ``adoption``)
     files/ search/  attachment bytes; the search index
 
 A folder becomes an archive in one step, when its database gets its name: before that, a crash leaves
@@ -28,7 +29,7 @@ from canvas_archive.errors import (
     NoArchive,
 )
 from canvas_archive.store import adoption, migrations
-from canvas_archive.store.config import CONFIG_NAME, Config, read_config, write_config
+from canvas_archive.store.config import CONFIG_NAME, Config, Power, read_config, write_config
 from canvas_archive.store.connection import (
     APPLICATION_ID,
     connect_readonly,
@@ -37,17 +38,18 @@ from canvas_archive.store.connection import (
     transaction,
 )
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
-from canvas_archive.store.private import PARTIAL, sync_folder
+from canvas_archive.store.private import PARTIAL, is_regular, require_folder, require_regular, sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 DB_NAME = "archive.db"
 FILES_NAME = "files"
 SEARCH_NAME = "search"
 UNFINISHED_NAME = "archive.db.unfinished"
-WRITTEN_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, FILES_NAME, SEARCH_NAME)
-"""What is written to in an archive: none of it may be a link that leads elsewhere."""
+FILE_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, adoption.IDENTITY_NAME)
+FOLDER_NAMES = (FILES_NAME, SEARCH_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Account:
 class Archive:
     """An open archive; made by ``create`` or ``open``, closed by ``close`` or as a context manager.
 
-    ``db`` has ``sqlite3.Row`` rows; it is read-only unless the archive was opened for writing.
+    ``db`` has ``sqlite3.Row`` rows; it is read-only unless the archive was opened for writing. ``config``
+    are the options that count: those of ``config_as_written`` that grant something need this user's consent.
     """
 
     def __init__(
@@ -80,7 +83,8 @@ class Archive:
         self.db_path = folder / DB_NAME
         self.files_dir = folder / FILES_NAME
         self.search_dir = folder / SEARCH_NAME
-        self.config = config
+        self.config = adoption.agreed_config(db, config)
+        self.config_as_written = config
         self.account = account
         self._resources = resources
 
@@ -93,9 +97,12 @@ class Archive:
         user_id: int,
         name: str | None,
         as_user_id: int | None = None,
+        remembered: bool = True,
         clock: Clock = SYSTEM,
     ) -> Archive:
         """Make a new archive in an empty or missing folder, and return it open for writing.
+
+        It is this user's own from then on, unless it is not to be ``remembered``.
 
         Raises BadInput when ``folder`` is a file, GuardRefused when it is an archive already,
         ForeignFolder when it holds anything else.
@@ -112,8 +119,8 @@ class Archive:
             config = Config(base_url=base_url, as_user_id=as_user_id)
             write_config(path / CONFIG_NAME, config)
             account = Account(base_url, user_id, name, as_user_id, iso(clock.now()))
-            who = adoption.identity_of(base_url, user_id, as_user_id, account.created_at)
-            adoption.remember(who, path)
+            if remembered:
+                adoption.remember(path, (base_url, user_id, as_user_id, account.created_at))
             _build_database(path, account)
             return cls._connected(path, config, resources)
 
@@ -126,7 +133,8 @@ class Archive:
         An archive of an older version is upgraded first, after its database was copied. ``adopting`` allows
         writing to one that is not known to be this user's.
 
-        Raises NoArchive, BadInput (a file), ForeignFolder, NotAdopted, NewerArchive, ArchiveLocked.
+        Raises NoArchive, BadInput (a file), ForeignFolder, UnusableFile (a link, a FIFO), ForeignSchema,
+        NotAdopted, NewerArchive, ArchiveLocked.
         """
         require_sqlite()
         path = _absolute(folder)
@@ -138,7 +146,10 @@ class Archive:
             if _is_outdated(path):
                 _upgrade(path, locked=write, adopting=adopting, clock=clock)
             config = read_config(path / CONFIG_NAME)
-            return cls._connected(path, config, resources, write=write)
+            archive = cls._connected(path, config, resources, write=write)
+            if write:
+                adoption.renew(archive.db, path, config)
+            return archive
 
     @classmethod
     def _connected(cls, path: Path, config: Config, resources: ExitStack, *, write: bool = True) -> Archive:
@@ -150,12 +161,23 @@ class Archive:
 
     @property
     def adopted(self) -> bool:
-        """Tell whether this user made or adopted the archive (see ``adoption``)."""
+        """Return whether this user made or adopted the archive (see ``adoption``)."""
         return adoption.is_adopted(self.db)
 
     def require_adopted(self) -> None:
         """Raise NotAdopted for somebody else's archive."""
         adoption.require_adopted(self.db, self.folder)
+
+    def require_agreed(self, name: str) -> None:
+        """Raise NotAdopted when ``config.toml`` grants something by this option that is not agreed to."""
+        adoption.require_agreed(self.db, self.config_as_written, name, self.folder)
+
+    def adopt(self, agreed: Iterable[Power] = ()) -> None:
+        """Remember the archive as this user's own, and what its settings grant as agreed to."""
+        account = self.account
+        who = (account.base_url, account.user_id, account.as_user_id, account.created_at)
+        adoption.remember(self.folder, who, agreed)
+        self.config = adoption.agreed_config(self.db, self.config_as_written)
 
     def close(self) -> None:
         """Close the database and give the lock back."""
@@ -174,8 +196,8 @@ class Archive:
 
 
 def is_archive(folder: Path | str) -> bool:
-    """Tell whether a folder holds a finished archive's database, without opening it."""
-    return (_absolute(folder) / DB_NAME).is_file()
+    """Return whether a folder holds a finished archive's database, without opening it."""
+    return os.path.lexists(_absolute(folder) / DB_NAME)
 
 
 def _absolute(folder: Path | str) -> Path:
@@ -203,6 +225,7 @@ def require_free_folder(folder: Path | str) -> None:
         raise BadInput(f"{path} is a file; an archive is a folder. Name another one.")
     if not path.exists():
         return
+    require_usable(path)
     if (path / DB_NAME).exists():
         with closing(connect_readonly(path / DB_NAME)) as db:
             account = _read_account(db, path)
@@ -217,15 +240,16 @@ def require_free_folder(folder: Path | str) -> None:
 def _is_leftover(path: Path) -> bool:
     """Tell whether a folder is empty but for what an interrupted ``create`` leaves behind."""
     names = {entry.name for entry in path.iterdir()}
-    ours = {LOCK_NAME, CONFIG_NAME, f"{CONFIG_NAME}{PARTIAL}", FILES_NAME, SEARCH_NAME}
+    ours = {*FILE_NAMES, *FOLDER_NAMES} - {DB_NAME}
+    ours |= {f"{name}{PARTIAL}" for name in (CONFIG_NAME, adoption.IDENTITY_NAME)}
     ours |= {UNFINISHED_NAME + suffix for suffix in ("", "-journal", "-wal", "-shm")}
     if not names:
         return True
     if not names <= ours or LOCK_NAME not in names:
         return False
-    if any((path / name).is_symlink() for name in names):
+    if not all(is_regular(path / name) for name in names.difference(FOLDER_NAMES)):
         return False
-    if any((path / name).is_dir() and any((path / name).iterdir()) for name in (FILES_NAME, SEARCH_NAME)):
+    if any((path / name).is_dir() and any((path / name).iterdir()) for name in FOLDER_NAMES):
         return False
     if CONFIG_NAME in names:
         try:
@@ -257,13 +281,18 @@ def _build_database(path: Path, account: Account) -> None:
     sync_folder(path)
 
 
+def require_usable(path: Path) -> None:
+    """Raise UnusableFile when a link, a FIFO or a device is where a file or folder of an archive belongs."""
+    for names, require in ((FILE_NAMES, require_regular), (FOLDER_NAMES, require_folder)):
+        for name in names:
+            with suppress(FileNotFoundError):
+                require(path / name)
+
+
 def _refuse_missing(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is a file; an archive is a folder.")
-    for name in (f"{DB_NAME}-wal", f"{DB_NAME}-shm"):
-        # SQLite writes to these even for a reader.
-        if (path / name).is_symlink():
-            raise ForeignFolder(f"{path / name} is a symbolic link; SQLite would write through it.")
+    require_usable(path)
     if not (path / DB_NAME).exists():
         raise NoArchive(
             f"There is no archive in {path}. Make one with 'canvas-archive init URL', or name another folder "
@@ -272,23 +301,17 @@ def _refuse_missing(path: Path) -> None:
 
 
 def _refuse_untrusted(path: Path, *, adopting: bool = False) -> None:
-    """Refuse to write through a link, into somebody else's folder, or to an archive that is not adopted."""
-    for name in WRITTEN_NAMES:
-        if (path / name).is_symlink():
-            raise ForeignFolder(
-                f"{path / name} is a symbolic link: it can be read, but is not written through."
-            )
+    """Refuse to write into somebody else's folder, to no archive at all, or to one that is not adopted."""
     if os.name == "posix":  # pragma: no branch - Windows tells no owner that could be compared
         me, owner = os.geteuid(), path.stat().st_uid
         if me not in (0, owner):
             raise ForeignFolder(
                 f"{path} belongs to another user of this machine: it can be read, but is not written to."
             )
-    if not adopting:
-        with closing(connect_readonly(path / DB_NAME)) as db:
-            # What is no archive at all is refused with its own sentence.
-            if adoption.identity(db) is not None:
-                adoption.require_adopted(db, path)
+    with closing(connect_readonly(path / DB_NAME)) as db:
+        _read_account(db, path)
+        if not adopting:
+            adoption.require_adopted(db, path)
 
 
 def _is_outdated(path: Path) -> bool:

@@ -15,7 +15,6 @@ from canvas_archive.credentials import find_token, token_from_environment, token
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
 from canvas_archive.machine import machine_trouble, troubles_told
 from canvas_archive.store import Archive, runs, transaction
-from canvas_archive.store.adoption import agreed_command
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
 from canvas_archive.sync.progress import Progress, Silent
@@ -80,8 +79,8 @@ def open_client(
     config = archive.config
     account = archive.account
     archive.require_adopted()
-    if config.token_command and token_from_environment(account.base_url) is None:
-        agreed_command(archive.db, config.token_command, archive.folder)
+    if token_from_environment(account.base_url) is None:
+        archive.require_agreed("token_command")
     secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
     show = progress or Silent()
 

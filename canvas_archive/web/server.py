@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 import webbrowser
@@ -53,6 +54,13 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
     """
     with Archive.open(folder) as archive:
         path, configured = archive.db_path, list(archive.config.allowed_hosts)
+        ignored = set(archive.config_as_written.allowed_hosts) - set(configured)
+    if ignored:
+        logging.getLogger("canvas_archive.web").warning(
+            "%d of the hosts in allowed_hosts of config.toml do not count, because you have not agreed to "
+            "them. If they are yours: canvas-archive adopt",
+            len(ignored),
+        )
     from datasette.app import Datasette
     from datasette.plugins import pm
 
