@@ -322,7 +322,8 @@ def test_a_restoration_that_was_interrupted_is_begun_anew(archive: Path, tmp_pat
     (left / "config.toml.partial").write_bytes(b"half")
     restore(tmp_path / "backup", left)
     assert rows(left) == rows(archive)
-    assert sorted(path.name for path in left.iterdir()) == ["archive.db", "config.toml", "files", "search"]
+    names = ["archive.db", "config.toml", "files", "identity.key", "search"]
+    assert sorted(path.name for path in left.iterdir()) == names
 
 
 def test_what_is_not_left_by_a_restoration_is_kept(archive: Path, tmp_path: Path) -> None:

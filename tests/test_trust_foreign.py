@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from canvas_archive.errors import BadInput, ForeignFolder, NotAdopted, VerificationFailed
+from canvas_archive.errors import BadInput, NotAdopted, UnusableFile, VerificationFailed
 from canvas_archive.export.backup import backup
 from canvas_archive.export.restore import restore
 from canvas_archive.search import opened as searching
@@ -409,7 +409,7 @@ def test_a_planted_trigger_or_view_is_reported_and_not_adopted(
     assert name is not None
     assert shown.code == 8 and name[1] in shown.text
     refused = on_terminal("adopt", "-y")
-    assert refused.code == 8 and "not adopted" in refused.text and name[1] in refused.text
+    assert refused.code == 9 and "Nothing was written" in refused.text and name[1] in refused.text
     with pytest.raises(NotAdopted):
         Archive.open(foreign, write=True)
     TALLY["hostile inputs: triggers and views"] += 1
@@ -465,7 +465,7 @@ def test_nothing_is_written_through_a_link(own: Path, tmp_path: Path, name: str)
         shown = on_terminal(*arguments)
         assert shown.code == 9 and "symbolic link" in shown.text, (arguments, shown.text)
     assert (contents(elsewhere) if elsewhere.is_dir() else elsewhere.read_bytes()) == before
-    assert on_terminal("list").code == 0
+    assert on_terminal("list").code == 9
     TALLY["hostile inputs: links in an archive"] += 1
 
 
@@ -551,14 +551,14 @@ def test_a_hash_that_is_none_leads_nowhere(own: Path, tmp_path: Path, name: str)
 def test_a_backup_copies_nothing_that_a_link_leads_to(own: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(SECRET)
     (own / "redaction.key").symlink_to(tmp_path / "secret")
-    with pytest.raises(ForeignFolder, match="symbolic link"):
+    with pytest.raises(UnusableFile, match="symbolic link"):
         backup(own, tmp_path / "backup")
     (own / "redaction.key").unlink()
     backup(own, tmp_path / "backup")
     blob = next((tmp_path / "backup" / "files").rglob("[0-9a-f]" * 64))
     blob.rename(tmp_path / "moved")
     blob.symlink_to(tmp_path / "moved")
-    with pytest.raises(VerificationFailed, match="symbolic link"):
+    with pytest.raises(UnusableFile, match="symbolic link"):
         restore(tmp_path / "backup", tmp_path / "restored")
 
 
@@ -580,7 +580,7 @@ def test_a_leftover_with_a_link_is_no_place_for_a_new_archive(tmp_path: Path) ->
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(ForeignFolder):
+    with pytest.raises(UnusableFile):
         Archive.create(tmp_path / "new", base_url="https://a.example", user_id=1, name=None)
     assert (tmp_path / "precious").read_text() == "precious"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def verify(
     from canvas_archive.export.verify import VerifyOptions
 
     options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=chain_head)
-    if path is None or (path / "archive.db").is_file():
+    if path is None or os.path.lexists(path / "archive.db"):
         found = _archive_checks(settings, path or settings.folder, options, remote)
     else:
         if remote or chain_head:
@@ -83,7 +84,7 @@ def _archive_checks(
     from canvas_archive.export.verify import verify_archive
     from canvas_archive.store.folder import DB_NAME
 
-    if not (folder / DB_NAME).is_file():
+    if not os.path.lexists(folder / DB_NAME):
         from canvas_archive.store import Archive
 
         Archive.open(folder).close()  # says best why there is no archive

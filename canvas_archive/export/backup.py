@@ -2,7 +2,7 @@
 
     backup.json             whose archive, when, how much
     archive-<hash>.db       the database as SQLite's online backup gives it, also while a sync is running
-    config.toml             the archive's options; redaction.key, where there is one
+    config.toml             the archive's options; redaction.key and identity.key, where there are any
     files/ab/ab12…          attachments; those already there from an earlier backup are not copied again
     manifest-sha256.txt     the hash of every other file; written last, it makes the backup a backup
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -26,7 +27,14 @@ from pathlib import Path
 
 from canvas_archive import __version__
 from canvas_archive.clock import Clock, iso
-from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed, WrongAccount
+from canvas_archive.errors import (
+    ArchiveError,
+    BadInput,
+    ForeignFolder,
+    UnusableFile,
+    VerificationFailed,
+    WrongAccount,
+)
 from canvas_archive.export.copies import copy_file, make_private, sync_file
 from canvas_archive.export.custody import copy_database
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
@@ -34,14 +42,30 @@ from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.redact import KEY_NAME
 from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
+from canvas_archive.store.adoption import IDENTITY_NAME
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.folder import FILES_NAME
-from canvas_archive.store.private import sync_folder, write_private
+from canvas_archive.store.private import (
+    PARTIAL,
+    is_regular,
+    read_regular,
+    require_folder,
+    require_regular,
+    require_way,
+    sync_folder,
+    touch_private,
+    write_private,
+)
 
 RECORD = "backup.json"
 RECORD_TYPE = "canvas-archive backup"
 UNFINISHED = "backup.unfinished"
+SMALL = (CONFIG_NAME, KEY_NAME, IDENTITY_NAME)
+"""The small files of an archive that a backup holds; the last two only where there are any."""
+
+_MOST_BYTES = 1 << 20
+_WRITTEN = re.compile(r"archive-.*\.db|.*\.partial", re.DOTALL).fullmatch
 BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
 """The name of an attachment in a backup, as a pattern; the second group is its hash."""
 
@@ -96,9 +120,9 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
             known = _known_hashes(dest)
             result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
         settings = {
-            name: _own_bytes(archive.folder / name)
-            for name in (CONFIG_NAME, KEY_NAME)
-            if name == CONFIG_NAME or (archive.folder / name).is_file()
+            name: read_regular(archive.folder / name, _MOST_BYTES)
+            for name in SMALL
+            if name == CONFIG_NAME or os.path.lexists(archive.folder / name)
         }
         record = {
             "type": RECORD_TYPE,
@@ -117,19 +141,16 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
     return BackupReport(dest, messages, result.files, result.copied, result.size, tuple(result.missing))
 
 
-def _own_bytes(path: Path) -> bytes:
-    if path.is_symlink():
-        raise ForeignFolder(
-            f"{path} is a symbolic link: what it leads to is not copied. Nothing was changed."
-        )
-    return path.read_bytes()
-
-
 def read_record(folder: Path) -> dict[str, object] | None:
-    """Return what a backup says about itself; ``None`` when the folder holds no backup."""
+    """Return what a backup says about itself; ``None`` when the folder holds no backup.
+
+    Raises UnusableFile when a link, a FIFO or a device is where its record belongs.
+    """
     try:
-        document = json.loads((folder / RECORD).read_text("utf-8"))
-    except (OSError, ValueError):
+        document = json.loads(read_regular(folder / RECORD, _MOST_BYTES))
+    except UnusableFile:
+        raise
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and document.get("type") == RECORD_TYPE else None
 
@@ -140,7 +161,8 @@ def _claim(dest: Path, base_url: str, user_id: int) -> bool:
         raise ForeignFolder(f"{dest} is a file; a backup is a folder.")
     if dest.is_dir() and any(dest.iterdir()):
         record = read_record(dest)
-        unfinished = (dest / UNFINISHED).exists()
+        unfinished = os.path.lexists(dest / UNFINISHED)
+        _refuse_odd(dest)
         if record is None and not unfinished:
             raise ForeignFolder(f"{dest} holds something that is not a backup; nothing was written there.")
         if record is not None and (record.get("base_url"), record.get("user_id")) != (base_url, user_id):
@@ -151,9 +173,18 @@ def _claim(dest: Path, base_url: str, user_id: int) -> bool:
     dest.mkdir(mode=0o700, parents=True, exist_ok=True)
     dest.chmod(0o700)
     # A backup that is interrupted can be taken up again.
-    begun = not (dest / UNFINISHED).exists()
-    (dest / UNFINISHED).touch(mode=0o600)
+    begun = not os.path.lexists(dest / UNFINISHED)
+    touch_private(dest / UNFINISHED)
     return begun
+
+
+def _refuse_odd(dest: Path) -> None:
+    """Raise UnusableFile when a link, a FIFO or a folder is where a file of the backup belongs."""
+    for entry in dest.iterdir():
+        if entry.name == FILES_NAME:
+            require_folder(entry)
+        elif entry.name in (RECORD, MANIFEST, UNFINISHED, *SMALL) or _WRITTEN(entry.name):
+            require_regular(entry)
 
 
 def _copy_database(source: Path, dest: Path) -> str:
@@ -207,7 +238,7 @@ def _copy_blobs(
         name = f"{FILES_NAME}/{digest[:2]}/{digest}"
         source, target = files_dir / digest[:2] / digest, dest / name
         result.hashes[name] = digest
-        if known.get(name) == digest and target.is_file() and target.stat().st_size == size:
+        if known.get(name) == digest and _is_copied(target, dest, size):
             result.files += 1
             continue
         if readable_blob(files_dir, digest) is None:
@@ -215,11 +246,18 @@ def _copy_blobs(
             del result.hashes[name]
             continue
         make_private(target.parent, dest)
-        copy_file(source, target, expect=digest)
+        copy_file(source, target, expect=digest, below=files_dir)
         result.files += 1
         result.copied += 1
         result.size += size
     return result
+
+
+def _is_copied(target: Path, dest: Path, size: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        require_way(target, dest)
+        return require_regular(target).st_size == size
+    return False
 
 
 def _known_hashes(dest: Path) -> dict[str, str]:
@@ -240,7 +278,7 @@ def _switch(dest: Path, database: str, small: dict[str, bytes], blobs: dict[str,
     both = {name: set(values) for name, values in listed.items()}
     with contextlib.suppress(OSError, ValueError):
         for value, name in read_manifest(dest / MANIFEST):
-            if (dest / name).is_file():
+            if is_regular(dest / name):
                 both.setdefault(name, set()).add(value)
         _write_manifest(dest, both)
     for name, data in small.items():
@@ -260,5 +298,7 @@ def _sweep(dest: Path, database: str) -> None:
     for path in dest.glob("archive-*.db"):
         if path.name != database:
             path.unlink()
-    for path in (*dest.glob("*.partial"), *dest.glob(f"{FILES_NAME}/*/*.partial"), dest / UNFINISHED):
+    copied = walk(dest / FILES_NAME, f"{FILES_NAME}/") if (dest / FILES_NAME).is_dir() else ()
+    partial = [dest / name for name in copied if name.endswith(PARTIAL)]
+    for path in (*dest.glob(f"*{PARTIAL}"), *partial, dest / UNFINISHED):
         path.unlink(missing_ok=True)

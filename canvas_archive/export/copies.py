@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 from canvas_archive.errors import VerificationFailed
 from canvas_archive.export.manifest import hash_file
-from canvas_archive.store.private import CREATE
+from canvas_archive.store.private import CREATE, open_regular, require_way
 
 _CHUNK = 1 << 20
 
 
-def copy_file(source: Path, target: Path, *, expect: str) -> None:
+def copy_file(source: Path, target: Path, *, expect: str, below: Path) -> None:
     """Copy a file to a private one, bring it to the disk, read it back and compare.
 
-    Raises VerificationFailed when the SHA-256 of what was written is not the one to ``expect``.
+    Raises VerificationFailed when the SHA-256 of what was written is not the one to ``expect``, UnusableFile
+    when the source is a link or no file, or the way to it from ``below`` is a link.
     """
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out, source.open("rb") as file:
-            if source.is_symlink():
-                raise VerificationFailed(f"{source} is a symbolic link: what it leads to is not copied.")
+        with (
+            open_regular(source, below=below) as file,
+            os.fdopen(os.open(partial, CREATE, 0o600), "wb") as out,
+        ):
             shutil.copyfileobj(file, out, _CHUNK)
             out.flush()
             os.fsync(out.fileno())
@@ -44,8 +47,13 @@ def copy_file(source: Path, target: Path, *, expect: str) -> None:
 
 
 def make_private(folder: Path, top: Path) -> None:
-    """Make a folder and those between it and ``top``, each mode 0700."""
+    """Make a folder and those between it and ``top``, each mode 0700.
+
+    Raises UnusableFile when one of those below ``top`` is a link or no folder.
+    """
     missing: list[Path] = []
+    with contextlib.suppress(FileNotFoundError):
+        require_way(folder / "file", top)
     path = folder
     while not path.is_dir():
         missing.append(path)

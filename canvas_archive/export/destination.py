@@ -15,9 +15,11 @@ from pathlib import Path
 from canvas_archive.errors import BadInput, ForeignFolder
 from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.formats import format_for
+from canvas_archive.store.private import read_regular
 
 RECORD = "export.json"
 RECORD_TYPE = "canvas-archive export"
+_MOST_BYTES = 16 << 20
 
 
 def is_single_file(dest: Path, formats: tuple[str, ...]) -> bool:
@@ -44,8 +46,8 @@ def check_destination(dest: Path, archive_folder: Path, *, alone: bool, force: b
 def is_export(folder: Path) -> bool:
     """Tell whether a folder holds an export of this program, in a bag or not."""
     for record in (folder / RECORD, folder / PAYLOAD / RECORD):
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(record.read_text("utf-8")).get("type") == RECORD_TYPE:
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
+            if json.loads(read_regular(record, _MOST_BYTES)).get("type") == RECORD_TYPE:
                 return True
     return False
 

@@ -6,16 +6,26 @@ One line per file: the hash, two spaces, the path with ``/``. ``sha256sum -c`` r
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+from canvas_archive.store.private import open_regular
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MANIFEST = "manifest-sha256.txt"
 _CHUNK = 1 << 20
+_LONGEST_LINE = 1 << 16
 _SHOWN = {"sha256": "SHA-256", "sha512": "SHA-512"}
 _LIST = """
 INSERT INTO listed VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET hashes = hashes || ' ' || excluded.hashes
@@ -36,11 +46,23 @@ def walk(folder: Path, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{entry.name}"
 
 
-def hash_file(path: Path, algorithms: tuple[str, ...] = ("sha256",)) -> tuple[str, ...]:
-    """Return the file's hashes by the given algorithms, read once."""
+def hash_file(
+    path: Path,
+    algorithms: tuple[str, ...] = ("sha256",),
+    *,
+    below: Path | None = None,
+    stop: Event | None = None,
+) -> tuple[str, ...]:
+    """Return the file's hashes by the given algorithms, read once.
+
+    Raises UnusableFile for a link or no file (see ``open_regular`` for ``below``), InterruptedError once
+    ``stop`` is set.
+    """
     digests = [hashlib.new(name) for name in algorithms]
-    with path.open("rb") as file:
+    with open_regular(path, below=below) as file:
         while chunk := file.read(_CHUNK):
+            if stop is not None and stop.is_set():
+                raise InterruptedError
             for digest in digests:
                 digest.update(chunk)
     return tuple(digest.hexdigest() for digest in digests)
@@ -54,22 +76,38 @@ def hash_files(
     A file that cannot be read yields its error instead. Memory does not grow with the number of files.
     """
 
-    def one(path: str) -> tuple[str, ...] | OSError:
+    def one(path: str, stop: Event) -> tuple[str, ...] | OSError:
         try:
-            return hash_file(folder / path, algorithms)
+            return hash_file(folder / path, algorithms, below=folder, stop=stop)
         except OSError as error:
             return error
 
-    waiting: deque[tuple[str, Future[tuple[str, ...] | OSError]]] = deque()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for path in paths:
-            waiting.append((path, pool.submit(one, path)))
-            if len(waiting) >= 16 * _AT_ONCE:
+    yield from in_parallel(one, paths, _AT_ONCE)
+
+
+def in_parallel(
+    work: Callable[[Item, Event], Result], items: Iterable[Item], jobs: int
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each item with what ``work`` makes of it, in the given order, ``jobs`` at a time.
+
+    After an interruption nothing is begun, and ``work`` is asked to end by the event that it gets.
+    """
+    stop = Event()
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(work, item, stop)))
+                if len(waiting) >= 16 * jobs:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
                 done, future = waiting.popleft()
                 yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
+        finally:
+            stop.set()
+            for _, future in waiting:
+                future.cancel()
 
 
 def write_manifests(
@@ -102,11 +140,12 @@ def write_manifests(
 
 def read_manifest(path: Path) -> Iterator[tuple[str, str]]:
     """Yield hash and path of every line. Raises ValueError for a line that is none or leads elsewhere."""
-    with path.open("r", encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
+    with io.TextIOWrapper(open_regular(path), encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE), ""), start=1):
             value, separator, name = line.rstrip("\r\n").partition("  ")
             parts = name.split("/")
-            if not separator or not value or not name or ".." in parts or name.startswith("/"):
+            wrong = not separator or not value or not name or ".." in parts or name.startswith("/")
+            if wrong or len(line) == _LONGEST_LINE or "\0" in name:
                 raise ValueError(f"line {number} of {path.name} is not a hash and a path")
             yield value.lower(), name
 

@@ -24,9 +24,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from canvas_archive.errors import BadInput
+from canvas_archive.errors import BadInput, UnusableFile
 from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
 from canvas_archive.store.cells import cell
+from canvas_archive.store.private import read_regular
 
 KEY_NAME = "redaction.key"
 SOMEONE = "[name]"
@@ -68,7 +69,9 @@ def load_key(folder: Path) -> bytes:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32) + "\n")
     try:
-        key = bytes.fromhex(path.read_text("ascii").strip())
+        key = bytes.fromhex(read_regular(path, 1000).decode("ascii").strip())
+    except UnusableFile:
+        raise
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} is no key: {error}. Restore it from a backup, or remove it.") from error
     if len(key) < 32:

@@ -11,18 +11,20 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-from canvas_archive.export.manifest import hash_file, walk
+from canvas_archive.export.manifest import hash_file, in_parallel, walk
 from canvas_archive.store.blobs import INCOMING, readable_blob
+from canvas_archive.store.private import read_regular, write_private
 
 _SAVE_EVERY = 500
 _SAVE_BYTES = 256 << 20
+_MOST_STATE = 256 << 20
 
 _STORED = """
 SELECT sha256, min(stored_size), max(stored_size), group_concat(name, ', ') FROM (
@@ -67,7 +69,7 @@ def check_blobs(
     total = db.execute(_COUNT).fetchone()[0]
     files = size = 0
     rows = _to_read(map(tuple, db.execute(_STORED)), files_dir, state, report)
-    for sha256, stored, problem in _in_parallel(rows, files_dir, jobs):
+    for (sha256, _, stored, _), problem in in_parallel(partial(_problem, files_dir), rows, max(1, jobs)):
         report.checked += 1
         state.note(sha256, sound=problem is None)
         if problem:
@@ -78,9 +80,8 @@ def check_blobs(
             files = size = 0
         tell(report.checked + report.skipped, total)
     report.unknown = list(_unknown(files_dir, db))
-    for path in (state_file, _partial(state_file)):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        state_file.unlink(missing_ok=True)
     return report
 
 
@@ -103,7 +104,7 @@ class _State:
             return False
         try:
             # No program can set the time of a change of the inode, as it can set that of the content.
-            about = path.stat()
+            about = path.lstat()
             return about.st_ctime_ns < self.began and sizes == {about.st_size}
         except OSError:
             return False
@@ -121,29 +122,8 @@ def _to_read(
             yield row
 
 
-def _in_parallel(
-    rows: Iterator[tuple[Any, ...]], files_dir: Path, jobs: int
-) -> Iterator[tuple[str, int, str | None]]:
-    waiting: deque[tuple[str, int, Future[str | None]]] = deque()
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        try:
-            for row in rows:
-                sha256, least, most, names = row
-                found = pool.submit(_problem, files_dir, sha256, least, most, names)
-                waiting.append((sha256, most, found))
-                if len(waiting) >= 8 * max(1, jobs):
-                    done, size, future = waiting.popleft()
-                    yield done, size, future.result()
-            while waiting:
-                done, size, future = waiting.popleft()
-                yield done, size, future.result()
-        finally:
-            # After an interruption nothing that has not begun is begun.
-            for _, _, future in waiting:
-                future.cancel()
-
-
-def _problem(files_dir: Path, sha256: str, least: int, most: int, names: str) -> str | None:
+def _problem(files_dir: Path, row: tuple[Any, ...], stop: Event) -> str | None:
+    sha256, least, most, names = row
     path = files_dir / sha256[:2] / sha256
     who = names if len(names) < 200 else names[:200] + "…"
     if readable_blob(files_dir, sha256) is None:
@@ -151,7 +131,7 @@ def _problem(files_dir: Path, sha256: str, least: int, most: int, names: str) ->
         return f"{who}: {path} {found}"
     try:
         size = path.stat().st_size
-        found = hash_file(path)[0]
+        found = hash_file(path, below=files_dir, stop=stop)[0]
     except FileNotFoundError:
         return f"{who}: {path} is missing"
     except OSError as error:
@@ -196,7 +176,7 @@ def _begin(state_file: Path) -> _State:
 def _load(state_file: Path) -> _State | None:
     """Return what an interrupted run left; ``None`` when there is nothing, or nothing to be trusted."""
     try:
-        text, _, digest = state_file.read_text("utf-8").rpartition("\n")
+        text, _, digest = read_regular(state_file, _MOST_STATE).decode("utf-8").rpartition("\n")
         if hashlib.sha256(text.encode("utf-8")).hexdigest() != digest:
             return None
         document = json.loads(text)
@@ -207,15 +187,7 @@ def _load(state_file: Path) -> _State | None:
 
 def _save(state_file: Path, state: _State) -> None:
     text = json.dumps({"began": state.began, "after": state.after, "bad": sorted(state.bad)})
-    partial = _partial(state_file)
     # An archive on a medium that cannot be written is verified all the same.
     with contextlib.suppress(OSError):
-        partial.unlink(missing_ok=True)  # whatever has that name, it may be a link
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"{text}\n{hashlib.sha256(text.encode('utf-8')).hexdigest()}")
-        partial.replace(state_file)
-
-
-def _partial(state_file: Path) -> Path:
-    return state_file.with_name(f"{state_file.name}.partial")
+        data = text.encode("utf-8")
+        write_private(state_file, data + f"\n{hashlib.sha256(data).hexdigest()}".encode("ascii"))

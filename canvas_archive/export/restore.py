@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 from contextlib import closing
 from pathlib import Path
 
-from canvas_archive.errors import BadInput, VerificationFailed
+from canvas_archive.errors import BadInput, NotAdopted, VerificationFailed
 from canvas_archive.export.backup import (
     BLOB,
     RECORD,
+    SMALL,
     BackupReport,
     Tell,
     open_copy,
@@ -18,13 +21,13 @@ from canvas_archive.export.backup import (
 )
 from canvas_archive.export.copies import copy_file, make_private
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest
-from canvas_archive.export.redact import KEY_NAME
 from canvas_archive.store import Archive
 from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder
+from canvas_archive.store.private import is_regular, touch_private
 
 RESTORING = "restore.unfinished"
-_SMALL = frozenset({RECORD, CONFIG_NAME, KEY_NAME})
+_SMALL = frozenset({RECORD, *SMALL})
 _DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db").fullmatch
 _BLOB = re.compile(BLOB).fullmatch
 
@@ -37,7 +40,7 @@ def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupRe
     """
     tell = tell or (lambda what, done, total: None)
     record = read_record(source)
-    if record is None or not (source / MANIFEST).is_file():
+    if record is None or not os.path.lexists(source / MANIFEST):
         raise BadInput(f"{source} is no complete backup: it has no {RECORD} or no {MANIFEST}.")
     if _is_left_by_restore(folder):
         _clear(folder, keep=True)
@@ -45,14 +48,14 @@ def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupRe
     entries = _entries(source / MANIFEST)
     existed = folder.exists()
     make_private(folder, folder)
-    (folder / RESTORING).touch(mode=0o600)
+    touch_private(folder / RESTORING)
     try:
         report = _restore_into(source, folder, record, entries, tell)
     except BaseException:
         _clear(folder, keep=existed)
         raise
-    with Archive.open(folder):
-        pass  # it opens: the folder is an archive
+    with contextlib.suppress(NotAdopted):  # an older version's, which is upgraded when it is adopted
+        Archive.open(folder).close()  # it opens: the folder is an archive
     return report
 
 
@@ -84,7 +87,7 @@ def _restore_into(
     for number, (name, values) in enumerate(entries.items(), start=1):
         tell("files", number, len(entries))
         if name == RECORD:
-            if hash_file(source / name)[0] not in values:
+            if hash_file(source / name, below=source)[0] not in values:
                 raise VerificationFailed(f"{source / name} is not what the manifest says.")
             continue
         if _DATABASE(name) and name != database:
@@ -92,8 +95,8 @@ def _restore_into(
         # The database gets its name last: until then the folder is no archive.
         target = folder / (f"{DB_NAME}.unfinished" if name == database else name)
         make_private(target.parent, folder)
-        found = next(iter(values)) if len(values) == 1 else hash_file(source / name)[0]
-        copy_file(source / name, target, expect=found if found in values else min(values))
+        found = next(iter(values)) if len(values) == 1 else hash_file(source / name, below=source)[0]
+        copy_file(source / name, target, expect=found if found in values else min(values), below=source)
         size += target.stat().st_size
         files += name.startswith(f"{FILES_NAME}/")
     for name in (FILES_NAME, SEARCH_NAME):
@@ -107,16 +110,16 @@ def _restore_into(
 
 def _is_left_by_restore(folder: Path) -> bool:
     """Tell whether a folder holds an interrupted restoration and nothing else."""
-    if not (folder / RESTORING).is_file():
+    if not is_regular(folder / RESTORING):
         return False
-    ours = {RESTORING, FILES_NAME, SEARCH_NAME, CONFIG_NAME, KEY_NAME, f"{DB_NAME}.unfinished"}
+    ours = {RESTORING, FILES_NAME, SEARCH_NAME, *SMALL, f"{DB_NAME}.unfinished"}
     return all(path.name.removesuffix(".partial") in ours for path in folder.iterdir())
 
 
 def _clear(folder: Path, *, keep: bool) -> None:
     # The mark goes last, so that an interruption leaves a folder that can be cleared again.
     for path in sorted(folder.iterdir(), key=lambda path: path.name == RESTORING):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

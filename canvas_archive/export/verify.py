@@ -31,7 +31,7 @@ from canvas_archive.export.checks import (
 from canvas_archive.export.rehash import check_blobs
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.adoption import is_adopted
-from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME
+from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,12 @@ def verify_archive(
     """Yield the checks of the archive in ``folder`` as they are done.
 
     ``tell`` hears what is being looked at, how far it is and how much there is (0: unknown).
+
+    Raises UnusableFile when a link, a FIFO or a device is where a file or folder of an archive belongs.
     """
     options = options or VerifyOptions()
     tell = tell or (lambda name, done, total: None)
+    require_usable(folder)
     try:
         db = connect_readonly(folder / DB_NAME)
     except ArchiveError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
@@ -13,6 +15,10 @@ from canvas_archive.export.bag import ALGORITHMS, DECLARATION, PAYLOAD
 from canvas_archive.export.checks import Check, findings
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
+from canvas_archive.store.private import open_regular, read_regular, require_folder
+
+_LONGEST_LINE = 256 << 20
+_MOST_BYTES = 1 << 20
 
 
 def verify_path(path: Path) -> Iterator[Check]:
@@ -20,24 +26,25 @@ def verify_path(path: Path) -> Iterator[Check]:
 
     Raises BadInput when it is none of these.
     """
+    given, path = path, path.resolve()  # the user may name a link; a link inside is not followed
     if path.is_file() and path.suffix.lower() == ".jsonl":
         yield check_jsonl(path)
-    elif (path / "bagit.txt").exists() or (path / "manifest-sha512.txt").exists():
+    elif any(os.path.lexists(path / name) for name in ("bagit.txt", "manifest-sha512.txt")):
         yield from check_bag(path)
-    elif (path / MANIFEST).is_file():
+    elif os.path.lexists(path / MANIFEST):
         yield check_manifest(path)
         lines = path / "conversations.jsonl"
-        if lines.is_file():
+        if os.path.lexists(lines):
             yield check_jsonl(lines)
     else:
-        raise BadInput(f"{path} is no export, bag or backup: it has no {MANIFEST}.")
+        raise BadInput(f"{given} is no export, bag or backup: it has no {MANIFEST}.")
 
 
 def check_manifest(folder: Path) -> Check:
     """Compare a folder with its list of SHA-256 hashes."""
     try:
         present = (name for name in walk(folder) if name != MANIFEST)
-        if (folder / UNFINISHED).exists():
+        if os.path.lexists(folder / UNFINISHED):
             # The next backup was begun and did not come to its end: this one is still whole.
             listed = {name for _, name in read_manifest(folder / MANIFEST)}
             present = (name for name in present if name in listed)
@@ -56,8 +63,10 @@ def check_jsonl(path: Path) -> Check:
     last = b""
     problem: str | None = None
     try:
-        with path.open("rb") as file:
-            for line in file:
+        with open_regular(path) as file:
+            for line in iter(partial(file.readline, _LONGEST_LINE), b""):
+                if len(line) == _LONGEST_LINE:
+                    raise ValueError(f"a line has {_LONGEST_LINE:,} bytes or more")
                 if last:
                     digest.update(last)
                     conversations += 1
@@ -75,7 +84,7 @@ def check_jsonl(path: Path) -> Check:
             problem = (
                 f"it holds {conversations} conversations and {messages} messages, not as many as recorded"
             )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = f"it cannot be read ({type(error).__name__}: {error})"
     items = [f"{path.name}: {problem}"] if problem else []
     return findings(
@@ -103,13 +112,13 @@ def check_bag(folder: Path) -> Iterator[Check]:
             "{count} tag files are missing, new or changed",
         )
     lines = folder / PAYLOAD / "conversations.jsonl"
-    if lines.is_file():
+    if os.path.lexists(lines):
         yield check_jsonl(lines)
 
 
 def _declaration(folder: Path) -> Iterator[str]:
     try:
-        text = (folder / "bagit.txt").read_text("utf-8")
+        text = read_regular(folder / "bagit.txt", _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         yield f"bagit.txt: {error}"
         return
@@ -119,13 +128,17 @@ def _declaration(folder: Path) -> Iterator[str]:
 
 def _manifest(folder: Path, name: str, algorithm: str, payload: str | None) -> Iterator[str]:
     present: Iterable[str]
-    if payload is None:
-        present = [entry.name for entry in sorted(folder.iterdir()) if entry.is_file()]
-        present = [entry for entry in present if not entry.startswith("tagmanifest-")]
-    else:
-        base = folder / payload
-        present = walk(base, f"{payload}/") if base.is_dir() else ()
     try:
+        if payload is None:
+            present = [entry.name for entry in sorted(folder.iterdir()) if not _is_folder(entry)]
+            present = [entry for entry in present if not entry.startswith("tagmanifest-")]
+        else:
+            require_folder(folder / payload)
+            present = walk(folder / payload, f"{payload}/")
         yield from compare(folder, read_manifest(folder / name), present, algorithm=algorithm, name=name)
     except (OSError, ValueError) as error:
         yield f"{name}: {error}"
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

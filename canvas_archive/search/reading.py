@@ -26,6 +26,7 @@ from canvas_archive.search.docset import DocSet
 from canvas_archive.search.forms import forms_in, table_key
 from canvas_archive.search.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
 from canvas_archive.search.schema import COLUMNS, FIELD_NUMBERS
+from canvas_archive.store.private import open_regular
 
 # What Whoosh's readers make of bytes that are not theirs.
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
@@ -43,7 +44,7 @@ class MappedFile(StructFile):  # type: ignore[misc]
     """A file in memory as Whoosh's readers want it: random access without seeking, careful unpickling."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as source:
+        with open_regular(path) as source:
             self._map: mmap.mmap | bytes
             try:
                 self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
@@ -225,7 +226,8 @@ class Segment:
         column = self._columns.get(name)
         if column is None:
             column = array(COLUMNS[name])
-            column.frombytes((self._folder / f"{self.name}.{name}.col").read_bytes())
+            with open_regular(self._folder / f"{self.name}.{name}.col") as source:
+                column.frombytes(source.read())
             if len(column) != self.count:
                 raise Damaged(f"the column {name} has {len(column)} rows for {self.count} documents")
             if sys.byteorder == "little":  # pragma: no branch - on big-endian machines they fit already

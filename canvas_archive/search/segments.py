@@ -32,6 +32,7 @@ from canvas_archive.search.schema import (
     TEXT_FIELDS,
     pack_context,
 )
+from canvas_archive.store.private import CREATE, open_regular
 
 _LONGEST_TEXT = 1_000_000  # terms; a position must fit into a character
 _LONGEST_PART = 10_000  # terms of a subject, a list of names
@@ -204,7 +205,7 @@ def fingerprint(path: Path) -> tuple[int, str]:
     """Return a file's size and SHA-256."""
     digest = hashlib.sha256()
     size = 0
-    with path.open("rb") as source:
+    with open_regular(path) as source:
         while chunk := source.read(1 << 20):
             digest.update(chunk)
             size += len(chunk)
@@ -213,7 +214,8 @@ def fingerprint(path: Path) -> tuple[int, str]:
 
 def _create(path: Path) -> BinaryIO:
     """Open a new file that only its owner may read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=1 << 16)
+    path.unlink(missing_ok=True)  # it may be a link
+    return os.fdopen(os.open(path, CREATE, 0o600), "wb", buffering=1 << 16)
 
 
 def _places(found: Sequence[str], start: int) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import ArchiveError, ArchiveLocked
+from canvas_archive.store.private import descriptor_of, open_regular, require_regular
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,6 +47,8 @@ class WriterLock:
         """Take the lock without waiting, and write this process's id into the file."""
         from filelock import FileLock, Timeout
 
+        with suppress(FileNotFoundError):
+            require_regular(self.path)
         holder = read_holder(self.path)
         lock = FileLock(self.path, timeout=0, mode=0o600)
         try:
@@ -71,7 +74,7 @@ class WriterLock:
     def _write(self, text: str) -> None:
         # Only a courtesy to the other process: on Windows the file may be unwritable while locked.
         with suppress(OSError):
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor = descriptor_of(self.path, os.O_WRONLY | os.O_TRUNC)
             try:
                 os.write(descriptor, text.encode("ascii"))
             finally:
@@ -94,9 +97,9 @@ class WriterLock:
 def read_holder(path: Path) -> Holder | None:
     """Return who is written in the lock file; ``None`` when nobody is, or it cannot be read."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_regular(path) as file:
             file.seek(1)  # Windows locks the first byte, even against reading
-            words = (file.read(200) or b"").decode("ascii", "replace").split()
+            words = file.read(200).decode("ascii", "replace").split()
         return Holder(int(words[0]), words[1])
     except (OSError, IndexError, ValueError):
         return None

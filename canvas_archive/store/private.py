@@ -36,7 +36,7 @@ def _refuse(path: Path, mode: int, wanted: str) -> NoReturn:
     found = next((name for matches, name in _KINDS if matches(mode)), "something else")
     raise UnusableFile(
         f"{path} is {found}, not {wanted}. Nothing is read from it or written to it. "
-        f"Put {wanted} of that name there, or remove it.",
+        f"Put {wanted} of that name in its place.",
         reason=f"is {found}, not {wanted}",
     )
 
