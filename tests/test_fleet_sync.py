@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +23,7 @@ from canvas_archive.sync.custodians import Custodian
 from canvas_archive.sync.fleet import Fleet, FleetOptions, Outcome, sync_fleet
 from canvas_archive.sync.service import SyncOptions
 from tests.fleet_support import Collection, collection
+from tests.odd_support import put_odd
 
 THREADED = "SELECT count(*) FROM messages WHERE conversation_id IS NOT NULL"
 
@@ -326,3 +329,48 @@ def test_an_id_that_canvas_has_merged_into_another_fails_that_one(
     assert (told[one]["status"], told[two]["status"]) == ("failed", "ok")
     assert "the accounts may have been merged" in told[one]["error"]
     assert not (many.root / str(one)).exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
+def test_the_folder_of_a_fleet_is_private(many: Collection, caplog: pytest.LogCaptureFixture) -> None:
+    before = os.umask(0o022)
+    try:
+        many.root.mkdir()
+        many.write_list(busiest(many, 1))
+        assert many.code(many.sync()) == 0
+        assert stat.S_IMODE(many.root.stat().st_mode) == 0o700 and "private to you now" in caplog.text
+        for path in many.root.rglob("*"):
+            assert path.stat().st_mode & 0o077 == 0, path
+        many.root.chmod(0o755)
+        caplog.clear()
+        assert many.code(many.sync()) == 0
+        assert stat.S_IMODE(many.root.stat().st_mode) == 0o700 and "private to you now" in caplog.text
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
+def test_a_folder_with_other_things_is_not_closed_to_others(
+    many: Collection, caplog: pytest.LogCaptureFixture
+) -> None:
+    many.root.mkdir(mode=0o755)
+    many.root.chmod(0o755)
+    (many.root / "shared.txt").write_text("for everybody")
+    many.write_list(busiest(many, 1))
+    assert many.code(many.sync()) == 0
+    assert stat.S_IMODE(many.root.stat().st_mode) == 0o755 and "chmod go=" in caplog.text
+
+
+def test_a_link_or_a_fifo_in_a_fleet_is_named(many: Collection, tmp_path: Path) -> None:
+    person = busiest(many, 1)[0]
+    many.write_list([person])
+    assert many.code(many.sync()) == 0
+    (many.root / str(person)).rename(tmp_path / "elsewhere")
+    (many.root / str(person)).symlink_to(tmp_path / "elsewhere")
+    before = sorted(path.name for path in (tmp_path / "elsewhere").iterdir())
+    assert many.code(many.sync()) == 5
+    assert "is a symbolic link" in many.state()[person]["error"]
+    assert many.code(many.run("status")) == 9
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == before
+    put_odd(many.root / "fleet.json", "fifo" if os.name == "posix" else "link")
+    assert many.code(many.run("status")) == 2

@@ -39,6 +39,7 @@ from canvas_archive.errors import (
 )
 from canvas_archive.store import Archive
 from canvas_archive.store.folder import is_archive
+from canvas_archive.store.private import require_folder
 from canvas_archive.sync.custodians import Custodian
 from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order
 from canvas_archive.sync.progress import Silent
@@ -216,6 +217,8 @@ class _Run:
         name = before.name or custodian.name
         try:
             folder = self._fleet.root / custodian.folder
+            with suppress(FileNotFoundError):
+                require_folder(folder)
             if not is_archive(folder):
                 asked, name = self._create(folder, custodian, base_url, collector, limiter)
             else:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import os
+import stat
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,12 +23,13 @@ from canvas_archive.clock import parse_iso
 from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.store.cells import cell
 from canvas_archive.store.folder import is_archive
-from canvas_archive.store.private import write_private
+from canvas_archive.store.private import read_regular, require_folder, write_private
 from canvas_archive.sync.custodians import Custodian
 
 STATE_NAME = "fleet.json"
 TABLE_NAME = "fleet.csv"
 STATE_VERSION = 1
+_MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Fleet:
     def _load(self) -> None:
         path = self.root / STATE_NAME
         try:
-            document = json.loads(path.read_text("utf-8"))
+            document = json.loads(read_regular(path, _MOST_BYTES))
             version = int(document["version"])
             known = {one.name for one in fields(Outcome)}
             outcomes = [
@@ -118,17 +123,33 @@ class Fleet:
             raise BadInput(
                 f"{self.root} holds archives of {self.base_url}, not of {base_url}. Name another --root."
             )
+        known = self.base_url is not None
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private(known or not any(self.root.iterdir()))
         except OSError as error:
             raise BadInput(f"{self.root} cannot be made: {error.strerror or error}.") from None
         self.base_url = base_url
 
+    def _make_private(self, ours: bool) -> None:
+        """Close the folder to others where it is a fleet's own; warn where it holds other things, too."""
+        if os.name != "posix" or not stat.S_IMODE(self.root.stat().st_mode) & 0o077:
+            return
+        logger = logging.getLogger("canvas_archive.sync")
+        if ours:
+            self.root.chmod(0o700)
+            logger.warning("Others could look into %s. It is private to you now (mode 0700).", self.root)
+        else:
+            logger.warning("Others can look into %s: make it private with chmod go= %s", self.root, self.root)
+
     def archives(self) -> list[tuple[Outcome, Path]]:
         """Return everyone who has an archive here, in the order of their ids.
 
-        Raises BadInput when there is none.
+        Raises BadInput when there is none, UnusableFile when a link is where a folder belongs.
         """
+        for outcome in self.outcomes.values():
+            with suppress(FileNotFoundError):
+                require_folder(self.root / outcome.folder)
         found = [
             (outcome, self.root / outcome.folder)
             for _, outcome in sorted(self.outcomes.items())
