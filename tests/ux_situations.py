@@ -111,6 +111,24 @@ def foreign(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def with_a_trigger(folder: Path) -> Iterator[None]:
+    """Somebody put a trigger into the database."""
+    small(folder)
+    with contextlib.closing(sqlite3.connect(folder / "mail" / "archive.db")) as db:
+        db.execute("CREATE TRIGGER quiet AFTER INSERT ON messages BEGIN SELECT 1; END")
+    yield
+
+
+@contextlib.contextmanager
+def with_a_link(folder: Path) -> Iterator[None]:
+    """A link leads out of the archive."""
+    small(folder)
+    (folder / "mail" / "config.toml").rename(folder / "config.toml")
+    (folder / "mail" / "config.toml").symlink_to(folder / "config.toml")
+    yield
+
+
+@contextlib.contextmanager
 def damaged(folder: Path) -> Iterator[None]:
     """The database is none, the index is gone."""
     (small(folder) / "archive.db").write_bytes(b"no database " * 1000)
@@ -412,6 +430,25 @@ SITUATIONS = (
         adopt
         adopt -y
         star 1
+        """,
+    ),
+    Situation(
+        "a trigger of somebody else's",
+        with_a_trigger,
+        """
+        list
+        star 1
+        sync
+        verify
+        """,
+    ),
+    Situation(
+        "a link in the archive",
+        with_a_link,
+        """
+        list
+        sync
+        verify
         """,
     ),
     Situation(
