@@ -72,7 +72,7 @@ def browser_reads_files() -> bool:
     try:
         asked = subprocess.run(
             ["xdg-settings", "get", "default-web-browser"],  # noqa: S607 (as Python's webbrowser finds it)
-            capture_output=True, text=True, timeout=5, check=False, env=_environment(),
+            capture_output=True, text=True, timeout=5, check=False, env=child_environment(),
         )  # fmt: skip
     except (OSError, ValueError, subprocess.SubprocessError):
         return True
@@ -83,10 +83,11 @@ def browser_reads_files() -> bool:
 def open_browser(address: str) -> None:
     """Open an address in the default browser, in a process that does not know the token."""
     with suppress(OSError):
-        process = subprocess.Popen([sys.executable, "-I", "-c", _OPEN, address], env=_environment())
+        process = subprocess.Popen([sys.executable, "-I", "-c", _OPEN, address], env=child_environment())
         # Some browsers run until they are closed.
         threading.Thread(target=process.wait, daemon=True).start()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """Return the environment without the token, for a program that this one starts."""
     return {name: value for name, value in os.environ.items() if name != "CANVAS_API_TOKEN"}
