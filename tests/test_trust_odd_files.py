@@ -83,6 +83,7 @@ def test_a_verification_ends_when_it_is_asked_to(endless_bag: Path, number: int)
 
 
 VERIFY = """
+import signal
 import sys
 from canvas_archive.cli.main import run
 from canvas_archive.export import manifest
@@ -96,6 +97,7 @@ def opened(path, **options):
     return real(path, **options)
 
 manifest.open_regular = opened
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs this in the background ignores it
 sys.exit(run(["verify", sys.argv[1]]))
 """
 

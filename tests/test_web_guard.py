@@ -13,6 +13,8 @@ import pytest
 from datasette.app import Datasette
 
 from canvas_archive.errors import BadInput, GuardRefused, NoArchive
+from canvas_archive.store import Archive
+from canvas_archive.store.config import powers
 from canvas_archive.web import login, queries, server, visit
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
@@ -81,6 +83,8 @@ def test_the_loopback_s_names_are_known(visitor: Visitor, host: str) -> None:
 
 def test_beyond_the_loopback_addresses_are_known_but_names_are_not(folder: Path) -> None:
     change_config(folder, "allowed_hosts = ['mail.school.example']\n")
+    with Archive.open(folder, write=True) as archive:
+        archive.adopt(powers(archive.config_as_written))
     visitor = Visitor(server.build(folder, host="0.0.0.0", port=1, login=True))
     try:
         for host, status in (
