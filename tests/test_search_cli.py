@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,8 +209,13 @@ def test_the_index_is_updated_rebuilt_and_checked(cli: Cli, archive: SearchArchi
     assert cli.out.startswith("The index is sound: 2 messages in 1 segment, ")
     assert cli.json("index", "--check")["problem"] is None
     assert cli("index", "--check", "--rebuild") == 2
+    assert cli("index", "--check", "--documents") == 2
     path = next(path for path in archive.search_dir.iterdir() if path.suffix == ".pst")
+    before = path.stat()
     path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert cli("index", "--check") == 8
+    assert f"A file of the search index is damaged ({path.name})" in cli.err
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if the disk had done it
     assert cli("index", "--check") == 8
     assert "1 of the index's files are damaged" in cli.err
     assert cli("index", "--check", "--json") == 8

@@ -26,6 +26,7 @@ from canvas_archive.search import (
     opened,
     rebuild_index,
     scoring,
+    service,
     shard,
     suggest,
     update_index,
@@ -33,8 +34,9 @@ from canvas_archive.search import (
 from canvas_archive.search.hashfile import term_index
 from canvas_archive.search.postings import TERM_INFO, Block, Damaged, blocks, encode
 from canvas_archive.search.reading import Entry, MappedFile, Segment
-from canvas_archive.search.record import changed_files, usable_record
+from canvas_archive.search.record import changed_files, toc_name, usable_record
 from canvas_archive.search.schema import FIELD_NUMBERS
+from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, utc
 
 
@@ -204,6 +206,75 @@ def test_the_check_tells_an_index_that_cannot_be_read(archive: SearchArchive) ->
     record = usable_record(archive.db, archive.search_dir)
     path.unlink()
     assert list(changed_files(record, archive.search_dir)) == [path.name]
+
+
+@pytest.mark.parametrize("ending", [".written.col", ".message.col", ".carries.col", ".trm", ".pst", ".toc"])
+def test_a_changed_byte_is_noticed_before_anything_is_answered(archive: SearchArchive, ending: str) -> None:
+    spoil(archive, ending, -1)
+    with pytest.raises(IndexUnusable):
+        archive.search("exam", facets=True)
+    archive.message("a brand new exam")
+    assert update_index(archive.db, archive.search_dir).rebuilt
+    assert archive.search("exam", facets=True).total
+
+
+@pytest.mark.parametrize("ending", [".written.col", ".message.col", ".conversation.col", ".writer.col"])
+def test_a_column_that_a_disk_changed_silently_is_noticed(archive: SearchArchive, ending: str) -> None:
+    spoil(archive, ending, 3, unseen=True)
+    with pytest.raises(IndexUnusable, match="is not what was written"):
+        archive.search("exam", facets=True, threads=True)
+
+
+def test_a_copied_index_is_read_and_counts(archive: SearchArchive) -> None:
+    for path in archive.search_dir.iterdir():
+        os.utime(path)
+    opened.forget(archive.search_dir)
+    assert archive.search("exam").total
+    assert not update_index(archive.db, archive.search_dir).rebuilt
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("ending", [".written.col", ".trm", ".pst", ".toc"])
+def test_what_is_no_file_is_damage(archive: SearchArchive, ending: str, odd: str) -> None:
+    path = next(path for path in archive.search_dir.iterdir() if path.name.endswith(ending))
+    put_odd(path, odd)
+    opened.forget(archive.search_dir)
+    with pytest.raises(IndexUnusable):
+        archive.search("exam")
+    assert check_index(archive.db, archive.search_dir).problem
+    assert update_index(archive.db, archive.search_dir).rebuilt
+    assert archive.search("exam").total
+    assert (archive.search_dir.parent / f"target of {path.name}").exists() == (odd == "link")
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_has_the_name_of_the_next_index_does_not_hinder_it(archive: SearchArchive, odd: str) -> None:
+    record = usable_record(archive.db, archive.search_dir)
+    put_odd(archive.search_dir / toc_name(record.generation + 1), odd)
+    new = archive.message("a brand new exam")
+    archive.index()
+    assert archive.found("brand") == {new}
+    assert check_index(archive.db, archive.search_dir).problem is None
+
+
+def test_whatever_damaged_bytes_raise_is_told_as_damage(
+    archive: SearchArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("for a test")
+
+    monkeypatch.setattr(service, "count_years", fails)
+    with pytest.raises(ValueError, match="for a test"):  # the files are sound: this is another fault
+        archive.search("exam", facets=True)
+    path = spoil(archive, ".pst", -1, unseen=True)
+    with pytest.raises(IndexUnusable, match=path.name):
+        archive.search("exam", facets=True)
+    monkeypatch.setattr(building, "segments_to_merge", fails)
+    archive.message("a brand new exam")
+    assert update_index(archive.db, archive.search_dir).rebuilt
+    archive.message("another new exam")
+    with pytest.raises(ValueError, match="for a test"):
+        update_index(archive.db, archive.search_dir)
 
 
 def test_an_update_of_most_messages_builds_anew(
