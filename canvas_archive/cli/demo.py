@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -122,4 +123,5 @@ def _summary(settings: Settings, folder: Path, report: Report, as_json: bool) ->
         return
     click.echo(report.summary())
     if settings.archive_named:
-        click.echo(f"The archive is in {folder}. Look at it with: canvas-archive serve --archive {folder}")
+        typed = shlex.quote(str(folder))
+        click.echo(f"The archive is in {folder}. Look at it with: canvas-archive serve --archive {typed}")
