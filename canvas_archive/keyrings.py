@@ -27,6 +27,8 @@ KEYRING_SECONDS = 60.0
 RECOMMENDED = 1
 """The ``priority`` from which on the keyring library recommends a backend."""
 
+_INSTEAD = "set CANVAS_API_TOKEN, or put a token_command into config.toml."
+
 _silent: set[str] = set()
 """The keyrings that did not answer in time: this process does not wait for them again."""
 
@@ -73,7 +75,7 @@ def _asked(name: str, question: Callable[[], T]) -> T:
     """Ask a keyring within its time; the thread that asks one that never answers ends with the process."""
     shown = f"The keyring {name}" if name else "The system keyring"
     if name in _silent:
-        raise KeyringUnusable(f"{shown} does not answer. {_instead()}")
+        raise KeyringUnusable(f"{shown} does not answer. Unlock or repair it, {_INSTEAD}")
     answers: list[T] = []
     failures: list[str] = []
 
@@ -90,19 +92,19 @@ def _asked(name: str, question: Callable[[], T]) -> T:
     if answers:
         return answers[0]
     if failures:
-        raise KeyringUnusable(f"{shown} cannot be used ({failures[0]}). {_origin()}{_instead()}")
+        repair = "Unlock or repair it, " if name else _choice()
+        raise KeyringUnusable(f"{shown} cannot be used ({failures[0]}). {repair}{_INSTEAD}")
     _silent.add(name)
-    raise KeyringUnusable(f"{shown} does not answer within {KEYRING_SECONDS:.0f} seconds. {_instead()}")
+    raise KeyringUnusable(
+        f"{shown} does not answer within {KEYRING_SECONDS:.0f} seconds. Unlock or repair it, {_INSTEAD}"
+    )
 
 
-def _instead() -> str:
-    return "Unlock or repair it, set CANVAS_API_TOKEN, or put a token_command into config.toml."
-
-
-def _origin() -> str:
-    """Return a sentence that says who chose the backend; empty where the library did."""
+def _choice() -> str:
+    """Return how to choose another backend than the one that cannot be opened, as a clause."""
     if BACKEND_VARIABLE in os.environ:
-        return f"{BACKEND_VARIABLE} names {os.environ[BACKEND_VARIABLE] or 'nothing'}. "
+        named = os.environ[BACKEND_VARIABLE] or "nothing"
+        return f"{BACKEND_VARIABLE} names {named}: install it beside canvas-archive or unset the variable, "
     try:
         from configparser import RawConfigParser
 
@@ -113,5 +115,5 @@ def _origin() -> str:
         settings.read(path, encoding="utf-8")
         named = settings.get("backend", "default-keyring")
     except Exception:  # no such file, no home, or not as the library writes it
-        return ""
-    return f"{path} names {named}: install that package beside canvas-archive, or remove the line. "
+        return "Repair it, "
+    return f"{path} names {named}: install it beside canvas-archive or remove that line, "

@@ -65,7 +65,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: str) -> No
 
 def broken_by_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     configure(monkeypatch, tmp_path, f"[backend]\ndefault-keyring={CONFIGURED}\n")
-    return f"keyringrc.cfg names {CONFIGURED}: install that package beside canvas-archive, or remove the line"
+    return f"keyringrc.cfg names {CONFIGURED}: install it beside canvas-archive or remove that line"
 
 
 def broken_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
@@ -76,7 +76,7 @@ def broken_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 def named(name: str) -> Callable[[pytest.MonkeyPatch, Path], str]:
     def break_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", name)
-        return f"PYTHON_KEYRING_BACKEND names {name or 'nothing'}."
+        return f"PYTHON_KEYRING_BACKEND names {name or 'nothing'}: install it"
 
     return break_it
 

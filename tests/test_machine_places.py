@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from canvas_archive.cli.export import FORMATS
 from canvas_archive.errors import ArchiveError, BadInput, MachineTrouble
 from canvas_archive.machine import machine_trouble
 from canvas_archive.places import data_folder, expanded, state_folder
@@ -201,6 +202,11 @@ async def _statuses(datasette: Any) -> list[int]:
         return [(await client.get(page)).status_code for page in pages]
 
 
+def every_format(name: str) -> list[str]:
+    formats = [word for one in FORMATS for word in ("--format", one)]
+    return ["--archive", name, "export", *formats, "--bag", "--", f"{name}.export"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="names that only POSIX allows")
 def test_letters_in_a_path_that_mean_something_in_an_address(
     pulled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -227,9 +233,11 @@ def test_letters_in_a_path_that_mean_something_in_an_address(
             ["--archive", name, "backup", "--", f"{name}.backup"],
             ["restore", "--", f"{name}.backup", f"{name}.again"],
             ["verify", "--", f"{name}.backup"],
+            *([every_format(name)] if name in ("file:x", "C# course") else []),
         ):
             assert say(call).code == 0, call
     made = {f"{name}{end}" for name in NAMES for end in ("", ".backup", ".again")}
+    made |= {"file:x.export", "C# course.export"}
     assert {path.name for path in tmp_path.iterdir()} == made
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -134,4 +136,5 @@ def _summary(settings: Settings, folder: Path, report: Report, as_json: bool) ->
         return
     click.echo(report.summary())
     if settings.archive_named:
-        click.echo(f"The archive is in {folder}. Look at it with: canvas-archive serve --archive {folder}")
+        typed = shlex.quote(str(folder))
+        click.echo(f"The archive is in {folder}. Look at it with: canvas-archive serve --archive {typed}")

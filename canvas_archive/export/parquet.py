@@ -138,7 +138,9 @@ class _Part:
     def _write(self) -> None:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._parquet.ParquetWriter(self._path, self._schema, compression="zstd")
+            # A whole path: a name that begins with "file:" would be taken for an address.
+            whole = self._path.absolute()
+            self._writer = self._parquet.ParquetWriter(whole, self._schema, compression="zstd")
         table = self._arrow.Table.from_batches(self._packed, schema=self._schema)
         self._packed.clear()
         if len(table):
