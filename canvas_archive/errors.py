@@ -54,7 +54,12 @@ class ArchiveError(Exception):
 
 
 class MachineTrouble(ArchiveError):
-    """The machine refuses: the disk is full, read-only or fails, too many files are open."""
+    """The machine refuses: the disk is full, read-only or fails, too many files are open.
+
+    ``everywhere``: another archive would meet the same.
+    """
+
+    everywhere = False
 
 
 class BadInput(ArchiveError):

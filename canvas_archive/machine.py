@@ -74,10 +74,8 @@ def _is_for_files(encoding: str) -> bool:
 
 def concerns_every_archive(error: BaseException) -> bool:
     """Return whether another archive would meet the same: a full disk, too many open files. Pure."""
-    cause = error.__cause__ or error
-    if isinstance(cause, OSError):
-        return cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
-    return isinstance(cause, sqlite3.Error) and "disk is full" in str(cause)
+    told = error if isinstance(error, MachineTrouble) else machine_trouble(error.__cause__ or error)
+    return isinstance(told, MachineTrouble) and told.everywhere
 
 
 def as_archive_error(error: Exception) -> ArchiveError:
@@ -128,4 +126,6 @@ def _of_sqlite(sentence: str) -> ArchiveError | None:
 
 def _told(template: str, where: str) -> MachineTrouble:
     sentence = template.format(where=where, kept=_KEPT)
-    return MachineTrouble(sentence[0].upper() + sentence[1:])
+    trouble = MachineTrouble(sentence[0].upper() + sentence[1:])
+    trouble.everywhere = template in (_DISK_FULL, _TOO_MANY_FILES)
+    return trouble
