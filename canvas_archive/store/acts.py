@@ -16,11 +16,13 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
-from canvas_archive.model import JsonObject
 from canvas_archive.store.rows import clean, ids_json, to_json
+
+if TYPE_CHECKING:
+    from canvas_archive.model import JsonObject
 
 Outcome: TypeAlias = Literal["done", "refused", "unknown"]
 
