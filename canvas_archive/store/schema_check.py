@@ -53,6 +53,9 @@ SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql 
 KNOWN_DIGESTS: dict[int, str] = {
     1: "f6dc8f0e81eab3ee4bf60c67248ed63667ccede113297db23b00770a298d3dc3",
     2: "aaed5bdb4c7c7b6f177e51b2fb688a8e49b8a19bbaa0e14cd0a58df0771f77f0",
+    3: "4319c2fa68e97d84d29b2c26bbd03fef419a8f4ccf12183fa8963e551256d65b",
+    4: "4ba49cea8181b945322166064a546fcca9a92cc2caa5f739fef7a924001b892b",
+    5: "0fb92a0858764df4cecd583c89701ba064cc12f8858454697a9da48f5d601da5",
 }
 """The hash of each schema version; without one, the schema is made in memory, which takes milliseconds."""
 
