@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,7 @@ from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.sandbox.mailbox import Media
 from canvas_archive.store import Archive
+from canvas_archive.store.connection import connect_readonly
 from canvas_archive.sync import file_hosts
 from canvas_archive.sync.attachments import Files
 from canvas_archive.sync.file_tasks import Ending, FileTask
@@ -70,6 +72,7 @@ FAULTS = [
 
 def test_whatever_a_file_does_costs_that_file_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_hosts, "FAILURES", 1000)  # there are more such files than a host is allowed
+    monkeypatch.setattr(file_hosts, "LOST_SECONDS", 1e9)
     monkeypatch.setattr(waiting, "SILENCE_SECONDS", 1.5)
     monkeypatch.setattr(waiting, "SLOWEST_BYTES", 10_000_000)
     monkeypatch.setitem(CanvasClient.__init__.__kwdefaults__, "timeout", 1.5)
@@ -140,7 +143,8 @@ def test_a_host_that_fails_rests_and_other_hosts_go_on(pair: Pair, kind: str) ->
     report = result.report
     assert (
         report.untried_files == states.count("pending")
-        and f"{report.untried_files} not tried" in report.summary()
+        and f"{report.untried_files} files are left for later, because of {pair.sandbox.url}"
+        in report.summary()
     )
     assert report.resting_hosts == [f"{pair.sandbox.url} (attachments)"]
     pair.sync(mode="quick", check=False, clock=QuickClock())
@@ -211,6 +215,16 @@ def test_a_thousand_files_on_a_broken_host_cost_a_minute_at_most(
         ]
     assert endings.count(Ending.HOST) == 3 and endings.count(Ending.UNTRIED) == 997
     assert clock.elapsed <= 60 and client.asked == 3
+
+
+def test_a_host_that_answers_now_and_then_costs_no_more() -> None:
+    hosts = file_hosts.FileHosts(())
+    for number in range(4):
+        assert not hosts.rests("host", anew=True) and hosts.is_doubtful("host") == (number == 3)
+        hosts.failed("host", "It is silent.", 20.0 if number else 0.0)
+        assert hosts.rests("host", anew=True) == (number == 3)
+        hosts.answered(["host"])
+    assert hosts.rests("host", anew=True) and hosts.why("host") == "It is silent."
 
 
 # -- not there yet, gone, and back ---------------------------------------------------------------------------
@@ -351,6 +365,7 @@ def test_a_note_is_shown_and_listed_and_is_no_failure(pair: Pair) -> None:
 
     from canvas_archive.cli.main import cli
     from canvas_archive.export.gaps import gaps
+    from canvas_archive.export.selection import Selection, resolve
 
     file_id = receive_file(pair)
     pair.sandbox.school.state.files[file_id].size = 5
@@ -364,8 +379,7 @@ def test_a_note_is_shown_and_listed_and_is_no_failure(pair: Pair) -> None:
     shown = CliRunner().invoke(cli, arguments)
     assert "(the whole file has" in shown.output
     assert "the whole file has" in CliRunner().invoke(cli, [*arguments, "--json"]).output
-    with Archive.open(pair.folder) as archive:
-        archive.db.execute("CREATE TEMP TABLE chosen (conversation_id INTEGER PRIMARY KEY)")
-        archive.db.execute("INSERT INTO temp.chosen SELECT id FROM conversations")
-        found = [gap for gap in gaps(archive.db, archive.files_dir) if gap.item == file_id]
+    with closing(connect_readonly(pair.folder / "archive.db")) as db:
+        resolve(db, Selection())
+        found = [gap for gap in gaps(db, pair.folder / "files") if gap.item == file_id]
     assert [gap.state for gap in found] == ["stored with a note"]

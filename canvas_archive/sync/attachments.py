@@ -82,6 +82,7 @@ class Files:
         self._archive = archive
         self._client = client
         self._max_bytes = max_bytes
+        self._clock = clock
         resting = () if everything else runs.resting_ids(archive.db, LEDGER, clock)
         self.hosts = FileHosts(resting)
         self._token_refused = False
@@ -99,7 +100,7 @@ class Files:
             with self._client.one_try() if task.failed_before else nullcontext():
                 result = self._recording(task) if task.kind == "media" else self._attachment(task)
         except HostRests as error:  # the address was tried, and what Canvas has on record is not to be had
-            return FileResult(Ending.UNTRIED, self.hosts.why(error.host))
+            return FileResult(Ending.UNTRIED, self.hosts.why(error.host), hosts=(error.host,))
         if result.ending.state in ("gone", "refused"):
             forget_part(self._archive.files_dir, task.part_number)
         return result
@@ -225,6 +226,7 @@ class Files:
     def _try(self, task: FileTask, url: str) -> FileResult:
         """Download from one address, and learn about the hosts on the way."""
         visited: list[str] = []
+        began = self._clock.monotonic()
 
         def visit(origin: object) -> bool:
             own = str(origin) == self._client.base_url
@@ -239,9 +241,8 @@ class Files:
             result = replace(self._download(task, url, visit), hosts=tuple(visited))
         except HostRests as error:
             led = visited[0] != error.host
-            return FileResult(
-                Ending.UNTRIED, self.hosts.led_to_resting(visited[0], error.host) if led else None
-            )
+            why = self.hosts.led_to_resting(visited[0], error.host) if led else None
+            return FileResult(Ending.UNTRIED, why, hosts=(error.host,))
         except UnusableFile as error:
             return FileResult(Ending.PLACE, str(error))
         except _Unusable as error:
@@ -255,7 +256,7 @@ class Files:
         last = visited[-1] if failed and visited else None
         self.hosts.answered(host for host in set(visited) if host != last)
         if last is not None:
-            self.hosts.failed(last, result.sentence or "")
+            self.hosts.failed(last, result.sentence or "", self._clock.monotonic() - began)
         return result
 
     def _download(self, task: FileTask, url: str, visit: Visit) -> FileResult:

@@ -71,20 +71,19 @@ class Downloads:
             elif ending is not Ending.UNTRIED:
                 runs.clear_problem(self._db, task.kind, task.key)
             self._record_hosts(result)
-        self._count(task, ending, sentence)
+        self._count(task, result, sentence)
 
     def _record_hosts(self, result: FileResult) -> None:
         """Keep for the next run which hosts fail, and which do no more."""
-        for host in result.hosts:
+        for host in result.hosts if result.ending is Ending.STORED else ():
             runs.clear_problem(self._db, LEDGER, host)
         for host, sentence in list(self._files.hosts.failing.items()):
             if host not in self._recorded:
                 self._recorded.add(host)
                 runs.record_problem(self._db, LEDGER, host, sentence, self._clock)
-                self._report.resting_hosts.append(host)
 
-    def _count(self, task: FileTask, ending: Ending, sentence: str) -> None:
-        report = self._report
+    def _count(self, task: FileTask, result: FileResult, sentence: str) -> None:
+        report, ending = self._report, result.ending
         self._settled += 1
         if ending.is_failure:
             report.failed += 1
@@ -95,6 +94,7 @@ class Downloads:
             report.gone += 1
         elif ending is Ending.UNTRIED:
             report.untried_files += 1
+            report.resting_hosts += [host for host in result.hosts if host not in report.resting_hosts]
         elif ending is not Ending.UPLOADING:
             report.refused += 1
         self._progress.files(self._settled, len(self._queued))

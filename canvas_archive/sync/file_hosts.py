@@ -7,7 +7,7 @@ a redirect leads to. What a run learns of a host is kept for the next one in the
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ LEDGER = "file_host"
 
 FAILURES = 3
 """After so many failures in a row, the rest of a host's files is not tried in this run."""
+
+LOST_SECONDS = 60.0
+"""After failed tries of so many seconds, all together, the rest of a host's files is not tried either."""
 
 LED_TO_RESTING = 3
 """After so many files in a row that Canvas sends on to a host that rests, Canvas is not asked for more."""
@@ -42,6 +45,8 @@ class FileHosts:
         self._lock = threading.Lock()
         self._resting = set(resting)
         self._failures = Counter(dict.fromkeys(self._resting, FAILURES - 1))
+        self._all_failures: Counter[str] = Counter()
+        self._lost: defaultdict[str, float] = defaultdict(float)
         self._led_to_resting: Counter[str] = Counter()
         self.failing: dict[str, str] = {}
         """The hosts that this run found failing, and the sentence of the last failure of each."""
@@ -52,9 +57,9 @@ class FileHosts:
             return host in self.failing or (host in self._resting and not anew)
 
     def is_doubtful(self, host: str) -> bool:
-        """Return whether a host has failed since it last answered, so that nothing is repeated there."""
+        """Return whether nothing is to be repeated at a host: it failed last, or often in this run."""
         with self._lock:
-            return self._failures[host] > 0
+            return self._failures[host] > 0 or self._all_failures[host] >= FAILURES
 
     def answered(self, hosts: Iterable[str]) -> None:
         """Note that hosts answer."""
@@ -62,13 +67,16 @@ class FileHosts:
             for host in hosts:
                 self._failures[host] = self._led_to_resting[host] = 0
                 self._resting.discard(host)
-                self.failing.pop(host, None)
+                if self._lost[host] < LOST_SECONDS:
+                    self.failing.pop(host, None)
 
-    def failed(self, host: str, sentence: str) -> None:
-        """Note that a host broke off, was silent for too long, or answered with 5xx."""
+    def failed(self, host: str, sentence: str, seconds: float = 0.0) -> None:
+        """Note that a host broke off, was silent or answered with 5xx, after so many seconds."""
         with self._lock:
             self._failures[host] += 1
-            if self._failures[host] >= FAILURES:
+            self._all_failures[host] += 1
+            self._lost[host] += seconds
+            if self._failures[host] >= FAILURES or self._lost[host] >= LOST_SECONDS:
                 self.failing[host] = sentence
 
     def why(self, host: str) -> str:

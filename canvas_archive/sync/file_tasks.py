@@ -84,7 +84,7 @@ class FileResult:
     """How a download ended; ``url`` is a fresher address when one had to be asked for.
 
     ``sentence`` says why the bytes are not here, or, for stored ones, what is odd about them. ``hosts`` are
-    those that gave the bytes or led to them.
+    those that answered, or the one that rests.
     """
 
     ending: Ending

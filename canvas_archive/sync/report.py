@@ -123,13 +123,15 @@ class Report:
             *([f"{self.removed:,} gone from Canvas"] if self.removed else []),
         ]
         line = f"{self.total:,} conversations: {', '.join(parts)}; {self.new_messages:,} new messages"
-        if self.stored or self.failed or self.gone or self.refused or self.pending or self.untried_files:
+        if self.stored or self.failed or self.gone or self.refused or self.pending:
             line += f"; attachments: {self.stored:,} stored"
             line += f", {self.failed:,} failed" if self.failed else ""
             line += f", {self.gone:,} no longer on Canvas" if self.gone else ""
             line += f", {self.refused:,} refused" if self.refused else ""
             line += f", {self.pending:,} pending" if self.pending else ""
-            line += f", {self.untried_files:,} not tried" if self.untried_files else ""
+        if self.untried_files:
+            number = "1 file is" if self.untried_files == 1 else f"{self.untried_files:,} files are"
+            line += f"; {number} left for later, because of {', '.join(self.resting_hosts)}"
         if self.edits_pushed or self.edits_pending or self.edits_conflicts:
             line += (
                 f"; edits: {self.edits_pushed:,} pushed, {self.edits_pending:,} pending, "
