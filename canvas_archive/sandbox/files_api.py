@@ -57,7 +57,9 @@ class FileService:
         """Return a link to the second origin; it holds until links are expired."""
         signature = self._signature(kind, key, self.generation)
         query = f"hop={hop}&generation={self.generation}&signature={signature}"
-        return f"{self.origin}/{kind}/{quote(key, safe='')}/{quote(name, safe='')}?{query}"
+        # A file may be called "..", which no client would send as a part of a path.
+        last = "file" if name in (".", "..") else quote(name, safe="")
+        return f"{self.origin}/{kind}/{quote(key, safe='')}/{last}?{query}"
 
     @staticmethod
     def _signature(kind: str, key: str, generation: int) -> str:
