@@ -14,6 +14,7 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
+    Unanswered,
 )
 from canvas_archive.store import Ingest, edits, transaction
 from canvas_archive.store.chain import extend_chain
@@ -52,7 +53,7 @@ POLL_LIMIT_SECONDS = 900.0
 BROKEN_IN_A_ROW = 3
 """So many conversations failing one after another is no longer about them: Canvas is gone."""
 
-ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure)
+ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure, Unanswered)
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
 
 _NEWS = """
