@@ -347,6 +347,15 @@ def test_a_write_that_may_have_happened_is_never_repeated(
     assert len(script.requests) == 1
 
 
+def test_an_answer_to_a_write_is_waited_for_longer() -> None:
+    done = httpx.Response(200, json=shown(5, letter(99)))
+    script = Script(OK, done)
+    with acquainted(script, timeout=7.0) as client:
+        client.conversation(5)
+        client.add_message(5, "hello")
+    assert [one.extensions["timeout"]["read"] for one in script.requests] == [7.0, 21.0]
+
+
 @pytest.mark.parametrize("write", WRITES)
 def test_an_unreadable_answer_to_a_write_is_no_reason_to_repeat_it(
     write: Callable[[CanvasClient], object],

@@ -256,6 +256,20 @@ def test_what_changed_below_a_broken_page_is_fetched_when_it_became_unread(pair:
     } == set()
 
 
+def test_a_list_that_somebody_accepted_is_no_failure_of_the_next_syncs(pair: Pair) -> None:
+    pair.sandbox.faults.add(Fault("status", SCOPE.format("archived"), times=None))
+    clock = LateClock()
+    assert pair.sync(mode="quick", attachments=False, check=False, clock=clock).error is not None
+    pair.update("UPDATE problems SET accepted_at = '2026-01-01T00:00:00Z'")
+    report = pair.sync(mode="quick", attachments=False, clock=clock).report
+    assert (report.accepted, report.complete, report.requests) == (1, False, 7), (
+        "one of these asks after Canvas"
+    )
+    pair.sandbox.faults.clear()
+    assert pair.sync(mode="quick", attachments=False, clock=clock).report.complete
+    assert ledger(pair) == {}
+
+
 # -- Canvas as a whole -------------------------------------------------------------------------------------
 
 

@@ -116,7 +116,13 @@ class FilesApi(Endpoints):
                 data.seek(start)
             body = Multipart(target, name, content_type, data, size)
             headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **body.headers}
-            request = transport.http.build_request("POST", target.url, headers=headers, content=iter(body))
+            request = transport.http.build_request(
+                "POST",
+                target.url,
+                headers=headers,
+                content=iter(body),
+                extensions={"timeout": transport.patient},
+            )
             try:
                 answer = transport.exchange(request, request_name)
                 if answer.status >= 500:

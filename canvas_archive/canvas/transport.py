@@ -24,6 +24,7 @@ from canvas_archive.canvas.trouble import Again, of_canvas, of_connection, of_on
 from canvas_archive.canvas.waiting import (
     ITEM_TRIES,
     SILENT_TRIES,
+    WRITE_SILENCE,
     Effort,
     Pace,
     Stats,
@@ -93,6 +94,10 @@ class Transport:
         self.stats = stats
         self.clock = clock
         self.as_user_id = as_user_id
+        # Whether Canvas did what must not be done twice is worth waiting for.
+        self.patient = {
+            name: WRITE_SILENCE * (limit or 0.0) or None for name, limit in http.timeout.as_dict().items()
+        }
         self.is_canvas = False  # there has been JSON under /api
         self.last_date: str | None = None
         self._headers = [
@@ -192,6 +197,8 @@ class Transport:
             content = urlencode(call.form, errors="replace").encode("ascii")
         # Composed here and not by the client, whose merging of defaults costs as much as all the rest.
         request = httpx.Request(call.method, call.url, headers=headers, content=content)
+        if not call.idempotent:
+            request.extensions["timeout"] = self.patient
         with self.slot(call.name) as note:
             answer = self.exchange(request, call.name)
             note(answer)

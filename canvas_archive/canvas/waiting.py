@@ -29,6 +29,9 @@ ITEM_SECONDS = 20.0
 SILENCE_SECONDS = 20.0
 """An attempt ends when the network brings no byte for this many seconds."""
 
+WRITE_SILENCE = 3.0
+"""How many times longer an answer to something that must not be sent twice is waited for."""
+
 SLOWEST_BYTES = 20 * 1024
 """An attempt ends when SILENCE_SECONDS bring fewer bytes of its answer than this."""
 

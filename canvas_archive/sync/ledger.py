@@ -14,7 +14,7 @@ from canvas_archive.store.summaries import lasting_fingerprint
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from canvas_archive.clock import Clock
     from canvas_archive.model import Conversation
@@ -87,11 +87,12 @@ class Ledger:
                 fingerprint=self._rows.get(conversation_id),
             )
 
-    def record_untried(self, conversation_ids: Iterable[int]) -> None:
+    def record_untried(self, conversation_ids: Collection[int]) -> None:
         """Enter conversations that changed and were left out, so that the next run tries them."""
-        with transaction(self._db):
-            for id_ in conversation_ids:
-                runs.record_untried(self._db, CONVERSATION, id_, UNTRIED, self._clock)
+        if conversation_ids:
+            with transaction(self._db):
+                for id_ in conversation_ids:
+                    runs.record_untried(self._db, CONVERSATION, id_, UNTRIED, self._clock)
 
     # -- lists -----------------------------------------------------------------------------------
 
@@ -117,6 +118,9 @@ class Ledger:
 
     def clear_list(self, item: str, *, to_the_end: bool) -> None:
         """Strike a list that was read off the ledger, its later pages only if it was read to its end."""
-        gone = {item} | {one for one in self._lists if to_the_end and one.startswith(f"{item}/")}
-        with transaction(self._db):
-            runs.clear_problems(self._db, [LIST], sorted(gone - self._failed_lists))
+        read = {
+            one for one in self._lists if one == item or (to_the_end and one.startswith(f"{item}/"))
+        } - self._failed_lists
+        if read:
+            with transaction(self._db):
+                runs.clear_problems(self._db, [LIST], sorted(read))

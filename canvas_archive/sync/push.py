@@ -14,6 +14,7 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
+    Unanswered,
     Unreachable,
 )
 from canvas_archive.store import Ingest, edits, transaction
@@ -57,7 +58,7 @@ BROKEN_IN_A_ROW = 3
 REFUSED_IN_A_ROW = 10
 """So many edits of a failed batch refused one after another: the rest would be refused as well."""
 
-ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure)
+ITEM_ERRORS = (BadRequest, NotPermitted, MalformedAnswer, ServerFailure, Unanswered)
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
 
 _NEWS = """
