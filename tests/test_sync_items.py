@@ -262,9 +262,9 @@ def test_a_list_that_somebody_accepted_is_no_failure_of_the_next_syncs(pair: Pai
     assert pair.sync(mode="quick", attachments=False, check=False, clock=clock).error is not None
     pair.update("UPDATE problems SET accepted_at = '2026-01-01T00:00:00Z'")
     report = pair.sync(mode="quick", attachments=False, clock=clock).report
-    assert (report.accepted, report.complete, report.requests) == (1, False, 7), (
-        "one of these asks after Canvas"
-    )
+    assert (report.accepted, report.complete) == (1, False)
+    # The six of any sync, and one that asks after Canvas; on a slow machine its answer may have to be renewed.
+    assert report.requests in (7, 8)
     pair.sandbox.faults.clear()
     assert pair.sync(mode="quick", attachments=False, clock=clock).report.complete
     assert ledger(pair) == {}
