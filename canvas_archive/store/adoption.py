@@ -28,7 +28,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +137,11 @@ def remember(folder: Path, who: Who, agreed: Iterable[Power] = ()) -> None:
             write_private(folder / IDENTITY_NAME, "".join(f"{one}\n" for one in kept).encode("ascii"))
             memory = _Memory(folder, who, memory.text, key, (identity,))
         _append(folder, memory.new_marks(agreed))
-    except OSError as error:
+    except (BadInput, OSError) as error:
         if _all_adopted():
             return
+        if isinstance(error, BadInput):
+            raise
         where = error.filename or state_file()
         raise BadInput(
             f"{where} cannot be written ({error.strerror or error}); it remembers which archives are yours. "
@@ -182,10 +184,12 @@ def _append(folder: Path, marks: Iterable[str]) -> None:
         os.close(descriptor)
 
 
-def _read(path: Path) -> bytes:
+def _read(find: Callable[[], Path]) -> bytes:
     """Return a file of this user's, or nothing; too few open files say nothing about whose an archive is."""
     try:
-        return path.read_bytes()
+        return find().read_bytes()
+    except BadInput:  # there is no folder to remember anything in
+        return b""
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
@@ -193,7 +197,7 @@ def _read(path: Path) -> bytes:
 
 
 def _key() -> bytes | None:
-    key = _read(key_file())
+    key = _read(key_file)
     return key if len(key) == _KEY_BYTES else None
 
 
@@ -243,7 +247,7 @@ class _Memory:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
             identity = ""
-        text = _read(state_file()).decode("ascii", "replace")
+        text = _read(state_file).decode("ascii", "replace")
         found = tuple(_IDENTITY.findall(identity)[-MOST_IDENTITIES:])
         return cls(folder, who, f"\n{text}", _key(), found)
 

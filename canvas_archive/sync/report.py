@@ -128,7 +128,8 @@ class Report:
             line += f", {self.failed:,} failed" if self.failed else ""
             line += f", {self.gone:,} no longer on Canvas" if self.gone else ""
             line += f", {self.refused:,} refused" if self.refused else ""
-            line += f", {self.pending:,} pending" if self.pending else ""
+            waiting = max(0, self.pending - self.failed)
+            line += f", {waiting:,} pending" if waiting else ""
         if self.untried_files:
             number = "1 file is" if self.untried_files == 1 else f"{self.untried_files:,} files are"
             line += f"; {number} left for later, because of {', '.join(self.resting_hosts)}"
