@@ -168,7 +168,7 @@ def test_sync_json_has_the_documented_shape(archive: Path, given: dict[str, str]
     document = json.loads(canvas_archive("sync", "--archive", archive, "--json", environment=given).stdout)
     assert document["mode"] == "quick" and document["requests"] == 6
     assert set(document["conversations"]) >= {"new", "changed", "removed", "total"}
-    assert set(document["attachments"]) == {"stored", "failed", "gone", "refused", "pending"}
+    assert set(document["attachments"]) == {"stored", "failed", "gone", "refused", "pending", "untried"}
     assert set(document["edits"]) >= {"pending", "pushed", "conflicts"}
     assert set(document["index"]) == {"added"} and set(document["messages"]) == {"new"}
 
