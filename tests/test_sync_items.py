@@ -263,7 +263,7 @@ def test_a_list_that_somebody_accepted_is_no_failure_of_the_next_syncs(pair: Pai
     pair.update("UPDATE problems SET accepted_at = '2026-01-01T00:00:00Z'")
     report = pair.sync(mode="quick", attachments=False, clock=clock).report
     assert (report.accepted, report.complete) == (1, False)
-    # The six of any sync, and one that asks after Canvas; on a slow machine its answer may have to be renewed.
+    # The six of any sync, and one that asks after Canvas; on a slow machine it is asked once more.
     assert report.requests in (7, 8)
     pair.sandbox.faults.clear()
     assert pair.sync(mode="quick", attachments=False, clock=clock).report.complete

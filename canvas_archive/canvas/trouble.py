@@ -107,9 +107,10 @@ def of_one_request(name: str, trouble: Again) -> ArchiveError:
     """Return the error of a request that keeps failing while Canvas answers others."""
     error = trouble.error
     if isinstance(error, Throttled):
-        return Unanswered(f"Canvas refuses {name} for its rate again and again, and answers other requests.")
+        sentence = f"Canvas refuses {name} for its rate again and again, and answers other requests."
+        return Unanswered(sentence, never_sent=True)
     if isinstance(error, Unreachable) and not error.item_alone:
-        return Unanswered(str(error))
+        return Unanswered(str(error), never_sent=error.never_sent)
     return error
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +46,7 @@ from canvas_archive.search.schema import INDEX_NAME, whoosh_schema
 from canvas_archive.search.segments import SegmentBuilder, WrittenSegment
 from canvas_archive.search.shard import Range, SecondProcess, build_range
 from canvas_archive.search.weights import USUAL_LENGTH
-from canvas_archive.store.connection import transaction
+from canvas_archive.store.connection import path_of, transaction
 
 Progress = Callable[[int, int], None]
 
@@ -228,7 +227,7 @@ def _build_all(
     progress: Progress | None,
 ) -> tuple[list[WrittenSegment], list[int]]:
     spans = _spans(ids, processes)
-    db_path = _path(db)
+    db_path = path_of(db)
     second = None
     if processes > 1 and len(ids) >= _WORTH_A_PROCESS and db_path is not None:
         second = SecondProcess(db_path, folder, spans[1::2], usual)
@@ -280,14 +279,6 @@ def _usual_length(db: sqlite3.Connection, ids: Sequence[int]) -> float:
     sample = ids[:: max(1, len(ids) // 1000)]
     size = db.execute(_SAMPLE, (json.dumps(sample),)).fetchone()[0]
     return max(10.0, size / _BYTES_PER_TERM) if size else USUAL_LENGTH
-
-
-def _path(db: sqlite3.Connection) -> Path | None:
-    """Return the file of a connection; ``None`` for one in memory."""
-    # As bytes: a path need not be UTF-8.
-    query = "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
-    name = os.fsdecode(db.execute(query).fetchone()[0] or b"")
-    return Path(name) if name else None
 
 
 def _mark_deleted(folder: Path, segment: Any, stale: set[int], files: Files) -> set[int]:

@@ -36,6 +36,7 @@ from pathlib import Path
 from canvas_archive.errors import ArchiveError, BadInput, NotAdopted
 from canvas_archive.places import state_folder
 from canvas_archive.store.config import CONFIG_NAME, Config, Power, config_without, powers, shortened
+from canvas_archive.store.connection import path_of
 from canvas_archive.store.private import CREATE, read_regular, write_private
 
 FILE_NAME = "adopted"
@@ -77,7 +78,7 @@ def who_of(db: sqlite3.Connection) -> Who | None:
 
 
 def _folder_of(db: sqlite3.Connection) -> Path:
-    return Path(db.execute("PRAGMA database_list").fetchone()[2]).parent
+    return (path_of(db) or Path()).parent
 
 
 def is_adopted(db: sqlite3.Connection) -> bool:

@@ -62,6 +62,14 @@ def require_files(db_path: Path) -> None:
             )
 
 
+def path_of(db: sqlite3.Connection) -> Path | None:
+    """Return the file of a connection; ``None`` for one in memory."""
+    # As bytes: a path need not be UTF-8.
+    query = "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
+    name = os.fsdecode(db.execute(query).fetchone()[0] or b"")
+    return Path(name) if name else None
+
+
 def require_sqlite() -> None:
     """Refuse a Python whose SQLite is too old for STRICT tables. Raises ArchiveError."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:

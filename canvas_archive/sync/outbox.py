@@ -21,7 +21,6 @@ from canvas_archive.errors import (
     NotFound,
     NotPermitted,
     ServerFailure,
-    Throttled,
 )
 from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import open_blob
@@ -171,12 +170,11 @@ class Outbox:
         except REFUSED as error:
             self._fail(queued, str(error))
             raise
-        except (CredentialProblem, Throttled) as error:
-            # Turned away at the door: Canvas has not acted.
-            with transaction(self._db):
-                outbox.back_to_queue(self._db, queued.id, str(error))
-            raise
-        except CanvasProblem as error:
+        except (CredentialProblem, CanvasProblem) as error:
+            if acts.outcome_of(error) == "refused":  # Canvas has not acted
+                with transaction(self._db):
+                    outbox.back_to_queue(self._db, queued.id, str(error))
+                raise
             if isinstance(error, IN_DOUBT) and self._look_at_once(queued, baseline):
                 return
             with transaction(self._db):
