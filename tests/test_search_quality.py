@@ -12,8 +12,13 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
+from canvas_archive.errors import BadInput
 from canvas_archive.sandbox.sample import NOW, sample_mailbox
+from canvas_archive.search.attachments import extract_missing
+from canvas_archive.search.language import OPERATORS
+from tests.search_questions import BLIND, NEW_OPERATORS, Question
 from tests.search_support import SearchArchive, load_mailbox
 
 # query: the messages wanted, all equally.
@@ -113,9 +118,50 @@ _OPERATORS = re.compile(r"-?(?:from|to|with|course|subject|filename|has|before|a
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchArchive]:
     archive = load_mailbox(tmp_path_factory.mktemp("quality") / "archive", sample_mailbox())
+    extract_missing(archive.db, archive.archive.files_dir)
     archive.index()
     yield archive
     archive.close()
+
+
+def _parameters(questions: tuple[Question, ...], *marks: pytest.MarkDecorator) -> list[ParameterSet]:
+    return [
+        pytest.param(
+            one,
+            id=one.query,
+            marks=[*marks, *([pytest.mark.xfail(strict=True, reason=one.fails)] if one.fails else [])],
+        )
+        for one in questions
+    ]
+
+
+_UNDERSTOOD = pytest.mark.skipif("since" not in OPERATORS, reason="the operators come with another change")
+
+
+@pytest.mark.parametrize("question", _parameters(BLIND) + _parameters(NEW_OPERATORS, _UNDERSTOOD))
+def test_a_question_is_answered(sample: SearchArchive, question: Question) -> None:
+    if question.refused:
+        with pytest.raises(BadInput, match=re.escape(question.refused)):
+            sample.search(question.query, now=NOW)
+        return
+    result = sample.search(question.query, now=NOW, limit=1000)
+    found = [{hit.message_id, hit.conversation_id} for hit in result.hits]
+    first = set().union(*found[: question.within])
+    assert first.issuperset(question.wanted), [hit.message_id for hit in result.hits[: question.within]]
+    assert not set().union(*found).intersection(question.absent)
+    if question.only:
+        assert len(found) == len(question.wanted), [hit.message_id for hit in result.hits]
+    if question.suggests:
+        assert not result.total
+        assert question.suggests in (result.suggestion or "")
+
+
+def test_the_questions_are_many_and_half_of_them_blind() -> None:
+    blind = sum(one.blind for one in BLIND)
+    assert blind >= 75
+    assert len(QUESTIONS) + len(BLIND) >= 150
+    assert blind >= len(QUESTIONS)
+    assert len({one.query for one in BLIND}.union(QUESTIONS)) == len(BLIND) + len(QUESTIONS)
 
 
 class Fts:
