@@ -9,7 +9,8 @@ there that turns out to be wrong is corrected in a commit that says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Question:
     fails: str = ""
 
 
-def _blind(
+def _seen(
     kind: str,
     query: str,
     *wanted: int,
@@ -44,7 +45,11 @@ def _blind(
     refused: str = "",
     fails: str = "",
 ) -> Question:
-    return Question(kind, query, wanted, within, only, absent, suggests, refused, True, fails)
+    return Question(kind, query, wanted, within, only, absent, suggests, refused, False, fails)
+
+
+def _blind(kind: str, query: str, *wanted: int, **expected: Any) -> Question:
+    return replace(_seen(kind, query, *wanted, **expected), blind=True)
 
 
 BLIND: tuple[Question, ...] = (
@@ -300,4 +305,19 @@ NEW_OPERATORS: tuple[Question, ...] = (
     _blind("numbers", "id:1170868806", 1170868806, only=True),
     _blind("phrase", '"practice map', refused="quot"),
     _blind("or", "(lisbon OR ukulele", refused="parenthes"),
+)  # fmt: skip
+
+# Written beside the code that answers them.
+SEEN: tuple[Question, ...] = (
+    _seen("spacing", "mid term", suggests="midterm"),
+    _seen("spacing", "Mid-Term from:chen", suggests="midterm from:chen"),
+    _seen("spacing", "double eigen value", suggests="double eigenvalue"),
+    _seen("spacing", "hashtable keys", suggests="hash-table keys"),
+    _seen("spacing", "mercator -officehours mid term", suggests="mercator -office-hours midterm"),
+    _seen("spacing", "tooday", suggests="today"),
+    _seen("spacing", "f OR hokusai", 320809923),
+    _seen("spacing", "from:jeanluc gâteau", refused="Jean-Luc Moreau"),
+    _seen("spacing", "from:vandermeer", refused="Zoë van der Meer"),
+    _seen("spacing", "with:elamra", refused="Fatima Zahra El Amrani"),
+    _seen("spacing", "course:datastructures", refused="CS 240 Data Structures"),
 )  # fmt: skip
