@@ -320,4 +320,9 @@ SEEN: tuple[Question, ...] = (
     _seen("spacing", "from:vandermeer", refused="Zoë van der Meer"),
     _seen("spacing", "with:elamra", refused="Fatima Zahra El Amrani"),
     _seen("spacing", "course:datastructures", refused="CS 240 Data Structures"),
+    _seen("asking", "what was the locker code", suggests="locker code"),
+    _seen("asking", "What is the deadline for the corrected sheet of problem set 6?",
+          suggests="deadline corrected sheet problem set 6"),
+    _seen("asking", "the handle of the umbrella", suggests="handle umbrella"),
+    _seen("asking", "the umbrella", 835606080),
 )  # fmt: skip

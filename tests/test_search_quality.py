@@ -155,6 +155,17 @@ def test_a_question_is_answered(sample: SearchArchive, question: Question) -> No
         assert question.suggests in (result.suggestion or "")
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["NOT the zeppelin hokusai", "-the zeppelin", '"what was the" zeppelin', "(what OR the) zeppelin",
+     "mid OR zeppelin AND term", "-mid term zeppelin", '"mid term"'],
+)  # fmt: skip
+def test_no_suggestion_asks_something_else(sample: SearchArchive, query: str) -> None:
+    result = sample.search(query, now=NOW)
+    assert not result.total
+    assert result.suggestion is None
+
+
 def test_the_questions_are_many_and_half_of_them_blind() -> None:
     asked = [*QUESTIONS, *(one.query for one in BLIND + SEEN)]
     assert len(set(asked)) == len(asked) >= 150

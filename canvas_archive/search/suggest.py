@@ -14,6 +14,14 @@ _WORD = re.compile(r"[^\W\d_]+")
 # Neighbours outside quotes; a word after a colon belongs to an operator.
 _TWO_WORDS = re.compile(r"""(?<![\w:"“„«'’-])([^\W\d_]+)[ -]([^\W\d_]+)(?![\w:"”»'’*])""")
 _CONNECTORS = ("OR", "AND", "NOT")
+# Words of a question that its answer seldom repeats.
+_ASKING = frozenset((
+    "a", "about", "an", "and", "are", "at", "can", "could", "did", "do", "does", "for", "from", "get",
+    "had", "has", "have", "he", "how", "i", "in", "is", "it", "me", "my", "of", "on", "or", "our", "she",
+    "the", "there", "they", "this", "to", "us", "was", "we", "were", "what", "when", "where", "which",
+    "who", "whose", "why", "will", "with", "would", "you", "your",
+))  # fmt: skip
+_MARKS = re.compile('["“„«():|*]')
 _OPERATOR = re.compile(r"^-?[a-z]+:", re.IGNORECASE)
 _SHORTEST = 3
 # Of shorter ones nearly any word is near.
@@ -26,7 +34,8 @@ _CANDIDATES = 40_000  # terms compared with a word, at most
 def respelt(index: OpenIndex, text: str) -> str | None:
     """Return the query with its unknown words replaced by near ones; ``None`` when there are none.
 
-    Two words that are one in the index are joined, and one that is two there is split.
+    Two words that are one in the index are joined, and one that is two there is split. When every word is
+    known, the words of a question (``what was the``) are left out.
     """
     better: dict[str, str | None] = {}
     respaced = _joined_words(index, text)
@@ -47,7 +56,16 @@ def respelt(index: OpenIndex, text: str) -> str | None:
             if replacement is not None:
                 parts[at] = parts[at].replace(word, replacement)
                 changed = True
-    return "".join(parts) if changed else None
+    return "".join(parts) if changed else _without_asking(text)
+
+
+def _without_asking(text: str) -> str | None:
+    """Return a query of words alone without those that only ask; ``None`` when that changes nothing."""
+    words = text.rstrip("?! ").split()
+    if any(word in _CONNECTORS or word.startswith("-") or _MARKS.search(word) for word in words):
+        return None
+    left = [word for word in words if word.lower() not in _ASKING]
+    return " ".join(left) if 0 < len(left) < len(words) else None
 
 
 def respelt_operators(text: str) -> str | None:
