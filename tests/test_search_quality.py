@@ -158,7 +158,7 @@ def test_a_question_is_answered(sample: SearchArchive, question: Question) -> No
 @pytest.mark.parametrize(
     "query",
     ["NOT the zeppelin hokusai", "-the zeppelin", '"what was the" zeppelin', "(what OR the) zeppelin",
-     "mid OR zeppelin AND term", "-mid term zeppelin", '"mid term"'],
+     "mid OR zeppelin AND term", "-mid term zeppelin", '"mid term"', "locker code what"],
 )  # fmt: skip
 def test_no_suggestion_asks_something_else(sample: SearchArchive, query: str) -> None:
     result = sample.search(query, now=NOW)

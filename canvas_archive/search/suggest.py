@@ -60,12 +60,12 @@ def respelt(index: OpenIndex, text: str) -> str | None:
 
 
 def _without_asking(text: str) -> str | None:
-    """Return a query of words alone without those that only ask; ``None`` when that changes nothing."""
+    """Return a query that begins as a question without the words that only ask; ``None`` for any other."""
     words = text.rstrip("?! ").split()
     if any(word in _CONNECTORS or word.startswith("-") or _MARKS.search(word) for word in words):
         return None
     left = [word for word in words if word.lower() not in _ASKING]
-    return " ".join(left) if 0 < len(left) < len(words) else None
+    return " ".join(left) if left and left[0] != words[0] else None
 
 
 def respelt_operators(text: str) -> str | None:
