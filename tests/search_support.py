@@ -139,7 +139,7 @@ class SearchArchive:
 
 
 def load_mailbox(folder: Path, mailbox: Mailbox) -> SearchArchive:
-    """Put a sandbox mailbox straight into an archive's tables, with its text files stored."""
+    """Put a sandbox mailbox straight into an archive's tables, with its text files and documents stored."""
     owner = mailbox.people[mailbox.owner_id]
     archive = SearchArchive(folder, owner=owner.id, owner_name=owner.name)
     with transaction(archive.db):
@@ -160,6 +160,8 @@ def load_mailbox(folder: Path, mailbox: Mailbox) -> SearchArchive:
                 context_code=thread.context_code,
                 private=int(thread.private),
                 starred=int(thread.starred),
+                subscribed=int(thread.subscribed),
+                remote_subscribed=int(thread.subscribed),
                 workflow_state=thread.workflow_state,
                 last_authored_message_at=iso(max(authored)) if authored else None,
             )
@@ -170,12 +172,21 @@ def load_mailbox(folder: Path, mailbox: Mailbox) -> SearchArchive:
                     media=message.media is not None,
                     files=[_sample_file(mailbox, number) for number in message.file_ids],
                 )  # fmt: skip
+        archive.db.executemany(
+            "INSERT INTO forwarded_messages VALUES (?, ?, ?)",
+            [
+                (message.id, forwarded, position)
+                for thread in mailbox.threads.values()
+                for message in thread.messages
+                for position, forwarded in enumerate(message.forwarded_ids)
+            ],
+        )
     return archive
 
 
 def _sample_file(mailbox: Mailbox, number: int) -> str | tuple[str, bytes]:
     file = mailbox.files[number]
-    if file.display_name.endswith((".txt", ".md", ".csv", ".html")):
+    if file.display_name.endswith((".txt", ".md", ".csv", ".html", ".pdf", ".docx")):
         return file.display_name, file_bytes(file)
     return file.display_name
 

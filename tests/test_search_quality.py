@@ -13,7 +13,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from canvas_archive.errors import BadInput
 from canvas_archive.sandbox.sample import NOW, sample_mailbox
+from canvas_archive.search.attachments import extract_missing
+from canvas_archive.search.language import parse
+from canvas_archive.search.tree import Dated
+from tests.search_questions import BLIND, NEW_OPERATORS, SEEN, Question
 from tests.search_support import SearchArchive, load_mailbox
 
 # query: the messages wanted, all equally.
@@ -113,9 +118,62 @@ _OPERATORS = re.compile(r"-?(?:from|to|with|course|subject|filename|has|before|a
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchArchive]:
     archive = load_mailbox(tmp_path_factory.mktemp("quality") / "archive", sample_mailbox())
+    extract_missing(archive.db, archive.archive.files_dir)
     archive.index()
     yield archive
     archive.close()
+
+
+def _parameters(questions: tuple[Question, ...], *marks: pytest.MarkDecorator) -> list[object]:
+    return [
+        pytest.param(
+            one,
+            id=one.query,
+            marks=[*marks, *([pytest.mark.xfail(strict=True, reason=one.fails)] if one.fails else [])],
+        )
+        for one in questions
+    ]
+
+
+_UNDERSTOOD = pytest.mark.skipif(
+    not isinstance(parse("since:2026", now=NOW), Dated), reason="the operators come with another change"
+)
+
+
+@pytest.mark.parametrize("question", _parameters(BLIND + SEEN) + _parameters(NEW_OPERATORS, _UNDERSTOOD))
+def test_a_question_is_answered(sample: SearchArchive, question: Question) -> None:
+    if question.refused:
+        with pytest.raises(BadInput, match=re.escape(question.refused)):
+            sample.search(question.query, now=NOW)
+        return
+    result = sample.search(question.query, now=NOW, limit=1000)
+    found = [{hit.message_id, hit.conversation_id} for hit in result.hits]
+    first = set().union(*found[: question.within])
+    assert first.issuperset(question.wanted), [hit.message_id for hit in result.hits[: question.within]]
+    assert not set().union(*found).intersection(question.absent)
+    if question.only:
+        assert len(found) == len(question.wanted), [hit.message_id for hit in result.hits]
+    if question.suggests:
+        assert not result.total
+        assert question.suggests in (result.suggestion or "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["NOT the zeppelin hokusai", "-the zeppelin", '"what was the" zeppelin', "(what OR the) zeppelin",
+     "mid OR zeppelin AND term", "-mid term zeppelin", '"mid term"', "locker code what"],
+)  # fmt: skip
+def test_no_suggestion_asks_something_else(sample: SearchArchive, query: str) -> None:
+    result = sample.search(query, now=NOW)
+    assert not result.total
+    assert result.suggestion is None
+
+
+def test_the_questions_are_many_and_half_of_them_blind() -> None:
+    asked = [*QUESTIONS, *(one.query for one in BLIND + SEEN)]
+    assert len(set(asked)) == len(asked) >= 150
+    blind = sum(one.blind for one in BLIND)
+    assert blind >= len(asked) / 2
 
 
 class Fts:

@@ -42,7 +42,8 @@ def nearest_word(word: str, known: Iterable[str]) -> str | None:
 def nearest_names(wanted: Sequence[str], names: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
     """Return the names that hold most of the wanted words, spelt nearly so; the nearest first, three at most.
 
-    Names come with their words. A word is also held by a name with a word that begins like it.
+    Names come with their words. A word is also held by a name with a word that begins like it, or with
+    several that begin like it when they are written as one (``jeanluc``, ``alkhatib``).
     """
     counted: dict[tuple[str, str], int] = {}
     ranked: list[tuple[int, int, str]] = []
@@ -53,12 +54,25 @@ def nearest_names(wanted: Sequence[str], names: Iterable[tuple[str, Iterable[str
             for part in parts:
                 if (word, part) not in counted:
                     counted[word, part] = 0 if part.startswith(word) else slips(word, part, reach(word))
-            fewest.append(min((counted[word, part] for part in parts), default=reach(word) + 1))
+            least = min((counted[word, part] for part in parts), default=reach(word) + 1)
+            fewest.append(0 if least and _joined(word, parts) else least)
         held = [count for word, count in zip(wanted, fewest, strict=True) if count <= reach(word)]
         if held:
             ranked.append((-len(held), sum(held), name))
     ranked.sort()
     return list(dict.fromkeys(name for held, _, name in ranked if held == ranked[0][0]))[:3]
+
+
+def _joined(word: str, parts: Sequence[str]) -> bool:
+    """Return whether the word is several parts without a space; the last one may be cut short."""
+    ends = {0}
+    for at in range(len(word)):
+        if at in ends:
+            rest = word[at:]
+            if at and any(part.startswith(rest) for part in parts):
+                return True
+            ends.update(at + len(part) for part in parts if rest.startswith(part))
+    return False
 
 
 def listed(words: Sequence[str], last: str = "or") -> str:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from canvas_archive.search.analysis import stem, terms
+from canvas_archive.search.analysis import fold, stem, terms
 from canvas_archive.search.language import OPERATORS
 from canvas_archive.search.reading import OpenIndex
 from canvas_archive.search.spelling import nearest_word, reach, slips
 
 _WORD = re.compile(r"[^\W\d_]+")
+# Neighbours outside quotes; a word after a colon belongs to an operator.
+_TWO_WORDS = re.compile(r"""(?<![\w:"“„«'’-])([^\W\d_]+)[ -]([^\W\d_]+)(?![\w:"”»'’*])""")
+_CONNECTORS = ("OR", "AND", "NOT")
+# Words of a question that its answer seldom repeats.
+_ASKING = frozenset((
+    "a", "about", "an", "and", "are", "at", "can", "could", "did", "do", "does", "for", "from", "get",
+    "had", "has", "have", "he", "how", "i", "in", "is", "it", "me", "my", "of", "on", "or", "our", "she",
+    "the", "there", "they", "this", "to", "us", "was", "we", "were", "what", "when", "where", "which",
+    "who", "whose", "why", "will", "with", "would", "you", "your",
+))  # fmt: skip
+_MARKS = re.compile('["“„«():|*]')
 _OPERATOR = re.compile(r"^-?[a-z]+:", re.IGNORECASE)
 _SHORTEST = 3
 # Of shorter ones nearly any word is near.
@@ -21,26 +32,40 @@ _CANDIDATES = 40_000  # terms compared with a word, at most
 
 
 def respelt(index: OpenIndex, text: str) -> str | None:
-    """Return the query with its unknown words replaced by near ones; ``None`` when there are none."""
+    """Return the query with its unknown words replaced by near ones; ``None`` when there are none.
+
+    Two words that are one in the index are joined, and one that is two there is split. When every word is
+    known, the words of a question (``what was the``) are left out.
+    """
     better: dict[str, str | None] = {}
-    changed = False
-    parts = re.split(r"(\s+)", text)
+    respaced = _joined_words(index, text)
+    changed = respaced != text
+    parts = re.split(r"(\s+)", respaced)
     for at, part in enumerate(parts):
         if (
             not part.strip()
-            or part in ("OR", "AND", "NOT")
+            or part in _CONNECTORS
             or (_OPERATOR.match(part) and not part.lower().startswith("subject:"))
         ):
             continue
         words = part[8:] if part.lower().startswith("subject:") else part
         for word in _WORD.findall(words):
             if word not in better and len(better) < _MOST_WORDS:
-                better[word] = nearest(index, word)
+                better[word] = nearest(index, word) or _two_words(index, word)
             replacement = better.get(word)
             if replacement is not None:
                 parts[at] = parts[at].replace(word, replacement)
                 changed = True
-    return "".join(parts) if changed else None
+    return "".join(parts) if changed else _without_asking(text)
+
+
+def _without_asking(text: str) -> str | None:
+    """Return a query that begins as a question without the words that only ask; ``None`` for any other."""
+    words = text.rstrip("?! ").split()
+    if any(word in _CONNECTORS or word.startswith("-") or _MARKS.search(word) for word in words):
+        return None
+    left = [word for word in words if word.lower() not in _ASKING]
+    return " ".join(left) if left and left[0] != words[0] else None
 
 
 def respelt_operators(text: str) -> str | None:
@@ -73,6 +98,36 @@ def nearest(index: OpenIndex, word: str) -> str | None:
         if best is None or (rank, term) > best:
             best = (rank, term)
     return best[1] if best else None
+
+
+def _joined_words(index: OpenIndex, text: str) -> str:
+    """Return the query with two words as one where the index has only that one (``mid term``)."""
+    at = 0
+    for _ in range(_MOST_WORDS):
+        pair = _TWO_WORDS.search(text, at)
+        if pair is None:
+            break
+        at = pair.start(2)
+        joined = fold("".join(pair.groups()))
+        if (
+            index.documents_with("text", joined)
+            and not any(word in _CONNECTORS for word in pair.groups())
+            and not all(_known(index, fold(word)) for word in pair.groups())
+        ):
+            text = text[: pair.start()] + joined + text[pair.end() :]
+            at = pair.start() + len(joined)
+    return text
+
+
+def _two_words(index: OpenIndex, word: str) -> str | None:
+    """Return an unknown word as the two frequent ones it is made of (``hashtable``); ``None`` for none."""
+    whole = fold(word)
+    if _known(index, whole):
+        return None
+    cuts = [(whole[:at], whole[at:]) for at in range(2, len(whole) - 1)]
+    counted = [(min(index.documents_with("text", part) for part in cut), cut) for cut in cuts]
+    fewest, cut = max(counted, default=(0, ("", "")))
+    return "-".join(cut) if fewest else None
 
 
 def _known(index: OpenIndex, term: str) -> bool:
