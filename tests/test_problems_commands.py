@@ -126,3 +126,10 @@ def test_nothing_to_list(mail: Mail) -> None:
     ran = mail.run("problems")
     assert (ran.code, ran.out, ran.err.strip()) == (0, "", "There are no problems.")
     assert mail.run("problems", "retry", "all").err.startswith("0 items")
+
+
+def test_what_was_chosen_is_said_as_json(mail: Mail) -> None:
+    named = {"problems": ["attachment 5"], "total": 1}
+    assert mail.run("problems", "accept", "attachment", "5", "--json").json == named
+    assert ledger(mail)["attachment 5"] == (True, True)
+    assert mail.run("problems", "retry", "attachment 5", "--json").json == named

@@ -65,8 +65,9 @@ def next_try(problem: Problem, now: datetime) -> str:
 @problems.command()
 @common_options
 @click.argument("items", metavar="ITEM...", nargs=-1, required=True)
+@json_option
 @pass_settings
-def retry(settings: Settings, items: tuple[str, ...]) -> None:
+def retry(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
     """Let the next sync try items again, whenever they were due.
 
     Items are those that 'canvas-archive problems' prints, such as: conversation 700012. 'all' means all that
@@ -74,17 +75,21 @@ def retry(settings: Settings, items: tuple[str, ...]) -> None:
     """
     from canvas_archive.store import runs
 
-    number = _change(
+    chosen = _change(
         settings, items, lambda archive, one: runs.retry_problem(archive.db, one.kind, one.item_id)
     )
-    settings.note(f"{count_of(number, 'item')}: the next sync tries again.")
+    if as_json:
+        print_json({"problems": chosen, "total": len(chosen)})
+    else:
+        settings.note(f"{count_of(len(chosen), 'item')}: the next sync tries again.")
 
 
 @problems.command()
 @common_options
 @click.argument("items", metavar="ITEM...", nargs=-1, required=True)
+@json_option
 @pass_settings
-def accept(settings: Settings, items: tuple[str, ...]) -> None:
+def accept(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
     """Accept that items are missing: no sync tries them again.
 
     They stay in the record, in 'canvas-archive problems --all' and among the gaps of every export. Items are
@@ -93,15 +98,21 @@ def accept(settings: Settings, items: tuple[str, ...]) -> None:
     from canvas_archive.clock import SYSTEM
     from canvas_archive.store import runs
 
-    number = _change(
+    chosen = _change(
         settings, items, lambda archive, one: runs.accept_problem(archive.db, one.kind, one.item_id, SYSTEM)
     )
-    settings.note(
-        f"{count_of(number, 'item')} accepted as missing. Exports go on listing that among their gaps."
-    )
+    if as_json:
+        print_json({"problems": chosen, "total": len(chosen)})
+    else:
+        settings.note(
+            f"{count_of(len(chosen), 'item')} accepted as missing. Exports go on listing that among their gaps."
+        )
 
 
-def _change(settings: Settings, items: Sequence[str], change: Callable[[Archive, Problem], object]) -> int:
+def _change(
+    settings: Settings, items: Sequence[str], change: Callable[[Archive, Problem], object]
+) -> list[str]:
+    """Change the problems that are named; return what they are called."""
     from canvas_archive.store import Archive, transaction
     from canvas_archive.store.runs import known_problems
 
@@ -109,7 +120,7 @@ def _change(settings: Settings, items: Sequence[str], change: Callable[[Archive,
         chosen = chosen_problems(items, known_problems(archive.db))
         for problem in chosen:
             change(archive, problem)
-    return len(chosen)
+    return [problem.name for problem in chosen]
 
 
 def chosen_problems(items: Sequence[str], known: Sequence[Problem]) -> list[Problem]:

@@ -34,7 +34,7 @@ LANDMARKS: dict[str, Landmark] = {
     "generated": Landmark(
         700003, 1141761600, "a generated message: María José Núñez was added by Priya Raghunathan"
     ),
-    "group-report": Landmark(700003, 1151995203, "a docx attachment; coalescing is only in the file"),
+    "group-report": Landmark(700003, 1163302083, "a docx attachment; coalescing is only in the file"),
     "announcement": Landmark(700004, 1166558400, "more than 100 participants; unread"),
     "note-to-self": Landmark(700005, 1146571200, "the owner alone; in no scope but sent"),
     "forwarded-room": Landmark(700006, 1158640326, "forwards a message that lives in midterm-review"),
