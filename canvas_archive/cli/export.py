@@ -71,6 +71,7 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    tz: str | None,
     ids: tuple[str, ...],
     folders: tuple[str, ...],
     whole_threads: bool,
@@ -95,6 +96,8 @@ def export(
         before,
         people,
         courses,
+        tz,
+        bag=bag,
         whole_threads=whole_threads,
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
@@ -139,8 +142,12 @@ def write_export(
 
     ``absent`` is as in ``export.run.Request``.
     """
+    from dataclasses import replace
+
+    from canvas_archive.clock import SYSTEM
     from canvas_archive.export.run import Progress, Request
     from canvas_archive.export.run import export as write
+    from canvas_archive.search import understand
     from canvas_archive.store import Archive
 
     class Told(Progress):
@@ -157,7 +164,18 @@ def write_export(
         def finishing(self) -> None:
             tell("Completing", 0, 0)
 
+    now = SYSTEM.now()
     with Archive.open(folder) as archive:
+        if selection.query is not None:
+            understood, _ = understand(
+                archive.db_path,
+                selection.query,
+                tz=selection.zone,
+                now=now,
+                absent=absent,
+                redact=options.redacted,
+            )
+            selection = replace(selection, understood=understood)
         request = Request(
             archive_folder=archive.folder,
             db_path=archive.db_path,
@@ -169,7 +187,9 @@ def write_export(
             bag=bag,
             redact_key=redact_key,
             force=force,
-            find_messages=message_finder(archive.db_path, archive.search_dir, absent),
+            find_messages=message_finder(
+                archive.db_path, archive.search_dir, absent, zone=selection.zone, now=now
+            ),
             absent=absent,
         )
     return write(request, Told())

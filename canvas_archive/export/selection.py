@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from typing import TYPE_CHECKING
 
 from canvas_archive.clock import iso, parse_iso
@@ -37,7 +37,10 @@ _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The filters of one export. Times are ISO text: from ``after`` on, and earlier than ``before``."""
+    """The filters of one export. Times are ISO text: from ``after`` on, and earlier than ``before``.
+
+    ``understood`` says what the query means, ``zone`` is the time zone of its dates.
+    """
 
     query: str | None = None
     after: str | None = None
@@ -47,11 +50,15 @@ class Selection:
     ids: tuple[int, ...] = ()
     folders: tuple[str, ...] = ()
     whole_threads: bool = False
+    zone: str | None = None
+    understood: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the filters that are set, as they are recorded with an export."""
         fields: JsonObject = {
             "query": self.query,
+            "understood": self.understood,
+            "zone": self.zone,
             "after": self.after,
             "before": self.before,
             "with": list(self.people),
@@ -62,10 +69,18 @@ class Selection:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def redacted(self) -> Selection:
-        """Return the selection as it may be told: what was searched for says whom an export is about."""
+    def redacted(self, words: Words) -> Selection:
+        """Return the selection as it may be told: what was searched for says whom an export is about.
+
+        ``words`` takes names out of a sentence.
+        """
         hidden = "[redacted]"
-        return replace(self, query=hidden if self.query else None, people=tuple(hidden for _ in self.people))
+        return replace(
+            self,
+            query=hidden if self.query else None,
+            people=tuple(hidden for _ in self.people),
+            understood=words(self.understood),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +94,8 @@ class Scope:
     whole: bool  # every stored message of every chosen conversation
 
 
-def parse_moment(text: str, option: str) -> str:
-    """Read ``2025``, ``2025-03``, ``2025-03-09`` (the start of it, UTC) or an ISO time into ISO UTC text.
+def parse_moment(text: str, option: str, tz: tzinfo = timezone.utc) -> str:
+    """Read ``2025``, ``2025-03``, ``2025-03-09`` (the start of it) or an ISO time into ISO UTC text.
 
     Raises BadInput naming the option.
     """
@@ -88,7 +103,7 @@ def parse_moment(text: str, option: str) -> str:
     try:
         if match:
             year, month, day = (int(part) if part else 1 for part in match.groups())
-            return iso(datetime(year, month, day, tzinfo=timezone.utc))
+            return iso(datetime(year, month, day, tzinfo=tz))
         return iso(parse_iso(text.strip()))
     except ValueError:
         raise BadInput(
