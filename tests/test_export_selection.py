@@ -72,9 +72,9 @@ def test_a_search_chooses_messages(archive: Path) -> None:
     ("selection", "named"),
     [
         (Selection(ids=(100, 555)), "555"),
-        (Selection(people=("Nobody",)), "'Nobody'"),
-        (Selection(people=("",)), "''"),
-        (Selection(people=("999",)), "'999'"),
+        (Selection(people=("Nobody",)), "'--with Nobody': nobody"),
+        (Selection(people=("",)), "'--with '"),
+        (Selection(people=("999",)), "'--with 999'"),
         (Selection(courses=("Chemistry",)), "'Chemistry'"),
         (Selection(folders=("trash",)), "'trash'"),
         (Selection(query="x"), "--query"),
@@ -146,6 +146,7 @@ def test_the_command_line(archive: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert (document["messages"], document["formats"]) == (3, ["jsonl"])
     record = json.loads(out.read_text("utf-8").splitlines()[-1])
     assert record["selection"] == {
+        "zone": "UTC",
         "after": "2026-02-01T00:00:00Z",
         "with": ["zoë"],
         "course": ["12"],

@@ -39,7 +39,8 @@ from tests.trust_support import TALLY
 
 BERLIN = ZoneInfo("Europe/Berlin")
 _SAMPLES = (
-    "or", "note", "OR*x", "re:", "10:30", "-", "--x", "a|b", "http://x", "//x", ":x", "C:\\", "from", "\u00b4", "\u5b57",
+    "or", "note", "OR*x", "re:", "10:30", "-", "--x", "a|b", "http://x", "//x", ":x", "C:\\", "from",
+    "\u00b4", "\u5b57",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from canvas_archive.errors import BadInput, UnknownName
 from canvas_archive.model import JsonObject
 
 if TYPE_CHECKING:
+    from canvas_archive.export.context import Words
     from canvas_archive.search.resolve import AbsentNames
 
 FOLDERS = {
@@ -32,6 +33,7 @@ FOLDERS = {
 """The condition on ``conversations c`` of each folder."""
 
 _LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
+_OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
 
 
@@ -95,7 +97,9 @@ class Scope:
 
 
 def parse_moment(text: str, option: str, tz: tzinfo = timezone.utc) -> str:
-    """Read ``2025``, ``2025-03``, ``2025-03-09`` (the start of it) or an ISO time into ISO UTC text.
+    """Return ``2025``, ``2025-03``, ``2025-03-09`` (the start of it) or an ISO time as ISO UTC text.
+
+    What has no offset is a time of the zone.
 
     Raises BadInput naming the option.
     """
@@ -104,7 +108,8 @@ def parse_moment(text: str, option: str, tz: tzinfo = timezone.utc) -> str:
         if match:
             year, month, day = (int(part) if part else 1 for part in match.groups())
             return iso(datetime(year, month, day, tzinfo=tz))
-        return iso(parse_iso(text.strip()))
+        moment = parse_iso(text.strip())
+        return iso(moment if _OFFSET.search(text.strip()) else moment.replace(tzinfo=tz))
     except ValueError:
         raise BadInput(
             f"{option} must be a date such as 2025, 2025-03, 2025-03-09 or 2025-03-09T14:00:00Z, "
@@ -198,7 +203,9 @@ def _conversation_conditions(
             raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
         conditions.append(" OR ".join(f"({FOLDERS[name]})" for name in selection.folders))
     if selection.people:
-        people = [number for text in selection.people for number in _people(db, text, absent)]
+        from canvas_archive.search.resolve import people as people_of
+
+        people = [number for text in selection.people for number in people_of(db, "--with", text, absent)]
         conditions.append(
             "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id "  # noqa: S608 (placeholders)
             f"AND p.user_id IN ({_marks(people)})) OR EXISTS (SELECT 1 FROM messages a "
@@ -220,26 +227,6 @@ def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
     missing = [str(number) for number in ids if number not in known]
     if missing:
         raise BadInput(f"The archive has no conversation {', '.join(missing)}.")
-
-
-def _people(db: sqlite3.Connection, text: str, absent: AbsentNames | None) -> list[int]:
-    wanted = text.strip().casefold()
-    if wanted.isdecimal():
-        found = [row[0] for row in db.execute("SELECT id FROM users WHERE id = ?", (_id(wanted),))]
-    else:
-        # Compared here: SQLite folds the case of ASCII letters alone.
-        found = [
-            row[0]
-            for row in db.execute("SELECT id, name, full_name FROM users ORDER BY id")
-            if wanted and any(wanted in (name or "").casefold() for name in tuple(row)[1:])
-        ]
-    if not found:
-        if absent is None:
-            raise UnknownName(
-                f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
-            )
-        absent.add(("--with", text))
-    return found
 
 
 def _id(text: str) -> int | None:
