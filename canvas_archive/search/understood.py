@@ -85,7 +85,7 @@ class Understanding:
     """Says what a tree finds. Without ``db``, names stay as they were typed.
 
     A name that the archive does not know is added to ``absent``; without ``absent`` it raises UnknownName.
-    ``redact`` leaves out the names and beginnings that were typed.
+    ``redact`` leaves out ids of people, and the names and beginnings that were typed.
     """
 
     db: sqlite3.Connection | None
@@ -130,7 +130,7 @@ class Understanding:
         if isinstance(node, Not):
             return self._negated(node.part)
         if isinstance(node, Person):
-            return f"{node.role} {self._people(node)}"
+            return f"{node.role} {self.people(node)}"
         if isinstance(node, Course):
             return f"in {self._courses(node)}"
         if isinstance(node, Has):
@@ -170,19 +170,22 @@ class Understanding:
             said = f'the phrase "{node.text}"' if isinstance(node, Phrase) else f'"{node.text}"'
         return said if query_terms(node.text) else f"{said} (not searched: no letter or digit)"
 
-    def _people(self, node: Person) -> str:
+    def people(self, node: Person) -> str:
+        """Return whom a name means: one person, or what was typed and the people of that name."""
         if self.db is None:
             return node.name
         ids = people(self.db, node.role, node.name, self.absent)
         if not ids:
             return f"{HIDDEN if self.redact else node.name} (nobody here)"
         rows = [self.db.execute(_NAMES, (number,)).fetchone() for number in ids[:MOST_NAMES]]
-        names = [
-            f"user {number}" if row is None or not row[1]
-            else f"{row[1]} (id {number})" if row[2] > 1 else str(row[1])
-            for number, row in zip(ids, rows, strict=False)
-        ]  # fmt: skip
+        names = [self._person(number, row) for number, row in zip(ids, rows, strict=False)]
         return _several(node.name, names, len(ids), redact=self.redact)
+
+    def _person(self, number: int, row: Any) -> str:
+        if row is None or not row[1]:
+            return HIDDEN if self.redact else f"user {number}"
+        name = str(row[1])
+        return f"{name} (id {number})" if row[2] > 1 and not self.redact else name
 
     def _courses(self, node: Course) -> str:
         if self.db is None:
