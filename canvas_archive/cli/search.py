@@ -42,8 +42,9 @@ _DOCUMENT_SECONDS = 5.0  # for attached files that nobody has read yet: a search
 
 @click.command(
     cls=QueryCommand,
-    epilog="Operators: from: to: with: course: subject: filename: has: is: in: before: after: on:, "
-    '"phrases", prefix*, -not, OR, ( ). Dates: 2025, 2025-03, 2025-03-09, 7d, 2w, today. '
+    epilog="Operators: from: to: with: course: subject: filename: has: is: in: before: after: on: larger: "
+    "smaller: id: thread:, "
+    '"phrases", prefix*, NOT, OR, ( ). Dates: 2025, 2025-03, 2025-03-09, 7d, 2w, today. '
     "Quote what your shell would take: canvas-archive search '\"final exam\" -from:chen after:2025'.",
 )
 @common_options
