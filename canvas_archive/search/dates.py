@@ -17,9 +17,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d)?([Zz]|[+-]\d\d:\d\d)?
 _OFFSET = re.compile(r"UTC([+-])(\d\d):(\d\d)")
 _AGO = re.compile(r"(\d{1,4})([dwmy])")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
-_ALLOWED = (
-    "a date as 2025, 2025-03 or 2025-03-09, a time ago as 7d, 2w, 6m or 1y, today or yesterday"
-)
+_ALLOWED = "a date as 2025, 2025-03 or 2025-03-09, a time ago as 7d, 2w, 6m or 1y, today or yesterday"
 
 
 def zone(name: str | None) -> tzinfo | None:
