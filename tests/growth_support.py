@@ -58,7 +58,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.canvas.body import decode_json
     from canvas_archive.cli import read, terminal
     from canvas_archive.export import mime, names, redact, site_pages, site_search
-    from canvas_archive.search import analysis, dates, language, snippet, suggest
+    from canvas_archive.search import analysis, dates, language, snippet
     from canvas_archive.store import cells, reading, rows
     from canvas_archive.sync import sentmail
     from canvas_archive.web import files, guarded_csv, login, render
@@ -140,15 +140,21 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         ),
         "query": (
             lambda text: language.parse(text, now=NOW),
-            (of("("), of("a "), of("-"), of('"'), of("from:"), of("NOT "), of("a OR ")),
+            (
+                of("("),
+                of("a "),
+                of("-"),
+                of('"'),
+                of("from:"),
+                of("NOT "),
+                of("a OR "),
+                of("a:"),
+                of("form:a "),
+            ),
         ),
         "query of 4,000 characters": (
             lambda text: language.parse(text[:4000], now=NOW),
             (of("("), of("-("), of("a "), of("NOT "), of("OR "), of("from:("), of('"')),
-        ),
-        "did you mean": (
-            lambda text: suggest.respelt_operators(text[:4000]),
-            (of("form:a "), of("a"), of("-"), of("a:")),
         ),
         "date of a query": (
             lambda text: dates.date_range("on", text, now=NOW, tz=timezone.utc),

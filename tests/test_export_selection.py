@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -44,6 +45,8 @@ LAB = [1000, 1001, 1002, 1003]
         (Selection(people=("ann b",)), [*LAB, 1030]),
         (Selection(people=("3",)), LAB),
         (Selection(people=("ZOË",)), LAB),
+        (Selection(people=("zoe",)), LAB),
+        (Selection(people=("beatrix ann",)), [*LAB, 1030]),
         (Selection(people=("ann", "4")), [*LAB, 1020, 1030]),
         (Selection(people=("ann",), folders=("removed",)), [1030]),
         (Selection(courses=("12",)), LAB),
@@ -72,9 +75,9 @@ def test_a_search_chooses_messages(archive: Path) -> None:
     ("selection", "named"),
     [
         (Selection(ids=(100, 555)), "555"),
-        (Selection(people=("Nobody",)), "'Nobody'"),
-        (Selection(people=("",)), "''"),
-        (Selection(people=("999",)), "'999'"),
+        (Selection(people=("Nobody",)), "'--with Nobody': nobody"),
+        (Selection(people=("",)), "'--with '"),
+        (Selection(people=("999",)), "'--with 999'"),
         (Selection(courses=("Chemistry",)), "'Chemistry'"),
         (Selection(folders=("trash",)), "'trash'"),
         (Selection(query="x"), "--query"),
@@ -146,6 +149,7 @@ def test_the_command_line(archive: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert (document["messages"], document["formats"]) == (3, ["jsonl"])
     record = json.loads(out.read_text("utf-8").splitlines()[-1])
     assert record["selection"] == {
+        "zone": "UTC",
         "after": "2026-02-01T00:00:00Z",
         "with": ["zoë"],
         "course": ["12"],
@@ -163,3 +167,12 @@ def test_the_command_line(archive: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_csv_for_excel(archive: Path, tmp_path: Path) -> None:
     assert run(["--archive", str(archive), "export", str(tmp_path / "x.csv"), "--excel"]) == 0
     assert (tmp_path / "x.csv").read_bytes().startswith(b"\xef\xbb\xbfmessage_id,")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [("2025", "2024-12-31T23:00:00Z"), ("2025-06-01T12:00", "2025-06-01T10:00:00Z"),
+     ("2025-06-01T12:00:00Z", "2025-06-01T12:00:00Z")],
+)  # fmt: skip
+def test_dates_follow_the_zone(text: str, moment: str) -> None:
+    assert parse_moment(text, "--after", ZoneInfo("Europe/Berlin")) == moment

@@ -108,7 +108,7 @@ def test_a_wrong_query_is_wrong_before_an_archive_is_opened(
 
 
 def test_the_names_in_a_suggestion_are_not_asked_for(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "respelt_operators", lambda text: "from:zzz")
+    monkeypatch.setattr(service, "respelt", lambda index, text: "from:zzz")
     said = fleet("search", made, "unheard")
     assert (
         said.code == 0

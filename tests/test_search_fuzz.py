@@ -83,13 +83,27 @@ _PIECES = (
     "\u0130",
     "ﬁ",
     "e\u0301",
+    "a",
+    "NOT (",
+    "label:x",
+    "form:x",
+    "since:2025",
+    "has:pdf",
+    "larger:1M",
+    "id:7",
+    "«",
+    "»",
+    "„x“",
+    "(a OR b)",
+    "subject:(",
+    "after:2025-03-09T10:00Z",
     "\u0e01\u0e33",
     "%",
     "\\",
     "\n",
     "\t",
 )
-_QUERIES = st.one_of(
+QUERIES = st.one_of(
     st.text(max_size=120),
     st.lists(st.sampled_from(_PIECES), max_size=25).map(" ".join),
     st.lists(st.one_of(st.sampled_from(_PIECES), st.text(max_size=5)), max_size=25).map("".join),
@@ -132,7 +146,7 @@ def try_query(archive: SearchArchive, text: str, sort: str, threads: bool) -> No
     assert time.thread_time() - began < 5
 
 
-_EXAMPLES = st.tuples(_QUERIES, st.sampled_from(("relevance", "newest", "oldest")), st.booleans())
+_EXAMPLES = st.tuples(QUERIES, st.sampled_from(("relevance", "newest", "oldest")), st.booleans())
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from canvas_archive.errors import BadInput
-from canvas_archive.search.dates import zone
+from canvas_archive.search.dates import local_zone, zone, zone_name
 from canvas_archive.search.language import LONGEST_QUERY, parse
 from canvas_archive.search.tree import (
-    NOTHING,
     And,
     Course,
     Dated,
     Has,
+    Kind,
     Node,
     Not,
+    Numbered,
     Or,
     Person,
     Phrase,
     Prefix,
+    Sized,
     State,
     Word,
 )
@@ -57,7 +60,6 @@ def at(*date: int) -> int:
         ("NOT -late", LATE),
         ('"final exam"', Phrase("final exam")),
         ("“final exam”", Phrase("final exam")),
-        ('"final exam', Phrase("final exam")),
         ('-"final exam"', Not(Phrase("final exam"))),
         ("photo*", Prefix("photo")),
         ("mid-term", Word("mid-term")),
@@ -88,16 +90,41 @@ def at(*date: int) -> int:
         ("foo:bar", Word("foo:bar")),
         ("http://example.edu/a?b=1", Word("http://example.edu/a?b=1")),
         ("12:30", Word("12:30")),
+        ("re:", Word("re:")),
+        ("re:exam", Word("re:exam")),
+        ("C:\\x", Word("C:\\x")),
+        ("std::vector", Word("std::vector")),
+        ("date::x", Word("date::x")),
+        ("file://a", Word("file://a")),
+        (":smile:", Word(":smile:")),
+        ("note:x", Word("note:x")),
+        ("label: x", And((Word("label:"), Word("x")))),
+        ("«a\"b»", Phrase('a"b')),
+        ("»final exam«", Phrase("final exam")),
+        ("„final exam“", Phrase("final exam")),
+        ("exam || quiz", Or((EXAM, QUIZ))),
+        ("*", Word("*")),
+        ("exam AND late OR quiz", And((EXAM, Or((LATE, QUIZ))))),
+        ("not late", And((Word("not"), LATE))),
+        ("author:chen", Person("from", "chen")),
+        ("recipient:me", Person("to", "me")),
+        ("cc:chen", Person("with", "chen")),
+        ("title:exam", Word("exam", "subject")),
+        ("attachment:pdf", Word("pdf", "file")),
+        ("class:bio101", Course("bio101")),
+        ("has:pdf", Kind("pdf")),
+        ("type:PDF", Kind("pdf")),
+        ("filetype:docx", Kind("document")),
+        ("ext:.xlsx", Kind("spreadsheet")),
+        ("larger:1M", Sized("larger", 1_000_000)),
+        ("smaller:1.5KB", Sized("smaller", 1_500)),
+        ("larger:08", Sized("larger", 8)),
+        ("id:12", Numbered("id", 12)),
+        ("conversation:#12", Numbered("thread", 12)),
+        ("folder:inbox", State("inbox")),
+        ("flag:unread", State("unread")),
         ("--exam", Word("--exam")),
         ("-", Word("-")),
-        ("((((exam", EXAM),
-        ("exam))))", EXAM),
-        ("exam OR", EXAM),
-        ("OR exam", EXAM),
-        ("OR", Word("OR")),
-        ("NOT", Word("NOT")),
-        ("()", NOTHING),
-        ('""', NOTHING),
         ("a\ud800b", Word("a?b")),
     ],
 )  # fmt: skip
@@ -124,6 +151,15 @@ def test_a_text_means(text: str, tree: Node) -> None:
         ("before:2w", None, at(2026, 2, 23)),
         ("after:1y", at(2025, 3, 9), None),
         ("after:9999y", at(1970, 1, 2), None),
+        ("since:2025-03", at(2025, 3, 1), None),
+        ("until:2025-03", None, at(2025, 3, 1)),
+        ("newer_than:7d", at(2026, 3, 2), None),
+        ("older_than:1y", None, at(2025, 3, 9)),
+        ("date:2025", at(2025, 1, 1), at(2026, 1, 1)),
+        ("after:2025-03-09T14:30Z", at(2025, 3, 9, 14, 30), None),
+        ("before:2025-03-09T14:30:05+02:00", None, at(2025, 3, 9, 12, 30, 5)),
+        ("after:2025-03-09T14:30", at(2025, 3, 9, 14, 30), None),
+        ("on:2025-03-09T14:00Z..2025-03-09T15:00Z", at(2025, 3, 9, 14), at(2025, 3, 9, 15)),
     ],
 )
 def test_a_date_means(text: str, start: int | None, end: int | None) -> None:
@@ -166,8 +202,41 @@ def test_dates_without_a_zone_are_local() -> None:
         ("in:arhcive", ("Did you mean in:archive?",)),
         ("has:atachment", ("Did you mean has:attachment?",)),
         ("subject:", ("subject",)),
-        ('course:""', ("course",)),
-        ("has:()", ("has",)),
+        ('course:""', ("character 8", "hold nothing")),
+        ("has:()", ("parenthesis at character 5 holds nothing",)),
+        ('"final exam', ("quotation mark at character 1", '"final exam')),
+        ("exam “late", ("quotation mark at character 6",)),
+        ('5" disk', ("quotation mark at character 2", "leave it out")),
+        ('""', ("character 1", "hold nothing")),
+        ("()", ("parenthesis at character 1 holds nothing",)),
+        ("((((exam", ("parenthesis at character 4 is not closed",)),
+        ("exam (", ("parenthesis at character 6 is not closed",)),
+        ("exam)", ("parenthesis at character 5 closes nothing",)),
+        (")", ("character 1",)),
+        ("exam OR", ("'OR' at character 6 has nothing after it",)),
+        ("OR exam", ("'OR' at character 1 has nothing before it",)),
+        ("AND exam", ("'AND' at character 1",)),
+        ("exam AND", ("'AND' at character 6",)),
+        ("exam AND OR late", ("'AND' at character 6",)),
+        ("exam OR OR late", ("'OR' at character 6",)),
+        ("(exam |)", ("'|' at character 7",)),
+        ("NOT", ("'NOT' at character 1",)),
+        ("-NOT", ("'NOT' at character 2",)),
+        ("form:chen", ("'form:' at character 1", "did you mean from:?", '"form:chen"')),
+        ("exam sine:2026", ("'sine:' at character 6", "since:")),
+        ("label:starred", ("no labels", "is:starred", '"label:starred"')),
+        ("bcc:chen", ("no blind copies", "with:")),
+        ("body:x", ("words alone",)),
+        ("list:x", ("course:", "group:")),
+        ("rfc822msgid:x", ("id:",)),
+        ("in:anywhere", ("leave it out",)),
+        ("type:banana", ("type:banana", "pdf", "image")),
+        ("larger:x", ("not a size", "larger:1M")),
+        ("id:x", ("not an id",)),
+        ("since:soon", ("since:soon", "2025-03-09")),
+        ("on:2025-03-09T14:00", ("is a moment",)),
+        ("after:2025-03-09T25:00", ("2025-03-09T25:00",)),
+        ("filename:*", ("is every filename",)),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(text: str, named: tuple[str, ...]) -> None:
@@ -185,7 +254,7 @@ def test_queries_are_bounded() -> None:
         read("a " * 251)
     with pytest.raises(BadInput, match="parentheses more than 40 deep, from character 121 on"):
         read("(a " * 41)
-    with pytest.raises(BadInput, match="parentheses more than 40 deep, from character 121 on"):
+    with pytest.raises(BadInput, match="parentheses more than 40 deep, from character 129 on"):
         read("(a " * 40 + "subject:(a")
 
 
@@ -196,3 +265,30 @@ def test_an_unknown_zone_is_named() -> None:
         zone("../../etc/passwd")
     assert zone("") is None
     assert zone("utc") is timezone.utc
+    assert zone_name(zone("UTC+05:30") or timezone.utc) == "UTC+05:30"
+    with pytest.raises(BadInput):
+        zone("UTC+99:00")
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("America/New_York", "America/New_York"),
+        (":Asia/Tokyo", "Asia/Tokyo"),
+        ("/usr/share/zoneinfo/Europe/Berlin", "Europe/Berlin"),
+        ("UTC", "UTC"),
+        ("", "UTC"),
+        ("XYZ-5:30", "UTC+05:30"),
+        ("XYZ3:30", "UTC-03:30"),
+    ],
+)
+def test_the_local_zone_has_a_name(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    monkeypatch.setenv("TZ", variable)
+    time.tzset()
+    try:
+        assert zone_name(local_zone()) == name
+        assert zone(name) is not None
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -8,10 +8,7 @@ import pytest
 
 from canvas_archive.search import docset
 from canvas_archive.search.analysis import _FoldTable
-from canvas_archive.search.language import parse
 from canvas_archive.search.spelling import listed, nearest_names, nearest_word, reach, slips
-from canvas_archive.search.tree import And, Word
-from tests.search_support import NOW
 
 
 def numbers(chosen: int, count: int) -> list[int]:
@@ -87,7 +84,3 @@ def test_the_table_of_folded_characters_stays_small() -> None:
     table = _FoldTable(dict.fromkeys(range(0x10000, 0x10000 + 20_000), ""))
     assert table[ord("\u00c9")] == "e"
     assert len(table) == 20_000
-
-
-def test_a_closing_quote_that_nothing_opened_is_passed_over() -> None:
-    assert parse("exam\u00bb late", now=NOW) == And((Word("exam"), Word("late")))

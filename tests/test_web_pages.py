@@ -228,10 +228,28 @@ def test_searching_narrows_and_widens(visitor: Visitor) -> None:
 
 
 def test_a_wrong_query_is_answered_with_a_sentence(visitor: Visitor) -> None:
-    text = visitor.get("/mail/search?q=after:soonish").text
-    assert "soonish" in text and 'class="note"' in text
-    for odd in ("(((", '"unclosed', "*", "author:", "%", "'; DROP TABLE messages; --"):
+    answer = visitor.get("/mail/search?q=after:soonish")
+    assert answer.status_code == 400
+    assert "soonish" in answer.text and 'class="note"' in answer.text
+    for refused in ("(((", '"unclosed', "author:", "label:x", "form:x", "a OR"):
+        answer = visitor.get("/mail/search", params={"q": refused})
+        assert answer.status_code == 400 and 'class="note"' in answer.text
+    for odd in ("*", "%", "'; DROP TABLE messages; --", "re:"):
         assert visitor.get("/mail/search", params={"q": odd}).status_code == 200
+
+
+def test_a_query_is_shown_as_it_was_understood_and_saved_so_that_it_can_be_read(visitor: Visitor) -> None:
+    text = visitor.get("/mail/search?q=proof+since:2025&person=1").text
+    said = re.search(r'<p class="understood" dir="auto">([^<]+)</p>', text)
+    assert said is not None
+    assert said[1].startswith("Messages with &#34;proof&#34;, on or after 1 January 2025 (")
+    assert said[1].endswith(", with the chosen filters.")
+    query = re.search(r'name="query" value="([^"]+)"', text)
+    assert (
+        query is not None
+        and query[1].startswith("proof since:2025 from:")
+        and query[1] != ("proof since:2025 from:1")
+    )
 
 
 @pytest.mark.parametrize(

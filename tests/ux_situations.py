@@ -252,7 +252,12 @@ SITUATIONS = (
         search from:
         search before:tuesday
         search is:blue
-        search --sort best exam
+        search --sort size exam
+        search -i exam
+        search label:x
+        search form:x
+        search exam OR
+        search '(exam'
         search --saved nothing
         sql
         sql selec

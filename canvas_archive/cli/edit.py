@@ -11,6 +11,7 @@ import click
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import ASK_OVER, brief_write, show_report, subject_line
+from canvas_archive.cli.querying import show_understood, tz_option
 from canvas_archive.cli.terminal import count_of
 from canvas_archive.cli.values import CONVERSATION_ID
 
@@ -61,14 +62,21 @@ def _edit_command(verb: Verb) -> click.Command:
     @common_options
     @click.argument("ids", metavar="[ID]...", nargs=-1, type=CONVERSATION_ID)
     @click.option("--query", metavar="QUERY", help="All conversations with a message this search finds.")
+    @tz_option
     @click.option("--push", is_flag=True, help="Send it to Canvas at once.")
     @yes_option
     @json_option
     @pass_settings
     def command(
-        settings: Settings, ids: tuple[int, ...], query: str | None, push: bool, yes: bool, as_json: bool
+        settings: Settings,
+        ids: tuple[int, ...],
+        query: str | None,
+        tz: str | None,
+        push: bool,
+        yes: bool,
+        as_json: bool,
     ) -> None:
-        _run(settings, verb, ids, query, push=push, yes=yes, as_json=as_json)
+        _run(settings, verb, ids, query, tz=tz, push=push, yes=yes, as_json=as_json)
 
     return command
 
@@ -79,12 +87,15 @@ def _run(
     ids: tuple[int, ...],
     query: str | None,
     *,
+    tz: str | None,
     push: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
+    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
 
+    understood = None
     if not ids and query is None:
         fail(
             f"Which conversations? Give ids ('canvas-archive list' shows them), or --query: "
@@ -92,12 +103,17 @@ def _run(
         )
     if ids and query is not None:
         fail("Give either ids or --query, not both.")
+    if tz is not None and query is None:
+        fail("--tz goes with --query.")
     with Archive.open(settings.folder) as archive:
         targets = list(dict.fromkeys(ids))
         if query is not None:
-            from canvas_archive.search import select_conversations
+            from canvas_archive.search import select_conversations, understand
 
-            targets = select_conversations(archive.db_path, archive.search_dir, query)
+            now = SYSTEM.now()
+            understood, _ = understand(archive.db_path, query, tz=tz, now=now)
+            show_understood(settings, understood)
+            targets = select_conversations(archive.db_path, archive.search_dir, query, tz=tz, now=now)
             if not targets and not as_json:
                 settings.note("The search finds no conversation; nothing was changed.")
                 return
@@ -107,7 +123,7 @@ def _run(
             require_consent(f"{verb.name.capitalize()} {len(planned):,} conversations?", yes=yes)
         outcome = _write(archive, verb, targets, lenient=query is not None)
     report = _push(settings, targets, verb.field) if push else None
-    _show(settings, verb, outcome, report, as_json)
+    _show(settings, verb, outcome, report, as_json, understood)
     error = report.error() if report else None
     if error is not None:
         raise error
@@ -175,9 +191,18 @@ def _push(settings: Settings, conversation_ids: Collection[int], column: str) ->
             return push_archive(archive, client, SYSTEM, only=only)
 
 
-def _show(settings: Settings, verb: Verb, outcome: Outcome, report: PushReport | None, as_json: bool) -> None:
+def _show(
+    settings: Settings,
+    verb: Verb,
+    outcome: Outcome,
+    report: PushReport | None,
+    as_json: bool,
+    understood: str | None,
+) -> None:
     if as_json:
         document = {"command": verb.name, "field": verb.field, **asdict(outcome)}
+        if understood is not None:
+            document["understood"] = understood
         if report is not None:
             document["push"] = report.to_json()
         print_json(document)

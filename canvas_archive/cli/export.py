@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,21 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.progress import steps
+from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 from canvas_archive.cli.values import FOLDERS
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
     from canvas_archive.cli.board import Step
     from canvas_archive.export.context import Options
     from canvas_archive.export.run import ExportReport
     from canvas_archive.export.selection import Selection
     from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.store import Archive
 
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
 
@@ -71,6 +77,7 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    tz: str | None,
     ids: tuple[str, ...],
     folders: tuple[str, ...],
     whole_threads: bool,
@@ -95,6 +102,8 @@ def export(
         before,
         people,
         courses,
+        tz,
+        bag=bag,
         whole_threads=whole_threads,
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
@@ -116,6 +125,7 @@ def export(
             force=force,
             redact_key=redact_key,
             tell=tell,
+            say=partial(show_understood, settings),
         )
     if redact and with_attachments is None:
         settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
@@ -134,13 +144,20 @@ def write_export(
     redact_key: Path | None = None,
     absent: AbsentNames | None = None,
     tell: Step,
+    say: Callable[[str], None] | None = None,
 ) -> ExportReport:
     """Export one archive, letting ``tell`` hear how far it is. Raises what ``export.run.export`` raises.
 
+    Calls ``say`` with what the query and the names were understood to mean.
+
     ``absent`` is as in ``export.run.Request``.
     """
+    from dataclasses import replace
+
+    from canvas_archive.clock import SYSTEM
     from canvas_archive.export.run import Progress, Request
     from canvas_archive.export.run import export as write
+    from canvas_archive.search import understand
     from canvas_archive.store import Archive
 
     class Told(Progress):
@@ -157,7 +174,17 @@ def write_export(
         def finishing(self) -> None:
             tell("Completing", 0, 0)
 
+    now = SYSTEM.now()
     with Archive.open(folder) as archive:
+        if say is not None:
+            for sentence in _meant(archive, selection, now):
+                say(sentence)
+        if selection.query is not None:
+            understood, _ = understand(
+                archive.db_path, selection.query, tz=selection.zone, now=now, absent=absent,
+                redact=options.redacted,
+            )  # fmt: skip
+            selection = replace(selection, understood=understood)
         request = Request(
             archive_folder=archive.folder,
             db_path=archive.db_path,
@@ -169,10 +196,28 @@ def write_export(
             bag=bag,
             redact_key=redact_key,
             force=force,
-            find_messages=message_finder(archive.db_path, archive.search_dir, absent),
+            find_messages=message_finder(
+                archive.db_path, archive.search_dir, absent, zone=selection.zone, now=now
+            ),
             absent=absent,
         )
     return write(request, Told())
+
+
+def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[str]:
+    """Yield what the query means, and each name of ``--with`` that several people have."""
+    from datetime import timezone
+
+    from canvas_archive.search import understand
+    from canvas_archive.search.resolve import people
+    from canvas_archive.search.tree import Person
+    from canvas_archive.search.understood import Understanding
+
+    if selection.query is not None:
+        yield understand(archive.db_path, selection.query, tz=selection.zone, now=now)[0]
+    for name in selection.people:
+        if len(people(archive.db, "--with", name)) > 1:
+            yield f"With {Understanding(archive.db, timezone.utc).people(Person('with', name))}"
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from canvas_archive.cli.export import FORMATS, write_export
 from canvas_archive.cli.fleet import open_fleet, root_option
 from canvas_archive.cli.fleet_archives import Reading, users
 from canvas_archive.cli.progress import board, steps, unheard
-from canvas_archive.cli.search import QueryCommand
+from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.places import expanded
@@ -64,15 +64,9 @@ def merged(found: Iterable[tuple[Outcome, Hit]], sort: str, limit: int) -> list[
 @click.command(cls=QueryCommand)
 @click.argument("query", nargs=-1, required=True)
 @root_option
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Hits to show.")
-@click.option(
-    "--sort",
-    type=click.Choice(("relevance", "newest", "oldest")),
-    default="relevance",
-    show_default=True,
-    help="The best first, or by date.",
-)
-@click.option("--tz", metavar="ZONE", help="Time zone of the query's dates. [default: local]")
+@limit_option(least=1)
+@sort_option
+@tz_option
 @json_option
 @talking_options
 @pass_settings
@@ -92,12 +86,12 @@ def search(
     """
     from typing import cast
 
-    from canvas_archive.search import check_query
     from canvas_archive.search import search as find
+    from canvas_archive.search import understand
     from canvas_archive.search.service import Sort
 
     text = QueryCommand.joined(query)
-    check_query(text, tz=tz)
+    understood, zone = understand(None, text, tz=tz)
     fleet = open_fleet(root)
     reading = Reading(settings, fleet)
     found: list[tuple[Outcome, Hit]] = []
@@ -113,19 +107,22 @@ def search(
                 )
                 found += [(outcome, hit) for hit in result.hits]
                 who = {"user_id": outcome.user_id, "name": outcome.name}
-                per_custodian.append({**who, "total": result.total})
+                per_custodian.append({**who, "total": result.total, "understood": result.understood})
     reading.check_names()
     shown = merged(found, sort, limit)
     if as_json:
         print_json(
             {
                 "query": text,
+                "understood": understood,
+                "zone": zone,
                 "custodians": per_custodian,
                 **reading.to_json(),
                 "hits": [_hit_json(one) for one in shown],
             }
         )
     else:
+        show_understood(settings, understood)
         for line in _lines(shown):
             click.echo(line)
         total = sum(row["total"] for row in per_custodian)
@@ -187,6 +184,7 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    tz: str | None,
     whole_threads: bool,
     with_attachments: bool | None,
     bag: bool,
@@ -205,14 +203,15 @@ def export(
     from canvas_archive.errors import ItemsFailed
     from canvas_archive.export.context import Options
     from canvas_archive.export.formats import check_formats
-    from canvas_archive.search import check_query
+    from canvas_archive.search import understand
 
-    selection = selection_of(query, after, before, people, courses, whole_threads=whole_threads)
+    selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
     attachments = with_attachments if with_attachments is not None else not redact
     options = Options(attachments=attachments, redacted=redact)
     check_formats(formats, dest)
     if query is not None:
-        check_query(query)
+        understood, _ = understand(None, query, tz=selection.zone)
+        show_understood(settings, understood)
     fleet = open_fleet(root)
     reading = Reading(settings, fleet)
     rows: list[dict[str, Any]] = []
@@ -273,7 +272,7 @@ def holders(
         tell("Choosing", number, len(reading.custodians))
         with reading.of(outcome) as absent:
             with fleet.open_archive(outcome) as archive:
-                find = message_finder(archive.db_path, archive.search_dir, absent)
+                find = message_finder(archive.db_path, archive.search_dir, absent, zone=selection.zone)
             if selection == Selection():
                 holding.append(outcome)  # the export of an empty mailbox says that it is empty
                 continue

@@ -39,7 +39,7 @@ WIDTH = 100
     help=f"One of {', '.join(FOLDERS)}.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Conversations to show."
+    "-n", "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Conversations to show."
 )
 @click.option("--before", metavar="CURSOR", help="Go on where the last list ended.")
 @json_option

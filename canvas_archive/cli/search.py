@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,13 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
+from canvas_archive.cli.querying import (
+    QueryCommand,
+    limit_option,
+    show_understood,
+    sort_option,
+    tz_option,
+)
 from canvas_archive.cli.terminal import count_of, local_time, one_line, printable
 from canvas_archive.cli.values import SAVED_NAME
 from canvas_archive.errors import ArchiveError
@@ -30,52 +36,31 @@ if TYPE_CHECKING:
 
 # What is brought up to date on the way to a search: about a second of work.
 _SMALL_UPDATE = 2_000
+_ALL = 1_000_000_000
 _DOCUMENT_SECONDS = 5.0  # for attached files that nobody has read yet: a search does not wait for all of them
-# Stands for the dash of "-from:chen" while click looks for options.
-_DASH = "\ue000"
-
-
-class QueryCommand(click.Command):
-    """A command whose words may begin with a dash: ``search exam -from:chen``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take what begins with one dash and is no option of this command for a word of the query."""
-        short = "".join(
-            name[1] for param in self.params for name in param.opts if re.fullmatch("-[A-Za-z]", name)
-        )
-        options = re.compile(rf"-[{short}h]+\Z")
-        guarded = [
-            _DASH + arg[1:] if re.match(r"-[^-]", arg) and not options.match(arg) else arg for arg in args
-        ]
-        return super().parse_args(ctx, guarded)
-
-    @staticmethod
-    def joined(words: tuple[str, ...]) -> str:
-        """Return the words as the query they are, the dashes back in place."""
-        return " ".join(words).replace(_DASH, "-").strip()
 
 
 @click.command(
     cls=QueryCommand,
-    epilog="Operators: from: to: with: course: subject: filename: has: is: in: before: after: on:, "
-    '"phrases", prefix*, -not, OR, ( ). Dates: 2025, 2025-03, 2025-03-09, 7d, 2w, today. '
+    epilog="Operators: from: to: with: course: subject: filename: has: is: in: before: after: on: larger: "
+    "smaller: id: thread:, "
+    '"phrases", prefix*, NOT, OR, ( ). Dates: 2025, 2025-03, 2025-03-09, 7d, 2w, today. '
     "Quote what your shell would take: canvas-archive search '\"final exam\" -from:chen after:2025'.",
 )
 @common_options
 @click.argument("query", nargs=-1)
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Hits to show.")
+@limit_option(least=0)
+@sort_option
+@click.option("-l", "--threads", is_flag=True, help="One hit, the best, per conversation.")
+@click.option("-c", "--count", is_flag=True, help="Print only how many there are.")
 @click.option(
-    "--sort",
-    type=click.Choice(("relevance", "newest", "oldest")),
-    default="relevance",
-    show_default=True,
-    help="The best first, or by date.",
+    "--ids",
+    "ids_only",
+    is_flag=True,
+    help="Print only the ids, one per line: of messages, or with -l of conversations.",
 )
-@click.option("--threads", is_flag=True, help="One hit, the best, per conversation.")
 @click.option("--facets", is_flag=True, help="Count the hits by person, course, year and what they carry.")
-@click.option(
-    "--tz", metavar="ZONE", help="Time zone of the query's dates, such as Europe/Berlin. [default: local]"
-)
+@tz_option
 @click.option("--save", metavar="NAME", help="Keep the query under this name.")
 @click.option(
     "--saved", metavar="NAME", type=SAVED_NAME, help="Search for the query kept under this name (and QUERY)."
@@ -90,6 +75,8 @@ def search(
     limit: int,
     sort: str,
     threads: bool,
+    count: bool,
+    ids_only: bool,
     facets: bool,
     tz: str | None,
     save: str | None,
@@ -110,15 +97,33 @@ def search(
         text = f"{_saved_query(settings, saved)} {text}".strip()
     if not text:
         fail("Say what to search for, such as: canvas-archive search 'exam from:chen after:2025'.")
-    result = _search(settings, text, limit=limit, sort=sort, threads=threads, facets=facets, tz=tz)
+    if count + ids_only + as_json > 1:
+        fail("Give only one of --count, --ids and --json.")
+    if ids_only and not _limit_given():
+        limit = _ALL
+    result = _search(
+        settings, text, limit=0 if count else limit, sort=sort, threads=threads, facets=facets, tz=tz
+    )
     if save is not None:
         _save(settings, save, text)
+    if not as_json:
+        show_understood(settings, result.understood)
     if as_json:
         print_json(result.to_json())
+    elif count:
+        click.echo(str(result.total))
+    elif ids_only:
+        for hit in result.hits:
+            click.echo(str(hit.conversation_id if threads else hit.message_id))
     else:
         _show(settings, result, threads=threads)
         if not result.total:
             _hint(settings)
+
+
+def _limit_given() -> bool:
+    source = click.get_current_context().get_parameter_source("limit")
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 def _hint(settings: Settings) -> None:

@@ -32,19 +32,25 @@ Words are found whatever their case, accents and English endings. A message must
   midterm exam            both words
   "room has changed"      a phrase
   photo*                  words that begin so
-  -exam                   not this
-  lab OR section          one of them; parentheses group
+  NOT exam, -exam         not this
+  lab OR section          one of them, and binds closer than a space; parentheses group
 
   from:chen  to:me  with:mensah       people, by a part of their name, their id, or me
   subject:midterm  course:"BIO 130"   in the subject; course or group
   filename:pdf                        names of attachments
   has:attachment  has:media           also has:link, has:forwarded
+  has:pdf  larger:1M                  kind and size of a file; also has:image, smaller:200K
+  id:123  thread:123                  a message or conversation; a conversation
   is:starred  is:unread  is:archived  also is:unstarred, is:read, is:removed, is:private, is:group
   in:inbox  in:sent  in:starred       folders; also in:unread, in:archived, in:removed
   in:attachments                      the text inside attachments
   after:2026-03  before:2026  on:2026-03-09  after:7d
 
-An operator with a value it does not know is an error; any other text is searched.
+Dates are local without --tz. The first line that is printed says how the query was understood.
+Names from other mail programs work where there is the same here: since:, until:, author:, cc:, type:.
+An operator or value that is not known, an open quotation mark and an open parenthesis are errors.
+Any other text is searched, such as re: or 10:30. Quotation marks search for an operator as text.
+On the command line, write NOT late, or -- before the query: a leading dash is for options.
 
   canvas-archive search 'midterm from:chen'
   canvas-archive search 'course:"GEOG 118" -from:me is:starred' --facets

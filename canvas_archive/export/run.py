@@ -145,8 +145,8 @@ def _export(request: Request, progress: Progress) -> ExportReport:
         extend_quietly(request.archive_folder, clock_for_output())
     # In this order: where files cannot be opened any more, the database's make room for clearing up.
     with staging(request.dest) as stage, Snapshot(request.db_path) as snapshot:
-        context = _context(request, snapshot, formats, alone)
         redactor = _redactor(request, snapshot) if request.options.redacted else None
+        context = _context(request, snapshot, formats, alone, redactor)
         progress.begin(context.scope.messages)
         root = stage / "export"
         content = root / PAYLOAD if request.bag else root
@@ -203,12 +203,14 @@ def _complete(
     write_bag(root, bag_info(context, record))
 
 
-def _context(request: Request, snapshot: Snapshot, formats: tuple[str, ...], alone: bool) -> ExportContext:
+def _context(
+    request: Request, snapshot: Snapshot, formats: tuple[str, ...], alone: bool, redactor: Redactor | None
+) -> ExportContext:
     scope = snapshot.choose(request.selection, request.find_messages, request.absent)
     included = request.options.attachments
     return ExportContext(
         custodian=snapshot.custodian,
-        selection=request.selection.redacted() if request.options.redacted else request.selection,
+        selection=request.selection.redacted(redactor.text) if redactor else request.selection,
         scope=scope,
         blobs=Blobs(request.files_dir, included),
         options=request.options,

@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from typing import TYPE_CHECKING
 
 from canvas_archive.clock import iso, parse_iso
@@ -19,6 +19,7 @@ from canvas_archive.errors import BadInput, UnknownName
 from canvas_archive.model import JsonObject
 
 if TYPE_CHECKING:
+    from canvas_archive.export.context import Words
     from canvas_archive.search.resolve import AbsentNames
 
 FOLDERS = {
@@ -32,12 +33,16 @@ FOLDERS = {
 """The condition on ``conversations c`` of each folder."""
 
 _LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
+_OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The filters of one export. Times are ISO text: from ``after`` on, and earlier than ``before``."""
+    """The filters of one export. Times are ISO text: from ``after`` on, and earlier than ``before``.
+
+    ``understood`` says what the query means, ``zone`` is the time zone of its dates.
+    """
 
     query: str | None = None
     after: str | None = None
@@ -47,11 +52,15 @@ class Selection:
     ids: tuple[int, ...] = ()
     folders: tuple[str, ...] = ()
     whole_threads: bool = False
+    zone: str | None = None
+    understood: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the filters that are set, as they are recorded with an export."""
         fields: JsonObject = {
             "query": self.query,
+            "understood": self.understood,
+            "zone": self.zone,
             "after": self.after,
             "before": self.before,
             "with": list(self.people),
@@ -62,10 +71,18 @@ class Selection:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def redacted(self) -> Selection:
-        """Return the selection as it may be told: what was searched for says whom an export is about."""
+    def redacted(self, words: Words) -> Selection:
+        """Return the selection as it may be told: what was searched for says whom an export is about.
+
+        ``words`` takes names out of a sentence.
+        """
         hidden = "[redacted]"
-        return replace(self, query=hidden if self.query else None, people=tuple(hidden for _ in self.people))
+        return replace(
+            self,
+            query=hidden if self.query else None,
+            people=tuple(hidden for _ in self.people),
+            understood=words(self.understood),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +96,10 @@ class Scope:
     whole: bool  # every stored message of every chosen conversation
 
 
-def parse_moment(text: str, option: str) -> str:
-    """Read ``2025``, ``2025-03``, ``2025-03-09`` (the start of it, UTC) or an ISO time into ISO UTC text.
+def parse_moment(text: str, option: str, tz: tzinfo = timezone.utc) -> str:
+    """Return ``2025``, ``2025-03``, ``2025-03-09`` (the start of it) or an ISO time as ISO UTC text.
+
+    What has no offset is a time of the zone.
 
     Raises BadInput naming the option.
     """
@@ -88,8 +107,9 @@ def parse_moment(text: str, option: str) -> str:
     try:
         if match:
             year, month, day = (int(part) if part else 1 for part in match.groups())
-            return iso(datetime(year, month, day, tzinfo=timezone.utc))
-        return iso(parse_iso(text.strip()))
+            return iso(datetime(year, month, day, tzinfo=tz))
+        moment = parse_iso(text.strip())
+        return iso(moment if _OFFSET.search(text.strip()) else moment.replace(tzinfo=tz))
     except ValueError:
         raise BadInput(
             f"{option} must be a date such as 2025, 2025-03, 2025-03-09 or 2025-03-09T14:00:00Z, "
@@ -183,7 +203,9 @@ def _conversation_conditions(
             raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
         conditions.append(" OR ".join(f"({FOLDERS[name]})" for name in selection.folders))
     if selection.people:
-        people = [number for text in selection.people for number in _people(db, text, absent)]
+        from canvas_archive.search.resolve import people as people_of
+
+        people = [number for text in selection.people for number in people_of(db, "--with", text, absent)]
         conditions.append(
             "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id "  # noqa: S608 (placeholders)
             f"AND p.user_id IN ({_marks(people)})) OR EXISTS (SELECT 1 FROM messages a "
@@ -205,26 +227,6 @@ def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
     missing = [str(number) for number in ids if number not in known]
     if missing:
         raise BadInput(f"The archive has no conversation {', '.join(missing)}.")
-
-
-def _people(db: sqlite3.Connection, text: str, absent: AbsentNames | None) -> list[int]:
-    wanted = text.strip().casefold()
-    if wanted.isdecimal():
-        found = [row[0] for row in db.execute("SELECT id FROM users WHERE id = ?", (_id(wanted),))]
-    else:
-        # Compared here: SQLite folds the case of ASCII letters alone.
-        found = [
-            row[0]
-            for row in db.execute("SELECT id, name, full_name FROM users ORDER BY id")
-            if wanted and any(wanted in (name or "").casefold() for name in tuple(row)[1:])
-        ]
-    if not found:
-        if absent is None:
-            raise UnknownName(
-                f"Nobody in the archive is called {text!r} (--with takes a user id or a part of a name)."
-            )
-        absent.add(("--with", text))
-    return found
 
 
 def _id(text: str) -> int | None:

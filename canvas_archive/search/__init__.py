@@ -1,6 +1,8 @@
 """Full-text search over the messages: a Whoosh index beside the archive, built from it and for it alone.
 
 tree, language, dates  the query language: text into a tree
+operators, tokens      the names of operators and their values; the text in pieces
+written, understood    a tree as a query again, and as a sentence
 analysis, stemming     text into terms, the same for indexing and queries
 documents, attachments what is indexed of a message and of the files it carries
 extraction, extractors the process that reads these files: who asks it, and what runs in it
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         search,
         select_conversations,
         select_messages,
+        understand,
     )
     from canvas_archive.search.snippet import Snippet
 
@@ -64,6 +67,7 @@ _HOMES = {
         "search",
         "select_conversations",
         "select_messages",
+        "understand",
     ),
     "snippet": ("Snippet",),
 }
@@ -91,6 +95,7 @@ __all__ = [
     "search",
     "select_conversations",
     "select_messages",
+    "understand",
     "update_index",
 ]
 

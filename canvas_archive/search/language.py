@@ -5,45 +5,59 @@
     photo*                  words that begin so
     -late, NOT late         without
     exam OR quiz, |         either; OR binds closer than the space between words, as in Gmail
+    exam AND quiz           the same as exam quiz
     ( ... )                 grouping
     from: to: with:         a person: part of the name, a whole "Quoted Name", an id, or me
     course:                 part of a course's or group's name or code
     subject: filename:      words in these alone; a "phrase", a prefix* or a (group) as well
-    has:                    attachment, media, link, forwarded
+    has:                    attachment, media, link, forwarded; a kind of file such as pdf or image
+    larger: smaller:        an attached file of more, or fewer, bytes: 200K, 1M
+    id: thread:             a message or conversation by its number; a conversation alone
     is:                     starred, unread, read, archived, removed, private, ...
     in:                     inbox, sent, archived, starred, unread, removed; with attachments the words
                             beside it are searched in the text of the attached files
-    before: after: on:      2025, 2025-03, 2025-03-09, 7d, 2w, 6m, 1y, today, yesterday;
+    before: after: on:      2025, 2025-03, 2025-03-09, 2025-03-09T14:00Z, 7d, 2w, 6m, 1y, today, yesterday;
                             on: takes ranges such as 2025-03..2025-05
 
-Whatever is not an operator is text, however odd. Only an operator with a value it cannot have, and a query
-beyond the bounds, are errors (BadInput).
+``operators`` has the names that other programs use for these. An operator that is not known, a value that
+an operator cannot have, an open quotation mark or parenthesis, a connector with nothing to connect, and a
+query beyond the bounds are errors (BadInput). Any other text is searched, however odd.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search.dates import date_range
-from canvas_archive.search.schema import HAS
-from canvas_archive.search.spelling import listed, nearest_word
+from canvas_archive.search.operators import (
+    TAKES_TEXT,
+    canonical,
+    example,
+    has_value,
+    in_value,
+    is_value,
+    number_value,
+    size_value,
+)
+from canvas_archive.search.tokens import Token, tokens
 from canvas_archive.search.tree import (
-    NOTHING,
     And,
     Course,
     Dated,
     Field,
     Has,
+    Kind,
     Node,
     Not,
+    Numbered,
     Or,
     Person,
     Phrase,
     Prefix,
+    Sized,
     State,
     Word,
 )
@@ -52,118 +66,30 @@ LONGEST_QUERY = 4000  # characters
 MOST_TERMS = 250
 DEEPEST = 40
 
-IS = {
-    "starred": "starred", "unstarred": "unstarred", "unread": "unread", "read": "read",
-    "archived": "archived", "removed": "removed", "private": "private", "group": "group",
-    "subscribed": "subscribed",
-    "unsubscribed": "unsubscribed", "sent": "sent", "received": "received",
-}  # fmt: skip
-IN = {
-    "inbox": "inbox", "sent": "sent", "archived": "archived", "archive": "archived", "starred": "starred",
-    "unread": "unread", "removed": "removed", "trash": "removed",
-}  # fmt: skip
-
-_HAS_NAMES = {name: name for name in HAS} | {
-    "attachments": "attachment", "file": "attachment", "files": "attachment", "links": "link",
-    "forward": "forwarded",
-}  # fmt: skip
-
-OPERATORS = (
-    "from", "to", "with", "course", "group", "subject", "filename", "file", "has", "is", "in",
-    "before", "after", "on",
-)  # fmt: skip
-_OPERATOR = re.compile(f"({'|'.join(OPERATORS)}):", re.IGNORECASE)
-_QUOTES = {'"': '"', "“": "”", "”": "”", "„": "”", "«": "»"}
-_CLOSING = re.compile('["“”»]')
-_PLAIN = re.compile(r"[^\s()\"“”„«»|]+")
-_VALUE = re.compile(r"[^\s()\"“”„«»]+")
-_SPACE = re.compile(r"\s+")
-
 
 @dataclass(frozen=True, slots=True)
 class _AttachmentScope:
     """in:attachments, until the words beside it are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str  # ( ) or not word quoted operator
-    text: str = ""
-    value: str = ""
-    quoted: bool = False
-    group: bool = False
-    start: int = 0
-
-
 def parse(text: str, *, now: datetime, tz: tzinfo | None = None) -> Node:
     """Return the tree of a query. ``now`` and ``tz`` (``None``: local time) settle what dates mean.
 
-    Raises BadInput for a value an operator cannot have, and for a query beyond the bounds.
+    Raises BadInput for a query that cannot be meant so, and for one beyond the bounds.
     """
     if len(text) > LONGEST_QUERY:
         raise BadInput(
             f"The query has {len(text):,} characters; {LONGEST_QUERY:,} is the most that is searched for."
         )
     clean = text.encode("utf-8", "replace").decode("utf-8")
-    return _Parser(_tokens(clean), now, tz).parse()
-
-
-def _tokens(text: str) -> list[_Token]:
-    found: list[_Token] = []
-    at = 0
-    while at < len(text):
-        character = text[at]
-        if character.isspace():
-            at += 1
-        elif character in "()|":
-            found.append(_Token({"|": "or"}.get(character, character), start=at))
-            at += 1
-        elif character in _QUOTES:
-            start = at
-            value, at = _quoted(text, at)
-            found.append(_Token("quoted", value, start=start))
-        elif character == "-" and at + 1 < len(text) and text[at + 1] not in "- \t\r\n)|":
-            found.append(_Token("not"))
-            at += 1
-        elif match := _OPERATOR.match(text, at):
-            token, at = _operator(text, match)
-            found.append(token)
-        else:
-            plain = _PLAIN.match(text, at)
-            if plain is None:  # a closing quote that nothing opened
-                at += 1
-                continue
-            word = plain.group()
-            at = plain.end()
-            kind = {"OR": "or", "NOT": "not", "AND": "and"}.get(word, "word")
-            found.append(_Token(kind, word, start=plain.start()))
-    return found
-
-
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    """Return what stands in quotes from ``at``, and where it ends; an open quote ends with the text."""
-    closing = _CLOSING if text[at] not in '"' else re.compile('"')
-    end = closing.search(text, at + 1)
-    return (text[at + 1 :], len(text)) if end is None else (text[at + 1 : end.start()], end.end())
-
-
-def _operator(text: str, match: re.Match[str]) -> tuple[_Token, int]:
-    name, start, at = match.group(1).lower(), match.start(), match.end()
-    if at < len(text) and text[at] == "(":
-        return _Token("operator", name, group=True, start=start), at
-    if at < len(text) and text[at] in _QUOTES:
-        value, at = _quoted(text, at)
-        return _Token("operator", name, value, quoted=True, start=start), at
-    found = _VALUE.match(text, at)
-    value, at = (found.group(), found.end()) if found else ("", at)
-    return _Token("operator", name, value, start=start), at
+    return _Parser(tokens(clean), now, tz).parse()
 
 
 class _Parser:
-    """Recursive descent over the tokens; lenient about everything but operator values."""
+    """Recursive descent over the tokens."""
 
-    def __init__(self, tokens: list[_Token], now: datetime, tz: tzinfo | None) -> None:
-        self._tokens = tokens
+    def __init__(self, found: list[Token], now: datetime, tz: tzinfo | None) -> None:
+        self._tokens = found
         self._at = 0
         self._now = now
         self._tz = tz
@@ -171,53 +97,63 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> Node:
-        parts: list[Node] = []
-        while self._at < len(self._tokens):
-            parts += self._conjunction(self._text)
-            self._at += 1  # a closing parenthesis that nothing opened
-        if not parts:  # nothing but connectors: then they are words
-            words = [Word(token.text) for token in self._tokens if token.text]
-            return _joined([*words]) if words or not self._tokens else NOTHING
+        parts = self._conjunction(self._text) if self._tokens else []
+        if self._at < len(self._tokens):
+            raise BadInput(
+                f"The parenthesis at character {self._tokens[self._at].start + 1} closes nothing. "
+                "Leave it out, or open one before it."
+            )
         return _joined(parts)
 
     def _peek(self) -> str:
         return self._tokens[self._at].kind if self._at < len(self._tokens) else ""
 
-    def _conjunction(self, leaf: Callable[[str, bool], Node | None]) -> list[Node]:
-        parts: list[Node] = []
+    def _conjunction(self, leaf: Callable[[str, bool], Node]) -> list[Node]:
+        parts = [self._disjunction(leaf)]
         while self._peek() not in ("", ")"):
-            part = self._disjunction(leaf)
-            if part is not None:
-                parts.append(part)
+            if self._peek() == "and":
+                self._at += 1
+            parts.append(self._disjunction(leaf))
         return parts
 
-    def _disjunction(self, leaf: Callable[[str, bool], Node | None]) -> Node | None:
-        first = self._unary(leaf)
-        options = [first] if first is not None else []
+    def _disjunction(self, leaf: Callable[[str, bool], Node]) -> Node:
+        options = [self._unary(leaf)]
         while self._peek() == "or":
             self._at += 1
-            if self._peek() in ("", ")"):
-                break
-            option = self._unary(leaf)
-            if option is not None:
-                options.append(option)
-        if len(options) < 2:
-            return options[0] if options else None
-        return Or(tuple(_joined([option]) for option in options))
+            options.append(self._unary(leaf))
+        return options[0] if len(options) < 2 else Or(tuple(_joined([option]) for option in options))
 
-    def _unary(self, leaf: Callable[[str, bool], Node | None]) -> Node | None:
+    def _unary(self, leaf: Callable[[str, bool], Node]) -> Node:
         negated = False
-        while self._peek() in ("not", "and"):
-            negated ^= self._peek() == "not"
+        while self._peek() == "not":
+            negated = not negated
             self._at += 1
-        if self._peek() in ("", ")", "or"):
-            return None
+        if self._peek() in ("", ")", "or", "and"):
+            raise self._dangling()
         node = self._primary(leaf)
-        if node is None or not negated:
-            return node
-        return Not(_joined([node]))
+        return Not(_joined([node])) if negated else node
 
-    def _primary(self, leaf: Callable[[str, bool], Node | None]) -> Node | None:
+    def _dangling(self) -> BadInput:
+        """Return the error for a missing word: beside a connector, or in empty parentheses."""
+        here = self._tokens[self._at] if self._at < len(self._tokens) else None
+        before = self._tokens[self._at - 1] if self._at else None
+        if before is not None and before.kind in ("or", "and", "not"):
+            return BadInput(
+                f"{before.place} has nothing after it. Add what is to follow; "
+                f'to search for the word, write it in small letters: "{before.text.lower()}".'
+            )
+        if before is not None and before.kind == "(":
+            ending = "holds nothing" if here is not None and here.kind == ")" else "is not closed"
+            if here is None or here.kind == ")":
+                return BadInput(f"The parenthesis at character {before.start + 1} {ending}.")
+        if here is None or here.kind == ")":
+            return BadInput(f"A parenthesis closes nothing at character {here.start + 1 if here else 1}.")
+        return BadInput(
+            f"{here.place} has nothing before it. Add what is to precede; "
+            f'to search for the word, write it in small letters: "{here.text.lower()}".'
+        )
+
+    def _primary(self, leaf: Callable[[str, bool], Node]) -> Node:
         token = self._tokens[self._at]
         self._at += 1
         if token.kind == "(":
@@ -227,18 +163,20 @@ class _Parser:
         self._count(token)
         return leaf(token.text, token.kind == "quoted")
 
-    def _group(self, opening: _Token, leaf: Callable[[str, bool], Node | None]) -> Node | None:
+    def _group(self, opening: Token, leaf: Callable[[str, bool], Node]) -> Node:
         self._depth += 1
         if self._depth > DEEPEST:
             raise BadInput(
                 f"The query has parentheses more than {DEEPEST} deep, from character {opening.start + 1} on."
             )
         parts = self._conjunction(leaf)
+        if self._peek() != ")":
+            raise BadInput(f"The parenthesis at character {opening.start + 1} is not closed. Close it.")
         self._at += 1
         self._depth -= 1
-        return _joined(parts) if parts else None
+        return _joined(parts)
 
-    def _count(self, token: _Token) -> None:
+    def _count(self, token: Token) -> None:
         self._terms += 1
         if self._terms > MOST_TERMS:
             raise BadInput(
@@ -246,78 +184,65 @@ class _Parser:
                 "search for fewer at once."
             )
 
-    def _operator(self, token: _Token) -> Node | None:
-        name = token.text
-
-        def leaf(value: str, quoted: bool) -> Node | None:
-            return self._value(name, value, quoted)
+    def _operator(self, token: Token) -> Node:
+        def leaf(value: str, quoted: bool) -> Node:
+            return self._value(token.text, value, quoted)
 
         if token.group:
+            opening = self._tokens[self._at]
             self._at += 1
-            return self._group(token, leaf) or self._value(name, "", False)
+            return self._group(opening, leaf)
         self._count(token)
         return leaf(token.value, token.quoted)
 
-    def _text(self, text: str, quoted: bool) -> Node | None:
+    def _text(self, text: str, quoted: bool) -> Node:
         return _text_node(text, quoted, "text")
 
-    def _value(self, name: str, value: str, quoted: bool) -> Node | None:
-        value = _SPACE.sub(" ", value).strip()
+    def _value(self, typed: str, value: str, quoted: bool) -> Node:
         if not value:
-            raise BadInput(f"'{name}:' needs a value right after the colon, such as {self._example(name)}.")
-        if name == "subject":
-            return _text_node(value, quoted, "subject")
-        if name in ("filename", "file"):
-            return _text_node(value.removeprefix("*"), quoted, "file")
+            raise BadInput(f"'{typed}:' needs a value right after the colon, such as {self._example(typed)}.")
+        name = canonical(typed)
+        if name in ("subject", "filename"):
+            return self._in_field(typed, name, value, quoted)
         if name in ("from", "to", "with"):
             return Person(name, value)  # type: ignore[arg-type]
         if name in ("course", "group"):
             return Course(value, name)  # type: ignore[arg-type]
         if name == "has":
-            return Has(_choice(name, value, _HAS_NAMES, tuple(HAS)))
+            of_files, found = has_value(typed, value)
+            return Kind(found) if of_files else Has(found)
         if name == "is":
-            return State(_choice(name, value, IS, tuple(IS)))
+            return State(is_value(typed, value))
+        if name in ("larger", "smaller"):
+            return Sized(name, size_value(typed, value))  # type: ignore[arg-type]
+        if name in ("id", "thread"):
+            return Numbered(name, number_value(typed, value))  # type: ignore[arg-type]
         if name == "in":
             if value.lower() in ("attachments", "attachment", "files"):
                 return _AttachmentScope()  # type: ignore[return-value]
-            allowed = ("inbox", "sent", "archived", "starred", "unread", "removed", "attachments")
-            return State(_choice(name, value, IN, allowed))
-        return Dated(*date_range(name, value, now=self._now, tz=self._tz))
+            return State(in_value(typed, value))
+        return Dated(*date_range(name, value, now=self._now, tz=self._tz, typed=typed))
 
-    def _example(self, name: str) -> str:
+    def _in_field(self, typed: str, name: str, value: str, quoted: bool) -> Node:
+        field: Field = "subject" if name == "subject" else "file"
+        text = value.lstrip("*") if field == "file" and not quoted else value
+        if not text.strip("*"):
+            raise BadInput(f"'{typed}:{value}' is every {name}; give a part of it, such as {example(name)}.")
+        return _text_node(text, quoted, field)
+
+    def _example(self, typed: str) -> str:
         """Return what would be a search: with the word that a blank keeps apart, when there is one."""
         following = self._tokens[self._at] if self._peek() in ("word", "quoted") else None
-        if following is None or name in ("has", "is", "in", "before", "after", "on"):
-            return _EXAMPLES[name]
-        return f'{name}:"{following.text}"' if following.kind == "quoted" else f"{name}:{following.text}"
+        if following is None or canonical(typed) not in TAKES_TEXT:
+            return example(typed)
+        return f'{typed}:"{following.text}"' if following.kind == "quoted" else f"{typed}:{following.text}"
 
 
-_EXAMPLES = {
-    "from": 'from:chen or from:"Astrid Chen"', "to": "to:me", "with": "with:chen", "course": "course:bio101",
-    "group": "group:study", "subject": "subject:exam", "filename": "filename:syllabus",
-    "file": "file:syllabus",
-    "has": "has:attachment", "is": "is:unread", "in": "in:inbox", "before": "before:2025-03",
-    "after": "after:7d", "on": "on:2025-03-09",
-}  # fmt: skip
-
-
-def _choice(name: str, value: str, known: dict[str, str], allowed: tuple[str, ...]) -> str:
-    try:
-        return known[value.lower()]
-    except KeyError:
-        near = nearest_word(value.lower(), known)
-        meant = f" Did you mean {name}:{near}?" if near is not None else ""
-        raise BadInput(
-            f"'{name}:{value}' is not a search; after '{name}:' can stand {listed(allowed)}.{meant}"
-        ) from None
-
-
-def _text_node(text: str, quoted: bool, field: Field) -> Node | None:
+def _text_node(text: str, quoted: bool, field: Field) -> Node:
     if quoted:
-        return Phrase(text, field) if text.strip() else None
-    if text.endswith("*"):
-        stripped = text.rstrip("*")
-        return Prefix(stripped, field) if stripped else None
+        return Phrase(text, field)
+    if text.endswith("*") and text.strip("*"):
+        return Prefix(text.rstrip("*"), field)
     return Word(text, field)
 
 

@@ -20,18 +20,28 @@ from canvas_archive.search.matching import (
     TextMatcher,
 )
 from canvas_archive.search.reading import OpenIndex
-from canvas_archive.search.resolve import AbsentNames, courses, people, state_sets
+from canvas_archive.search.resolve import (
+    AbsentNames,
+    attached_sets,
+    courses,
+    numbered_sets,
+    people,
+    state_sets,
+)
 from canvas_archive.search.tree import (
     And,
     Course,
     Dated,
     Has,
+    Kind,
     Node,
     Not,
+    Numbered,
     Or,
     Person,
     Phrase,
     Prefix,
+    Sized,
     State,
     Word,
 )
@@ -62,7 +72,7 @@ class Planner:
         self._db = db
         self._absent = absent
         self._known: dict[Word | Phrase | Prefix, TextMatcher | None] = {}
-        self._conditions: dict[Person | Course | State, Matcher] = {}
+        self._conditions: dict[Person | Course | Kind | Sized | Numbered | State, Matcher] = {}
         self._lists = 0
 
     def plan(self, tree: Node) -> Plan:
@@ -96,13 +106,17 @@ class Planner:
             self._conditions[node] = self._condition(node)
         return self._conditions[node]
 
-    def _condition(self, node: Person | Course | State) -> Matcher:
+    def _condition(self, node: Person | Course | Kind | Sized | Numbered | State) -> Matcher:
         """Return the matcher of what only the tables tell."""
         if isinstance(node, Person):
             ids = people(self._db, node.role, node.name, self._absent)
             return ListMatcher(_ROLES[node.role], tuple(map(str, ids)))
         if isinstance(node, Course):
             return ListMatcher(("context",), tuple(courses(self._db, node.name, node.operator, self._absent)))
+        if isinstance(node, (Kind, Sized)):
+            return StateMatcher(attached_sets(self._db, node))
+        if isinstance(node, Numbered):
+            return StateMatcher(numbered_sets(node))
         return StateMatcher(state_sets(self._db, node.name))
 
     def text(self, node: Word | Phrase | Prefix) -> TextMatcher | None:

@@ -9,7 +9,9 @@ from functools import lru_cache
 
 from canvas_archive.errors import UnknownName
 from canvas_archive.search.analysis import terms
+from canvas_archive.search.operators import KINDS
 from canvas_archive.search.spelling import listed, nearest_names
+from canvas_archive.search.tree import Kind, Numbered, Sized
 
 AbsentNames = set[tuple[str, str]]
 """Names of a query that an archive does not know, each with its operator."""
@@ -195,3 +197,28 @@ def _conversations(db: sqlite3.Connection, name: str) -> frozenset[int]:
     condition = _CONVERSATIONS[name]
     query = f"SELECT id FROM conversations WHERE {condition}"  # noqa: S608 (one of the constants above)
     return frozenset(row[0] for row in db.execute(query))
+
+
+_CARRYING = (
+    "SELECT f.message_id FROM message_attachments f JOIN attachments a ON a.id = f.attachment_id WHERE "
+)
+
+
+def attached_sets(db: sqlite3.Connection, node: Kind | Sized) -> StateSets:
+    """Return the messages that carry a file of a kind or a size."""
+    if isinstance(node, Sized):
+        comparison = ">" if node.relation == "larger" else "<"
+        rows = db.execute(f"{_CARRYING} coalesce(a.size, a.stored_size) {comparison} ?", (node.size,))
+    else:
+        types, endings = KINDS[node.name]
+        patterns = [f"{type_}%" for type_ in types] + [f"%.{ending}" for ending in endings]
+        conditions = ["a.content_type LIKE ?"] * len(types)
+        conditions += ["coalesce(a.display_name, a.filename) LIKE ?"] * len(endings)
+        rows = db.execute(_CARRYING + " OR ".join(conditions), patterns)
+    return StateSets(frozenset(), frozenset(row[0] for row in rows))
+
+
+def numbered_sets(node: Numbered) -> StateSets:
+    """Return the messages of a conversation, and with ``id:`` the message of that number."""
+    number = frozenset({node.number})
+    return StateSets(number, number if node.what == "id" else frozenset())

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.search import docset
-from canvas_archive.search.dates import zone
+from canvas_archive.search.dates import local_zone, zone, zone_name
 from canvas_archive.search.explain import explain
 from canvas_archive.search.facets import (
     FACETS,
@@ -37,8 +37,10 @@ from canvas_archive.search.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.record import IndexUnusable, changed_files, pending_messages
 from canvas_archive.search.resolve import AbsentNames
 from canvas_archive.search.snippet import Marking, Snippet, make_snippet
-from canvas_archive.search.suggest import respelt, respelt_operators
+from canvas_archive.search.suggest import respelt
 from canvas_archive.search.tree import Node
+from canvas_archive.search.understood import Understanding
+from canvas_archive.search.written import written_query
 from canvas_archive.store.connection import bad_text_replaced, connect_readonly
 
 Sort = Literal["relevance", "newest", "oldest"]
@@ -123,6 +125,8 @@ class SearchResult:
     """What a search found. ``total`` is exact; with ``threads`` it counts conversations.
 
     ``suggestion`` is another query that finds something, ``explanation`` a sentence why this one does not.
+    ``understood`` says what the query means, ``canonical`` is a query of the same tree, and ``zone`` is the
+    time zone of its dates.
     """
 
     query: str
@@ -133,11 +137,17 @@ class SearchResult:
     milliseconds: float
     freshness: Freshness
     explanation: str | None = None
+    understood: str = ""
+    canonical: str = ""
+    zone: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``search --json`` prints."""
         return {
             "query": self.query,
+            "understood": self.understood,
+            "canonical": self.canonical,
+            "zone": self.zone,
             "total": self.total,
             "hits": [hit.to_json() for hit in self.hits],
             "facets": None
@@ -197,6 +207,9 @@ def search(
                 (time.perf_counter() - began) * 1000.0,
                 session.freshness,
                 explanation,
+                understood=Understanding(db, where, absent).sentence(tree),
+                canonical=written_query(tree),
+                zone=zone_name(where),
             )
 
 
@@ -205,8 +218,29 @@ def check_query(text: str, *, tz: str | tzinfo | None = None, now: datetime | No
     _parsed(text, tz, now)
 
 
-def _parsed(text: str, tz: str | tzinfo | None, now: datetime | None) -> tuple[Node, tzinfo | None]:
-    where = zone(tz) if isinstance(tz, str) else tz
+def understand(
+    db_path: Path | None,
+    text: str,
+    *,
+    tz: str | tzinfo | None = None,
+    now: datetime | None = None,
+    absent: AbsentNames | None = None,
+    redact: bool = False,
+) -> tuple[str, str]:
+    """Return how a query is understood, and the time zone of its dates. Needs no index.
+
+    Without ``db_path``, names stay as they were typed. ``absent`` and ``redact`` are as in
+    ``Understanding``. Raises BadInput for a query that cannot be, UnknownName for an unknown name.
+    """
+    tree, where = _parsed(text, tz, now)
+    if db_path is None:
+        return Understanding(None, where).sentence(tree), zone_name(where)
+    with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
+        return Understanding(db, where, absent, redact).sentence(tree), zone_name(where)
+
+
+def _parsed(text: str, tz: str | tzinfo | None, now: datetime | None) -> tuple[Node, tzinfo]:
+    where = (zone(tz) if isinstance(tz, str) else tz) or local_zone()
     return parse(text, now=now or datetime.now(timezone.utc), tz=where), where
 
 
@@ -384,7 +418,7 @@ class _Session:
     def suggestion(self, text: str, tz: tzinfo | None, now: datetime | None) -> str | None:
         """Return another query that finds something, when this one does not."""
         moment = now or datetime.now(timezone.utc)
-        candidates = (respelt_operators(text), respelt(self._index, text), f"{text} in:attachments")
+        candidates = (respelt(self._index, text), f"{text} in:attachments")
         for candidate in candidates:
             if candidate is None:
                 continue

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 
 from canvas_archive.search.analysis import fold, stem, terms
-from canvas_archive.search.language import OPERATORS
 from canvas_archive.search.reading import OpenIndex
-from canvas_archive.search.spelling import nearest_word, reach, slips
+from canvas_archive.search.spelling import reach, slips
 
 _WORD = re.compile(r"[^\W\d_]+")
 # Neighbours outside quotes; a word after a colon belongs to an operator.
@@ -24,8 +23,6 @@ _ASKING = frozenset((
 _MARKS = re.compile('["“„«():|*]')
 _OPERATOR = re.compile(r"^-?[a-z]+:", re.IGNORECASE)
 _SHORTEST = 3
-# Of shorter ones nearly any word is near.
-_LONG_OPERATORS = tuple(name for name in OPERATORS if len(name) > 3)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_WORDS = 8  # words of a query that are looked at
 _CANDIDATES = 40_000  # terms compared with a word, at most
@@ -66,19 +63,6 @@ def _without_asking(text: str) -> str | None:
         return None
     left = [word for word in words if word.lower() not in _ASKING]
     return " ".join(left) if left and left[0] != words[0] else None
-
-
-def respelt_operators(text: str) -> str | None:
-    """Return the query with what is nearly an operator made one (``form:chen``); ``None`` when nothing is."""
-    parts = re.split(r"(\s+)", text)
-    for at, part in enumerate(parts):
-        if match := _OPERATOR.match(part):
-            name = match.group().strip("-:").lower()
-            near = None if name in OPERATORS else nearest_word(name, _LONG_OPERATORS)
-            if near is not None:
-                parts[at] = part.replace(match.group().lstrip("-"), f"{near}:", 1)
-    better = "".join(parts)
-    return better if better != text else None
 
 
 def nearest(index: OpenIndex, word: str) -> str | None:

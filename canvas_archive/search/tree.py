@@ -57,6 +57,29 @@ class Has:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """Messages with an attached file of a kind: a name of ``operators.KINDS``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Messages with an attached file larger, or smaller, than so many bytes."""
+
+    relation: Literal["larger", "smaller"]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Messages of the conversation with this id; with ``id`` also the message that has it."""
+
+    what: Literal["id", "thread"]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Messages in a state that the archive's tables tell: a name that ``resolve.state_sets`` knows."""
 
@@ -92,6 +115,7 @@ class Not:
     part: Node
 
 
-Node: TypeAlias = "Word | Phrase | Prefix | Person | Course | Has | State | Dated | And | Or | Not"
-
-NOTHING = Or(())
+Node: TypeAlias = (
+    "Word | Phrase | Prefix | Person | Course | Has | Kind | Sized | Numbered | State | Dated"
+    " | And | Or | Not"
+)

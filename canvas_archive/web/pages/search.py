@@ -40,7 +40,7 @@ OPERATORS = (
     ("exam OR quiz", "either"),
     ("from:ana to:me with:felix", "people"),
     ("course:bio subject:lab", "where"),
-    ("has:attachment filename:essay", "files"),
+    ("has:attachment has:pdf filename:essay larger:1M", "files"),
     ("is:unread is:starred in:sent", "state and folder"),
     ("after:2025-09 before:2026 on:2025-03", "time; also 7d, 6m, yesterday"),
 )
@@ -102,17 +102,33 @@ def asked_of(visit: Visit) -> Asked:
     )
 
 
-def as_text(asked: Asked, frame: Frame) -> str:
+def name_of(connection: sqlite3.Connection, user_id: str) -> str:
+    """Return the name that means this user alone, else the id."""
+    from canvas_archive.search.resolve import people
+
+    row = connection.execute(queries.PERSON, {"person": user_id}).fetchone()
+    name = " ".join(str(row[1]).split()) if row else ""
+    alone = name and [str(number) for number in people(connection, "from", name, set())] == [user_id]
+    return name if alone else user_id
+
+
+def as_text(asked: Asked, frame: Frame, connection: sqlite3.Connection) -> str:
     """Write a question with its facets in the query language alone, as it is kept under a name."""
+    from canvas_archive.search.tree import Course, Person
+    from canvas_archive.search.written import written_query
+
     parts = [asked.text] if asked.text else []
     for name in FACETS:
         words = []
         for value in asked.values_of(name):
             if name == "course":
                 known = frame.course(value)
-                words.append(f'course:"{(known.name or known.label) if known else value}"'.replace("\n", " "))
+                title = (known.name or known.label) if known else value
+                words.append(written_query(Course(" ".join(title.split()))))
+            elif name == "person":
+                words.append(written_query(Person("from", name_of(connection, value))))
             else:
-                words.append(f"{ {'person': 'from', 'year': 'on', 'has': 'has'}[name] }:{value}")
+                words.append(f"{ {'year': 'on', 'has': 'has'}[name] }:{value}")
         if words:
             parts.append(words[0] if len(words) == 1 else f"({' OR '.join(words)})")
     return " ".join(parts)
@@ -237,6 +253,7 @@ async def page(visit: Visit) -> Any:
             "skipped": result.freshness.skipped if result else 0,
             "hits": [hit_of(visit, frame, asked, hit) for hit in result.hits] if result else [],
             "facets": facets_of(visit, frame, asked, result) if result else [],
+            "understood": result.understood if result else "",
             "explanation": result.explanation if result else None,
             "suggestion": suggestion,
             "suggested": visit.path(replace(asked, text=suggestion, page=1).href) if suggestion else "",
@@ -249,12 +266,13 @@ async def page(visit: Visit) -> Any:
             if total > asked.page * PAGE and asked.page < LAST_PAGE
             else "",
             "less": visit.path(replace(asked, page=asked.page - 1).href) if asked.page > 1 else "",
-            "as_text": as_text(asked, frame),
+            "as_text": as_text(asked, frame, connection),
             "saved": connection.execute(queries.SAVED_SEARCHES).fetchall(),
             "operators": OPERATORS,
         }
 
-    return await visit.page("mail/search.html", build, active="search")
+    refused = bool(found.trouble) and not found.missing
+    return await visit.page("mail/search.html", build, active="search", status=400 if refused else 200)
 
 
 @view(table="saved_searches", method="POST")
