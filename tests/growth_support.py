@@ -133,7 +133,10 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
             mime.encode_text,
             (of("From "), of("\n>From "), of("é\nFrom "), of(">"), of("\n>"), of("\r"), of("=")),
         ),
-        "index": (analysis.terms, (marks, of("a'"), of("'"), of("\u4e2d"))),
+        "index": (
+            analysis.analysed,
+            (marks, of("a'"), of("'"), of("\u4e2d"), of("a++"), of("1.1"), of("$ ")),
+        ),
         "snippet": (
             lambda text: snippet.make_snippet(text, _marking()),
             (marks, of("a "), of("a'"), of("a-")),
