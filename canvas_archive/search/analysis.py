@@ -80,6 +80,7 @@ _SIGN = re.compile(
 # Endings of one word: a part before or after them is no name.
 _CONTRACTED = frozenset({"t", "s", "m", "d", "ll", "re", "ve"})
 _SHORTEST_PART = 3
+_FOLDED_BELOW = 0x20000  # from there on, no character has a case or is a digit
 _MONEY = re.compile(f"[{_CURRENCY}]")
 
 _ELIDED = frozenset({"l", "d", "j", "c", "n", "qu"})
@@ -308,9 +309,9 @@ def _signs(folded: str, at: int, start: int, end: int, term: str) -> Iterator[_B
         yield at, start, end + 2, f"{term}++", True
     elif after == "+" and not following.isalnum():
         yield at, start, end + 1, f"{term}+", True
-    elif (
-        after == "-" and len(term) == 1 and not (before.isalnum() or following.isalnum() or following == "-")
-    ):
+    elif after == "-" and following != "-" and len(term) == 1 and term.isalpha():
+        if before.isalnum() or following.isalnum():
+            return
         yield at, start, end + 1, f"{term}-", True
 
 
@@ -399,6 +400,28 @@ def query_terms(text: str) -> list[tuple[int, str]]:
     kept = sorted(kept + whole)
     first = kept[0][0] if kept else 0
     return [(at - first, term) for at, term in kept]
+
+
+def query_tables() -> dict[str, object]:
+    """Return what a script needs to take queries apart as ``query_terms`` and ``stem`` do.
+
+    Sets of characters are the insides of classes of regular expressions.
+    """
+    from canvas_archive.search.stemming import tables
+
+    below = [chr(code) for code in range(_FOLDED_BELOW) if not 0xD800 <= code < 0xE000]
+    return {
+        "casefold": {char: char.casefold() for char in below if char.casefold() != char.lower()},
+        "zeros": "".join(char for char in below if unicodedata.decimal(char, None) == 0),
+        "special": _SPECIAL,
+        "dropped": _DROPPED.pattern[1:-1],
+        "spaceless": _SPACELESS,
+        "emoji": _EMOJI,
+        "currency": _CURRENCY,
+        "elided": sorted(_ELIDED),
+        "irregular": _IRREGULAR,
+        "stemming": tables(),
+    }
 
 
 def is_spaceless(term: str) -> bool:
