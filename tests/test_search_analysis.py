@@ -18,6 +18,7 @@ from canvas_archive.search.analysis import (
     stem,
     terms,
 )
+from canvas_archive.search.snippet import Marking, make_snippet
 from canvas_archive.search.stemming import porter
 
 
@@ -201,3 +202,23 @@ def test_stems_join_the_forms_of_a_word() -> None:
 def test_scripts_without_spaces_are_known() -> None:
     assert is_spaceless("学")
     assert not is_spaceless("exam")
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "marked"),
+    [
+        ("Learn C++, not C.", "C++", ["C++"]),
+        ("grade 3.5 or 3,5, not 3 5", "3.5", ["3.5", "3,5"]),
+        ("see § 7, chapter 7", "§7", ["§ 7"]),
+        ("asp.NET or .NET", ".NET", [".NET", ".NET"]),
+        ("Ask O'Brien", "brien", ["Brien"]),
+        ("新年快乐。期末", "快乐期末", ["快乐。期末"]),
+        ("costs 50 € and $50", "50€", ["50 €"]),
+    ],
+)
+def test_a_term_with_its_sign_is_marked_with_it(text: str, query: str, marked: list[str]) -> None:
+    wanted = query_terms(query)
+    sequence = tuple((offset, frozenset({term})) for offset, term in wanted)
+    marking = Marking({}, (sequence,)) if len(wanted) > 1 else Marking({wanted[0][1]: 1.0})
+    snippet, _ = make_snippet(text, marking)
+    assert [piece for piece, is_marked in snippet.pieces if is_marked] == marked
