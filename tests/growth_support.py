@@ -57,7 +57,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.canvas import answers, links, waiting
     from canvas_archive.canvas.body import decode_json
     from canvas_archive.cli import read, terminal
-    from canvas_archive.export import mime, names, redact, site_pages, site_search
+    from canvas_archive.export import mime, names, redact, site_pages
     from canvas_archive.search import analysis, dates, language, snippet
     from canvas_archive.store import cells, reading, rows
     from canvas_archive.sync import sentmail
@@ -121,7 +121,6 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
             (of('""', '"', '"\r\n'), of(","), of('a"', "", ","), of("\n", '"', '"\r\n')),
         ),
         "site, a body": (site_pages.linked, (of("."), of(".", "https://a"), of("https://a."), of("http://"))),
-        "site, its search": (lambda text: list(site_search.words(text)), (marks, of("a"))),
         "file name": (names.safe_name, (marks, of("."), of("%4"), of(" "))),
         "content type": (names.content_type, (of("a"), of("a", "a/"), of("a/"))),
         "header field": (
@@ -133,7 +132,10 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
             mime.encode_text,
             (of("From "), of("\n>From "), of("é\nFrom "), of(">"), of("\n>"), of("\r"), of("=")),
         ),
-        "index": (analysis.terms, (marks, of("a'"), of("'"), of("\u4e2d"))),
+        "index": (
+            analysis.analysed,
+            (marks, of("a'"), of("'"), of("\u4e2d"), of("a++"), of("1.1"), of("$ ")),
+        ),
         "snippet": (
             lambda text: snippet.make_snippet(text, _marking()),
             (marks, of("a "), of("a'"), of("a-")),

@@ -7,14 +7,21 @@ import random
 from array import array
 from collections.abc import Iterator
 from contextlib import closing
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from canvas_archive.export.links import web_addresses
 from canvas_archive.export.names import LONGEST_NAME, inert_name, safe_name
 from canvas_archive.export.run import Request, export
-from canvas_archive.export.site_search import SearchIndex, words
+from canvas_archive.export.site_pages import linked
+from canvas_archive.export.site_search import DIGITS, SearchIndex, packed
+from canvas_archive.search.analysis import analysed
+from canvas_archive.web.render import linkify
 from tests.export_support import ArchiveBuilder, small_archive
 
 if TYPE_CHECKING:
@@ -134,7 +141,8 @@ def test_pictures_are_shown_whatever_their_name(watched: Watched) -> None:
     [
         ("auskunft", ["Lab report"]),
         ("AUSKUNFT fur", ["Lab report"]),
-        ("ausk", ["Lab report"]),
+        ("ausk*", ["Lab report"]),
+        ("ausk", []),
         ("remember milk", ["A note to myself"]),
         ("owner", None),
         ("王小明", ["Lab report", "(no subject)"]),
@@ -203,6 +211,24 @@ def read_index(folder: Path) -> dict[str, object]:
     return found
 
 
+def unpacked(text: str) -> list[int]:
+    half = len(DIGITS) // 2
+    numbers, at, step = [], 0, 0
+    for digit in text:
+        value = DIGITS.index(digit)
+        step = step * half + value % half
+        if value < half:
+            at += step
+            numbers.append(at)
+            step = 0
+    return numbers
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=50).map(sorted))
+def test_packed_numbers_are_the_same_unpacked(numbers: list[int]) -> None:
+    assert unpacked(packed(numbers)) == numbers
+
+
 def test_the_index_is_cut_by_the_third_letter_where_it_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,20 +247,49 @@ def test_the_index_is_cut_by_the_third_letter_where_it_grows(
     ranks = array("L", [299 - number for number in range(300)])
     index.finish(ranks)
     found = read_index(tmp_path / "search")
-    about = found.pop("about")
-    assert about == {"count": 300, "per_file": 200, "split": ["ab", "co", "et", "ze"]}
-    held: dict[str, object] = {}
+    about, query = found.pop("about"), found.pop("query")
+    assert isinstance(about, dict) and isinstance(query, dict) and query["digits"] == DIGITS
+    assert about["words"] == ["ab", "abc", "abx", "com", "ete", "zet"]
+    assert found.pop("f-ab") == {"abc": "abce"}
+    assert about["forms"] == ["ab"] and (about["count"], about["per_file"]) == (300, 200)
+    starts = unpacked(about["starts"])
+    assert starts == [20 * number for number in range(300)]
+    held: dict[str, list[int]] = {}
     for name, shard in found.items():
         assert isinstance(shard, dict)
         assert name != "w-ab" or set(shard) == {"ab"}
-        held.update(shard)
-    assert held["common"] == 0
-    for word, entry in held.items():
-        if word != "common":
-            assert isinstance(entry, list)
-            numbers = [sum(entry[: at + 1]) for at in range(len(entry))]
-            assert numbers == sorted(299 - n for n, text in enumerate(texts) if word in set(words(text)))
+        held.update({word: unpacked(places) for word, places in shard.items()})
+    expected: dict[str, list[int]] = {}
+    for number in reversed(range(300)):
+        for at, word in enumerate(analysed(texts[number]).terms):
+            expected.setdefault(word, []).append(starts[299 - number] + at)
+        expected.setdefault("common", []).append(starts[299 - number] + 3 + 8)
+    assert held == expected
     assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "address"),
+    [
+        (
+            "see https://en.example.org/wiki/Python_(language).",
+            "https://en.example.org/wiki/Python_(language)",
+        ),
+        ("(https://e.org/a_(b)_c(d))", "https://e.org/a_(b)_c(d)"),
+        ("(see https://e.org/a)", "https://e.org/a"),
+        ("[https://e.org/q?a[1]=2&b[]]", "https://e.org/q?a[1]=2&b[]"),
+        ("{https://e.org/{id}}!", "https://e.org/{id}"),
+        ("https://e.org/a), then b", "https://e.org/a"),
+        ("请看https://e.org/a。谢谢", "https://e.org/a"),
+        ("（https://e.org/a）", "https://e.org/a"),
+        ("https://e.org/中文_(消歧义)", "https://e.org/中文_(消歧义)"),
+        ("https://e.org/a\u202eb", "https://e.org/a"),
+    ],
+)
+def test_links_keep_the_brackets_that_belong_to_them(body: str, address: str) -> None:
+    assert [found for _, found in web_addresses(body)] == [address]
+    for shown in (linked(body), str(linkify(body))):
+        assert f'href="{escape(address)}"' in shown and shown.count("<a ") == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from whoosh.lang import porter2
 
 from canvas_archive.search.analysis import (
+    analysed,
     composed,
     fold,
     is_spaceless,
@@ -17,6 +18,7 @@ from canvas_archive.search.analysis import (
     stem,
     terms,
 )
+from canvas_archive.search.snippet import Marking, make_snippet
 from canvas_archive.search.stemming import porter
 
 
@@ -37,7 +39,8 @@ from canvas_archive.search.stemming import porter
         ("3.14, 1,000 and 2025-03-09", "3 14 1 000 and 2025 03 09"),
         ("生物学", "生物 物学 学"),
         ("カタカナ", "カタ タカ カナ ナ"),
-        ("김하늘 씨", "김하 하늘 늘 씨"),
+        ("김하늘 씨", "김하 하늘 늘씨 씨"),
+        ("快乐。\n期末", "快乐 乐期 期末 末"),
         ("生", "生"),
         ("👍🏽 👨‍👩‍👧", "👍 👨 👩 👧"),
         ("سَمَرقند", "سمرقند"),
@@ -58,8 +61,9 @@ def test_a_text_has_the_terms(text: str, expected: str) -> None:
 def test_marks_are_placed_on_the_terms_that_are_indexed(text: str) -> None:
     text = composed(text)
     found = spans(text)
-    assert [span.term for span in found] == terms(text)
-    assert [span.at for span in found] == list(range(len(found)))
+    listed, beside = analysed(text)
+    assert listed == terms(text)
+    assert sorted((span.at, span.term) for span in found) == sorted([*enumerate(listed), *beside])
     for span in found:
         assert 0 <= span.start < span.end <= len(text)
 
@@ -67,7 +71,7 @@ def test_marks_are_placed_on_the_terms_that_are_indexed(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
 def test_folding_twice_changes_nothing_more(text: str) -> None:
-    assert terms(fold(text)) == terms(text)
+    assert analysed(fold(text)) == analysed(text)
 
 
 def test_only_wanted_spans_are_returned_when_asked() -> None:
@@ -113,6 +117,33 @@ def test_a_query_leaves_out_the_last_character_that_its_pair_holds() -> None:
     assert query_terms("生") == [(0, "生")]
     assert query_terms("bio-101") == [(0, "bio"), (1, "101")]
     assert query_terms("…") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        ("C++, C#; F# g++ C++11", [(0, "c++"), (1, "c#"), (2, "f#"), (3, "g++"), (4, "c++")]),
+        ("A+ a- pre- 18+ a+b", [(0, "a+"), (1, "a-"), (3, "18+")]),
+        (".NET ASP.NET", [(0, ".net"), (2, ".net")]),
+        ("3.5 3,5 12.03.2025 10:30", [(0, "3.5"), (2, "3.5"), (4, "12.03"), (5, "03.2025")]),
+        ("§7 § 7 §§ 7", [(0, "§7"), (1, "§7"), (2, "§7")]),
+        ("$50, 50€, 50 %", [(0, "$50"), (1, "€50"), (2, "50%")]),
+        ("#7 #exam", [(0, "#7"), (1, "#exam")]),
+        ("O'Brien Ankara'da don't they'll Chen's", [(0, "brien"), (1, "ankara")]),
+        ("plain words, and 7 of them.", []),
+    ],
+)
+def test_beside_a_term_is_the_one_with_its_sign(text: str, beside: list[tuple[int, str]]) -> None:
+    assert list(analysed(text).beside) == beside
+
+
+def test_a_query_with_a_sign_looks_for_the_term_that_has_it() -> None:
+    assert query_terms("C++") == [(0, "c++")]
+    assert query_terms("asp.net") == [(0, "asp"), (1, "net")]
+    assert query_terms(".net") == [(0, ".net")]
+    assert query_terms("12.03.2025") == [(0, "12.03"), (1, "03.2025")]
+    assert query_terms("$3.50") == [(0, "$3"), (0, "3.50")]
+    assert query_terms("O'Brien") == [(0, "obrien")]
 
 
 _ENDINGS = (
@@ -171,3 +202,23 @@ def test_stems_join_the_forms_of_a_word() -> None:
 def test_scripts_without_spaces_are_known() -> None:
     assert is_spaceless("学")
     assert not is_spaceless("exam")
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "marked"),
+    [
+        ("Learn C++, not C.", "C++", ["C++"]),
+        ("grade 3.5 or 3,5, not 3 5", "3.5", ["3.5", "3,5"]),
+        ("see § 7, chapter 7", "§7", ["§ 7"]),
+        ("asp.NET or .NET", ".NET", [".NET", ".NET"]),
+        ("Ask O'Brien", "brien", ["Brien"]),
+        ("新年快乐。期末", "快乐期末", ["快乐。期末"]),
+        ("costs 50 € and $50", "50€", ["50 €"]),
+    ],
+)
+def test_a_term_with_its_sign_is_marked_with_it(text: str, query: str, marked: list[str]) -> None:
+    wanted = query_terms(query)
+    sequence = tuple((offset, frozenset({term})) for offset, term in wanted)
+    marking = Marking({}, (sequence,)) if len(wanted) > 1 else Marking({wanted[0][1]: 1.0})
+    snippet, _ = make_snippet(text, marking)
+    assert [piece for piece, is_marked in snippet.pieces if is_marked] == marked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from canvas_archive.clock import parse_iso
 from canvas_archive.export.context import GENERATOR, ExportContext
+from canvas_archive.export.links import web_addresses
 from canvas_archive.export.names import content_type
 from canvas_archive.export.records import MessageRecord, StoredFile, ThreadRecord
 from canvas_archive.store.cells import visible
@@ -22,7 +22,6 @@ POLICY = (
 )
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _LARGEST_IMAGE = 20 << 20
-_LINK = re.compile(r"https?://[^\s<>\"'\u201c\u201d]+[^\s<>\"'\u201c\u201d.,;:!?)\]}]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -227,11 +226,10 @@ def linked(body: str) -> str:
     """Return a message's text as HTML with web addresses as links (which are followed only by a click)."""
     parts = []
     done = 0
-    for match in _LINK.finditer(body):
-        parts.append(text(body[done : match.start()]))
-        address = attribute(match[0])
-        parts.append(f'<a href="{address}" rel="noreferrer noopener">{text(match[0])}</a>')
-        done = match.end()
+    for start, address in web_addresses(body):
+        parts.append(text(body[done:start]))
+        parts.append(f'<a href="{attribute(address)}" rel="noreferrer noopener">{text(address)}</a>')
+        done = start + len(address)
     parts.append(text(body[done:]))
     return "".join(parts)
 

@@ -15,11 +15,12 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import BinaryIO
 
 from canvas_archive.search import weights
-from canvas_archive.search.analysis import terms
+from canvas_archive.search.analysis import Analysis, analysed
 from canvas_archive.search.documents import Document
 from canvas_archive.search.forms import stem_table
 from canvas_archive.search.hashfile import term_index
@@ -61,13 +62,13 @@ class _Parts:
     __slots__ = ("attached", "author", "body", "context", "names", "recipients", "subject")
 
     def __init__(self, document: Document) -> None:
-        self.body = terms(document.body)[:_LONGEST_TEXT]
-        self.subject = _terms(document.subject)[:_LONGEST_PART]
-        self.names = [term for name in document.file_names for term in terms(name)][:_LONGEST_PART]
-        self.author = _terms(document.author)
-        self.context = _terms(document.context_name)
-        self.recipients = _terms(document.recipients)
-        self.attached = terms(document.attached_text)[:_LONGEST_TEXT] if document.attached_text else []
+        self.body = _first(analysed(document.body), _LONGEST_TEXT)
+        self.subject = _first(_analysed(document.subject), _LONGEST_PART)
+        self.names = _first(_joined([analysed(name) for name in document.file_names]), _LONGEST_PART)
+        self.author = _first(_analysed(document.author), _LONGEST_PART)
+        self.context = _first(_analysed(document.context_name), _LONGEST_PART)
+        self.recipients = _first(_analysed(document.recipients), _LONGEST_PART)
+        self.attached = _first(analysed(document.attached_text), _LONGEST_TEXT)
 
 
 class SegmentBuilder:
@@ -125,11 +126,11 @@ class SegmentBuilder:
 
     def _add_text(self, number: int, parts: _Parts) -> None:
         body, subject, names, attached = parts.body, parts.subject, parts.names, parts.attached
-        norm = weights.body_norm(len(body), self._usual)
-        places = _places(body, 1)
+        norm = weights.body_norm(len(body.terms), self._usual)
+        places = _places(body)
         heavy: dict[str, float] = {}
         extra: dict[str, str] = {}
-        at = len(body) + 1
+        at = len(body.terms) + 1
         for part, boost in (
             (subject, weights.SUBJECT),
             (names, weights.FILENAME),
@@ -138,10 +139,10 @@ class SegmentBuilder:
             (parts.recipients, weights.RECIPIENT),
         ):
             at += _GAP
-            for term in part[:_LONGEST_PART]:
+            for place, term in chain(enumerate(part.terms), part.beside):
                 heavy[term] = heavy.get(term, 0.0) + boost
-                extra[term] = extra.get(term, "") + place_of(at)
-                at += 1
+                extra[term] = extra.get(term, "") + place_of(at + place)
+            at += len(part.terms)
         self._add_heavy(number, heavy, extra, places, norm)
         inverted = self._texts["text"]
         levels = weights.body_levels(round(norm, 3))
@@ -155,12 +156,12 @@ class SegmentBuilder:
                 inverted[term] = [number, level, positions]
             else:
                 found += (number, level, positions)
-        if subject:
-            self._add_part("subject", number, subject, weights.body_norm(len(subject), 8.0))
-        if names:
+        if subject.terms:
+            self._add_part("subject", number, subject, weights.body_norm(len(subject.terms), 8.0))
+        if names.terms:
             self._add_part("file", number, names, 1.0)
-        if attached:
-            self._add_part("attached", number, attached, weights.body_norm(len(attached), 1000.0))
+        if attached.terms:
+            self._add_part("attached", number, attached, weights.body_norm(len(attached.terms), 1000.0))
 
     def _add_heavy(
         self, number: int, heavy: dict[str, float], extra: dict[str, str], places: dict[str, str], norm: float
@@ -172,10 +173,10 @@ class SegmentBuilder:
             level = weights.level(weight + norm * len(inside))
             inverted.setdefault(term, []).extend((number, level, inside + extra[term]))
 
-    def _add_part(self, field: str, number: int, found: Sequence[str], norm: float) -> None:
+    def _add_part(self, field: str, number: int, found: Analysis, norm: float) -> None:
         inverted = self._texts[field]
         levels = weights.body_levels(round(norm, 3))
-        for term, positions in _places(found, 1).items():
+        for term, positions in _places(found).items():
             inverted.setdefault(term, []).extend((number, levels[min(len(positions), 64)], positions))
 
     def write(self, folder: Path) -> WrittenSegment:
@@ -225,9 +226,25 @@ class SegmentBuilder:
 
 
 @lru_cache(maxsize=20_000)
-def _terms(text: str) -> tuple[str, ...]:
+def _analysed(text: str) -> Analysis:
     """Return the terms of a text that stands in many messages: a subject, people's names, a course's."""
-    return tuple(terms(text))
+    return analysed(text)
+
+
+def _first(found: Analysis, most: int) -> Analysis:
+    """Return the first terms and those beside them."""
+    if len(found.terms) <= most:
+        return found
+    return Analysis(found.terms[:most], [(at, term) for at, term in found.beside if at < most])
+
+
+def _joined(parts: Sequence[Analysis]) -> Analysis:
+    """Return the terms of several texts as those of one."""
+    starts = accumulate((len(part.terms) for part in parts), initial=0)
+    return Analysis(
+        [term for part in parts for term in part.terms],
+        [(start + at, term) for start, part in zip(starts, parts, strict=False) for at, term in part.beside],
+    )
 
 
 def _create(path: Path) -> BinaryIO:
@@ -236,17 +253,19 @@ def _create(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, CREATE, 0o600), "wb", buffering=1 << 16)
 
 
-def _places(found: Sequence[str], start: int) -> dict[str, str]:
-    """Return each term's positions, the first being ``start``."""
+def _places(found: Analysis) -> dict[str, str]:
+    """Return each term's positions, the first being 1."""
     places: dict[str, str] = {}
     get = places.get
-    if start == 1 and len(found) < len(_CHARACTERS):
-        for term, place in zip(found, _CHARACTERS, strict=False):
+    if len(found.terms) < len(_CHARACTERS):
+        for term, place in zip(found.terms, _CHARACTERS, strict=False):
             places[term] = get(term, "") + place
+        for at, term in found.beside:
+            places[term] = get(term, "") + _CHARACTERS[at]
     else:
         # Joined once: what a hostile text repeats a million times would else be copied as often.
         long: dict[str, list[str]] = {}
-        for at, term in enumerate(found, start):
-            long.setdefault(term, []).append(place_of(at))
+        for at, term in chain(enumerate(found.terms), found.beside):
+            long.setdefault(term, []).append(place_of(at + 1))
         places.update((term, "".join(each)) for term, each in long.items())
     return places

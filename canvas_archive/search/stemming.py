@@ -37,3 +37,14 @@ def porter(word: str) -> str:
     if word.endswith(("e", "l")):
         word = porter2.step_5(word, first, second)
     return str(word).replace("Y", "y")
+
+
+def tables() -> dict[str, object]:
+    """Return the endings and the exceptions of the steps, for whoever stems elsewhere."""
+    return {
+        "second": porter2.s2_triples,
+        "third": porter2.s3_triples,
+        "fourth": porter2.s4_delete_list,
+        "exceptions": porter2.exceptional_forms,
+        "final": sorted(porter2.exceptional_early_exit_post_1a),
+    }

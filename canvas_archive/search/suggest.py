@@ -130,7 +130,8 @@ def _candidates(index: OpenIndex, wanted: str, most: int) -> dict[str, int]:
             left -= 1
             if left < 0:
                 break
-            if abs(len(term) - len(wanted)) <= most and not term.isdecimal():
+            word = not term.isdecimal() and term[-1] not in "+#-"  # with a sign it stands beside another
+            if word and abs(len(term) - len(wanted)) <= most:
                 found[term] = found.get(term, 0) + entry.documents
     for term in _first_letter_slips(wanted):
         documents = index.documents_with("text", term)

@@ -20,6 +20,8 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from canvas_archive.export.links import ADDRESS, trimmed
+
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
 MARKER = "mail/base.html"
@@ -28,26 +30,12 @@ LONGEST_NAME = 400
 """Characters of a name that its initials are taken from. Canvas allows 255."""
 
 
-_BIDI = "\u202a-\u202e\u2066-\u2069\u200e\u200f"
 _LINK = re.compile(
-    rf"(?P<url>https?://[^\s<>\"'`{_BIDI}]{{1,2000}})"
+    rf"(?P<url>{ADDRESS})"
     r"|(?<![\w.+-])(?P<mail>[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})"
 )
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|nbsp|#39|#x27);")
 _TITLE = re.compile(r"^(?:dr|prof|mr|mrs|ms|mx)\.?\s+", re.IGNORECASE)
-
-
-def _trim_url(url: str) -> str:
-    """Leave the punctuation of the sentence out of the address."""
-    unopened = url.count(")") - url.count("(")
-    end = len(url)
-    while end and url[end - 1] in ".,;:!?*_~'\")]}>":
-        if url[end - 1] == ")":
-            if unopened <= 0:
-                break
-            unopened -= 1
-        end -= 1
-    return url[:end]
 
 
 def linkify(text: str) -> Markup:
@@ -58,7 +46,7 @@ def linkify(text: str) -> Markup:
     position = 0
     for match in _LINK.finditer(text):
         if match["url"]:
-            target = shown = _trim_url(match["url"])
+            target = shown = trimmed(match["url"])
             if shown.endswith("//"):
                 continue
             rel = ' rel="noopener noreferrer nofollow" target="_blank"'
