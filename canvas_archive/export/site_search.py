@@ -19,7 +19,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 
 from canvas_archive.search.analysis import analysed, is_spaceless, query_tables, stem
-from canvas_archive.search.language import OPERATORS
+from canvas_archive.search.operators import ALIASES, OPERATORS
 
 DOCS_PER_FILE = 200
 SPLIT_ABOVE = 200_000
@@ -112,7 +112,7 @@ class SearchIndex:
         write_script(
             self._folder / "query.js",
             "query",
-            {"digits": DIGITS, "operators": OPERATORS, **query_tables()},
+            {"digits": DIGITS, "operators": sorted({*OPERATORS, *ALIASES}), **query_tables()},
         )
 
     def _write(self, postings: dict[str, array[int]], total: int) -> None:
