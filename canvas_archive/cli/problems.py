@@ -104,9 +104,8 @@ def accept(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"problems": chosen, "total": len(chosen)})
     else:
-        settings.note(
-            f"{count_of(len(chosen), 'item')} accepted as missing. Exports go on listing that among their gaps."
-        )
+        accepted = count_of(len(chosen), "item")
+        settings.note(f"{accepted} accepted as missing. Exports go on listing that among their gaps.")
 
 
 def _change(
