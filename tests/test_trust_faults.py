@@ -462,10 +462,11 @@ def test_broken_settings(squeeze: Squeeze, what: str) -> None:
 
     squeeze.reset()
     damage(squeeze.pair.folder)
+    code = 9 if what == "a folder instead" else 2  # what is no file is not opened
     for arguments in (("status",), ("sync",), ("search", "a")):
         ended = squeeze.command(*arguments)
-        told(ended, f"{what}: {arguments}", 2)
-        assert ended.status == 2 and "config.toml" in ended.stderr
+        told(ended, f"{what}: {arguments}", code)
+        assert ended.status == code and "config.toml" in ended.stderr
         assert "SECRETSECRET" not in ended.stderr + ended.stdout
         TALLY["faults: broken settings"] += 1
     path = squeeze.pair.folder / "config.toml"

@@ -162,7 +162,7 @@ def _dry_run(folder: Path, options: SyncOptions, progress: Progress, clock: Cloc
             progress.phase("Comparing")
             started = clock.monotonic()
             mode = options.mode or due_mode(archive, clock)
-            report = preview(archive, client, mode, clock, retry=options.retry)
+            report = preview(archive, client, mode, clock, retry=options.retry or options.refetch)
             report.requests, report.bytes = client.stats.requests, client.stats.bytes
             report.seconds = clock.monotonic() - started
             return SyncResult(report, _items_failed(report) if report.problems else None)
@@ -190,7 +190,7 @@ def _sync(
             max_attachment_bytes=options.max_attachment_bytes or config.max_attachment_bytes,
             refetch=options.refetch,
             allow_mass_removal=options.allow_mass_removal,
-            retry=options.retry,
+            retry=options.retry or options.refetch,  # everything means what rests, too
         ),
         progress,
         clock,
