@@ -153,15 +153,15 @@ def find_token(base_url: str, *, token_command: str | None = None, user_id: int 
     if token:
         return token
     missing = f"There is no access token for {_origin(base_url)}."
+    demo = _DEMO if is_loopback(urlsplit(_origin(base_url)).hostname or "") else ""
     try:
         token = token_from_keyring(base_url, user_id)
     except KeyringUnusable as error:
-        raise TokenMissing(f"{missing} {error}") from None
+        raise TokenMissing(f"{missing} {error}{demo}") from None
     if not token:
         raise TokenMissing(
             f"{missing} Set {TOKEN_VARIABLE}, put a token_command "
-            "into the archive's config.toml, or run 'canvas-archive token' to keep one in the keyring."
-            + (_DEMO if is_loopback(urlsplit(_origin(base_url)).hostname or "") else "")
+            f"into the archive's config.toml, or run 'canvas-archive token' to keep one in the keyring.{demo}"
         )
     return token
 
