@@ -138,20 +138,14 @@ class _Parser:
         here = self._tokens[self._at] if self._at < len(self._tokens) else None
         before = self._tokens[self._at - 1] if self._at else None
         if before is not None and before.kind in ("or", "and", "not"):
-            return BadInput(
-                f"{before.place} has nothing after it. Add what is to follow; "
-                f'to search for the word, write it in small letters: "{before.text.lower()}".'
-            )
+            return BadInput(f"{before.place} has nothing after it. Add what is to follow.{_as_word(before)}")
         if before is not None and before.kind == "(":
             ending = "holds nothing" if here is not None and here.kind == ")" else "is not closed"
             if here is None or here.kind == ")":
                 return BadInput(f"The parenthesis at character {before.start + 1} {ending}.")
         if here is None or here.kind == ")":
             return BadInput(f"A parenthesis closes nothing at character {here.start + 1 if here else 1}.")
-        return BadInput(
-            f"{here.place} has nothing before it. Add what is to precede; "
-            f'to search for the word, write it in small letters: "{here.text.lower()}".'
-        )
+        return BadInput(f"{here.place} has nothing before it. Add what is to precede.{_as_word(here)}")
 
     def _primary(self, leaf: Callable[[str, bool], Node]) -> Node:
         token = self._tokens[self._at]
@@ -236,6 +230,13 @@ class _Parser:
         if following is None or canonical(typed) not in TAKES_TEXT:
             return example(typed)
         return f'{typed}:"{following.text}"' if following.kind == "quoted" else f"{typed}:{following.text}"
+
+
+def _as_word(token: Token) -> str:
+    """Return how the word of a connector is searched as text; empty for a sign."""
+    if not token.text.isalpha():
+        return ""
+    return f' To search for the word, write it in small letters: "{token.text.lower()}".'
 
 
 def _text_node(text: str, quoted: bool, field: Field) -> Node:
