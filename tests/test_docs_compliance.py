@@ -87,7 +87,7 @@ def _the_results_are_what_the_page_says(told: dict[str, str]) -> None:
     custody = json.loads(Path("evidence/data/custody.json").read_text(encoding="utf-8"))
     assert custody["custodian"]["id"] == 1047
     assert custody["custodian"]["collected_by"] != 1047
-    assert custody["selection"] == {"after": "2025-09-01T00:00:00Z"}
+    assert custody["selection"] == {"after": "2025-09-01T00:00:00Z", "zone": "UTC"}
     assert len(custody["sync_runs"]) == 2
     bag = Path("evidence/bag-info.txt").read_text(encoding="utf-8")
     assert "Custodian-Id: 1047" in bag

@@ -224,10 +224,10 @@ def test_no_room_for_the_copy_that_a_bag_takes(
 def refusing(name: str, error: OSError) -> Any:
     real = manifest.hash_file
 
-    def hash_file(path: Path, algorithms: tuple[str, ...] = ("sha256",)) -> tuple[str, ...]:
+    def hash_file(path: Path, algorithms: tuple[str, ...] = ("sha256",), **options: Any) -> tuple[str, ...]:
         if path.name == name:
             raise error
-        return real(path, algorithms)
+        return real(path, algorithms, **options)
 
     return hash_file
 

@@ -44,6 +44,9 @@ NAMES = {
 }
 """``kill`` is there on Windows, and ends the process it is asked about."""
 
+# Windows tells it by another call than the one that is taken away here.
+ROOM = "shutil.disk_usage = lambda path: shutil._ntuple_diskusage(10**12, 0, 10**12)"
+
 GUARDS = ("os.name", "sys.platform", "ImportError")
 LONGEST_PATH = 120
 """Of a path within the repository, so that a checkout fits Windows's 260 characters."""
@@ -144,7 +147,7 @@ def elsewhere(code: str, *arguments: str, folder: Path) -> subprocess.CompletedP
     taken = {module: sorted(names - {"geteuid", "getuid", "kill"}) for module, names in NAMES.items()}
     given = json.dumps([sorted(MODULES - {"posix", "_posixsubprocess"}), taken])
     return subprocess.run(
-        [sys.executable, "-c", f"import json{ELSEWHERE}\n{code}", given, *arguments],
+        [sys.executable, "-c", f"import json, shutil{ELSEWHERE}\n{ROOM}\n{code}", given, *arguments],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "CANVAS_ARCHIVE": str(folder / "mail")},
         cwd=folder, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

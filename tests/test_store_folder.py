@@ -438,6 +438,6 @@ def test_a_database_on_a_read_only_medium_can_be_read(
         return real(path, parameters)
 
     monkeypatch.setattr(connection, "_reader", no_shared_memory)
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.R_OK)
     with closing(connect_readonly(tmp_path / "mail" / "archive.db")) as db:
         assert db.execute("SELECT user_id FROM account").fetchone()[0] == OWNER

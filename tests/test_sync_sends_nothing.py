@@ -36,7 +36,10 @@ def everything_waits(mail: Mail) -> None:
     for args in (("send", "--to", str(BEN)), ("reply", "100")):
         assert mail.run(*args, "--body", "Later", "--queue").code == 0
     mail.sandbox.school.receive(102, BEN, "News")
-    mail.update("INSERT INTO problems VALUES ('conversation', '102', 'It failed.', 1, '2026', '2026')")
+    mail.update(
+        "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) "
+        "VALUES ('conversation', '102', 'It failed.', 1, '2026', '2026')"
+    )
 
 
 def test_no_kind_of_sync_sends_anything(mail: Mail) -> None:

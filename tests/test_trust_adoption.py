@@ -204,9 +204,11 @@ def test_json_names_what_was_agreed_to(foreign: Path) -> None:
 def test_every_option_that_grants_something_is_known() -> None:
     """A new option must decide: harmless, or marked with what it grants."""
     harmless = {"base_url", "as_user_id", "attachments", "max_attachment_bytes", "jobs", "patience_minutes"}
-    config = Config("https://a.example", token_command="x", allowed_hosts=("a", "b"))
+    config = Config(
+        "https://a.example", token_command="x", allowed_hosts=("a", "b"), allowed_file_hosts=("c",)
+    )
     granting = {power.name for power in powers(config)}
-    assert granting == {"token_command", "allowed_hosts"}
+    assert granting == {"token_command", "allowed_hosts", "allowed_file_hosts"}
     assert harmless | granting == set(Config.__dataclass_fields__)
     assert config_without(config, powers(config)) == Config("https://a.example")
     assert config_without(config, powers(config)[1:2]).allowed_hosts == ("b",)

@@ -142,7 +142,8 @@ def test_a_reader_that_leaves_early_is_no_error(mail: Path, call: str) -> None:
         ["sh", "-c", line], env={**os.environ, "CANVAS_ARCHIVE": str(mail)},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert [one for one in done.stderr.splitlines() if "messages in" not in one] == ["code 0"]
+    said = [one for one in done.stderr.splitlines() if "messages in" not in one]
+    assert [one for one in said if one != 'Messages with "exam".'] == ["code 0"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")

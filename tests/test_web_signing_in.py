@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
+from canvas_archive.errors import BadInput
 from canvas_archive.store.adoption import state_file
 from canvas_archive.web import opening, server
 from canvas_archive.web.login import LINK_SECONDS, USED_TWICE, Door
@@ -94,7 +95,7 @@ def test_where_no_file_can_be_read_the_link_is_only_printed(
     assert told == [made.url]
 
 
-@pytest.mark.parametrize("trouble", [OSError(28, "No space left"), RuntimeError("no home")])
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left"), BadInput("no home")])
 def test_where_no_file_can_be_written_the_link_is_only_printed(
     made: server.Served, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:

@@ -17,7 +17,7 @@ from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import TooSlow, Truncated, decode_json, read_body
 from canvas_archive.canvas.limiter import Limiter, Slot, units
 from canvas_archive.canvas.links import shown_url
-from canvas_archive.canvas.probe import Probe
+from canvas_archive.canvas.probe import GOOD_SECONDS, Probe
 from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
 from canvas_archive.canvas.trouble import Again, of_canvas, of_connection, of_one_request, of_uncertain_write
@@ -377,7 +377,8 @@ class Transport:
             return False
         success = self._limiter.last_success
         # An answer that makes no sense counts as a success with the limiter: it may be this request's own.
-        if success is not None and success > effort.since and trouble.without_answer:
+        lately = success is not None and self.clock.monotonic() - success < GOOD_SECONDS
+        if success is not None and lately and success > effort.since and trouble.without_answer:
             return True
         return self._probe.canvas_answers()
 

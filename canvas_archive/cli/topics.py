@@ -22,7 +22,7 @@ EXIT_CODES = {
     6: "conflicts wait for a decision",
     7: "another process is writing to the archive",
     8: "verification failed",
-    9: "a guard refused: wrong account, foreign folder, not adopted, newer archive, mass removal",
+    9: "a guard refused: other account, folder or schema, a link, not adopted, too new, mass removal",
     130: "interrupted; what was done is kept",
 }
 
@@ -47,7 +47,7 @@ Words are found whatever their case, accents and English endings. A message must
   after:2026-03  before:2026  on:2026-03-09  after:7d
 
 Dates are local without --tz. The first line that is printed says how the query was understood.
-Names from other mail programs work where there is the same here: since:, until:, author:, cc:, type:.
+Names from other mail programs work where the same exists: since:, until:, author:, cc:, type:.
 An operator or value that is not known, an open quotation mark and an open parenthesis are errors.
 Any other text is searched, such as re: or 10:30. Quotation marks search for an operator as text.
 On the command line, write NOT late, or -- before the query: a leading dash is for options.
@@ -105,14 +105,14 @@ _ENVIRONMENT = """\
   NO_COLOR               no colours, no progress
   CANVAS_ARCHIVE_COMMAND_OPTION
                          any option, e.g. CANVAS_ARCHIVE_LIST_LIMIT=50
-  HTTPS_PROXY, ALL_PROXY the proxy to Canvas: http://, https:// or socks5:// (needs the extra 'socks')
+  HTTPS_PROXY, ALL_PROXY the proxy to Canvas: http://, https://, socks5:// (with the extra 'socks')
   NO_PROXY               hosts, addresses and ranges that are reached without it
   SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE
                          certificates that are trusted beside the system's own
   XDG_DATA_HOME, XDG_STATE_HOME
                          where archives are kept, and where it is remembered which are yours
 
-A proxy is used for other machines only, never for a Canvas on this one. 'doctor' shows what is in use.
+A proxy is never used for a Canvas on this machine. 'doctor' shows what is in use.
 A token given for one Canvas is not used for another one.
 """
 

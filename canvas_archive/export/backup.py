@@ -65,7 +65,7 @@ SMALL = (CONFIG_NAME, KEY_NAME, IDENTITY_NAME)
 """The small files of an archive that a backup holds; the last two only where there are any."""
 
 _MOST_BYTES = 1 << 20
-_WRITTEN = re.compile(r"archive-.*\.db|.*\.partial", re.DOTALL).fullmatch
+_WRITTEN = re.compile(r"archive-.*\.db|.*\.partial", re.DOTALL)
 BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
 """The name of an attachment in a backup, as a pattern; the second group is its hash."""
 
@@ -183,7 +183,7 @@ def _refuse_odd(dest: Path) -> None:
     for entry in dest.iterdir():
         if entry.name == FILES_NAME:
             require_folder(entry)
-        elif entry.name in (RECORD, MANIFEST, UNFINISHED, *SMALL) or _WRITTEN(entry.name):
+        elif entry.name in (RECORD, MANIFEST, UNFINISHED, *SMALL) or _WRITTEN.fullmatch(entry.name):
             require_regular(entry)
 
 

@@ -36,7 +36,7 @@ _INLINE = frozenset(
     ("a", "abbr", "b", "bdi", "bdo", "cite", "code", "em", "font", "i", "ins", "kbd", "mark", "q", "s",
      "samp", "small", "span", "strong", "sub", "sup", "tt", "u", "var")
 )  # fmt: skip
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w:.-]{1,40})""", re.IGNORECASE)
+_CHARSET = re.compile(rb"""charset\s{0,9}=\s{0,9}["']?([\w:.-]{1,40})""", re.IGNORECASE)
 _MAIN_PART = re.compile(r"word/document\d{0,9}\.xml")
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _GAPS = {f"{_WORD}{name}": gap for name, gap in (("p", "\n"), ("tab", " "), ("br", " "), ("cr", " "))}
