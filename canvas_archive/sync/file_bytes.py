@@ -13,7 +13,7 @@ _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERRORS = frozenset({"application/json", "application/xml", "text/xml", "text/plain"})
 """Types in which servers word their errors."""
 
-_PAGE = re.compile(rb"(?:<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>])", re.IGNORECASE | re.DOTALL)
+_PAGE = re.compile(rb"\s{0,999}(?:<!--.{0,999}?-->\s{0,99})?<(?:!doctype\s{1,9}html|html[\s>]|head[\s>])", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
