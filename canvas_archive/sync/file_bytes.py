@@ -13,7 +13,9 @@ _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERRORS = frozenset({"application/json", "application/xml", "text/xml", "text/plain"})
 """Types in which servers word their errors."""
 
-_PAGE = re.compile(rb"\s{0,999}(?:<!--.{0,999}?-->\s{0,99})?<(?:!doctype\s{1,9}html|html[\s>]|head[\s>])", re.IGNORECASE | re.DOTALL)
+_PAGE = re.compile(
+    rb"\s{0,99}(?:<!--[^>]{0,300}>\s{0,9})?<(?:!doctype\s{1,9}html|html[\s>]|head[\s>])", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
