@@ -83,7 +83,12 @@ def patterns() -> list[Found]:
     found = [one for path, tree in trees.items() for one in _of_module(path, tree, used)]
     for path in sorted(PACKAGE.rglob("*.js")):
         for match in _JS_PATTERN.finditer(path.read_text("utf-8")):
-            translated = match[1].replace(r"\p{L}\p{N}", r"\w").replace(r"\p{M}", r"[\u0300-\u036f]")
+            translated = (
+                match[1]
+                .replace(r"\p{L}\p{N}", r"\w")
+                .replace(r"\p{Nd}", r"\d")
+                .replace(r"\p{M}", r"[\u0300-\u036f]")
+            )
             place = f"{path.relative_to(PACKAGE)}: {match[1]}"
             found.append(Found(place, translated, 0, frozenset({"search"})))
     return found
