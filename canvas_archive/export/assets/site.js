@@ -224,7 +224,9 @@
         const word = /^[^\s()"\u201c\u201d\u201e\u00ab\u00bb|]*/.exec(text.slice(at))[0];
         at += word.length || 1;
         const kind = { OR: "or", NOT: "not", AND: "and" }[word] || (word.endsWith("*") ? "prefix" : "word");
-        if (word) tokens.push({ kind, text: word.replace(/\*+$/, "") });
+        let end = word.length;
+        while (end && word[end - 1] === "*") end -= 1;
+        if (word) tokens.push({ kind, text: word.slice(0, end) });
       }
     }
 
