@@ -76,7 +76,7 @@ def _fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: BlobWriter) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
-    monkeypatch.setattr(BlobWriter, "commit", full)
+    monkeypatch.setattr(BlobWriter, "finish", full)
 
 
 def test_a_sync_from_the_web_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,7 +273,8 @@ def test_what_becomes_of_an_answer(
 ) -> None:
     with Archive.create(tmp_path / "archive", base_url=client.base_url, user_id=7, name="Ada") as archive:
         client.asked.clear()
-        result = Files(archive, cast("CanvasClient", client), max_bytes=None).fetch(task)
+        files = Files(archive, cast("CanvasClient", client), max_bytes=None)
+        result = files.place(task, files.fetch(task))
         assert (result.ending, len(client.asked)) == (ending, asked)
         assert sentence in (result.sentence or "")
         if result.ending.state in ("gone", "refused") or isinstance(

@@ -6,6 +6,7 @@ away with exit code 7, and a sync makes archive and Canvas equal.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -23,11 +24,12 @@ import httpx
 import pytest
 
 from canvas_archive.clock import SYSTEM
-from canvas_archive.errors import Unreachable
+from canvas_archive.errors import MachineTrouble, Unreachable
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.outbox import Draft, queue_message
+from canvas_archive.sync.attachments import Files
 from canvas_archive.sync.service import due_mode
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import QuickClock
@@ -424,3 +426,22 @@ def test_a_connection_that_drops_all_the_time(pair: Pair, runs: int) -> None:
     pair.sandbox.faults.clear()
     pair.sync(mode="full", refetch=True, clock=QuickClock(), check=False)
     converges(pair)
+
+
+def test_a_sync_that_ends_before_a_download_is_recorded_leaves_no_stray_bytes(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came then may not be what comes next: only part of the file, with a length that says all of it."""
+    pair.sandbox.faults.add(Fault("short_body", "/download", times=None))
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "place", _disk_is_gone)
+        ended = pair.sync(mode="full", clock=QuickClock(), check=False)
+    assert isinstance(ended.error, MachineTrouble)
+    stored = {path for path in (pair.folder / "files").rglob("*") if path.is_file()}
+    assert stored and {path.parent.name for path in stored} == {".incoming"}
+    pair.sandbox.faults.clear()
+    converges(pair)
+
+
+def _disk_is_gone(*_: object) -> None:
+    raise OSError(errno.EIO, "the disk is gone")

@@ -1,8 +1,9 @@
 """Attachment bytes on the disk: ``files/ab/ab12...``, named by their SHA-256 and by nothing else.
 
 A download is written to ``files/.incoming/<attachment id>.part`` and hashed on the way; an interrupted
-one stays there and goes on from its size. ``commit`` gives it its name in one step, after the bytes
-reached the disk. Names that people gave to files never become paths. Nothing is written through a link.
+one stays there and goes on from its size. After the bytes reached the disk, they get their name in one step,
+right before the row that refers to them is written: no sync leaves bytes that belong to nothing.
+Names that people gave to files never become paths. Nothing is written through a link.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -111,9 +112,30 @@ def clean_parts(files_dir: Path, wanted: Container[int]) -> int:
 
 def forget_part(files_dir: Path, attachment_id: int) -> None:
     """Remove what an unfinished download left, if anything."""
-    path = files_dir / INCOMING / f"{int(attachment_id)}.part"
+    path = part_path(files_dir, attachment_id)
     if is_regular(path):
         path.unlink(missing_ok=True)
+
+
+def part_path(files_dir: Path, attachment_id: int) -> Path:
+    """Return the path of an unfinished download."""
+    return files_dir / INCOMING / f"{int(attachment_id)}.part"
+
+
+def place_blob(files_dir: Path, finished: StoredBlob) -> StoredBlob:
+    """Give finished bytes the name of their hash; the same bytes are stored once.
+
+    Raises UnusableFile where a link, or anything but a folder, has the name of the folder.
+    """
+    target = blob_path(files_dir, finished.sha256)
+    make_folder(target.parent)
+    if is_regular(target) and target.lstat().st_size == finished.size:
+        finished.path.unlink()
+        return replace(finished, path=target, known=True)
+    finished.path.chmod(0o600)
+    finished.path.replace(target)  # a link of that name is replaced, not followed
+    sync_folder(target.parent)
+    return replace(finished, path=target)
 
 
 class BlobWriter:
@@ -128,10 +150,9 @@ class BlobWriter:
 
     def __init__(self, files_dir: Path, attachment_id: int) -> None:
         self._files_dir = files_dir
-        folder = files_dir / INCOMING
+        self.path = part_path(files_dir, attachment_id)
         make_folder(files_dir)
-        make_folder(folder)
-        self.path = folder / f"{int(attachment_id)}.part"
+        make_folder(self.path.parent)
         self._hash = sha256()
         self.size = 0
         self._file = os.fdopen(self._open(), "r+b")
@@ -185,21 +206,16 @@ class BlobWriter:
         self._hash = sha256()
         self.size = 0
 
-    def commit(self) -> StoredBlob:
-        """Bring the bytes to the disk and give them their name; the same bytes are stored once."""
+    def finish(self) -> StoredBlob:
+        """Bring the bytes to the disk, still as an unfinished download; ``place_blob`` names them."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        digest = self._hash.hexdigest()
-        target = blob_path(self._files_dir, digest)
-        make_folder(target.parent)
-        if is_regular(target) and target.lstat().st_size == self.size:
-            self.path.unlink()
-            return StoredBlob(digest, self.size, target, known=True)
-        self.path.chmod(0o600)
-        self.path.replace(target)  # a link of that name is replaced, not followed
-        sync_folder(target.parent)
-        return StoredBlob(digest, self.size, target, known=False)
+        return StoredBlob(self._hash.hexdigest(), self.size, self.path, known=False)
+
+    def commit(self) -> StoredBlob:
+        """Bring the bytes to the disk and give them their name; the same bytes are stored once."""
+        return place_blob(self._files_dir, self.finish())
 
     def head(self, length: int) -> bytes:
         """Return the first bytes."""

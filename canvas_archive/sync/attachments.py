@@ -29,7 +29,7 @@ from canvas_archive.errors import (
     UnusableFile,
 )
 from canvas_archive.store import runs
-from canvas_archive.store.blobs import BlobWriter, forget_part
+from canvas_archive.store.blobs import BlobWriter, StoredBlob, forget_part, part_path, place_blob
 from canvas_archive.sync.file_bytes import Verdict, judge
 from canvas_archive.sync.file_hosts import LEDGER, FileHosts, HostRests
 from canvas_archive.sync.file_tasks import Ending, FileResult, FileTask
@@ -275,7 +275,7 @@ class Files:
                     raise
                 found = judge(task.size, task.content_type, answer, sink.size, sink.head(_HEAD), earlier)
                 if found.kind == "file":
-                    blob = sink.commit()
+                    blob = sink.finish()
                     return FileResult(Ending.STORED, found.sentence, blob.sha256, blob.size)
                 if found.kind != "again":
                     sink.discard()
@@ -284,6 +284,18 @@ class Files:
                 sink.restart()
 
     # -- recording -------------------------------------------------------------------------------
+
+    def place(self, task: FileTask, result: FileResult) -> FileResult:
+        """Give the bytes that came their name; return how the download ended with that."""
+        if result.sha256 is None or result.size is None:
+            return result
+        files_dir = self._archive.files_dir
+        finished = StoredBlob(result.sha256, result.size, part_path(files_dir, task.part_number), known=False)
+        try:
+            place_blob(files_dir, finished)
+        except UnusableFile as error:
+            return FileResult(Ending.PLACE, str(error))
+        return result
 
     def record(self, task: FileTask, result: FileResult, ingest: Ingest, now: str) -> None:
         """Write down how it ended; the caller holds the transaction."""

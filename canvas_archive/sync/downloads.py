@@ -58,6 +58,7 @@ class Downloads:
 
     def settle(self, task: FileTask, result: FileResult) -> None:
         """Record how a download ended, in a transaction of its own."""
+        result = self._files.place(task, result)
         ending, sentence = result.ending, result.sentence or result.ending.value
         with transaction(self._db):
             if ending is not Ending.UNTRIED:
