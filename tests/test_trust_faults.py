@@ -46,18 +46,26 @@ def some_and_all(some: Iterable[str], everything: Iterable[str]) -> list[Any]:
 
 @contextmanager
 def small_disk(at: Path, size: int = 48 << 20) -> Iterator[Path]:
-    """Mount a small file system of its own; skips where that is not possible."""
+    """Mount a small file system of its own; skips where that is not possible.
+
+    Another process releases it when its standard input ends: even when this process is killed.
+    """
     at.mkdir()
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root may mount")
+    release = subprocess.Popen(
+        ["sh", "-c", 'read _; umount -l "$1"', "sh", str(at)],
+        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
     options = f"size={size},mode=0700"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(at)], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("no file system can be mounted here")
     try:
+        if mounted.returncode != 0:
+            pytest.skip("no file system can be mounted here")
         yield at
     finally:
-        subprocess.run(["umount", "-l", str(at)], check=True)
+        release.communicate(timeout=60)
+    assert release.returncode == 0
 
 
 def leave(disk: Path, room: int) -> Path:

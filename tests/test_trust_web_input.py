@@ -191,14 +191,14 @@ STATEMENTS = (
     "INSERT INTO users VALUES (1)",
     "DROP TABLE messages",
     "CREATE TABLE x (y)",
-    "ATTACH DATABASE '/tmp/evil.db' AS evil",
+    "ATTACH DATABASE 'evil.db' AS evil",
     "ATTACH DATABASE 'file:/etc/passwd?mode=ro' AS evil",
-    "VACUUM INTO '/tmp/evil.db'",
+    "VACUUM INTO 'evil.db'",
     "PRAGMA writable_schema = ON",
     "PRAGMA query_only = OFF",
     "PRAGMA journal_mode = DELETE",
-    "SELECT load_extension('/tmp/evil')",
-    "SELECT writefile('/tmp/evil', 'x')",
+    "SELECT load_extension('evil')",
+    "SELECT writefile('evil', 'x')",
     "SELECT readfile('/etc/passwd')",
     "SELECT edit('x')",
     "SELECT fts3_tokenizer('x', x'00')",
@@ -230,8 +230,9 @@ HEAVY = (
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_sql_from_a_page_reads_and_no_more(
-    served: Served, statement: str, monkeypatch: pytest.MonkeyPatch
+    served: Served, statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(served.visitor.datasette, "sql_time_limit_ms", 200)
     before = served.state()
     for path in ("/archive.json", "/archive.csv", "/archive"):
@@ -245,7 +246,7 @@ def test_sql_from_a_page_reads_and_no_more(
     where = served.ask("GET", f"/archive/messages.json?{urlencode({'_where': statement})}")
     assert where.status_code in (200, 400, 403)
     assert served.state() == before
-    assert not Path("/tmp/evil").exists() and not Path("/tmp/evil.db").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("statement", HEAVY)
