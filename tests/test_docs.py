@@ -37,7 +37,7 @@ from tests.docs_support import (
     tables,
 )
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 COOKBOOK = REPOSITORY / "docs" / "cookbook.md"
 RECIPES = [block for block in blocks(COOKBOOK) if block.title[:1].isdigit()]

@@ -38,7 +38,7 @@ from tests.hostile_support import (
 from tests.hostile_texts import ALL, CONFIGURATIONS, HEADERS, MARKUP, OUTSIDE, OWNED, PATHS, QUERIES
 from tests.markup_support import assert_own_markup
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
 MESSAGES = 3 * len(ALL)
 TEXT_OF = {FIRST_MESSAGE + 3 * number: text for number, text in enumerate(ALL)}

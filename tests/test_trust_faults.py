@@ -29,6 +29,7 @@ from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, unclea
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits and mounts"),
     pytest.mark.uncounted,
+    pytest.mark.sampled,
 ]
 CONVERSATIONS = 6
 FEW = pytest.param(2, id="some")
@@ -217,6 +218,7 @@ def test_a_full_disk(
         assert refused > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("what", "tries"), some_and_all(("first sync", "export bag", "backup"), WRITING))
 def test_a_limit_of_what_a_file_may_grow_to(
     workshop: Workshop, pair: Pair, tmp_path: Path, what: str, tries: int
@@ -256,6 +258,7 @@ REFUSED_READ_ONLY: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.thorough
 def test_a_disk_that_can_only_be_read(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +309,7 @@ def test_too_few_open_files(workshop: Workshop, pair: Pair, tmp_path: Path, what
 # -- a locked database -------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_another_program_keeps_the_database_locked(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,7 @@ pty = pytest.importorskip("pty", reason="POSIX terminals")
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals and permissions"),
     pytest.mark.uncounted,
+    pytest.mark.sampled,
 ]
 CORE = "PlantedSecret0f9a7c3e5b1d8462PlantedSecret77aa55cc33ee11bb"
 SECRET = f"7~{CORE}"

@@ -30,7 +30,7 @@ from tests.hostile_support import (
 )
 from tests.hostile_texts import ALL, FORGED, TERMINAL
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 OBEYED = [ALL.index(text) for text in TERMINAL]
 """The texts that are about terminals; they are shown one by one in every run."""

@@ -24,7 +24,7 @@ from tests.crawl_support import (
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 MOST_ADDRESSES = 300
 
 CROSS = (

@@ -1,8 +1,9 @@
 """The quick tier: the part of the tests that plain ``pytest`` runs, in under 90 seconds on two quiet cores.
 
-Two markers say what it leaves out. A test, class or file marked ``thorough`` is left out whole. Of a test
-marked ``sampled`` it runs the first parameters alone: kill points, faults and hostile inputs are tried by the
-dozen, and one of them shows that the others can run.
+Two markers say what it leaves out. What is ``thorough`` is left out whole. Of a test that is ``sampled`` the
+first parameters run: kill points, faults and hostile inputs are tried by the dozen, and one of them shows that
+the others can run. Both may mark a file, a class or a test, and the nearest counts: a thorough file can have a
+sampled test.
 
 ``pytest --all`` runs everything. Whoever names a file or a test, or chooses with ``-k``, ``-m`` or ``--lf``,
 gets all of that. The ``torture`` versions run only where ``-m`` asks for them.
@@ -62,14 +63,12 @@ def quick(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return those of all tests that are in the quick tier, in the same order."""
     chosen, sampled = [], set()
     for item in items:
-        if item.get_closest_marker("thorough"):
-            continue
-        if item.get_closest_marker("sampled"):
-            name = item.nodeid.partition("[")[0]
-            if name in sampled:
-                continue
+        marks = (mark.name for mark in item.iter_markers() if mark.name in ("thorough", "sampled"))
+        nearest = next(marks, None)
+        name = item.nodeid.partition("[")[0]
+        if nearest is None or (nearest == "sampled" and name not in sampled):
+            chosen.append(item)
             sampled.add(name)
-        chosen.append(item)
     return chosen
 
 
