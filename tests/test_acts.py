@@ -19,6 +19,8 @@ from tests.docs_support import REPOSITORY
 from tests.push_support import BEN, CLEO, DEE, Mail, open_mail
 from tests.store_support import create
 
+pytestmark = pytest.mark.sampled
+
 COMMANDS: dict[str, tuple[str, ...]] = {
     "remove-messages": ("remove-messages", "100", "1001", "1002", "-y"),
     "mark-all-read": ("mark-all-read", "-y"),

@@ -28,6 +28,8 @@ from canvas_archive.export.verify_files import verify_path
 from canvas_archive.store.private import write_private
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
+pytestmark = pytest.mark.sampled
+
 CLOCK = FixedClock()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.ci_support import needs_bash, run_script
 
-pytestmark = needs_bash
+pytestmark = [needs_bash, pytest.mark.sampled]
 
 README, LINT = "the README's first command, in a new environment", "lint, types, layers, docs"
 LOCK = "a new environment for the tests, with the versions of the lock"

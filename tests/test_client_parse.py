@@ -370,6 +370,7 @@ def test_every_documented_shape_is_read(read: Any, document: Any) -> None:
     assert read(document) is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())

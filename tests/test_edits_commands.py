@@ -11,6 +11,8 @@ import pytest
 from canvas_archive.store.lock import WriterLock
 from tests.push_support import BEN, Mail, big_mailbox, open_mail
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -166,6 +168,7 @@ def test_edits_are_made_while_a_sync_has_the_lock(mail: Mail) -> None:
         assert mail.run("push", "-n").code == 0
 
 
+@pytest.mark.thorough
 def test_a_database_that_is_never_free_is_told(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("canvas_archive.store.connection.BUSY_MILLISECONDS", 1)
     blocker = sqlite3.connect(mail.folder / "archive.db", isolation_level=None)

@@ -23,7 +23,7 @@ from canvas_archive.export.selection import Selection
 from canvas_archive.export.verify_files import verify_path
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,7 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.thorough
 def test_a_changed_byte_in_any_kind_of_file_is_found_and_the_file_named(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -176,6 +176,7 @@ def test_each_message_is_there_once(archive: Path, tmp_path: Path, name: str) ->
     assert (report.counts.messages, report.counts.conversations) == (8, len(SMALL_CONVERSATIONS))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_hostile_and_foreign_text_survives(archive: Path, tmp_path: Path, name: str) -> None:
     run(archive, tmp_path / "out", name)
@@ -192,6 +193,7 @@ def test_hostile_and_foreign_text_survives(archive: Path, tmp_path: Path, name: 
         assert nasty == NASTY_BODY.replace("\r\n", "\n")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_the_same_archive_gives_the_same_bytes(archive: Path, tmp_path: Path, name: str) -> None:
     run(archive, tmp_path / "one", name)
@@ -199,6 +201,7 @@ def test_the_same_archive_gives_the_same_bytes(archive: Path, tmp_path: Path, na
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_an_existing_destination_is_refused_and_replaced_with_force(
     archive: Path, tmp_path: Path, name: str
@@ -227,6 +230,7 @@ def test_an_interrupted_export_leaves_nothing(archive: Path, tmp_path: Path, nam
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_an_interrupted_replacement_keeps_what_was_there(archive: Path, tmp_path: Path, name: str) -> None:
     run(archive, tmp_path / "out", name)
@@ -251,6 +255,7 @@ def test_an_empty_selection_is_a_valid_export(archive: Path, tmp_path: Path, nam
     assert list(READERS[name](tmp_path / "out")) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_an_altered_attachment_stops_the_export(archive: Path, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "copy"
@@ -358,6 +363,7 @@ def test_one_file_is_the_same_as_in_a_folder(archive: Path, tmp_path: Path, name
     assert os.stat(tmp_path / f"box.{name}").st_mode & 0o777 == 0o600
 
 
+@pytest.mark.thorough
 def test_several_formats_in_one_run_equal_single_runs(archive: Path, tmp_path: Path) -> None:
     report = run(archive, tmp_path / "all", *TESTED)
     assert report.formats == tuple(name for name in FORMATS if name in TESTED)
@@ -448,6 +454,7 @@ def limited(archive: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 @pytest.mark.parametrize("name", TESTED)
 def test_no_room_leaves_nothing_and_keeps_what_was_there(wordy: Path, tmp_path: Path, name: str) -> None:
@@ -462,6 +469,7 @@ def test_no_room_leaves_nothing_and_keeps_what_was_there(wordy: Path, tmp_path: 
     assert tree(dest) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 def test_no_room_for_the_copy_that_a_bag_needs(wordy: Path, tmp_path: Path) -> None:
     code, said = limited(wordy, "--format", "csv", "--ids", "2", "--bag", str(tmp_path / "bag"))
@@ -472,6 +480,7 @@ def test_no_room_for_the_copy_that_a_bag_needs(wordy: Path, tmp_path: Path) -> N
 # --- odd archives
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_conversations_without_messages_and_people_without_names(tmp_path: Path, name: str) -> None:
     with ArchiveBuilder(tmp_path / "a") as make:
@@ -493,6 +502,7 @@ def test_conversations_without_messages_and_people_without_names(tmp_path: Path,
         assert len(list((tmp_path / "out" / "html" / "threads").rglob("*.html"))) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     # The standard library takes its time to read five thousand letters back.

@@ -17,6 +17,8 @@ from canvas_archive.cli import run
 from canvas_archive.export.formats import FORMATS
 from tests.export_support import small_archive, tree
 
+pytestmark = pytest.mark.sampled
+
 HERE = {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}
 THERE = {"PYTHONHASHSEED": "2", "TZ": "America/Los_Angeles", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0"}
 

@@ -89,6 +89,7 @@ def test_some_conversations(archive: Path, tmp_path: Path) -> None:
         assert data == expected[name], name
 
 
+@pytest.mark.thorough
 def test_the_whole_mailbox(archive: Path, tmp_path: Path) -> None:
     out = exported(archive, tmp_path / "out", tuple(FORMATS))
     made = [f"{digest}  {name}" for name, digest in hashes(out)]

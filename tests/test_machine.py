@@ -91,6 +91,7 @@ def test_a_sync_from_the_web_tells_it(tmp_path: Path, monkeypatch: pytest.Monkey
         assert any(line.startswith("Error: ") for line in push_now(pair.folder))
 
 
+@pytest.mark.thorough
 def test_a_full_disk_ends_a_fleet_at_the_first_custodian(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

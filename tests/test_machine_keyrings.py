@@ -20,6 +20,8 @@ from canvas_archive.credentials import TOKEN_VARIABLE, store_token
 from canvas_archive.sandbox import Sandbox
 from tests.folder_keyring import Keyring
 
+pytestmark = pytest.mark.sampled
+
 PLAIN = "tests.test_machine_keyrings.PlaintextKeyring"
 CONFIGURED = "keyrings.alt.file.PlaintextKeyring"
 

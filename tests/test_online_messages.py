@@ -14,6 +14,8 @@ from canvas_archive.sync.outbox import Outbox
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.sync_support import assert_equal
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:

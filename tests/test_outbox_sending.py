@@ -24,6 +24,8 @@ from canvas_archive.sync.sentmail import Arrived, ArrivedInPart
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.test_push_crash import PUSH_UNTIL_KILLED, Killed, kill_after
 
+pytestmark = pytest.mark.sampled
+
 ADD = r"/conversations/101/add_message$"
 NEW = r"^/api/v1/conversations$"
 

@@ -315,6 +315,7 @@ def test_the_site_holds_no_markup_but_its_own(exported: Path) -> None:
         json.loads("[" + text.removeprefix("canvasArchive.put(").removesuffix(");\n") + "]")
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_a_browser_runs_and_fetches_nothing_of_theirs(exported: Path, chromium: Any) -> None:
     site = exported / "data" / "html"

@@ -167,6 +167,7 @@ def test_hostile_files_are_downloads_and_nothing_else(shown: Served, numbers: ra
             assert "bcc" not in saved.headers
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 @pytest.mark.parametrize(
     "texts", [pytest.param(MARKUP[::4], id="some"), pytest.param(MARKUP, id="all", marks=pytest.mark.torture)]

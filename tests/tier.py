@@ -1,9 +1,9 @@
 """The quick tier: the part of the tests that plain ``pytest`` runs, in under 90 seconds on two quiet cores.
 
-Two markers say what it leaves out. What is ``thorough`` is left out whole. Of a test that is ``sampled`` the
-first parameters run: kill points, faults and hostile inputs are tried by the dozen, and one of them shows that
-the others can run. Both may mark a file, a class or a test, and the nearest counts: a thorough file can have a
-sampled test.
+Two markers say what it leaves out. What is ``thorough`` is left out whole. Of a ``sampled`` test the first
+parameters run: kill points, faults and hostile inputs are tried by the dozen, and one of them shows that
+the others can run. Both may mark a file, a class or a test, and the nearest counts: a test of a thorough file
+can be sampled.
 
 ``pytest --all`` runs everything. Whoever names a file or a test, or chooses with ``-k``, ``-m`` or ``--lf``,
 gets all of that. The ``torture`` versions run only where ``-m`` asks for them.
