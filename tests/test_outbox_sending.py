@@ -193,6 +193,7 @@ def _killed(*args: Any, **named: Any) -> Any:
     raise Killed
 
 
+@pytest.mark.thorough
 def test_a_request_that_arrives_late_is_seen(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     """Canvas may still be working on the request of a process that is gone."""
     queue_reply(mail)
@@ -224,6 +225,7 @@ def test_the_same_words_written_before_are_not_taken_for_it(
     assert texts(mail).count("Yes, Friday.") == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("to", "count"),
     [((str(BEN),), 1), ((str(BEN), str(CLEO), str(DEE)), 3), ((str(BEN), str(CLEO), "--group"), 1)],
@@ -241,6 +243,7 @@ def test_a_new_message_killed_after_canvas_had_it(
     assert mail.one("SELECT count(*) FROM messages WHERE body = 'See & <b>read</b>'") == count
 
 
+@pytest.mark.thorough
 def test_a_continued_private_thread_killed_after_canvas_had_it(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:

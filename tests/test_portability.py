@@ -153,11 +153,13 @@ def elsewhere(code: str, *arguments: str, folder: Path) -> subprocess.CompletedP
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_every_module_can_be_imported_elsewhere(tmp_path: Path) -> None:
     done = elsewhere(EVERY_MODULE, folder=tmp_path)
     assert done.stdout == "all there\n", done.stderr
 
 
+@pytest.mark.thorough
 def test_a_demo_runs_elsewhere(tmp_path: Path) -> None:
     mail = str(tmp_path / "mail")
     for call in (

@@ -39,6 +39,8 @@ from canvas_archive.search.schema import FIELD_NUMBERS
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, utc
 
+pytestmark = pytest.mark.sampled
+
 
 class Listed:
     """What a table of contents says of a segment."""

@@ -19,6 +19,8 @@ from tests import search_oracle
 from tests.search_oracle import Oracle
 from tests.search_support import OWNER, SearchArchive, utc
 
+pytestmark = pytest.mark.sampled
+
 WORDS = ("exam", "exams", "examined", "grade", "graded", "photo", "photos", "the", "of", "lab", "bio", "x")
 LOW = {
     "few": ((scoring, "_FEW", 3), (matching, "_FEW", 3), (phrases, "_FEW", 3), (reading, "_FEW", 3)),

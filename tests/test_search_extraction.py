@@ -32,6 +32,8 @@ from canvas_archive.search.extractors import (
 )
 from tests.search_support import docx, pdf
 
+pytestmark = pytest.mark.sampled
+
 ONE_MEGABYTE = 1 << 20
 ENDED = "cannot be read as a document (it ended the program that reads it)"
 

@@ -46,6 +46,8 @@ from canvas_archive.search.record import read_record, toc_name, write_record
 from canvas_archive.store import transaction
 from tests.search_support import OWNER, SearchArchive, utc
 
+pytestmark = pytest.mark.sampled
+
 WORDS = ("exam", "exams", "grade", "photo", "photos", "lab", "report", "monday", "bio", "chen")
 
 
@@ -149,6 +151,7 @@ def test_an_empty_archive_has_an_empty_index(empty: SearchArchive) -> None:
     assert empty.found("exam") == {one}
 
 
+@pytest.mark.thorough
 def test_two_processes_build_what_one_does(filled: SearchArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuild_index(filled.db, filled.search_dir, processes=1)
     alone = answers(filled)
@@ -174,6 +177,7 @@ def test_a_second_process_that_fails_is_replaced_by_the_first(
     assert check_index(filled.db, filled.search_dir).problem is None
 
 
+@pytest.mark.thorough
 def test_large_archives_become_several_segments(
     filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +199,7 @@ def test_large_archives_become_several_segments(
     )
 
 
+@pytest.mark.thorough
 def test_the_number_of_segments_stays_small(empty: SearchArchive) -> None:
     for turn in range(60):
         empty.message(f"exam {turn}")

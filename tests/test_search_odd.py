@@ -14,6 +14,8 @@ from canvas_archive.search import building, check_index, rebuild_index, segments
 from canvas_archive.search.documents import Document
 from tests.search_support import SearchArchive
 
+pytestmark = pytest.mark.sampled
+
 NOT_UTF8 = "CAST(x'666f6fff626172' AS TEXT)"
 
 

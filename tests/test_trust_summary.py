@@ -11,6 +11,8 @@ import pytest
 
 from tests.trust_support import TALLY
 
+pytestmark = pytest.mark.sampled
+
 PROBE = "COUNT_PROBES"
 
 
