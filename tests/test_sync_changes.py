@@ -13,6 +13,8 @@ from canvas_archive.sync import listing
 from canvas_archive.sync.listing import Mode
 from tests.sync_support import Pair, assert_equal, bind
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
@@ -34,6 +36,7 @@ def inbox_group(pair: Pair, *, after: int = 0) -> int:
     return found[after]
 
 
+@pytest.mark.sampled
 def test_first_sync_is_complete_and_marks_nothing_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +59,7 @@ def test_every_show_says_not_to_mark_as_read(pair: Pair) -> None:
     assert all(str(entry.params.get("auto_mark_as_read")).lower() in ("false", "0") for entry in shows)
 
 
+@pytest.mark.sampled
 def test_a_quick_sync_without_changes_is_six_requests(pair: Pair) -> None:
     report = pair.sync(mode="quick", attachments=False).report
     assert report.requests == 6 == len(pair.sandbox.log)
@@ -69,6 +73,7 @@ def test_a_full_sync_without_changes_shows_nothing(pair: Pair) -> None:
     assert (report.new, report.changed, report.flags) == (0, 0, 0)
 
 
+@pytest.mark.sampled
 def test_a_new_message_is_found_by_a_quick_sync(pair: Pair) -> None:
     id_ = inbox_group(pair)
     message = pair.sandbox.school.receive(id_, pair.others(id_)[0], "The room has changed to 204.")
@@ -171,6 +176,7 @@ def test_a_removed_generated_line_changes_no_list_and_is_found_by_refetching(pai
     assert_equal(pair)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("mode", ["quick", "full"])
 def test_a_conversation_that_disappears_is_kept_and_comes_back_with_the_same_id(
     pair: Pair, mode: str
@@ -276,6 +282,7 @@ def test_the_mode_follows_the_age_of_the_last_full_sweep(pair: Pair) -> None:
     assert pair.sync(attachments=False).report.mode == "full"
 
 
+@pytest.mark.sampled
 def test_a_dry_run_writes_nothing_at_all(pair: Pair) -> None:
     school = pair.sandbox.school
     id_ = inbox_group(pair)

@@ -22,7 +22,7 @@ from canvas_archive.sync import listing
 from tests.sync_support import Pair, bind, told_by_archive, told_by_canvas
 from tests.test_sync_faults import QuickClock
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 CONVERSATIONS = 26
 PAGE = 10
