@@ -22,6 +22,8 @@ from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.sandbox import Sandbox
 from tests.sync_support import told_by_archive, told_by_canvas
 
+pytestmark = pytest.mark.sampled
+
 
 def canvas_archive(
     *arguments: object, environment: dict[str, str] | None = None, text: str | None = None
@@ -97,6 +99,7 @@ def test_demo_json_is_one_document(tmp_path: Path) -> None:
     assert document["mode"] == "full" and document["problems"] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_demo_serves_what_it_pulled_until_interrupted(tmp_path: Path) -> None:
     process = subprocess.Popen(

@@ -278,6 +278,7 @@ def test_the_hierarchy_of_errors_is_drawn_as_it_is() -> None:
 GENERATED = [page for page in PAGES if "[[[cog" in page.read_text(encoding="utf-8")]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(bool(os.environ.get("CI")), reason="CI does this by itself, beside the tests")
 def test_generated_parts_are_up_to_date() -> None:
     names = [str(page.relative_to(REPOSITORY)) for page in GENERATED]

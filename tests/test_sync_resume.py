@@ -21,6 +21,7 @@ SHOW = r"^/api/v1/conversations/\d+"
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
     pytest.mark.uncounted,
+    pytest.mark.thorough,
 ]
 
 
@@ -43,6 +44,7 @@ def run_and_signal(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("number", [1, 9, 31])
 def test_killed_and_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     with Sandbox(conversations=45) as sandbox:
@@ -88,6 +90,7 @@ def test_a_quick_sync_after_a_killed_one_looks_below_what_that_one_stored(
         assert_equal(pair)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_ends_cleanly_with_130(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: signal.Signals

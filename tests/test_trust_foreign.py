@@ -31,7 +31,7 @@ from tests.hostile_support import Shown, assert_inert, on_terminal
 from tests.trust_support import TALLY
 from tests.web_support import Visitor, make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 CONVERSATION = 800001
 

@@ -188,6 +188,7 @@ TROUBLES: dict[str, tuple[Fault, ...]] = {
 DEEP = pytest.mark.torture
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "source", [SOURCES[0], *(pytest.param(source, marks=DEEP) for source in SOURCES[1:])]
 )
@@ -385,6 +386,7 @@ def test_objects_do_not_show_it_and_are_not_pickled(
                 copying(one)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("source", ["keyring", pytest.param("environment", marks=DEEP)])
 def test_the_web_pages_do_not_hold_it(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
@@ -413,6 +415,7 @@ def test_the_web_pages_do_not_hold_it(
     told_nothing(out + err, "what serve prints")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_no_process_carries_it_in_its_arguments_or_environment(person: Person) -> None:
     """The program itself and all its children, watched while they run."""
@@ -501,6 +504,7 @@ def open_to_others(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 def test_everything_that_is_made_is_private_whatever_the_umask(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

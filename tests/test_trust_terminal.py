@@ -146,6 +146,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("numbers", SOME_AND_ALL)
 def test_no_command_passes_on_what_a_terminal_obeys(hostile: Hostile, tmp_path: Path, numbers: range) -> None:
     table = _commands(hostile, tmp_path, numbers)

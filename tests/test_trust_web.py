@@ -99,6 +99,7 @@ def test_the_owner_can_read_everything(served: Served, crawled: dict[str, Any]) 
                 assert re.match(r"/(?!/)|http://127\.0\.0\.1", answer.headers["location"]), address
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1.evil.example", "", "localhost.", "x"]
 )

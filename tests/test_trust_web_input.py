@@ -18,7 +18,7 @@ from tests.test_trust_web_content import assert_web_markup
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from tests.terminal_support import on_terminal
 from tests.ux_situations import SITUATIONS, Situation
 from tests.ux_support import GOLDEN, say, transcript
 
+pytestmark = pytest.mark.sampled
+
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", GOLDEN.read_text(encoding="utf-8"), re.M | re.S))
 
 

@@ -26,6 +26,8 @@ from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.seals import block_digests
 from tests.export_support import ArchiveBuilder, small_archive
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -289,6 +291,7 @@ def made(archive: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.mark.thorough
 def test_every_byte_of_an_export_counts(
     made: Callable[..., Path], tmp_path: Path, verify: Callable[..., Outcome]
 ) -> None:
@@ -326,6 +329,7 @@ def test_a_single_jsonl_file_proves_itself(
     assert verify(out).code == 8
 
 
+@pytest.mark.thorough
 def test_every_byte_of_a_backup_counts(made: Callable[..., Path], verify: Callable[..., Outcome]) -> None:
     out = made("backup")
     assert verify(out).code == 0
@@ -345,6 +349,7 @@ def test_every_byte_of_a_backup_counts(made: Callable[..., Path], verify: Callab
     assert verify(out).code == 0
 
 
+@pytest.mark.thorough
 def test_a_flipped_byte_in_any_file_of_the_index(archive: Path, verify: Callable[..., Outcome]) -> None:
     assert run(["-q", "--archive", str(archive), "index"]) == 0
     assert verify("--archive", archive).code == 0

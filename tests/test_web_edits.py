@@ -20,6 +20,8 @@ from canvas_archive.web.streams import ProgressStream, is_running
 from canvas_archive.web.undo import KEPT, notice_of, remember
 from tests.web_support import Visitor, change, column, make_archive, open_visitor
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -21,6 +21,8 @@ from canvas_archive.web.guard import refusal
 from canvas_archive.web.login import Door, door_of, fit_door
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -22,6 +22,8 @@ from canvas_archive.hosts import is_loopback
 from canvas_archive.web import opening, server
 from tests.web_support import make_archive
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,6 +17,8 @@ from datasette.app import Datasette
 from canvas_archive.web import render, statements, tables
 from tests.web_support import OWNER, Visitor, make_archive, open_visitor
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
