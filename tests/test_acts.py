@@ -179,6 +179,7 @@ def killed(mail: Mail, monkeypatch: pytest.MonkeyPatch, *args: str) -> None:
     assert [act["state"] for act in journal(mail)] == ["begun"]
 
 
+@pytest.mark.thorough
 @every_command
 def test_killed_after_the_request_it_is_told_and_settled_as_unknown(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]

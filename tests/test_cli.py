@@ -22,7 +22,7 @@ from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.sandbox import Sandbox
 from tests.sync_support import told_by_archive, told_by_canvas
 
-pytestmark = pytest.mark.sampled
+pytestmark = pytest.mark.thorough
 
 
 def canvas_archive(
@@ -77,6 +77,7 @@ def archive(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -- the main way --------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_demo_pulls_everything_field_by_field(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     done = canvas_archive("demo", "--no-serve", "--archive", folder, "--conversations", 60)
@@ -99,7 +100,6 @@ def test_demo_json_is_one_document(tmp_path: Path) -> None:
     assert document["mode"] == "full" and document["problems"] == []
 
 
-@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_demo_serves_what_it_pulled_until_interrupted(tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -126,6 +126,7 @@ def test_demo_serves_what_it_pulled_until_interrupted(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sampled
 def test_init_needs_only_the_environment_and_keeps_no_token(
     sandbox: Sandbox, given: dict[str, str], tmp_path: Path
 ) -> None:
@@ -293,6 +294,7 @@ def test_a_newer_archive_is_refused(tmp_path: Path, given: dict[str, str]) -> No
     assert_sentence(canvas_archive("status", "--archive", tmp_path / "a"), 9, "newer")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -322,6 +324,7 @@ def test_a_reader_that_goes_away_is_no_error(archive: Path) -> None:
     assert done.stderr == "" and done.stdout.count("\n") == 1
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_of_the_list_exists_and_helps(name: str) -> None:
     done = CliRunner().invoke(cli, [name, "--help"], prog_name="canvas-archive")

@@ -392,6 +392,7 @@ def test_mutated_documents_are_read_or_malformed(data: st.DataObject) -> None:
         assert str(error).endswith(".")
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(document=JUNK)
 def test_any_document_is_read_or_malformed(document: Any) -> None:

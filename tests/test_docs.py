@@ -97,6 +97,7 @@ def test_there_are_recipes_enough_and_numbered() -> None:
     assert len(titles) >= 20
 
 
+@pytest.mark.thorough
 @recipes("sql")
 def test_sql_recipe(sample: Sample, demo: Path, recipe: Block, request: pytest.FixtureRequest) -> None:
     if recipe.text.startswith("UPDATE"):
@@ -120,6 +121,7 @@ def _edits(sample: Sample) -> list[tuple[object, ...]]:
         return db.execute("SELECT id, state, value FROM edits ORDER BY id").fetchall()
 
 
+@pytest.mark.thorough
 @recipes("sh")
 def test_shell_recipe(copy: Sample, demo: Path, recipe: Block) -> None:
     calls = command_lines(recipe.text)
@@ -137,6 +139,7 @@ def test_shell_recipe(copy: Sample, demo: Path, recipe: Block) -> None:
             assert Path(call[1]).exists()
 
 
+@pytest.mark.thorough
 @recipes("python")
 def test_python_recipe(copy: Sample, recipe: Block) -> None:
     for block in RECIPES:

@@ -11,7 +11,7 @@ import pytest
 from canvas_archive.store.lock import WriterLock
 from tests.push_support import BEN, Mail, big_mailbox, open_mail
 
-pytestmark = pytest.mark.sampled
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
         yield opened
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("command", "conversation", "field", "value"),
     [
@@ -100,6 +101,7 @@ def test_a_conversation_gone_from_canvas_cannot_be_edited(mail: Mail) -> None:
     assert ran.code == 2 and "no longer on Canvas" in ran.err
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("args", [(), ("100", "--query", "lab")])
 def test_ids_or_a_query(mail: Mail, args: tuple[str, ...]) -> None:
     assert mail.run("star", *args).code == 2
@@ -168,7 +170,6 @@ def test_edits_are_made_while_a_sync_has_the_lock(mail: Mail) -> None:
         assert mail.run("push", "-n").code == 0
 
 
-@pytest.mark.thorough
 def test_a_database_that_is_never_free_is_told(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("canvas_archive.store.connection.BUSY_MILLISECONDS", 1)
     blocker = sqlite3.connect(mail.folder / "archive.db", isolation_level=None)
@@ -189,6 +190,7 @@ def test_no_archive(mail: Mail, tmp_path: Path) -> None:
 # -- the journal ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_edits_lists_what_waits_and_with_all_what_became_of_the_rest(mail: Mail) -> None:
     mail.run("archive", "101")
     mail.run("push")
@@ -210,6 +212,7 @@ def test_nothing_to_list(mail: Mail) -> None:
     assert (ran.code, ran.out) == (0, "") and "Nothing waits" in ran.err
 
 
+@pytest.mark.sampled
 def test_discarding_shows_canvas_again(mail: Mail) -> None:
     mail.run("archive", "101", "104")
     ran = mail.run("edits", "discard", "1", "--json")

@@ -68,6 +68,7 @@ def test_the_reference_implementation_accepts_it(bag: Path) -> None:
     assert info["Payload-Oxum"] == f"{sum(path.stat().st_size for path in payload)}.{len(payload)}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_the_reference_program_accepts_it(archive: Path, tmp_path: Path, algorithm: str) -> None:
     bag = pack(archive, tmp_path / "bag", *FORMATS)

@@ -454,7 +454,7 @@ def limited(archive: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 @pytest.mark.parametrize("name", TESTED)
 def test_no_room_leaves_nothing_and_keeps_what_was_there(wordy: Path, tmp_path: Path, name: str) -> None:

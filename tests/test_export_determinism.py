@@ -44,6 +44,7 @@ def elsewhere(surroundings: dict[str, str], *arguments: object) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("more", [(), ("--bag",), ("--redact",), ("--bag", "--redact", "--with-attachments")])
 def test_exports_of_two_copies_in_two_processes(archive: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
     if "--redact" in more:

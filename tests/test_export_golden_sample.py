@@ -28,7 +28,7 @@ from canvas_archive.export.selection import Selection
 from tests.export_support import tree
 from tests.sample_support import sample_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 GOLDEN = Path(__file__).parent / "golden" / "sample"
 SOME = (700006, 700008, 700018, 700025, 700131, 700164)
@@ -89,7 +89,6 @@ def test_some_conversations(archive: Path, tmp_path: Path) -> None:
         assert data == expected[name], name
 
 
-@pytest.mark.thorough
 def test_the_whole_mailbox(archive: Path, tmp_path: Path) -> None:
     out = exported(archive, tmp_path / "out", tuple(FORMATS))
     made = [f"{digest}  {name}" for name, digest in hashes(out)]

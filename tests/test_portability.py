@@ -86,6 +86,7 @@ def unguarded(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.thorough
 def test_no_module_stands_on_posix() -> None:
     found = {
         path.relative_to(PACKAGE).as_posix(): names

@@ -20,7 +20,7 @@ from canvas_archive.sync.push import REFUSED_IN_A_ROW
 from tests.push_support import BEN, Mail, big_mailbox, open_mail
 from tests.test_push_crash import Killed, kill_after
 
-pytestmark = pytest.mark.sampled
+pytestmark = pytest.mark.thorough
 
 MANY = range(1001, 1031)
 
@@ -39,6 +39,7 @@ def kinds(mail: Mail) -> Counter[tuple[str, str]]:
     return Counter((one.method, one.path.removeprefix("/api/v1")) for one in mail.sandbox.log)
 
 
+@pytest.mark.sampled
 def test_one_batch_for_many(mail: Mail) -> None:
     archive_many(mail)
     ran = mail.run("push", "--json")
@@ -78,7 +79,6 @@ def test_unarchiving_in_a_batch_is_marking_as_read(mail: Mail) -> None:
     assert all(mail.state(id_) == "read" for id_ in MANY)
 
 
-@pytest.mark.thorough
 def test_a_completed_batch_may_have_failed_for_some(mail: Mail) -> None:
     archive_many(mail)
     gone, moved = 1007, 1011
@@ -112,6 +112,7 @@ IN_TRANSIT: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 @pytest.mark.parametrize(("kind", "where", "more"), IN_TRANSIT)
 def test_a_batch_that_fails_in_transit_is_repeated_or_read_back(
@@ -129,6 +130,7 @@ def test_a_batch_that_fails_in_transit_is_repeated_or_read_back(
 REFUSALS = (BadRequest, NotPermitted, NotFound)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_refused_batch_goes_one_by_one_and_one_bad_item_fails_alone(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, refusal: type[ApiError]
@@ -148,7 +150,6 @@ def test_a_refused_batch_goes_one_by_one_and_one_bad_item_fails_alone(
     mail.settled()
 
 
-@pytest.mark.thorough
 def test_where_everything_is_refused_not_everything_is_tried(mail: Mail) -> None:
     archive_many(mail)
     mail.sandbox.faults.add("status", r"/conversations", method="PUT", status=403, times=None)
@@ -160,7 +161,6 @@ def test_where_everything_is_refused_not_everything_is_tried(mail: Mail) -> None
     mail.settled()
 
 
-@pytest.mark.thorough
 def test_a_message_that_comes_while_a_batch_fails_wins(mail: Mail) -> None:
     archive_many(mail)
     mail.sandbox.faults.add("status", BATCH_PUT, method="PUT", status=403, times=None)
@@ -173,7 +173,6 @@ def test_a_message_that_comes_while_a_batch_fails_wins(mail: Mail) -> None:
     mail.settled()
 
 
-@pytest.mark.thorough
 def test_canvas_out_of_reach_during_a_batch_leaves_everything_pending(mail: Mail) -> None:
     archive_many(mail)
     mail.sandbox.faults.on_request(
@@ -221,7 +220,6 @@ def test_progress_is_polled_with_growing_pauses(mail: Mail) -> None:
     mail.settled()
 
 
-@pytest.mark.thorough
 def test_a_batch_that_never_ends_is_not_waited_for_for_ever(mail: Mail) -> None:
     archive_many(mail)
     mail.sandbox.school.jobs.paused = True
@@ -261,7 +259,6 @@ def test_killed_in_the_middle_of_a_batch(mail: Mail, monkeypatch: pytest.MonkeyP
     mail.settled()
 
 
-@pytest.mark.thorough
 def test_killed_while_the_batch_is_half_done(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Canvas has done meanwhile is not asked for again; the rest is."""
     archive_many(mail)
@@ -318,7 +315,6 @@ def test_batches_are_cut_at_the_limit(count: int, sizes: list[int]) -> None:
     assert [len(call.edits) for call in calls] == sizes
 
 
-@pytest.mark.thorough
 def test_more_than_a_batch_over_the_wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_mail(tmp_path / "archive", monkeypatch, big_mailbox(520)) as mail:
         mail.update("UPDATE conversations SET workflow_state = 'archived' WHERE id > 1000")

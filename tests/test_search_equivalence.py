@@ -138,6 +138,7 @@ _QUERIES = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_QUERIES, st.integers(1, 40))

@@ -312,6 +312,7 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_file(
 # The protocol, in this process
 
 
+@pytest.mark.thorough
 def test_requests_are_answered_until_there_are_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extractors, "_bound_processor_time", lambda: None)
     requests = b"".join(

@@ -103,6 +103,7 @@ def test_nothing_is_indexed_twice_and_the_queue_is_emptied(filled: SearchArchive
     assert (again.added, again.removed, again.total, again.rebuilt) == (0, 0, 240, False)
 
 
+@pytest.mark.thorough
 def test_an_update_equals_a_rebuild(filled: SearchArchive) -> None:
     filled.index()
     for turn in range(12):
@@ -549,6 +550,7 @@ def test_the_check_compares_with_the_messages(filled: SearchArchive) -> None:
     assert state.problem == "The index misses 1 messages and holds 0 that do not belong."
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(
     st.sets(st.integers(0, 30)),

@@ -127,6 +127,7 @@ def test_a_token_that_is_none_or_somebody_elses_or_cannot_be_kept(sandbox: Sandb
 # -- demo --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_demo_serves_what_it_pulled_and_forgets_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 

@@ -53,6 +53,7 @@ def test_first_sync_while_the_list_moves(
         assert_equal(pair)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("event", [archive_above, write_below, start_new])
 def test_quick_sync_with_deep_changes_while_the_list_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: Callable[[Sandbox], None]

@@ -193,6 +193,7 @@ def test_a_list_that_cannot_be_read_again_is_a_problem_until_it_can(pair: Pair) 
     assert pair.one("SELECT count(*) FROM problems") == 0
 
 
+@pytest.mark.thorough
 def test_the_page_that_streams_a_sync_tells_of_waiting_and_of_what_went_wrong(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,9 +17,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 WITHOUT_QUICK_TESTS = {
     "test_docs_compliance.py": "it collects the mail of a whole school, as the page does",
+    "test_export_golden_sample.py": "it exports the sample mailbox, and test_export_golden.py a small one",
     "test_push_machine.py": "random histories take several seconds, and test_push_table.py has each step",
     "test_search_everywhere.py": "it needs a browser, and test_web_browser.py starts the one of the tier",
     "test_sync_machine.py": "random histories take several seconds, and test_sync_changes.py has each step",
+    "test_trust_web_content.py": "its mailbox of hostile texts takes several seconds, and test_web_pages.py has some",
 }
 """The files none of whose tests are in the quick tier, and why."""
 

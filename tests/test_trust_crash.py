@@ -109,6 +109,7 @@ def test_first_sync(workshop: Workshop, pair: Pair, tmp_path: Path, points: int 
     die_everywhere("first sync", points, run, lambda where: converges(pair, set(), where))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 @pytest.mark.parametrize("mode", ["--full", "--quick"])
 def test_later_sync(workshop: Workshop, pair: Pair, tmp_path: Path, mode: str, points: int | None) -> None:

@@ -391,6 +391,7 @@ def squeeze(workshop: Workshop, pair: Pair, tmp_path: Path) -> Squeeze:
     return made
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tries", [FEW, MANY])
 @pytest.mark.parametrize("how", ["cut off", "pages of noise"])
 def test_a_damaged_database(squeeze: Squeeze, how: str, tries: int) -> None:
@@ -462,6 +463,7 @@ BROKEN_SETTINGS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", [*BROKEN_SETTINGS, "gone", "a folder instead"])
 def test_broken_settings(squeeze: Squeeze, what: str) -> None:
     def damage(folder: Path) -> None:
@@ -488,6 +490,7 @@ def test_broken_settings(squeeze: Squeeze, what: str) -> None:
     converges(squeeze.pair, what)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tries", [FEW, MANY])
 def test_a_lost_write_ahead_log(workshop: Workshop, pair: Pair, tmp_path: Path, tries: int) -> None:
     """Killed in a sync, and then the file with the last commits is gone: older, but whole."""

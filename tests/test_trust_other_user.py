@@ -90,6 +90,7 @@ def found(report: dict[str, list[str]], hidden: list[str]) -> list[tuple[str, st
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["serve", "demo"])
 def test_nothing_is_found_while_a_browser_is_opened(place: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -321,6 +321,7 @@ def test_crash_reports_with_the_values_of_all_frames_do_not_hold_it(
         told_nothing(record.getMessage() + repr(record.__dict__), record.name)
 
 
+@pytest.mark.thorough
 def test_a_defect_in_the_middle_of_a_request_does_not_show_it(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -450,6 +451,7 @@ def test_no_process_carries_it_in_its_arguments_or_environment(person: Person) -
     told_nothing(out + err)
 
 
+@pytest.mark.thorough
 def test_python_in_development_mode_with_every_warning(person: Person) -> None:
     person.keep("keyring")
     command = [sys.executable, "-X", "dev", "-W", "always", "-m", "canvas_archive",
@@ -464,6 +466,7 @@ def test_python_in_development_mode_with_every_warning(person: Person) -> None:
 # -- typed in ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_typed_token_is_not_echoed_and_goes_to_the_keyring_alone(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -595,6 +598,7 @@ def test_doctor_warns_of_a_token_that_expires_soon(
     assert not any(leaked(repr(entry)) or CORE[:5] in repr(entry) for entry in person.sandbox.log)
 
 
+@pytest.mark.thorough
 def test_doctor_does_without_where_canvas_does_not_tell(person: Person) -> None:
     person.keep("environment")
     person.sandbox.faults.add(Fault("status", "user_generated_tokens", status=403, times=None))

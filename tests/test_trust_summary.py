@@ -24,6 +24,7 @@ def test_something_that_counts(number: int) -> None:
     assert number
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "told", "hidden"),
     [

@@ -163,6 +163,7 @@ def test_no_command_passes_on_what_a_terminal_obeys(hostile: Hostile, tmp_path: 
     assert ran > len({*numbers, *OBEYED}) + 60
 
 
+@pytest.mark.thorough
 def test_colours_and_bars_are_the_program_s_own(hostile: Hostile, tmp_path: Path) -> None:
     assert_inert(on_terminal("list", "--limit", 1000, colour=True))
     assert_inert(on_terminal("search", "before", "--limit", 1000, "--facets", colour=True))
@@ -178,6 +179,7 @@ def test_colours_and_bars_are_the_program_s_own(hostile: Hostile, tmp_path: Path
         assert_inert(shown, arguments, progress=True)
 
 
+@pytest.mark.thorough
 def test_json_is_valid_and_escapes_what_a_terminal_obeys(hostile: Hostile) -> None:
     """The texts come back letter for letter from the document, and none of their controls is in its bytes."""
     told: set[str] = set()
@@ -235,6 +237,7 @@ def test_a_name_that_is_markup_is_shown_as_it_is(hostile: Hostile) -> None:
         assert text in shown.text
 
 
+@pytest.mark.thorough
 def test_the_fleet_s_tables_are_lines_of_letters(
     hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

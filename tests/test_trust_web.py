@@ -78,6 +78,7 @@ def test_every_route_of_the_plugin_is_in_the_list(served: Served) -> None:
         assert any(pattern.match(path.partition("?")[0]) for path in ROUTES_OF_MAIL), pattern.pattern
 
 
+@pytest.mark.thorough
 def test_anybody_gets_the_sign_in_page_and_no_more(served: Served, addresses: list[str]) -> None:
     for address in addresses:
         answer = served.ask("GET", address, who="anybody")
@@ -89,6 +90,7 @@ def test_anybody_gets_the_sign_in_page_and_no_more(served: Served, addresses: li
             assert answer.headers["location"].startswith("/"), address
 
 
+@pytest.mark.thorough
 def test_the_owner_can_read_everything(served: Served, crawled: dict[str, Any]) -> None:
     """No address that a page leads to is broken."""
     for address, got in crawled.items():
@@ -123,6 +125,7 @@ def test_another_site_writes_nothing(served: Served, addresses: list[str], heade
     assert served.state() == before
 
 
+@pytest.mark.thorough
 def test_no_other_method_changes_anything(served: Served, addresses: list[str]) -> None:
     before = served.state()
     for address in addresses:

@@ -24,7 +24,7 @@ from tests.hostile_texts import ALL, MARKUP, OUTSIDE, OWNED, TEMPLATES
 from tests.markup_support import SITE_TAGS, assert_own_markup
 from tests.web_support import Running, Watched
 
-pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 _TAGS = SITE_TAGS | frozenset(
     [
@@ -167,7 +167,6 @@ def test_hostile_files_are_downloads_and_nothing_else(shown: Served, numbers: ra
             assert "bcc" not in saved.headers
 
 
-@pytest.mark.thorough
 @pytest.mark.browser
 @pytest.mark.parametrize(
     "texts", [pytest.param(MARKUP[::4], id="some"), pytest.param(MARKUP, id="all", marks=pytest.mark.torture)]

@@ -111,6 +111,7 @@ def fuzz_parameters(served: Served, path: str, pairs: list[tuple[str, str]]) -> 
 FUZZ: Any = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, **FUZZ)
 @given(path=PAGES, pairs=st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=6))
 def test_no_parameter_breaks_a_page(served: Served, path: str, pairs: list[tuple[str, str]]) -> None:
@@ -157,6 +158,7 @@ def test_no_number_breaks_a_page(served: Served, number: str) -> None:
         assert answer.status_code in (200, 302, 400, 404, 413), (path, answer.status_code)
 
 
+@pytest.mark.thorough
 def test_no_cookie_breaks_a_page(served: Served) -> None:
     for value in (
         "Europe/Berlin",

@@ -480,6 +480,7 @@ run(["-q", "verify", "--archive", sys.argv[2]])
 """
 
 
+@pytest.mark.thorough
 def test_a_verification_killed_midway_is_taken_up(tmp_path: Path, verify: Callable[..., Outcome]) -> None:
     archive = tmp_path / "archive"
     with ArchiveBuilder(archive) as make:

@@ -150,6 +150,7 @@ def test_every_answer_carries_the_headers(visitor: Visitor) -> None:
     assert "unsafe" not in policy and "http" not in policy and "default-src 'none'" in policy
 
 
+@pytest.mark.thorough
 def test_static_files_are_cached_for_ever_even_with_a_cookie(visitor: Visitor) -> None:
     answer = visitor.get("/mail/static/mail.css", cookies={"a": "b"})
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -230,6 +231,7 @@ def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
     assert locked.get("/mail", cookies={"canvas_archive_4321": value}).status_code == 403
 
 
+@pytest.mark.thorough
 def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> None:
     """Cookies ignore ports, and Python's parser refuses all of a header for one name like these."""
     door = door_of(locked.datasette)
@@ -324,6 +326,7 @@ def test_a_file_that_is_no_database_is_no_archive(tmp_path: Path) -> None:
     assert archives(Datasette([str(tmp_path / "missing.db")])) == ()
 
 
+@pytest.mark.thorough
 def test_two_archives_keep_datasette_s_front_page(tmp_path: Path, folder: Path) -> None:
     other = make_archive(tmp_path / "second")
     (other / "archive.db").rename(other / "second.db")
@@ -342,6 +345,7 @@ def test_the_front_page_leads_to_the_mail(visitor: Visitor) -> None:
     assert answer.status_code == 302 and answer.headers["location"] == "/mail"
 
 
+@pytest.mark.thorough
 def test_everything_works_below_a_base_path(folder: Path) -> None:
     datasette = server.build(folder, host="127.0.0.1", port=8001, login=False)
     datasette._settings["base_url"] = "/school/"

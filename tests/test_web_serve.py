@@ -71,6 +71,7 @@ def test_it_prints_the_link_serves_and_ends_with_130(folder: Path, stop: signal.
     assert "token" not in told and "Traceback" not in told
 
 
+@pytest.mark.thorough
 def test_without_sign_in_the_address_is_the_mail(folder: Path) -> None:
     with serving(folder, "--no-login", "--no-open") as (_, address):
         assert address.endswith("/mail")
@@ -78,6 +79,7 @@ def test_without_sign_in_the_address_is_the_mail(folder: Path) -> None:
         assert httpx.get(address, headers={"host": "evil.example"}).status_code == 421
 
 
+@pytest.mark.thorough
 def test_beyond_the_loopback_there_is_a_warning(folder: Path) -> None:
     with serving(folder, "--host", "0.0.0.0", "--no-open") as (process, address):
         assert address.startswith("http://127.0.0.1:")
@@ -157,6 +159,7 @@ def test_the_address_to_open_is_one_a_browser_can_open(host: str, shown: str) ->
     assert server._shown_host(host) == shown
 
 
+@pytest.mark.thorough
 def test_from_a_source_tree_the_plugin_is_registered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registered: list[tuple[object, str]] = []
     monkeypatch.setattr(pm, "get_plugins", lambda: set(pm._name2plugin.values()) - {plugin})
