@@ -46,6 +46,7 @@ def test_the_status_of_an_archive_that_cannot_be_opened(fleet: Collection) -> No
     assert sum(bool(row["error"]) for row in rows) == 1 and sum(row["archive"] is None for row in rows) == 1
 
 
+@pytest.mark.thorough
 def test_an_archive_that_cannot_be_searched_or_exported_does_not_hide_the_others(
     fleet: Collection, tmp_path: Path
 ) -> None:

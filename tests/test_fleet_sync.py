@@ -221,7 +221,6 @@ def test_status_asks_nothing_of_canvas(many: Collection) -> None:
     assert len(many.sandbox.log) == 0
 
 
-@pytest.mark.sampled
 def test_search_and_export_over_all(many: Collection, tmp_path: Path) -> None:
     people = busiest(many, 4)
     many.write_list(people)

@@ -163,6 +163,7 @@ def test_a_silent_keyring_is_waited_for_once(mail: Path, monkeypatch: pytest.Mon
 # -- in plain text -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_keyring_in_plain_text_needs_consent(
     sandbox: Sandbox,
     mail: Path,

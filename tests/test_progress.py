@@ -264,6 +264,7 @@ def test_a_first_sync(fresh: Path, width: int) -> None:
     assert "30 conversations: 30 new" in written
 
 
+@pytest.mark.thorough
 def test_a_push_and_what_it_waits_for(fresh: Path, sandbox: Sandbox) -> None:
     where = {"CANVAS_ARCHIVE": str(fresh)}
     assert on_screen(("sync", "--no-index", "-q"), **where)[0] == 0

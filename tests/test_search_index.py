@@ -393,6 +393,7 @@ def test_a_changed_byte_fails_the_check(filled: SearchArchive, ending: str) -> N
     assert check_index(filled.db, filled.search_dir).problem is None
 
 
+@pytest.mark.thorough
 def test_changed_bytes_never_end_in_a_traceback(filled: SearchArchive) -> None:
     filled.index()
     originals = {path: path.read_bytes() for path in filled.search_dir.iterdir()}

@@ -59,7 +59,6 @@ def test_every_show_says_not_to_mark_as_read(pair: Pair) -> None:
     assert all(str(entry.params.get("auto_mark_as_read")).lower() in ("false", "0") for entry in shows)
 
 
-@pytest.mark.sampled
 def test_a_quick_sync_without_changes_is_six_requests(pair: Pair) -> None:
     report = pair.sync(mode="quick", attachments=False).report
     assert report.requests == 6 == len(pair.sandbox.log)
@@ -176,7 +175,6 @@ def test_a_removed_generated_line_changes_no_list_and_is_found_by_refetching(pai
     assert_equal(pair)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("mode", ["quick", "full"])
 def test_a_conversation_that_disappears_is_kept_and_comes_back_with_the_same_id(
     pair: Pair, mode: str

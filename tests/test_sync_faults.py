@@ -84,7 +84,6 @@ def test_trouble_that_passes_leaves_no_trace(pair: Pair, fault: Fault) -> None:
     assert pair.one("SELECT count(*) FROM problems") == 0
 
 
-@pytest.mark.sampled
 def test_a_dropped_row_is_fetched_all_the_same(pair: Pair) -> None:
     pair.sandbox.faults.add(Fault("drop_row", LIST, times=1))
     pair.sync(mode="full", attachments=False, clock=QuickClock())

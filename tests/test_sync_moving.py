@@ -10,7 +10,7 @@ import pytest
 from canvas_archive.sandbox import Sandbox
 from tests.sync_support import Pair, assert_equal, bind
 
-pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 SECOND_PAGE = r"/api/v1/conversations\?.*page=2"
 
 
@@ -53,7 +53,6 @@ def test_first_sync_while_the_list_moves(
         assert_equal(pair)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("event", [archive_above, write_below, start_new])
 def test_quick_sync_with_deep_changes_while_the_list_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: Callable[[Sandbox], None]

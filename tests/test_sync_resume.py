@@ -90,7 +90,6 @@ def test_a_quick_sync_after_a_killed_one_looks_below_what_that_one_stored(
         assert_equal(pair)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_ends_cleanly_with_130(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: signal.Signals

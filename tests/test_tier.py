@@ -21,7 +21,8 @@ WITHOUT_QUICK_TESTS = {
     "test_push_machine.py": "random histories take several seconds, and test_push_table.py has each step",
     "test_search_everywhere.py": "it needs a browser, and test_web_browser.py starts the one of the tier",
     "test_sync_machine.py": "random histories take several seconds, and test_sync_changes.py has each step",
-    "test_trust_web_content.py": "its mailbox of hostile texts takes several seconds, and test_web_pages.py has some",
+    "test_sync_moving.py": "each of its syncs goes through hundreds of conversations",
+    "test_trust_web_content.py": "its mailbox of hostile texts takes several seconds",
 }
 """The files none of whose tests are in the quick tier, and why."""
 
@@ -123,6 +124,7 @@ def test_quick():
 HINT = "ran 2 of 5; everything: pytest --all"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("arguments", "ran", "hint"),
     [

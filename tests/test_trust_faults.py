@@ -288,6 +288,7 @@ def test_a_disk_that_can_only_be_read(
         converges(pair, "afterwards")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("what", "tries"),
     some_and_all(
@@ -331,6 +332,7 @@ def test_another_program_keeps_the_database_locked(
     converges(pair, "afterwards")
 
 
+@pytest.mark.thorough
 def test_a_short_lock_is_waited_for(pair: Pair) -> None:
     with closing(
         sqlite3.connect(pair.folder / "archive.db", isolation_level=None, check_same_thread=False)

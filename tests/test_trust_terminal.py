@@ -217,6 +217,7 @@ def test_what_canvas_says_in_an_error_stays_a_sentence(hostile: Hostile) -> None
                 assert one_line(line) == line == printable(line), text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["status", "html_login", "invalid_json", "wrong_type", "foreign_next"])
 def test_a_failing_canvas_is_told_in_letters(hostile: Hostile, kind: str) -> None:
     hostile.sandbox.faults.add(Fault(kind, "conversations", status=400, field="subject"))  # type: ignore[arg-type]

@@ -191,7 +191,6 @@ def test_old_notices_are_forgotten() -> None:
     assert notice_of(keeper, first.key) is None
 
 
-@pytest.mark.sampled
 def test_changes_are_listed_and_discarded(visitor: Visitor, folder: Path) -> None:
     for do in ("star:700001", "archive:700002", "unread:700004"):
         visitor.post("/mail/edit", {"do": do})
