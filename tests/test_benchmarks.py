@@ -215,6 +215,7 @@ def test_every_run_of_a_command_writes_to_a_new_place_and_ends_well(archive: Pat
     assert {path.name for path in archive.parent.iterdir()} == before
 
 
+@pytest.mark.thorough
 def test_a_command_that_fails_is_a_missed_row(archive: Path) -> None:
     wrong = memory.Command(("list", "--folder", "attic"))
     right = memory.Command(("list",))

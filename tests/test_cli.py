@@ -294,7 +294,6 @@ def test_a_newer_archive_is_refused(tmp_path: Path, given: dict[str, str]) -> No
     assert_sentence(canvas_archive("status", "--archive", tmp_path / "a"), 9, "newer")
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -119,7 +119,6 @@ def _duckdb(line: str) -> None:
     assert len(duckdb.sql(query).fetchall()) == 2, "a row for each custodian"
 
 
-@pytest.mark.sampled
 def test_the_searches_of_the_readme_find_something(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANVAS_ARCHIVE", str(place.folder / "mail"))
     for line in LINES:

@@ -41,6 +41,8 @@ from tests.export_support import (
     tree,
 )
 
+pytestmark = pytest.mark.sampled
+
 Found = dict[int, str]
 """Message ids with their bodies, as a foreign program reads them."""
 
@@ -176,7 +178,6 @@ def test_each_message_is_there_once(archive: Path, tmp_path: Path, name: str) ->
     assert (report.counts.messages, report.counts.conversations) == (8, len(SMALL_CONVERSATIONS))
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_hostile_and_foreign_text_survives(archive: Path, tmp_path: Path, name: str) -> None:
     run(archive, tmp_path / "out", name)
@@ -193,7 +194,6 @@ def test_hostile_and_foreign_text_survives(archive: Path, tmp_path: Path, name: 
         assert nasty == NASTY_BODY.replace("\r\n", "\n")
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_the_same_archive_gives_the_same_bytes(archive: Path, tmp_path: Path, name: str) -> None:
     run(archive, tmp_path / "one", name)
@@ -201,7 +201,6 @@ def test_the_same_archive_gives_the_same_bytes(archive: Path, tmp_path: Path, na
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_an_existing_destination_is_refused_and_replaced_with_force(
     archive: Path, tmp_path: Path, name: str
@@ -230,7 +229,6 @@ def test_an_interrupted_export_leaves_nothing(archive: Path, tmp_path: Path, nam
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_an_interrupted_replacement_keeps_what_was_there(archive: Path, tmp_path: Path, name: str) -> None:
     run(archive, tmp_path / "out", name)
@@ -255,7 +253,6 @@ def test_an_empty_selection_is_a_valid_export(archive: Path, tmp_path: Path, nam
     assert list(READERS[name](tmp_path / "out")) == []
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_an_altered_attachment_stops_the_export(archive: Path, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "copy"
@@ -480,7 +477,6 @@ def test_no_room_for_the_copy_that_a_bag_needs(wordy: Path, tmp_path: Path) -> N
 # --- odd archives
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", TESTED)
 def test_conversations_without_messages_and_people_without_names(tmp_path: Path, name: str) -> None:
     with ArchiveBuilder(tmp_path / "a") as make:

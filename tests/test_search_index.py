@@ -46,7 +46,7 @@ from canvas_archive.search.record import read_record, toc_name, write_record
 from canvas_archive.store import transaction
 from tests.search_support import OWNER, SearchArchive, utc
 
-pytestmark = pytest.mark.sampled
+pytestmark = pytest.mark.thorough
 
 WORDS = ("exam", "exams", "grade", "photo", "photos", "lab", "report", "monday", "bio", "chen")
 
@@ -95,6 +95,7 @@ def answers(archive: SearchArchive) -> dict[str, set[int]]:
 # Building and updating
 
 
+@pytest.mark.sampled
 def test_nothing_is_indexed_twice_and_the_queue_is_emptied(filled: SearchArchive) -> None:
     report = update_index(filled.db, filled.search_dir)
     assert (report.added, report.removed, report.total, report.rebuilt) == (240, 0, 240, True)
@@ -103,7 +104,6 @@ def test_nothing_is_indexed_twice_and_the_queue_is_emptied(filled: SearchArchive
     assert (again.added, again.removed, again.total, again.rebuilt) == (0, 0, 240, False)
 
 
-@pytest.mark.thorough
 def test_an_update_equals_a_rebuild(filled: SearchArchive) -> None:
     filled.index()
     for turn in range(12):
@@ -152,7 +152,6 @@ def test_an_empty_archive_has_an_empty_index(empty: SearchArchive) -> None:
     assert empty.found("exam") == {one}
 
 
-@pytest.mark.thorough
 def test_two_processes_build_what_one_does(filled: SearchArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuild_index(filled.db, filled.search_dir, processes=1)
     alone = answers(filled)
@@ -178,7 +177,6 @@ def test_a_second_process_that_fails_is_replaced_by_the_first(
     assert check_index(filled.db, filled.search_dir).problem is None
 
 
-@pytest.mark.thorough
 def test_large_archives_become_several_segments(
     filled: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +198,6 @@ def test_large_archives_become_several_segments(
     )
 
 
-@pytest.mark.thorough
 def test_the_number_of_segments_stays_small(empty: SearchArchive) -> None:
     for turn in range(60):
         empty.message(f"exam {turn}")
@@ -248,6 +245,7 @@ def killer(*_: Any, **__: Any) -> Any:
     raise Killed
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("where", "what"),
     [
@@ -393,7 +391,6 @@ def test_a_changed_byte_fails_the_check(filled: SearchArchive, ending: str) -> N
     assert check_index(filled.db, filled.search_dir).problem is None
 
 
-@pytest.mark.thorough
 def test_changed_bytes_never_end_in_a_traceback(filled: SearchArchive) -> None:
     filled.index()
     originals = {path: path.read_bytes() for path in filled.search_dir.iterdir()}
@@ -416,6 +413,7 @@ def test_changed_bytes_never_end_in_a_traceback(filled: SearchArchive) -> None:
     assert filled.search("exam").total
 
 
+@pytest.mark.sampled
 def test_a_strangers_index_is_not_loaded(filled: SearchArchive, tmp_path: Path) -> None:
     stranger = SearchArchive(tmp_path / "stranger", owner=8)
     stranger.message("exam of a stranger")
@@ -541,6 +539,7 @@ def test_without_an_index_the_reason_is_said(filled: SearchArchive) -> None:
     assert check_index(filled.db, filled.search_dir).problem == "There is no search index yet."
 
 
+@pytest.mark.sampled
 def test_the_check_compares_with_the_messages(filled: SearchArchive) -> None:
     filled.index()
     filled.message("not indexed")
@@ -551,7 +550,6 @@ def test_the_check_compares_with_the_messages(filled: SearchArchive) -> None:
     assert state.problem == "The index misses 1 messages and holds 0 that do not belong."
 
 
-@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(
     st.sets(st.integers(0, 30)),
@@ -578,6 +576,7 @@ def test_the_check_counts_what_sets_would_count(
 # Whoosh's own eyes
 
 
+@pytest.mark.sampled
 def test_stock_whoosh_reads_the_index(filled: SearchArchive) -> None:
     filled.index()
     fill(filled, 5, seed=4)
@@ -616,6 +615,7 @@ def test_the_term_index_is_whooshs_own_byte_for_byte() -> None:
         reader.close()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("count", [1, 2, 47, 48, 511, 512, 513, 3000])
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_lists_come_back_as_they_were_written(count: int, step: int) -> None:

@@ -22,6 +22,7 @@ WITHOUT_QUICK_TESTS = {
     "test_search_everywhere.py": "it needs a browser, and test_web_browser.py starts the one of the tier",
     "test_sync_machine.py": "random histories take several seconds, and test_sync_changes.py has each step",
     "test_sync_moving.py": "each of its syncs goes through hundreds of conversations",
+    "test_trust_other_user.py": "it waits for whole runs of the program beside a second user",
     "test_trust_web_content.py": "its mailbox of hostile texts takes several seconds",
 }
 """The files none of whose tests are in the quick tier, and why."""
@@ -114,6 +115,15 @@ def test_kill(point):
 def test_slow():
     pass
 
+@pytest.mark.thorough
+class TestSlow:
+    @pytest.mark.sampled
+    def test_sample(self):
+        pass
+
+    def test_other(self):
+        pass
+
 @pytest.mark.torture
 def test_for_hours():
     pass
@@ -121,21 +131,21 @@ def test_for_hours():
 def test_quick():
     pass
 """
-HINT = "ran 2 of 5; everything: pytest --all"
+HINT = "ran 3 of 7; everything: pytest --all"
 
 
 @pytest.mark.sampled
 @pytest.mark.parametrize(
     ("arguments", "ran", "hint"),
     [
-        ([], 2, HINT),
-        (["tests"], 2, HINT),
-        (["-n", "2"], 2, HINT),
-        (["--all"], 5, ""),
-        (["tests/test_it.py"], 5, ""),
+        ([], 3, HINT),
+        (["tests"], 3, HINT),
+        (["-n", "2"], 3, HINT),
+        (["--all"], 7, ""),
+        (["tests/test_it.py"], 7, ""),
         (["tests/test_it.py::test_slow"], 1, ""),
         (["-k", "kill"], 3, ""),
-        (["-m", "thorough"], 1, ""),
+        (["-m", "thorough"], 3, ""),
         (["-m", "torture"], 1, ""),
     ],
 )

@@ -409,6 +409,7 @@ def test_a_redacted_export_of_them_is_made_too(hostile: Hostile, tmp_path: Path)
         assert_own_markup(path.read_text("utf-8"))
 
 
+@pytest.mark.thorough
 def test_the_canaries_are_in_the_mailbox(hostile: Hostile) -> None:
     shown = on_terminal(
         "--archive",

@@ -46,7 +46,7 @@ pty = pytest.importorskip("pty", reason="POSIX terminals")
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals and permissions"),
     pytest.mark.uncounted,
-    pytest.mark.sampled,
+    pytest.mark.thorough,
 ]
 CORE = "PlantedSecret0f9a7c3e5b1d8462PlantedSecret77aa55cc33ee11bb"
 SECRET = f"7~{CORE}"
@@ -87,6 +87,7 @@ def told_nothing(text: str, where: str = "") -> None:
     assert not leaked(text), where
 
 
+@pytest.mark.sampled
 def test_the_search_finds_what_it_looks_for() -> None:
     for text in (SECRET, f"Bearer {SECRET}", base64.b64encode(f"a:{SECRET}".encode()).decode()):
         assert leaked(text) and leaked(f"xx{text}".encode())
@@ -188,7 +189,6 @@ TROUBLES: dict[str, tuple[Fault, ...]] = {
 DEEP = pytest.mark.torture
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     "source", [SOURCES[0], *(pytest.param(source, marks=DEEP) for source in SOURCES[1:])]
 )
@@ -241,6 +241,7 @@ def test_whatever_fails_nobody_tells_the_token(person: Person, source: str, tmp_
         told_nothing(person.spied.read_text(), "the environment of token_command")
 
 
+@pytest.mark.sampled
 def test_token_command_gets_no_token_of_ours(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one that the user's environment holds for another Canvas."""
     person.keep("token_command")
@@ -321,7 +322,6 @@ def test_crash_reports_with_the_values_of_all_frames_do_not_hold_it(
         told_nothing(record.getMessage() + repr(record.__dict__), record.name)
 
 
-@pytest.mark.thorough
 def test_a_defect_in_the_middle_of_a_request_does_not_show_it(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +343,7 @@ def test_a_defect_in_the_middle_of_a_request_does_not_show_it(
         TALLY["faults: trouble while a token is watched"] += 1
 
 
+@pytest.mark.sampled
 def test_text_that_is_no_token_is_not_repeated() -> None:
     for spoilt in (f"{SECRET} {SECRET}", f"{SECRET}\n{SECRET}", f"{SECRET}é"):
         with pytest.raises(TokenRefused) as caught:
@@ -387,7 +388,6 @@ def test_objects_do_not_show_it_and_are_not_pickled(
                 copying(one)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("source", ["keyring", pytest.param("environment", marks=DEEP)])
 def test_the_web_pages_do_not_hold_it(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
@@ -416,7 +416,6 @@ def test_the_web_pages_do_not_hold_it(
     told_nothing(out + err, "what serve prints")
 
 
-@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_no_process_carries_it_in_its_arguments_or_environment(person: Person) -> None:
     """The program itself and all its children, watched while they run."""
@@ -451,7 +450,6 @@ def test_no_process_carries_it_in_its_arguments_or_environment(person: Person) -
     told_nothing(out + err)
 
 
-@pytest.mark.thorough
 def test_python_in_development_mode_with_every_warning(person: Person) -> None:
     person.keep("keyring")
     command = [sys.executable, "-X", "dev", "-W", "always", "-m", "canvas_archive",
@@ -466,7 +464,6 @@ def test_python_in_development_mode_with_every_warning(person: Person) -> None:
 # -- typed in ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.thorough
 def test_a_typed_token_is_not_echoed_and_goes_to_the_keyring_alone(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -507,7 +504,6 @@ def open_to_others(folder: Path) -> list[str]:
     ]
 
 
-@pytest.mark.thorough
 def test_everything_that_is_made_is_private_whatever_the_umask(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -563,6 +559,7 @@ def test_doctor_warns_of_what_others_may_read_deep_inside(person: Person, sandbo
     assert ended.status == 0 and "others may read" in ended.stdout and "chmod -R go=" in ended.stdout
 
 
+@pytest.mark.sampled
 def test_doctor_says_that_a_token_in_the_settings_must_go(person: Person) -> None:
     person.keep("environment")
     with (person.folder / "config.toml").open("a") as file:
@@ -598,7 +595,6 @@ def test_doctor_warns_of_a_token_that_expires_soon(
     assert not any(leaked(repr(entry)) or CORE[:5] in repr(entry) for entry in person.sandbox.log)
 
 
-@pytest.mark.thorough
 def test_doctor_does_without_where_canvas_does_not_tell(person: Person) -> None:
     person.keep("environment")
     person.sandbox.faults.add(Fault("status", "user_generated_tokens", status=403, times=None))

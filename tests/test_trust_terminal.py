@@ -205,6 +205,7 @@ def test_json_is_valid_and_escapes_what_a_terminal_obeys(hostile: Hostile) -> No
     assert set(ALL) - {""} <= told
 
 
+@pytest.mark.thorough
 def test_what_canvas_says_in_an_error_stays_a_sentence(hostile: Hostile) -> None:
     for text in TERMINAL:
         for document in (

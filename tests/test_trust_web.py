@@ -24,7 +24,7 @@ from tests.crawl_support import (
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
-pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 MOST_ADDRESSES = 300
 
 CROSS = (
@@ -70,6 +70,7 @@ def addresses(crawled: dict[str, Any]) -> list[str]:
     return list(crawled)
 
 
+@pytest.mark.sampled
 def test_every_route_of_the_plugin_is_in_the_list(served: Served) -> None:
     patterns = [pattern for pattern, _ in served.visitor.datasette._routes()]
     ours = [pattern for pattern in patterns if pattern.pattern.startswith(("^/mail", "^(?:/mail"))]
@@ -78,7 +79,6 @@ def test_every_route_of_the_plugin_is_in_the_list(served: Served) -> None:
         assert any(pattern.match(path.partition("?")[0]) for path in ROUTES_OF_MAIL), pattern.pattern
 
 
-@pytest.mark.thorough
 def test_anybody_gets_the_sign_in_page_and_no_more(served: Served, addresses: list[str]) -> None:
     for address in addresses:
         answer = served.ask("GET", address, who="anybody")
@@ -90,7 +90,6 @@ def test_anybody_gets_the_sign_in_page_and_no_more(served: Served, addresses: li
             assert answer.headers["location"].startswith("/"), address
 
 
-@pytest.mark.thorough
 def test_the_owner_can_read_everything(served: Served, crawled: dict[str, Any]) -> None:
     """No address that a page leads to is broken."""
     for address, got in crawled.items():
@@ -101,7 +100,6 @@ def test_the_owner_can_read_everything(served: Served, crawled: dict[str, Any]) 
                 assert re.match(r"/(?!/)|http://127\.0\.0\.1", answer.headers["location"]), address
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1.evil.example", "", "localhost.", "x"]
 )
@@ -125,7 +123,6 @@ def test_another_site_writes_nothing(served: Served, addresses: list[str], heade
     assert served.state() == before
 
 
-@pytest.mark.thorough
 def test_no_other_method_changes_anything(served: Served, addresses: list[str]) -> None:
     before = served.state()
     for address in addresses:

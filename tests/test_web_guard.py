@@ -21,7 +21,7 @@ from canvas_archive.web.guard import refusal
 from canvas_archive.web.login import Door, door_of, fit_door
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
-pytestmark = pytest.mark.sampled
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_an_invented_method_is_refused() -> None:
     assert refusal("BREW", {}, host_known=True, mail=True) == (405, "There is no such method here.")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "path",
     ["/mail", "/", "/archive.json?sql=select+body+from+messages", "/archive/messages.csv?_stream=on",
@@ -93,6 +94,7 @@ def change_config(folder: Path, line: str) -> None:
         path.write_text(text + line)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("headers", "refused"),
     [
@@ -131,6 +133,7 @@ def test_a_forged_form_changes_nothing(visitor: Visitor, folder: Path) -> None:
     assert column(folder, "SELECT count(*) FROM edits") == [0]
 
 
+@pytest.mark.sampled
 def test_every_answer_carries_the_headers(visitor: Visitor) -> None:
     for path in (
         "/mail",
@@ -150,7 +153,6 @@ def test_every_answer_carries_the_headers(visitor: Visitor) -> None:
     assert "unsafe" not in policy and "http" not in policy and "default-src 'none'" in policy
 
 
-@pytest.mark.thorough
 def test_static_files_are_cached_for_ever_even_with_a_cookie(visitor: Visitor) -> None:
     answer = visitor.get("/mail/static/mail.css", cookies={"a": "b"})
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -180,6 +182,7 @@ def test_without_the_link_nothing_is_shown(locked: Visitor) -> None:
     assert "room has changed" not in answer.text
 
 
+@pytest.mark.sampled
 def test_the_link_works_once_and_the_cookie_is_closed_to_scripts(locked: Visitor) -> None:
     answer, link = sign_in(locked)
     assert answer.status_code == 200
@@ -231,7 +234,6 @@ def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
     assert locked.get("/mail", cookies={"canvas_archive_4321": value}).status_code == 403
 
 
-@pytest.mark.thorough
 def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> None:
     """Cookies ignore ports, and Python's parser refuses all of a header for one name like these."""
     door = door_of(locked.datasette)
@@ -244,6 +246,7 @@ def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> N
         assert locked.get("/mail", cookies=None, headers={"cookie": odd}).status_code == 403
 
 
+@pytest.mark.sampled
 def test_writing_needs_the_owner(folder: Path) -> None:
     visitor = Visitor(Datasette([str(folder / "archive.db")]))
     try:
@@ -326,7 +329,6 @@ def test_a_file_that_is_no_database_is_no_archive(tmp_path: Path) -> None:
     assert archives(Datasette([str(tmp_path / "missing.db")])) == ()
 
 
-@pytest.mark.thorough
 def test_two_archives_keep_datasette_s_front_page(tmp_path: Path, folder: Path) -> None:
     other = make_archive(tmp_path / "second")
     (other / "archive.db").rename(other / "second.db")
@@ -345,7 +347,6 @@ def test_the_front_page_leads_to_the_mail(visitor: Visitor) -> None:
     assert answer.status_code == 302 and answer.headers["location"] == "/mail"
 
 
-@pytest.mark.thorough
 def test_everything_works_below_a_base_path(folder: Path) -> None:
     datasette = server.build(folder, host="127.0.0.1", port=8001, login=False)
     datasette._settings["base_url"] = "/school/"
@@ -395,6 +396,7 @@ def test_the_database_file_is_not_for_download(visitor: Visitor) -> None:
     assert visitor.get("/archive.db").status_code in (403, 404)
 
 
+@pytest.mark.sampled
 def test_sql_is_read_only(visitor: Visitor, folder: Path) -> None:
     for statement in ("delete from messages", "attach database '/tmp/x' as x", "pragma query_only = off"):
         assert visitor.get("/archive.json", params={"sql": statement}).status_code == 400

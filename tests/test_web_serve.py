@@ -159,7 +159,6 @@ def test_the_address_to_open_is_one_a_browser_can_open(host: str, shown: str) ->
     assert server._shown_host(host) == shown
 
 
-@pytest.mark.thorough
 def test_from_a_source_tree_the_plugin_is_registered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registered: list[tuple[object, str]] = []
     monkeypatch.setattr(pm, "get_plugins", lambda: set(pm._name2plugin.values()) - {plugin})

@@ -297,7 +297,6 @@ def test_enter_prints_a_new_link(made: server.Served, monkeypatch: pytest.Monkey
     assert answers == [True, True]
 
 
-@pytest.mark.thorough
 def test_without_a_terminal_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     action: Callable[[], None] = lambda: pytest.fail("there is nobody")  # noqa: E731
     monkeypatch.setattr(sys, "stdin", None)
