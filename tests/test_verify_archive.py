@@ -160,7 +160,7 @@ def test_ctrl_c_ends_the_check_that_runs_beside(archive: Path) -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        list(verify_archive(archive, tell=stop))
+        list(verify_archive(archive, progress=stop))
     assert threading.active_count() == before
 
 
@@ -377,7 +377,7 @@ def stopped(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rehash(archive, tell=stop)
+        rehash(archive, progress=stop)
     assert (archive / "verify.state").stat().st_mode & 0o777 == 0o600
     return archive
 
@@ -436,10 +436,10 @@ def test_what_was_wrong_is_read_again(archive: Path, monkeypatch: pytest.MonkeyP
 
     for _ in range(2):  # interrupted twice, it is still known
         with pytest.raises(KeyboardInterrupt):
-            rehash(archive, tell=stop, resume=True)
-    assert "was altered" in rehash(archive, tell=lambda done, total: None, resume=True).bad[0]
+            rehash(archive, progress=stop, resume=True)
+    assert "was altered" in rehash(archive, progress=lambda done, total: None, resume=True).bad[0]
     with pytest.raises(KeyboardInterrupt):
-        rehash(archive, tell=stop)
+        rehash(archive, progress=stop)
     flip(first)  # mended
     assert rehash(archive, resume=True).bad == []
 

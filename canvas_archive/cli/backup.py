@@ -31,8 +31,8 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     from canvas_archive.errors import ItemsFailed
     from canvas_archive.export.backup import backup as write
 
-    with steps(settings) as tell:
-        report = write(settings.folder, expanded(dest), tell=tell)
+    with steps(settings) as progress:
+        report = write(settings.folder, expanded(dest), progress=progress)
     _show(settings, report, as_json, "Backed up")
     if report.missing:
         raise ItemsFailed(
@@ -56,11 +56,11 @@ def restore(settings: Settings, source: Path, folder: Path | None, index: bool, 
     from canvas_archive.store import Archive
 
     target = expanded(folder or settings.folder)
-    with steps(settings) as tell:
-        report = make(source, target, tell=tell)
+    with steps(settings) as progress:
+        report = make(source, target, progress=progress)
         if index:
             try:
-                _build_index(target, tell)
+                _build_index(target, progress)
             except ForeignSchema as error:
                 settings.warn(str(error))
     _show(settings, report, as_json, "Restored")
@@ -71,7 +71,7 @@ def restore(settings: Settings, source: Path, folder: Path | None, index: bool, 
         settings.note("It was made elsewhere. Before you search, edit or sync it: canvas-archive adopt")
 
 
-def _build_index(folder: Path, tell: Callable[[str, int, int], None]) -> None:
+def _build_index(folder: Path, progress: Callable[[str, int, int], None]) -> None:
     from canvas_archive.search import rebuild_index
     from canvas_archive.store import Archive
 
@@ -79,7 +79,7 @@ def _build_index(folder: Path, tell: Callable[[str, int, int], None]) -> None:
         rebuild_index(
             archive.db,
             archive.search_dir,
-            progress=lambda done, total: tell("search index", done, total),
+            progress=lambda done, total: progress("search index", done, total),
         )
 
 

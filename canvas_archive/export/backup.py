@@ -78,7 +78,7 @@ SELECT sha256, max(stored_size) FROM (
 GROUP BY sha256 ORDER BY sha256
 """
 
-Tell = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,15 @@ class BackupReport:
     missing: tuple[str, ...] = ()
 
 
-def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell | None = None) -> BackupReport:
+def backup(
+    folder: Path, dest: Path, *, clock: Clock | None = None, progress: ProgressCallback | None = None
+) -> BackupReport:
     """Write or refresh a backup of the archive in ``folder``, dated by ``clock``.
 
     Everything that is written is read back and compared. Raises ForeignFolder when ``dest`` holds anything
     but a backup, WrongAccount when that is of another mailbox, VerificationFailed when a copy differs.
     """
-    tell = tell or (lambda what, done, total: None)
+    progress = progress or (lambda what, done, total: None)
     clock = clock or clock_for_output()
     with Archive.open(folder) as archive:
         if dest.resolve().is_relative_to(archive.folder.resolve()):
@@ -108,7 +110,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
             )
         account = archive.account
         begun = _claim(dest, account.base_url, account.owner_id)
-        tell("database", 0, 0)
+        progress("database", 0, 0)
         try:
             database = _copy_database(archive.db, dest)
         except ArchiveError:
@@ -118,7 +120,7 @@ def backup(folder: Path, dest: Path, *, clock: Clock | None = None, tell: Tell |
         with closing(open_copy(dest / database)) as copy:
             messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
             known = _known_hashes(dest)
-            result = _copy_blobs(copy, archive.files_dir, dest, known, tell)
+            result = _copy_blobs(copy, archive.files_dir, dest, known, progress)
         settings = {
             name: read_regular(archive.folder / name, _MOST_BYTES)
             for name in SMALL
@@ -156,7 +158,7 @@ def read_record(folder: Path) -> dict[str, object] | None:
 
 
 def _claim(dest: Path, base_url: str, user_id: int) -> bool:
-    """Make or check the folder and mark the backup as begun; tell whether it was not so marked before."""
+    """Make or check the folder and mark the backup as begun; return whether it was not so marked before."""
     if dest.is_file():
         raise ForeignFolder(f"{dest} is a file; a backup is a folder.")
     if dest.is_dir() and any(dest.iterdir()):
@@ -228,12 +230,12 @@ class _Copied:
 
 
 def _copy_blobs(
-    db: sqlite3.Connection, files_dir: Path, dest: Path, known: dict[str, str], tell: Tell
+    db: sqlite3.Connection, files_dir: Path, dest: Path, known: dict[str, str], progress: ProgressCallback
 ) -> _Copied:
     rows = db.execute(_BLOBS).fetchall()
     result = _Copied(0, 0, 0, [], {})
     for number, (digest, size) in enumerate(rows, start=1):
-        tell("attachments", number, len(rows))
+        progress("attachments", number, len(rows))
         name = f"{FILES_NAME}/{digest[:2]}/{digest}"
         source, target = files_dir / digest[:2] / digest, dest / name
         result.hashes[name] = digest

@@ -23,7 +23,7 @@ _MOST_BYTES = 16 << 20
 
 
 def is_single_file(dest: Path, formats: tuple[str, ...]) -> bool:
-    """Tell whether the destination is one file (``inbox.mbox``) and not a folder."""
+    """Return whether the destination is one file (``inbox.mbox``) and not a folder."""
     return len(formats) == 1 and format_for(dest) == formats[0] and not dest.is_dir()
 
 
@@ -44,7 +44,7 @@ def check_destination(dest: Path, archive_folder: Path, *, alone: bool, force: b
 
 
 def is_export(folder: Path) -> bool:
-    """Tell whether a folder holds an export of this program, in a bag or not."""
+    """Return whether a folder holds an export of this program, in a bag or not."""
     for record in (folder / RECORD, folder / PAYLOAD / RECORD):
         with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             if json.loads(read_regular(record, _MOST_BYTES)).get("type") == RECORD_TYPE:
@@ -101,7 +101,7 @@ def put_in_place(made: Path, dest: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap the names of two files or folders on one disk in one step; tell whether the system did it."""
+    """Swap the names of two files or folders on one disk in one step; return whether the system did it."""
     swap = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
     try:
         library = ctypes.CDLL(None, use_errno=True)

@@ -57,7 +57,7 @@ def check_blobs(
     jobs: int,
     state_file: Path,
     resume: bool = False,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BlobReport:
     """Re-hash all stored files in the order of their hashes, and look for files no row refers to.
 
@@ -78,7 +78,7 @@ def check_blobs(
         if files >= _SAVE_EVERY or size >= _SAVE_BYTES:
             _save(state_file, state)
             files = size = 0
-        tell(report.checked + report.skipped, total)
+        progress(report.checked + report.skipped, total)
     report.unknown = list(_unknown(files_dir, db))
     with contextlib.suppress(OSError):
         state_file.unlink(missing_ok=True)
@@ -99,7 +99,7 @@ class _State:
         self.after = max(self.after, sha256)
 
     def covers(self, sha256: str, path: Path, sizes: set[int]) -> bool:
-        """Tell whether a file was read and sound, and lies there untouched since, of the recorded size."""
+        """Return whether a file was read and sound, and lies there untouched since, of the recorded size."""
         if sha256 > self.after or sha256 in self.bad:
             return False
         try:

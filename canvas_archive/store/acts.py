@@ -76,7 +76,7 @@ _ENDED = "the program ended before it noted Canvas's answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class ActRequest:
     """A request that is about to be sent: all of it but the token. ``recipients`` counts those named."""
 
     command: str
@@ -119,15 +119,15 @@ class Act:
         )
 
 
-def begin_act(db: sqlite3.Connection, deed: Deed, *, clock: Clock = SYSTEM) -> int:
+def begin_act(db: sqlite3.Connection, request: ActRequest, *, clock: Clock = SYSTEM) -> int:
     """Write down a request before it is sent; return the act's number. The caller holds the transaction."""
     values = (
-        deed.command,
-        deed.conversation_id,
-        ids_json(deed.message_ids),
-        deed.recipients,
-        deed.request,
-        to_json(deed.parameters),
+        request.command,
+        request.conversation_id,
+        ids_json(request.message_ids),
+        request.recipients,
+        request.request,
+        to_json(request.parameters),
         iso(clock.now()),
     )
     settle_left(db, clock=clock)

@@ -107,7 +107,7 @@ def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
 
 @functools.cache
 def json_is_innocuous() -> bool:
-    """Tell whether this SQLite lets a schema that it does not trust check JSON, as our own tables do.
+    """Return whether this SQLite lets a schema that it does not trust check JSON, as our own tables do.
 
     Older ones (3.40 of Debian 12 among them) refuse ``json_valid`` in a CHECK then.
     """

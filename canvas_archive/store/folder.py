@@ -30,7 +30,7 @@ from canvas_archive.errors import (
 )
 from canvas_archive.places import expanded
 from canvas_archive.store import adoption, migrations
-from canvas_archive.store.config import CONFIG_NAME, Config, Power, read_config, write_config
+from canvas_archive.store.config import CONFIG_NAME, Config, Grant, read_config, write_config
 from canvas_archive.store.connection import (
     APPLICATION_ID,
     connect_readonly,
@@ -173,7 +173,7 @@ class Archive:
         """Raise NotAdopted when ``config.toml`` grants something by this option that is not agreed to."""
         adoption.require_agreed(self.db, self.config_as_written, name, self.folder)
 
-    def adopt(self, agreed: Iterable[Power] = ()) -> None:
+    def adopt(self, agreed: Iterable[Grant] = ()) -> None:
         """Remember the archive as this user's own, and what its settings grant as agreed to."""
         account = self.account
         who = (account.base_url, account.user_id, account.as_user_id, account.created_at)
@@ -239,7 +239,7 @@ def require_free_folder(folder: Path | str) -> None:
 
 
 def _is_leftover(path: Path) -> bool:
-    """Tell whether a folder is empty but for what an interrupted ``create`` leaves behind."""
+    """Return whether a folder is empty but for what an interrupted ``create`` leaves behind."""
     names = {entry.name for entry in path.iterdir()}
     ours = {*FILE_NAMES, *FOLDER_NAMES} - {DB_NAME}
     ours |= {f"{name}{PARTIAL}" for name in (CONFIG_NAME, adoption.IDENTITY_NAME)}

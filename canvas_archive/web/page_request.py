@@ -22,18 +22,18 @@ from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.web import login
 from canvas_archive.web.dates import Dates, zone_named
 from canvas_archive.web.frame import Frame, read_frame
-from canvas_archive.web.gate import PLUGIN, SHELF, Archive, archives, gate, mail_path, may_edit
+from canvas_archive.web.gate import ARCHIVE_PREFIX, PLUGIN, Archive, archives, gate, mail_path, may_edit
 from canvas_archive.web.render import render
 from canvas_archive.web.undo import notice_of
 
 T = TypeVar("T")
 Context: TypeAlias = dict[str, Any]
 Build: TypeAlias = "Callable[[sqlite3.Connection, Frame], Context]"
-View: TypeAlias = Callable[["Visit"], Awaitable[Any]]
+View: TypeAlias = Callable[["PageRequest"], Awaitable[Any]]
 
 ZONE_COOKIE = "canvas_archive_zone"
 MOST_FIELDS = 2000
-_SHELVED = re.compile(rf"^{SHELF}/[^/?]+")
+_UNDER_PREFIX = re.compile(rf"^{ARCHIVE_PREFIX}/[^/?]+")
 MOST_BYTES = 200_000
 CALM = {"Cache-Control": "private, no-store"}
 
@@ -43,7 +43,7 @@ class TooSlow(ArchiveError):
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageRequest:
     """Who asks for what, and how answers are made for them."""
 
     datasette: Any
@@ -59,24 +59,24 @@ class Visit:
 
     @property
     def signed_in(self) -> bool:
-        """Tell whether there is a session that could be ended."""
-        return login.door_of(self.datasette).locked
+        """Return whether there is a session that could be ended."""
+        return login.access_policy(self.datasette).locked
 
     @property
     def wants_json(self) -> bool:
-        """Tell whether the page's script asks, rather than a plain form."""
+        """Return whether the page's script asks, rather than a plain form."""
         return "application/json" in self.request.headers.get("accept", "")
 
     @property
     def accepts_html(self) -> bool:
-        """Tell whether a browser without our script asks, which wants a page."""
+        """Return whether a browser without our script asks, which wants a page."""
         return "text/html" in self.request.headers.get("accept", "")
 
     @property
     def here(self) -> str:
         """Return this page's address as ``path`` takes it, without server, base path and archive."""
         base = self.datasette.setting("base_url").rstrip("/")
-        return _SHELVED.sub("/mail", str(self.request.full_path).removeprefix(base))
+        return _UNDER_PREFIX.sub("/mail", str(self.request.full_path).removeprefix(base))
 
     def argument(self, name: str, limit: int = 400) -> str:
         """Return a query parameter without surrounding space, cut to ``limit``; empty when absent."""
@@ -123,7 +123,7 @@ class Visit:
             template,
             **{
                 "q": "",
-                "visit": self,
+                "page_request": self,
                 "path": self.path,
                 "others": len(archives(self.datasette)) > 1,
                 "shelf": self.datasette.urls.path("/mail"),
@@ -171,7 +171,7 @@ def view(
             zone = zone_named(
                 request.cookies.get(ZONE_COOKIE) or (datasette.plugin_config(PLUGIN) or {}).get("timezone")
             )
-            visit = Visit(
+            page_request = PageRequest(
                 datasette,
                 request,
                 archive,
@@ -180,14 +180,14 @@ def view(
             )
             try:
                 if method == "POST":
-                    return await _posted(function, visit)
-                return await function(visit)
+                    return await _posted(function, page_request)
+                return await function(page_request)
             except NotFound as error:
-                return await visit.message("Not found", str(error), 404)
+                return await page_request.message("Not found", str(error), 404)
             except TooSlow as error:
-                return await visit.message("Too much at once", str(error), 503)
+                return await page_request.message("Too much at once", str(error), 503)
             except ArchiveError as error:
-                return await visit.message("That did not work", str(error), 400)
+                return await page_request.message("That did not work", str(error), 400)
 
         # Not functools.wraps: Datasette passes what the signature names, and would follow it to the Visit.
         route.__name__, route.__doc__ = function.__name__, function.__doc__
@@ -196,25 +196,25 @@ def view(
     return decorate
 
 
-async def _posted(function: View, visit: Visit) -> Any:
-    if not visit.archive.writable:
-        return await visit.message(
+async def _posted(function: View, page_request: PageRequest) -> Any:
+    if not page_request.archive.writable:
+        return await page_request.message(
             "Read only", "This archive is open as immutable, so nothing in it can change.", 403
         )
-    if not visit.can_edit:
-        return await visit.message(
+    if not page_request.can_edit:
+        return await page_request.message(
             "Sign in first",
             "Open the link that the terminal printed, then try again. Nothing was changed.",
             403,
         )
-    visit.request.scope["canvas_archive_form"] = form = Form(await _body(visit.request))
-    if not login.form_is_ours(visit.datasette, visit.request, form.one("csrf")):
-        return await visit.message(
+    page_request.request.scope["canvas_archive_form"] = form = PostedForm(await _body(page_request.request))
+    if not login.form_is_ours(page_request.datasette, page_request.request, form.one("csrf")):
+        return await page_request.message(
             "This page was out of date",
             "The server was restarted or you signed in again since. Reload the page and try once more.",
             403,
         )
-    return await function(visit)
+    return await function(page_request)
 
 
 async def _body(request: Any) -> bytes:
@@ -232,7 +232,7 @@ async def _body(request: Any) -> bytes:
     return body
 
 
-class Form:
+class PostedForm:
     """The fields of a posted form; a name may come several times."""
 
     def __init__(self, body: bytes) -> None:
@@ -252,9 +252,9 @@ class Form:
         return [value for key, value in self.pairs if key == name]
 
 
-def form_of(visit: Visit) -> Form:
+def form_of(page_request: PageRequest) -> PostedForm:
     """Return the form of a ``POST`` view."""
-    form: Form = visit.request.scope["canvas_archive_form"]
+    form: PostedForm = page_request.request.scope["canvas_archive_form"]
     return form
 
 

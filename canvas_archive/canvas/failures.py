@@ -22,7 +22,7 @@ from canvas_archive.errors import (
 )
 
 
-class Again(Exception):
+class TransientFailure(Exception):
     """An attempt that failed in a way that may pass.
 
     ``error`` is what it becomes when the patience ends; ``sent`` tells whether Canvas may have acted;
@@ -71,7 +71,11 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     if isinstance(error, ProxyFailed):
         failure = Unreachable(str(error))
         tries = FIRST_CONTACT_TRIES if first else None
-        return failure if error.refused else Again("the proxy fails", failure, sent=False, most_tries=tries)
+        return (
+            failure
+            if error.refused
+            else TransientFailure("the proxy fails", failure, sent=False, most_tries=tries)
+        )
     cause = _root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = one_line(getattr(cause, "verify_message", "") or "not trusted")
@@ -100,10 +104,10 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
         tries = FIRST_CONTACT_TRIES if hopeless else ITEM_TRIES
     silent = SILENT_TRIES if isinstance(error, httpx.TimeoutException) else None
     failure = Unreachable(sentence, never_sent=unsent)
-    return Again(what, failure, sent=not unsent, most_tries=tries, alone_tries=silent)
+    return TransientFailure(what, failure, sent=not unsent, most_tries=tries, alone_tries=silent)
 
 
-def of_one_request(name: str, trouble: Again) -> ArchiveError:
+def of_one_request(name: str, trouble: TransientFailure) -> ArchiveError:
     """Return the error of a request that keeps failing while Canvas answers others."""
     error = trouble.error
     if isinstance(error, Throttled):
@@ -114,7 +118,7 @@ def of_one_request(name: str, trouble: Again) -> ArchiveError:
     return error
 
 
-def of_canvas(trouble: Again) -> ArchiveError:
+def of_canvas(trouble: TransientFailure) -> ArchiveError:
     """Return the error of a request that failed because Canvas as a whole does not answer."""
     error = trouble.error
     if isinstance(error, CanvasProblem) and error.item_alone:
@@ -122,7 +126,7 @@ def of_canvas(trouble: Again) -> ArchiveError:
     return error
 
 
-def of_uncertain_write(name: str, trouble: Again) -> ArchiveError:
+def of_uncertain_write(name: str, trouble: TransientFailure) -> ArchiveError:
     """Return the error of a write that may or may not have happened: it says so, and is not sent again."""
     error = trouble.error
     if isinstance(error, MalformedAnswer):

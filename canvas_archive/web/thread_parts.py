@@ -22,7 +22,7 @@ Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ThreadPart:
     """Some messages of a conversation, oldest first; ``ids`` is ``None`` for all of them.
 
     ``older`` and ``newer`` are the nearest messages that are not shown. ``written`` counts what people
@@ -38,7 +38,7 @@ class Part:
     before: int
 
 
-def part_of(
+def thread_part(
     connection: sqlite3.Connection,
     conversation_id: int,
     *,
@@ -46,17 +46,17 @@ def part_of(
     before: Key | None = None,
     after: Key | None = None,
     whole: bool = False,
-) -> Part:
+) -> ThreadPart:
     """Return the part with ``message`` in it, or older or newer than a key, or the newest one."""
     row = connection.execute(queries.EXTENT, {"id": conversation_id}).fetchone()
     if whole or row["n"] <= WHOLE:
-        return Part(None, None, None, row["first"] or "", row["last"] or "", row["written"], 0)
+        return ThreadPart(None, None, None, row["first"] or "", row["last"] or "", row["written"], 0)
     keys = _keys(connection, conversation_id, message, before, after)
     older = _walk(connection, conversation_id, keys[0], 1, newer=False)
     newer = _walk(connection, conversation_id, keys[-1], 1, newer=True)
     at, ident = keys[0]
     values = {"id": conversation_id, "at": at, "message": ident}
-    return Part(
+    return ThreadPart(
         ids=tuple(ident for _, ident in keys),
         older=older[0] if older else None,
         newer=newer[0] if newer else None,

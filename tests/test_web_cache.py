@@ -1,4 +1,4 @@
-"""Figures kept between pages: given again while nothing is written, never after."""
+"""Figures cached between pages: given again while nothing is written, never after."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.web import kept as module
-from canvas_archive.web.kept import kept
+from canvas_archive.web import cache as module
+from canvas_archive.web.cache import cached
 from tests.web_support import change, make_archive, open_visitor
 
 
@@ -34,7 +34,7 @@ def total(db: sqlite3.Connection, asked: list[int], key: str = "total") -> int:
         found: int = db.execute("SELECT sum(n) FROM t").fetchone()[0]
         return found
 
-    return kept(db, key, count)
+    return cached(db, key, count)
 
 
 def test_a_figure_is_counted_once_until_someone_writes(path: Path, reader: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ _USUAL_NAME = 14
 
 _USUAL_LEFT = len("00:00 left")
 
-Step = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Hears what is done now, how far it is, and how much there is (0: unknown)."""
 
 
@@ -141,7 +141,7 @@ class _Above(io.TextIOBase):
         return self._stream
 
 
-class Board:
+class ProgressDisplay:
     """Shows rows from the first one on until its ``with`` ends, and leaves nothing of them behind.
 
     Until there is something to show the terminal is left alone: a program may be asking for a password there.
@@ -155,7 +155,7 @@ class Board:
         self._reason = ""
         self._rows = _Rows(console, self._waiting, get_time)
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> ProgressDisplay:
         return self
 
     def __exit__(

@@ -29,7 +29,7 @@ class _Figures:
 _threads = threading.local()
 
 
-def kept(connection: sqlite3.Connection, key: Hashable, make: Callable[[], T]) -> T:
+def cached(connection: sqlite3.Connection, key: Hashable, make: Callable[[], T]) -> T:
     """Return what ``make`` returned for ``key``, or call it when the archive has changed since.
 
     The value is shared by all who ask: none of them may change it.

@@ -22,14 +22,14 @@ _ENDLESS = re.compile(r"&#[0-9]{4000,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class FoundOnCanvas:
     """Canvas has the message: under these message ids (a reply) or conversation ids (a new message)."""
 
     ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ArrivedInPart:
+class FoundInPart:
     """Some of the people it was sent to one by one have it, others do not."""
 
     ids: tuple[int, ...]
@@ -37,7 +37,7 @@ class ArrivedInPart:
 
 
 def same_body(one: str, other: str) -> bool:
-    """Tell whether two bodies are the same text, whatever was done to their markup and blanks."""
+    """Return whether two bodies are the same text, whatever was done to their markup and blanks."""
     return one == other or _words(one) == _words(other)
 
 
@@ -53,10 +53,10 @@ def own_newest(messages: Iterable[Message], owner_id: int) -> int:
 
 def find_reply(
     draft: Draft, baseline: Baseline, messages: Iterable[Message], owner_id: int
-) -> Arrived | None:
+) -> FoundOnCanvas | None:
     """Return the message that is this reply: written by the owner since, with the same words and files."""
     ids = sorted(one.id for one in messages if one.id > baseline.newest and _is_draft(one, draft, owner_id))
-    return Arrived((ids[0],)) if ids else None
+    return FoundOnCanvas((ids[0],)) if ids else None
 
 
 def summary_of(row: Conversation) -> tuple[int, str | None, int]:
@@ -65,13 +65,13 @@ def summary_of(row: Conversation) -> tuple[int, str | None, int]:
 
 
 def may_hold_new(row: Conversation, baseline: Baseline) -> bool:
-    """Tell whether a row of the ``sent`` list can be, or hold, a message sent since the baseline."""
+    """Return whether a row of the ``sent`` list can be, or hold, a message sent since the baseline."""
     return summary_of(row) not in baseline.sent
 
 
 def find_new(
     draft: Draft, baseline: Baseline, candidates: Iterable[Conversation], owner_id: int
-) -> Arrived | ArrivedInPart | None:
+) -> FoundOnCanvas | FoundInPart | None:
     """Return which of these conversations (whole, with their messages) carry this new message.
 
     A person named by id must take part. Sent one by one, each person has a conversation; for a course or a
@@ -99,7 +99,7 @@ def find_new(
         return None
     ids = tuple(sorted(found))
     expected = len(people) if named_only and not draft.group else 1
-    return Arrived(ids) if len(ids) >= expected else ArrivedInPart(ids, expected)
+    return FoundOnCanvas(ids) if len(ids) >= expected else FoundInPart(ids, expected)
 
 
 def _is_draft(message: Message, draft: Draft, owner_id: int) -> bool:

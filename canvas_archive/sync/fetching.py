@@ -16,7 +16,7 @@ BROKEN_IN_A_ROW = 3
 """After so many conversations in a row that Canvas fails on, the rest is left to the next run."""
 
 
-class Shows:
+class ConversationFetcher:
     """Fetches conversations; used by several threads."""
 
     def __init__(self, client: CanvasClient) -> None:
