@@ -22,7 +22,7 @@ import pytest
 from canvas_archive.errors import BadInput, NotAdopted, UnusableFile, VerificationFailed
 from canvas_archive.export.backup import backup
 from canvas_archive.export.restore import restore
-from canvas_archive.search import opened as searching
+from canvas_archive.search.index import opened as searching
 from canvas_archive.store import Archive
 from canvas_archive.store.adoption import state_file
 from canvas_archive.store.config import read_config, write_config

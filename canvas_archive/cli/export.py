@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.run import ExportReport
     from canvas_archive.export.selection import Selection
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.store import Archive
 
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
@@ -209,9 +209,9 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
     from datetime import timezone
 
     from canvas_archive.search import understand
-    from canvas_archive.search.resolve import people
-    from canvas_archive.search.tree import Person
-    from canvas_archive.search.understood import Understanding
+    from canvas_archive.search.query.resolve import people
+    from canvas_archive.search.query.tree import Person
+    from canvas_archive.search.query.understood import Understanding
 
     if selection.query is not None:
         yield understand(archive.db_path, selection.query, tz=selection.zone, now=now)[0]

@@ -33,7 +33,7 @@ def index(settings: Settings, rebuild: bool, documents: bool, check: bool, as_js
     if check:
         _check(settings, as_json)
         return
-    from canvas_archive.search.attachments import SECONDS
+    from canvas_archive.search.index.attachments import SECONDS
 
     report = bring_up_to_date(settings, anew=rebuild, document_seconds=None if documents else SECONDS)
     if as_json:

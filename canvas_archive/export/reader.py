@@ -25,7 +25,7 @@ from canvas_archive.store.forwarded import Forwards
 from canvas_archive.store.reading import recording_name
 
 if TYPE_CHECKING:
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 BATCH_MESSAGES = 1000
 """How many messages are held at once (one conversation is never split)."""

@@ -107,7 +107,7 @@ def search_form_of(page_request: PageRequest) -> SearchForm:
 
 def name_of(connection: sqlite3.Connection, user_id: str) -> str:
     """Return the name that means this user alone, else the id."""
-    from canvas_archive.search.resolve import people
+    from canvas_archive.search.query.resolve import people
 
     row = connection.execute(queries.PERSON, {"person": user_id}).fetchone()
     name = " ".join(str(row[1]).split()) if row else ""
@@ -117,8 +117,8 @@ def name_of(connection: sqlite3.Connection, user_id: str) -> str:
 
 def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> str:
     """Write a question with its facets in the query language alone, as it is kept under a name."""
-    from canvas_archive.search.tree import Course, Person
-    from canvas_archive.search.written import written_query
+    from canvas_archive.search.query.tree import Course, Person
+    from canvas_archive.search.query.written import written_query
 
     parts = [asked.text] if asked.text else []
     for name in FACETS:
