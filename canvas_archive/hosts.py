@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_ip_address(host: str) -> bool:
-    """Tell whether this is the number of a host, not its name."""
+    """Return whether this is the number of a host, not its name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -15,5 +15,5 @@ def is_ip_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or address of a host means this machine alone."""
+    """Return whether a name or address of a host means this machine alone."""
     return ipaddress.ip_address(host).is_loopback if is_ip_address(host) else host == "localhost"

@@ -62,9 +62,9 @@ def machine_trouble(error: BaseException) -> ArchiveError | None:
         return _of_sqlite(str(error).lower())
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         where = error.filename2 or error.filename
-        return _told(_BY_NUMBER[error.errno], str(where) if isinstance(where, (str, bytes)) else "a file")
+        return _trouble(_BY_NUMBER[error.errno], str(where) if isinstance(where, (str, bytes)) else "a file")
     if isinstance(error, UnicodeEncodeError) and _is_for_files(error.encoding):
-        return _told(_NO_SUCH_LETTERS, ascii(error.object))
+        return _trouble(_NO_SUCH_LETTERS, ascii(error.object))
     return None
 
 
@@ -74,29 +74,29 @@ def _is_for_files(encoding: str) -> bool:
 
 def concerns_every_archive(error: BaseException) -> bool:
     """Return whether another archive would meet the same: a full disk, too many open files. Pure."""
-    told = error if isinstance(error, MachineTrouble) else machine_trouble(error.__cause__ or error)
-    return isinstance(told, MachineTrouble) and told.everywhere
+    converted = error if isinstance(error, MachineTrouble) else machine_trouble(error.__cause__ or error)
+    return isinstance(converted, MachineTrouble) and converted.everywhere
 
 
 def as_archive_error(error: Exception) -> ArchiveError:
     """Return the error to show for one of many archives, whatever it was: the others go on. Pure."""
-    told = error if isinstance(error, ArchiveError) else machine_trouble(error)
-    if told is None and isinstance(error, sqlite3.Error):
-        told = VerificationFailed(
+    converted = error if isinstance(error, ArchiveError) else machine_trouble(error)
+    if converted is None and isinstance(error, sqlite3.Error):
+        converted = VerificationFailed(
             f"The archive's database cannot be read ({error}). 'canvas-archive verify' shows what is wrong."
         )
-    if told is None:
-        told = ArchiveError(
+    if converted is None:
+        converted = ArchiveError(
             f"Unexpected error: {type(error).__name__}: {error}. This is a defect. The same command with "
             "--archive DIR --debug shows where it happened."
         )
-    if told is not error:
-        told.__cause__ = error
-    return told
+    if converted is not error:
+        converted.__cause__ = error
+    return converted
 
 
 @contextmanager
-def troubles_told() -> Iterator[None]:
+def machine_errors_converted() -> Iterator[None]:
     """Raise what ``machine_trouble`` makes of an error of the block, where it makes anything of it."""
     try:
         yield
@@ -120,11 +120,11 @@ def _of_sqlite(sentence: str) -> ArchiveError | None:
         )
     for known, template in _BY_SENTENCE.items():
         if known in sentence:
-            return _told(template, "the archive's database")
+            return _trouble(template, "the archive's database")
     return None
 
 
-def _told(template: str, where: str) -> MachineTrouble:
+def _trouble(template: str, where: str) -> MachineTrouble:
     sentence = template.format(where=where, kept=_KEPT)
     trouble = MachineTrouble(sentence[0].upper() + sentence[1:])
     trouble.everywhere = template in (_DISK_FULL, _TOO_MANY_FILES)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from canvas_archive.canvas import CanvasClient, Token, Wait
+from canvas_archive.canvas import CanvasClient, RetryWait, Token
 
 URL = "https://school.example"
 SECRET = "1234~verysecrettokenvalue"
@@ -120,10 +120,10 @@ def make_client(
     )
 
 
-class Waits(list[Wait]):
+class Waits(list[RetryWait]):
     """Collects what ``on_wait`` is told."""
 
-    def __call__(self, wait: Wait) -> None:
+    def __call__(self, wait: RetryWait) -> None:
         self.append(wait)
 
 

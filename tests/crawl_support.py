@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from canvas_archive.web import server
-from canvas_archive.web.login import door_of
+from canvas_archive.web.login import access_policy
 from tests.web_support import Visitor
 
 PORT = 4321
@@ -29,7 +29,7 @@ OPEN = re.compile(r"/mail/(?:static/[\w.]+|login)(?:\?.*)?|/favicon\.ico|/-/stat
 
 
 @dataclass
-class Served:
+class BoundServer:
     """A server with sign-in, and the cookie of somebody who came in."""
 
     visitor: Visitor
@@ -82,14 +82,14 @@ def assert_guarded(answer: Any, path: str) -> None:
         assert name not in headers, (path, name)
 
 
-def opened(folder: Path) -> Served:
+def opened(folder: Path) -> BoundServer:
     """Serve an archive with sign-in, and sign in."""
     datasette = server.build(folder, host="127.0.0.1", port=PORT, login=True)
     visitor = Visitor(datasette)
     visitor.run(datasette.invoke_startup())
-    session = door_of(datasette).redeem(door_of(datasette).new_link())
+    session = access_policy(datasette).redeem(access_policy(datasette).new_link())
     assert session is not None
-    return Served(visitor, datasette.app(), {f"canvas_archive_{PORT}": session}, folder)
+    return BoundServer(visitor, datasette.app(), {f"canvas_archive_{PORT}": session}, folder)
 
 
 ROUTES_OF_MAIL = (

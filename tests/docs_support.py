@@ -152,7 +152,7 @@ class Block:
 
     @property
     def may_be_empty(self) -> bool:
-        """Tell whether the page says that there may be no rows."""
+        """Return whether the page says that there may be no rows."""
         return "may be empty" in self.before.lower()
 
 

@@ -18,7 +18,7 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
-from canvas_archive.sync.fleet_record import Fleet, Outcome
+from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 from tests.web_support import NOW, OWNER, Maker
 
 
@@ -85,7 +85,7 @@ def local_fleet(root: Path, members: dict[int, tuple[str, str]]) -> Path:
                 words = [(100 + number, NOW, f"A word about {course}, from {author}")]
                 make.conversation(custodian, "Words", [100 + number], words, course=key, course_name=course)
             update_index(archive.db, archive.search_dir)
-        outcomes.append(Outcome(custodian, str(custodian), name, "ok", succeeded_at=iso(NOW)))
+        outcomes.append(CustodianOutcome(custodian, str(custodian), name, "ok", succeeded_at=iso(NOW)))
     fleet = Fleet(root)
     fleet.open_at(SCHOOL)
     for outcome in outcomes:

@@ -38,16 +38,16 @@ def repeated(unit: str, size: int, before: str = "", after: str = "") -> str:
 @cache
 def redactor() -> Any:
     """Return a redactor of people whose names all begin alike, and are found in one another."""
-    from canvas_archive.export.records import Person
+    from canvas_archive.export.records import PersonRecord
     from canvas_archive.export.redact import Redactor
 
-    people = [Person(n, f"Maria Person{n}", f"Maria a Person{n}") for n in range(2, 2002)]
-    people += [Person(9001, "a " * 500 + "b", "x"), Person(9002, "\u4e2d" * 500 + "\u4e8c", "y")]
+    people = [PersonRecord(n, f"Maria Person{n}", f"Maria a Person{n}") for n in range(2, 2002)]
+    people += [PersonRecord(9001, "a " * 500 + "b", "x"), PersonRecord(9002, "\u4e2d" * 500 + "\u4e8c", "y")]
     return Redactor(b"k" * 32, 1, people)
 
 
 def _marking() -> Any:
-    from canvas_archive.search.snippet import Marking
+    from canvas_archive.search.answer.snippet import Marking
 
     return Marking({"a": 1.0}, (((0, frozenset({"a"})), (1, frozenset({"a"}))),))
 
@@ -58,13 +58,15 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.canvas.body import decode_json
     from canvas_archive.cli import read, terminal
     from canvas_archive.export import mime, names, redact, site_pages
-    from canvas_archive.search import analysis, dates, language, snippet
+    from canvas_archive.search.answer import snippet
+    from canvas_archive.search.index import analysis
+    from canvas_archive.search.query import dates, language
     from canvas_archive.store import cells, reading, rows
-    from canvas_archive.sync import sentmail
+    from canvas_archive.sync import sent_messages
     from canvas_archive.web import files, guarded_csv, login, render
-    from canvas_archive.web.visit import Form
+    from canvas_archive.web.page_request import PostedForm
 
-    nobody = reading.Person(2, "Chen", None, None)
+    nobody = reading.ThreadPerson(2, "Chen", None, None)
 
     def of(unit: str, before: str = "", after: str = "") -> Callable[[int], str]:
         return lambda size: repeated(unit, size, before, after)
@@ -115,7 +117,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         "initials": (render.initials, (of("dr "), of(" "))),
         "name of a download": (files.disposition, (of("\u202e"),)),
         "cookies": (login.readable_cookies, (of("\\", 'a="', '"'), of('\\"', 'a="', '"'), of(" ", "a", "b"))),
-        "form": (lambda text: Form(text.encode("utf-8", "replace")), (of("a&"), of("%"), of(";"))),
+        "form": (lambda text: PostedForm(text.encode("utf-8", "replace")), (of("a&"), of("%"), of(";"))),
         "CSV of the tables": (
             lambda text: guarded_csv.CellGuard().feed(text.encode("utf-8", "replace"), last=True),
             (of('""', '"', '"\r\n'), of(","), of('a"', "", ","), of("\n", '"', '"\r\n')),
@@ -163,7 +165,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
             (of("1"), of("..")),
         ),
         "body that was sent": (
-            lambda text: sentmail.same_body(text, "other"),
+            lambda text: sent_messages.same_body(text, "other"),
             (of("<"), of("&#1"), of("1", "&#"), of("&"), of("<a>")),
         ),
         "terminal, text": (terminal.printable, (of("\x1b"), of("\r\n"), of("\u202e"))),

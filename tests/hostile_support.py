@@ -18,7 +18,15 @@ import pytest
 
 from canvas_archive.cli.main import run
 from canvas_archive.sandbox import Sandbox
-from canvas_archive.sandbox.mailbox import Course, File, Mailbox, Media, Person, SentMessage, Thread
+from canvas_archive.sandbox.mailbox import (
+    Mailbox,
+    Media,
+    SandboxCourse,
+    SandboxFile,
+    SandboxPerson,
+    SentMessage,
+    Thread,
+)
 from tests.hostile_texts import ALL, FORGED, KINDS, OWNED
 from tests.sandbox_support import at
 from tests.trust_support import TALLY
@@ -39,17 +47,19 @@ FIRST_PERSON, FIRST_COURSE, FIRST_FILE, FIRST_THREAD, FIRST_MESSAGE = 1000, 5000
 def hostile_mailbox(texts: tuple[str, ...] = ALL) -> Mailbox:
     """Return a mailbox with one conversation per text: it is the other person's name, the course's name, the
     subject, the message, the name of its file and of its recording, and what a forwarded message says."""
-    people = {ME: Person(ME, OWNER_NAME, OWNER_NAME)}
-    courses: dict[int, Course] = {}
-    files: dict[int, File] = {}
+    people = {ME: SandboxPerson(ME, OWNER_NAME, OWNER_NAME)}
+    courses: dict[int, SandboxCourse] = {}
+    files: dict[int, SandboxFile] = {}
     threads: dict[int, Thread] = {}
     for number, text in enumerate(texts):
         other, course, thread = FIRST_PERSON + number, FIRST_COURSE + number, FIRST_THREAD + number
-        people[other] = Person(other, text, text, text)
+        people[other] = SandboxPerson(other, text, text, text)
         members = {ME: "StudentEnrollment", other: "TeacherEnrollment"}
-        courses[course] = Course(course, text, text, 1, text, members)
+        courses[course] = SandboxCourse(course, text, text, 1, text, members)
         file = FIRST_FILE + number
-        files[file] = File(file, other, text, "text/html", at(number), "", f"bytes of file {number}".encode())
+        files[file] = SandboxFile(
+            file, other, text, "text/html", at(number), "", f"bytes of file {number}".encode()
+        )
         message = FIRST_MESSAGE + 3 * number
         both = [other, ME]
         first = SentMessage(message, other, at(number), text, both, file_ids=[file])

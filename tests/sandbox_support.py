@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import httpx
 
 from canvas_archive.sandbox import Sandbox
-from canvas_archive.sandbox.mailbox import Course, File, Group, Mailbox, Media, Person, SentMessage, Thread
+from canvas_archive.sandbox.mailbox import (
+    Group,
+    Mailbox,
+    Media,
+    SandboxCourse,
+    SandboxFile,
+    SandboxPerson,
+    SentMessage,
+    Thread,
+)
 from canvas_archive.sandbox.school import School
 
 ADA, BEN, CLEO, DEE, EVE = 1, 2, 3, 4, 5
@@ -32,11 +41,11 @@ def at(minutes: int) -> datetime:
 def small_mailbox() -> Mailbox:
     """Return the school: six conversations that differ in everything that matters."""
     people = {
-        ADA: Person(ADA, "Ada", "Ada Lovelace", "she/her", email="ada@school.example"),
-        BEN: Person(BEN, "Ben", "Ben Okri"),
-        CLEO: Person(CLEO, "Cleo", "Cleo Stern"),
-        DEE: Person(DEE, "Dr. Dee", "Dora Dee", role="teacher"),
-        EVE: Person(EVE, "Eve", "Eve Elsewhere"),
+        ADA: SandboxPerson(ADA, "Ada", "Ada Lovelace", "she/her", email="ada@school.example"),
+        BEN: SandboxPerson(BEN, "Ben", "Ben Okri"),
+        CLEO: SandboxPerson(CLEO, "Cleo", "Cleo Stern"),
+        DEE: SandboxPerson(DEE, "Dr. Dee", "Dora Dee", role="teacher"),
+        EVE: SandboxPerson(EVE, "Eve", "Eve Elsewhere"),
     }
     everyone = {
         ADA: "StudentEnrollment",
@@ -45,13 +54,15 @@ def small_mailbox() -> Mailbox:
         DEE: "TeacherEnrollment",
     }
     courses = {
-        BIO: Course(BIO, "Biology 101", "BIO 101", 1, "Spring", dict(everyone)),
-        OLD: Course(OLD, "Old Physics", "PHY 1", 0, "Autumn", dict(everyone), concluded=True),
+        BIO: SandboxCourse(BIO, "Biology 101", "BIO 101", 1, "Spring", dict(everyone)),
+        OLD: SandboxCourse(OLD, "Old Physics", "PHY 1", 0, "Autumn", dict(everyone), concluded=True),
     }
     groups = {TEAM: Group(TEAM, "Team Fern", BIO, [ADA, BEN])}
     files = {
-        PDF: File(PDF, DEE, "Syllabus März.pdf", "application/pdf", START, "", b"%PDF-1.4 syllabus " * 40),
-        PNG: File(PNG, ADA, "leaf.png", "image/png", START, "", b"\x89PNG leaf"),
+        PDF: SandboxFile(
+            PDF, DEE, "Syllabus März.pdf", "application/pdf", START, "", b"%PDF-1.4 syllabus " * 40
+        ),
+        PNG: SandboxFile(PNG, ADA, "leaf.png", "image/png", START, "", b"\x89PNG leaf"),
     }
     threads = [
         Thread(

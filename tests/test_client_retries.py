@@ -13,7 +13,7 @@ import pytest
 
 from canvas_archive.canvas import CanvasClient
 from canvas_archive.canvas.address import Origin
-from canvas_archive.canvas.trouble import of_connection
+from canvas_archive.canvas.failures import of_connection
 from canvas_archive.canvas.waiting import ITEM_SECONDS, ITEM_TRIES, backoff, retry_after
 from canvas_archive.errors import (
     CanvasProblem,

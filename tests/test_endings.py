@@ -29,7 +29,7 @@ from canvas_archive.export import formats
 from canvas_archive.search import search
 from canvas_archive.store import Archive, Ingest, edits, runs
 from canvas_archive.sync.push_report import PushReport
-from canvas_archive.sync.report import Problem, Report
+from canvas_archive.sync.report import Report, ReportedProblem
 from canvas_archive.sync.service import SyncResult
 from tests.push_support import BEN, CLEO, DEE, Mail, open_mail
 from tests.store_support import TickingClock, conversation, create, message
@@ -265,7 +265,9 @@ def test_a_database_that_stays_locked(mail: Path, said: str, raised: type[Except
 
 
 def test_a_report_of_many_problems_names_the_first_ten(capsys: pytest.CaptureFixture[str]) -> None:
-    problems = [Problem("edit" if number else "message", str(number), "it cannot be") for number in range(12)]
+    problems = [
+        ReportedProblem("edit" if number else "message", str(number), "it cannot be") for number in range(12)
+    ]
     report = PushReport(problems=problems)
     show_report(Settings(), report)
     lines = capsys.readouterr().err.splitlines()
@@ -311,7 +313,7 @@ def synced(monkeypatch: pytest.MonkeyPatch, *results: SyncResult) -> None:
 
 
 def test_what_a_sync_tells(mail: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = Problem("conversation", "7", "it is odd")
+    problem = ReportedProblem("conversation", "7", "it is odd")
     synced(monkeypatch, outcome(actions=["fetch 7"], problems=[problem]), outcome(new=1))
     said = say(["sync"])
     assert said.out == "fetch 7\n"

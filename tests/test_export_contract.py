@@ -25,11 +25,11 @@ import duckdb
 import pytest
 
 from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed
-from canvas_archive.export.context import Options
+from canvas_archive.export.context import ExportOptions
 from canvas_archive.export.destination import exchange
 from canvas_archive.export.formats import FORMATS
 from canvas_archive.export.records import ThreadRecord
-from canvas_archive.export.run import ExportReport, Progress, Request, export
+from canvas_archive.export.run import ExportProgress, ExportReport, Request, export
 from canvas_archive.export.selection import Selection
 from tests.export_support import (
     NASTY_BODY,
@@ -54,7 +54,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(archive: Path, dest: Path, *formats: str, **more: object) -> ExportReport:
     progress = more.pop("progress", None)
-    assert progress is None or isinstance(progress, Progress)
+    assert progress is None or isinstance(progress, ExportProgress)
     request = Request(archive, archive / "archive.db", archive / "files", dest, formats, **more)  # type: ignore[arg-type]
     return export(request, progress)
 
@@ -215,7 +215,7 @@ def test_an_existing_destination_is_refused_and_replaced_with_force(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-class Interrupted(Progress):
+class Interrupted(ExportProgress):
     """Stops an export in its middle, as Ctrl-C does."""
 
     def advance(self, messages: int) -> None:
@@ -265,7 +265,7 @@ def test_an_altered_attachment_stops_the_export(archive: Path, tmp_path: Path, n
         run(copy, tmp_path / "out", name)
     assert not (tmp_path / "out").exists()
     # Without attachments their state does not matter.
-    run(copy, tmp_path / "out", name, options=Options(attachments=False))
+    run(copy, tmp_path / "out", name, options=ExportOptions(attachments=False))
 
 
 @pytest.mark.parametrize("name", TESTED)
@@ -354,8 +354,8 @@ def test_a_format_that_is_missing_or_unknown_is_named(archive: Path, tmp_path: P
 
 @pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.single])
 def test_one_file_is_the_same_as_in_a_folder(archive: Path, tmp_path: Path, name: str) -> None:
-    run(archive, tmp_path / f"box.{name}", options=Options(attachments=False))
-    run(archive, tmp_path / "out", name, options=Options(attachments=False))
+    run(archive, tmp_path / f"box.{name}", options=ExportOptions(attachments=False))
+    run(archive, tmp_path / "out", name, options=ExportOptions(attachments=False))
     assert (tmp_path / f"box.{name}").read_bytes() == (tmp_path / "out" / FORMATS[name].name).read_bytes()
     assert os.stat(tmp_path / f"box.{name}").st_mode & 0o777 == 0o600
 
@@ -374,7 +374,7 @@ def test_a_sync_meanwhile_changes_nothing_in_the_export(archive: Path, tmp_path:
     copy = tmp_path / "copy"
     shutil.copytree(archive, copy)
 
-    class Meddling(Progress):
+    class Meddling(ExportProgress):
         def begin(self, messages: int) -> None:
             db = sqlite3.connect(copy / "archive.db")
             db.execute("UPDATE messages SET body = 'changed' WHERE id = 1000")

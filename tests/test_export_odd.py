@@ -20,7 +20,7 @@ from canvas_archive.export.context import Blobs, ExportContext
 from canvas_archive.export.jsonl import encode_line
 from canvas_archive.export.mime import MailRenderer
 from canvas_archive.export.reader import Snapshot
-from canvas_archive.export.records import Person, StoredFile
+from canvas_archive.export.records import PersonRecord, StoredFile
 from canvas_archive.export.redact import Redactor
 from canvas_archive.export.run import Request, export
 from canvas_archive.export.selection import Selection
@@ -128,9 +128,9 @@ def test_addresses_are_not_remembered_without_bound(archive: Path) -> None:
         )
     mail = MailRenderer(context)
     for number in range(20_010):
-        mail.address(Person(number, "N", "N"))
+        mail.address(PersonRecord(number, "N", "N"))
     assert len(mail._addresses) < 20_000
-    assert mail.address(Person(5, "Ann", "Ann B")) == "Ann B <user.5@school.example.edu.invalid>"
+    assert mail.address(PersonRecord(5, "Ann", "Ann B")) == "Ann B <user.5@school.example.edu.invalid>"
 
 
 def test_a_database_that_is_no_archive_is_not_exported(tmp_path: Path) -> None:

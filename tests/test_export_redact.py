@@ -16,18 +16,18 @@ import pytest
 from canvas_archive.cli import run
 from canvas_archive.errors import BadInput
 from canvas_archive.export.formats import FORMATS
-from canvas_archive.export.records import Person
+from canvas_archive.export.records import PersonRecord
 from canvas_archive.export.redact import ADDRESS, SOMEONE, Redactor, load_key
 from tests.export_support import OWNER, ArchiveBuilder, tree
 
 KEY = bytes(range(32))
 PEOPLE = (
-    Person(OWNER, "Olivia Owner", "Olivia Owner"),
-    Person(11, "Zoë Kowalska", "Zoë Maria Kowalska"),
-    Person(12, "Mark Freeman", "Mark Freeman"),
-    Person(13, "Zoe Petrov", "Zoe Petrov"),
-    Person(14, "王小明", "王小明"),
-    Person(15, "Anna-Lena O’Brien", "Anna-Lena O’Brien"),
+    PersonRecord(OWNER, "Olivia Owner", "Olivia Owner"),
+    PersonRecord(11, "Zoë Kowalska", "Zoë Maria Kowalska"),
+    PersonRecord(12, "Mark Freeman", "Mark Freeman"),
+    PersonRecord(13, "Zoe Petrov", "Zoe Petrov"),
+    PersonRecord(14, "王小明", "王小明"),
+    PersonRecord(15, "Anna-Lena O’Brien", "Anna-Lena O’Brien"),
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canvas_archive.clock import parse_iso
-from canvas_archive.export.context import Blobs, ExportContext, Options
+from canvas_archive.export.context import Blobs, ExportContext, ExportOptions
 from canvas_archive.export.mime import MailRenderer
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.rsmf import mail_size
@@ -27,7 +27,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(archive: Path, dest: Path, **options: bool) -> dict[str, Path]:
     export(
         Request(
-            archive, archive / "archive.db", archive / "files", dest, ("rsmf",), options=Options(**options)
+            archive,
+            archive / "archive.db",
+            archive / "files",
+            dest,
+            ("rsmf",),
+            options=ExportOptions(**options),
         )
     )
     return {path.stem: path for path in (dest / "rsmf").rglob("*.rsmf")}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.errors import ArchiveError, BadInput
-from canvas_archive.sync.custodians import Custodian, read_custodians
-from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order
+from canvas_archive.sync.custodians import ListedCustodian, read_custodians
+from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet, in_order
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 
@@ -24,8 +24,8 @@ def written(folder: Path, text: str) -> Path:
 
 def test_ids_alone_are_enough(tmp_path: Path) -> None:
     assert read_custodians(written(tmp_path, "user_id\n12\n\n13\n")) == (
-        Custodian(12, None, "12"),
-        Custodian(13, None, "13"),
+        ListedCustodian(12, None, "12"),
+        ListedCustodian(13, None, "13"),
     )
 
 
@@ -34,7 +34,7 @@ def test_a_spreadsheets_list(tmp_path: Path, separator: str) -> None:
     lines = (("Name", "USER_ID ", "folder", "office"), ("Ada, née Byron", " 12", "ada", "3"))
     text = "\r\n".join(separator.join(f'"{cell}"' for cell in line) for line in lines)
     assert read_custodians(written(tmp_path, f"\ufeff{text}\r\n")) == (
-        Custodian(12, "Ada, née Byron", "ada"),
+        ListedCustodian(12, "Ada, née Byron", "ada"),
     )
 
 
@@ -74,19 +74,19 @@ def test_a_list_that_is_not_there(tmp_path: Path) -> None:
         read_custodians(tmp_path / "none.csv")
 
 
-def outcome(user_id: int, at: str | None, status: str = "ok") -> Outcome:
-    return Outcome(user_id, str(user_id), status=status, succeeded_at=at)
+def outcome(user_id: int, at: str | None, status: str = "ok") -> CustodianOutcome:
+    return CustodianOutcome(user_id, str(user_id), status=status, succeeded_at=at)
 
 
 def test_who_never_succeeded_comes_first_then_the_stalest() -> None:
-    people = [Custodian(number, None, str(number)) for number in (1, 2, 3, 4)]
+    people = [ListedCustodian(number, None, str(number)) for number in (1, 2, 3, 4)]
     known = {1: outcome(1, "2026-11-24T11:00:00Z"), 2: outcome(2, "2026-11-20T00:00:00Z"),
              3: outcome(3, None, "failed")}  # fmt: skip
     assert [one.user_id for one in in_order(people, known, NOW)] == [3, 4, 2, 1]
 
 
 def test_the_fresh_ones_can_be_left_out_but_not_the_incomplete() -> None:
-    people = [Custodian(number, None, str(number)) for number in (1, 2, 3)]
+    people = [ListedCustodian(number, None, str(number)) for number in (1, 2, 3)]
     known = {1: outcome(1, "2026-11-24T11:00:00Z"), 2: outcome(2, "2026-11-24T09:00:00Z"),
              3: outcome(3, "2026-11-24T11:00:00Z", "partial")}  # fmt: skip
     left = in_order(people, known, NOW, timedelta(hours=2))
@@ -136,7 +136,7 @@ def test_a_broken_memory_is_told(tmp_path: Path, text: str) -> None:
 def test_a_newer_memory_is_refused_and_unknown_fields_are_passed_over(tmp_path: Path) -> None:
     row = {"user_id": 1, "folder": "1", "mood": "good"}
     (tmp_path / "fleet.json").write_text(json.dumps({"version": 1, "custodians": [row]}))
-    assert Fleet(tmp_path).outcomes == {1: Outcome(1, "1")}
+    assert Fleet(tmp_path).outcomes == {1: CustodianOutcome(1, "1")}
     (tmp_path / "fleet.json").write_text(json.dumps({"version": 2, "custodians": [row]}))
     with pytest.raises(BadInput, match="newer version"):
         Fleet(tmp_path)
@@ -159,4 +159,4 @@ def test_a_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path)
     (tmp_path / "fleet.csv.partial").mkdir()
     with pytest.raises(ArchiveError, match=r"fleet\.csv cannot be written"):
-        fleet.record(Outcome(12, "12"))
+        fleet.record(CustodianOutcome(12, "12"))

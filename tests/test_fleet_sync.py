@@ -19,7 +19,7 @@ from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
 from canvas_archive.sync import fleet as fleet_module
-from canvas_archive.sync.custodians import Custodian
+from canvas_archive.sync.custodians import ListedCustodian
 from canvas_archive.sync.fleet import Fleet, FleetOptions, Outcome, sync_fleet
 from canvas_archive.sync.service import SyncOptions
 from tests.fleet_support import Collection, collection
@@ -155,7 +155,7 @@ def test_an_interruption_is_recorded_and_gone_on_from(
         def begin(self, total: int) -> None:
             pass
 
-        def started(self, custodian: Custodian) -> None:
+        def started(self, custodian: ListedCustodian) -> None:
             if begun.is_set():
                 raise KeyboardInterrupt
             begun.set()
@@ -166,7 +166,7 @@ def test_an_interruption_is_recorded_and_gone_on_from(
         def waiting(self, seconds: float, reason: str) -> None:
             pass
 
-    custodians = [Custodian(user_id, None, str(user_id)) for user_id in people]
+    custodians = [ListedCustodian(user_id, None, str(user_id)) for user_id in people]
     options = FleetOptions(jobs=2, sync=SyncOptions(attachments=False, index=False))
     with pytest.raises(KeyboardInterrupt):
         sync_fleet(fleet, custodians, many.sandbox.url, options, Interrupting())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked, MachineTrouble, VerificationFailed
-from canvas_archive.machine import machine_trouble, troubles_told
+from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store.blobs import BlobWriter
 from canvas_archive.sync.service import push_now, sync_now
@@ -65,9 +65,9 @@ def test_defects_stay_what_they_are() -> None:
         sqlite3.ProgrammingError("x"),
     ):
         assert machine_trouble(error) is None
-    with pytest.raises(sqlite3.OperationalError, match="no such table"), troubles_told():
+    with pytest.raises(sqlite3.OperationalError, match="no such table"), machine_errors_converted():
         raise sqlite3.OperationalError("no such table: letters")
-    with pytest.raises(MachineTrouble) as caught, troubles_told():
+    with pytest.raises(MachineTrouble) as caught, machine_errors_converted():
         raise OSError(errno.ENOSPC, "no room", "x")
     assert isinstance(caught.value.__cause__, OSError)
 

@@ -19,8 +19,8 @@ from canvas_archive.errors import BadRequest, CanvasProblem, TokenRefused, Unrea
 from canvas_archive.model import Conversation, Message, Participant
 from canvas_archive.store import outbox as store
 from canvas_archive.sync import outbox as sending
-from canvas_archive.sync import sentmail
-from canvas_archive.sync.sentmail import Arrived, ArrivedInPart
+from canvas_archive.sync import sent_messages
+from canvas_archive.sync.sent_messages import FoundInPart, FoundOnCanvas
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.test_push_crash import PUSH_UNTIL_KILLED, Killed, kill_after
 
@@ -529,7 +529,7 @@ def test_every_page_of_sent_is_looked_at_while_all_of_it_is_new(
         return True
 
     monkeypatch.setattr(CanvasClient, "conversations", by_one)
-    monkeypatch.setattr(sentmail, "may_hold_new", all_new)
+    monkeypatch.setattr(sent_messages, "may_hold_new", all_new)
     assert mail.push().recognised == 1
     assert everywhere(mail, "See the plan") == 1
 
@@ -571,8 +571,8 @@ def test_without_a_note_of_what_canvas_had_nothing_is_sent_again(mail: Mail) -> 
     ],
 )
 def test_bodies_are_compared_by_their_words(sent: str, stored: str) -> None:
-    assert sentmail.same_body(sent, stored)
-    assert not sentmail.same_body(sent, stored + " not")
+    assert sent_messages.same_body(sent, stored)
+    assert not sent_messages.same_body(sent, stored + " not")
 
 
 DRAFT = store.Draft("send", "Hello", recipients=("2", "3"), subject="Hi")
@@ -591,28 +591,28 @@ def conversation(
     ("candidates", "expected"),
     [
         ([], None),
-        ([conversation(8, 2), conversation(9, 3)], Arrived((8, 9))),
-        ([conversation(8, 2)], ArrivedInPart((8,), 2)),
+        ([conversation(8, 2), conversation(9, 3)], FoundOnCanvas((8, 9))),
+        ([conversation(8, 2)], FoundInPart((8,), 2)),
         ([conversation(8, 2, subject="Other"), conversation(9, 4)], None),
         ([conversation(8, 2, at="2026-02-28T00:00:00Z")], None),
         ([conversation(8, 2, body="Hello you")], None),
-        ([conversation(7, 2, subject="Old"), conversation(9, 3)], Arrived((7, 9))),
+        ([conversation(7, 2, subject="Old"), conversation(9, 3)], FoundOnCanvas((7, 9))),
     ],
 )
 def test_new_messages_are_found_by_words_people_subject_and_time(
     candidates: list[Conversation], expected: object
 ) -> None:
-    assert sentmail.find_new(DRAFT, BEFORE, candidates, ADA) == expected
+    assert sent_messages.find_new(DRAFT, BEFORE, candidates, ADA) == expected
 
 
 def test_a_message_with_other_files_is_another_message() -> None:
-    draft = replace(DRAFT, enclosures=(store.Enclosure("0" * 64, "a", "text/plain", 1),))
-    assert sentmail.find_new(draft, BEFORE, [conversation(8, 2)], ADA) is None
+    draft = replace(DRAFT, enclosures=(store.OutgoingFile("0" * 64, "a", "text/plain", 1),))
+    assert sent_messages.find_new(draft, BEFORE, [conversation(8, 2)], ADA) is None
 
 
 def test_a_message_to_a_course_is_found_without_knowing_who_is_in_it() -> None:
     draft = replace(DRAFT, recipients=("course_10_students",))
-    assert sentmail.find_new(draft, BEFORE, [conversation(8, 2)], ADA) == Arrived((8,))
+    assert sent_messages.find_new(draft, BEFORE, [conversation(8, 2)], ADA) == FoundOnCanvas((8,))
 
 
 def test_the_file_of_a_queued_message_is_known_to_verify_and_kept_by_a_backup(

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from canvas_archive.cli.board import Board, row_text
 from canvas_archive.cli.context import Settings
 from canvas_archive.cli.fleet_progress import fleet_progress
 from canvas_archive.cli.progress import PlainLines, sync_progress
+from canvas_archive.cli.progress_display import ProgressDisplay, row_text
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.search import update_index
@@ -123,7 +123,7 @@ def moments() -> Moments:
     return Moments()
 
 
-def shown_now(board: Board, terminal: Terminal) -> str:
+def shown_now(board: ProgressDisplay, terminal: Terminal) -> str:
     """Return what the rows say when they are drawn."""
     before = terminal.tell()
     board._rows.refresh()
@@ -131,7 +131,7 @@ def shown_now(board: Board, terminal: Terminal) -> str:
 
 
 def test_the_time_left_is_estimated_from_the_work_at_hand(moments: Moments) -> None:
-    with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
+    with a_terminal() as terminal, ProgressDisplay(Console(stderr=True), moments) as board:
         for done in range(5):
             board.step("Conversations", done, 104)
             moments.now += 1
@@ -144,7 +144,7 @@ def test_the_time_left_is_estimated_from_the_work_at_hand(moments: Moments) -> N
 
 
 def test_a_wait_shows_for_as_long_as_it_lasts(moments: Moments) -> None:
-    with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
+    with a_terminal() as terminal, ProgressDisplay(Console(stderr=True), moments) as board:
         board.step("Conversations", 3, 10)
         board.wait(30, "Canvas asks to slow down")
         assert "3/10" in shown_now(board, terminal)
@@ -155,7 +155,7 @@ def test_a_wait_shows_for_as_long_as_it_lasts(moments: Moments) -> None:
 
 
 def test_a_wait_may_be_the_first_there_is_to_show(moments: Moments) -> None:
-    with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
+    with a_terminal() as terminal, ProgressDisplay(Console(stderr=True), moments) as board:
         board.wait(9, "no connection")
         assert "Waiting 9 s: no connection" in shown_now(board, terminal)
     check_nothing_left(terminal.getvalue(), USUAL)
@@ -163,7 +163,7 @@ def test_a_wait_may_be_the_first_there_is_to_show(moments: Moments) -> None:
 
 def test_lines_appear_above_the_rows(moments: Moments) -> None:
     chosen = Settings()
-    with a_terminal() as terminal, Board(Console(stderr=True), moments) as board:
+    with a_terminal() as terminal, ProgressDisplay(Console(stderr=True), moments) as board:
         board.step("Sending", 1, 2)
         chosen.note("a note")
         chosen.warn("a warning " + 12 * "of many words ")

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from canvas_archive.sandbox.contents import file_bytes, stored_size
-from canvas_archive.sandbox.mailbox import File
+from canvas_archive.sandbox.mailbox import SandboxFile
 from canvas_archive.sandbox.render import CONTENT_TYPES, render_recipe
 from canvas_archive.sandbox.sample import sample_mailbox
 from canvas_archive.sandbox.state import StoredFile
@@ -30,9 +30,9 @@ RECIPES = {
 }
 
 
-def a_file(recipe: str, content: bytes | None = None) -> File:
+def a_file(recipe: str, content: bytes | None = None) -> SandboxFile:
     at = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    return File(1, 2, "name", "type/sub", at, recipe=recipe, content=content)
+    return SandboxFile(1, 2, "name", "type/sub", at, recipe=recipe, content=content)
 
 
 def test_every_kind_renders_the_same_bytes_on_every_machine() -> None:

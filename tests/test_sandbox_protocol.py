@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from canvas_archive.sandbox.paging import Page, link_header
+from canvas_archive.sandbox.paging import PageParams, link_header
 from canvas_archive.sandbox.throttle import Throttle
 from tests.sandbox_support import ADA, BEN, BIO, DEE, EVE, OLD, Pair, running
 
@@ -98,7 +98,7 @@ class TestPages:
 
     def test_links_beyond_six_kilobytes_are_left_out_by_priority(self) -> None:
         query = (("filter[]", "course_" + "1" * 1900),)
-        header = link_header("http://canvas/api/v1/conversations", query, Page(2, 10), 100)
+        header = link_header("http://canvas/api/v1/conversations", query, PageParams(2, 10), 100)
         assert [part.rpartition("rel=")[2] for part in header.split(",")] == ['"next"', '"prev"', '"last"']
 
 

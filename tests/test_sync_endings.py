@@ -13,9 +13,9 @@ from canvas_archive.errors import ItemsFailed, TokenRefused
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.sync import service
+from canvas_archive.sync.fetching import BROKEN_IN_A_ROW
 from canvas_archive.sync.pull import Pull
 from canvas_archive.sync.report import Report
-from canvas_archive.sync.shows import BROKEN_IN_A_ROW
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import SHOW, QuickClock
 

@@ -20,7 +20,7 @@ from canvas_archive.sync import listing, plan, service
 from canvas_archive.sync.ledger import Ledger
 from canvas_archive.sync.plan import Fetch, Membership, UpdateFlags
 from canvas_archive.sync.progress import Silent
-from canvas_archive.sync.pull import Options, Pull
+from canvas_archive.sync.pull import Pull, PullOptions
 from tests.store_support import conversation, create, message
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import LIST, QuickClock
@@ -157,7 +157,7 @@ def test_what_is_being_fetched_counts_as_new_even_when_it_is_stored_by_now(pair:
     from canvas_archive.store.summaries import stored_summaries
 
     with Archive.open(pair.folder, write=True) as archive, service.open_client(archive) as client:
-        pull = Pull(archive, client, Options("quick"), Silent(), SYSTEM, threading.Event(), 1)
+        pull = Pull(archive, client, PullOptions("quick"), Silent(), SYSTEM, threading.Event(), 1)
         pull._known = stored_summaries(archive.db)
         with closing(client.conversations("inbox", per_page=5)) as pages:  # type: ignore[type-var]
             content = next(pages)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.sandbox import Sandbox
-from canvas_archive.sync.workers import Crew
+from canvas_archive.sync.workers import WorkerPool
 from tests.sync_support import Pair, assert_equal, bind, told_by_archive
 
 SHOW = r"^/api/v1/conversations/\d+"
@@ -160,7 +160,7 @@ def test_an_interruption_while_a_worker_starts_ends_the_run_as_any_other(
     def interrupted(thread: threading.Thread) -> None:
         raise KeyboardInterrupt
 
-    crew = Crew[int](2, "worker", queue.SimpleQueue())
+    crew = WorkerPool[int](2, "worker", queue.SimpleQueue())
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
         crew.submit(1, int)

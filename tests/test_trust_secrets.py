@@ -66,7 +66,7 @@ FORMS = forms()
 
 
 def leaked(data: bytes | str) -> bool:
-    """Tell whether the token is in there, in any form."""
+    """Return whether the token is in there, in any form."""
     raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
     return any(form in raw for form in FORMS)
 

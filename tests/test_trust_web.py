@@ -16,7 +16,7 @@ from tests.crawl_support import (
     ROUTES_OF_DATASETTE,
     ROUTES_OF_MAIL,
     SAME,
-    Served,
+    BoundServer,
     links_of,
     opened,
     shape_of,
@@ -39,14 +39,14 @@ CROSS = (
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoundServer]:
     made = opened(make_archive(tmp_path_factory.mktemp("web") / "archive"))
     yield made
     made.visitor.close()
 
 
 @pytest.fixture(scope="module")
-def crawled(served: Served) -> dict[str, Any]:
+def crawled(served: BoundServer) -> dict[str, Any]:
     """What the owner gets at every route, and where the pages lead: at most two addresses of a shape."""
     seen: dict[str, int] = {}
     shelved = [path.replace("/mail", "/mail/archive/archive", 1) for path in ROUTES_OF_MAIL if path != "/"]
@@ -71,7 +71,7 @@ def addresses(crawled: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.sampled
-def test_every_route_of_the_plugin_is_in_the_list(served: Served) -> None:
+def test_every_route_of_the_plugin_is_in_the_list(served: BoundServer) -> None:
     patterns = [pattern for pattern, _ in served.visitor.datasette._routes()]
     ours = [pattern for pattern in patterns if pattern.pattern.startswith(("^/mail", "^(?:/mail"))]
     assert len(ours) > 20
@@ -79,7 +79,7 @@ def test_every_route_of_the_plugin_is_in_the_list(served: Served) -> None:
         assert any(pattern.match(path.partition("?")[0]) for path in ROUTES_OF_MAIL), pattern.pattern
 
 
-def test_anybody_gets_the_sign_in_page_and_no_more(served: Served, addresses: list[str]) -> None:
+def test_anybody_gets_the_sign_in_page_and_no_more(served: BoundServer, addresses: list[str]) -> None:
     for address in addresses:
         answer = served.ask("GET", address, who="anybody")
         TALLY["routes × identities: anybody reads"] += 1
@@ -90,7 +90,7 @@ def test_anybody_gets_the_sign_in_page_and_no_more(served: Served, addresses: li
             assert answer.headers["location"].startswith("/"), address
 
 
-def test_the_owner_can_read_everything(served: Served, crawled: dict[str, Any]) -> None:
+def test_the_owner_can_read_everything(served: BoundServer, crawled: dict[str, Any]) -> None:
     """No address that a page leads to is broken."""
     for address, got in crawled.items():
         for answer in (got, served.ask("HEAD", address)):
@@ -103,7 +103,7 @@ def test_the_owner_can_read_everything(served: Served, crawled: dict[str, Any]) 
 @pytest.mark.parametrize(
     "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1.evil.example", "", "localhost.", "x"]
 )
-def test_under_another_name_there_is_nothing(served: Served, addresses: list[str], host: str) -> None:
+def test_under_another_name_there_is_nothing(served: BoundServer, addresses: list[str], host: str) -> None:
     for address in addresses:
         for method in ("GET", "POST"):
             answer = served.ask(method, address, headers={"host": host})
@@ -112,7 +112,9 @@ def test_under_another_name_there_is_nothing(served: Served, addresses: list[str
 
 
 @pytest.mark.parametrize("headers", CROSS, ids=lambda one: "-".join(one.values()))
-def test_another_site_writes_nothing(served: Served, addresses: list[str], headers: dict[str, str]) -> None:
+def test_another_site_writes_nothing(
+    served: BoundServer, addresses: list[str], headers: dict[str, str]
+) -> None:
     """Even with the owner's cookie, which a browser would send from another port."""
     before = served.state()
     form = {"do": "star:700005", "csrf": "0" * 64, "id": "1", "name": "x", "q": "x"}
@@ -123,7 +125,7 @@ def test_another_site_writes_nothing(served: Served, addresses: list[str], heade
     assert served.state() == before
 
 
-def test_no_other_method_changes_anything(served: Served, addresses: list[str]) -> None:
+def test_no_other_method_changes_anything(served: BoundServer, addresses: list[str]) -> None:
     before = served.state()
     for address in addresses:
         for who in ("owner", "anybody"):
@@ -140,7 +142,7 @@ def test_no_other_method_changes_anything(served: Served, addresses: list[str]) 
     assert served.state() == before
 
 
-def test_a_form_without_its_token_changes_nothing(served: Served) -> None:
+def test_a_form_without_its_token_changes_nothing(served: BoundServer) -> None:
     before = served.state()
     for path, form in (
         ("/mail/edit", {"do": "star:700005"}),
@@ -162,7 +164,7 @@ def test_a_form_without_its_token_changes_nothing(served: Served) -> None:
 @pytest.mark.parametrize(
     "body", [b"\xff\xfe\x00", b"a=" * 5000, b"&" * 190_000, b"x" * 250_000, b"csrf=%zz&do=%", b"\r\n\r\n"]
 )
-def test_a_broken_form_is_refused(served: Served, body: bytes) -> None:
+def test_a_broken_form_is_refused(served: BoundServer, body: bytes) -> None:
     for path in ("/mail/edit", "/mail/search/save", "/mail/edits/discard"):
         answer = served.ask(
             "POST", path, headers={**SAME, "content-type": "application/x-www-form-urlencoded"}, content=body
@@ -188,7 +190,7 @@ def test_a_broken_form_is_refused(served: Served, body: bytes) -> None:
         "http:evil.example",
     ],
 )
-def test_after_a_form_one_stays_on_this_server(served: Served, target: str) -> None:
+def test_after_a_form_one_stays_on_this_server(served: BoundServer, target: str) -> None:
     token = re.search(r'data-token="([0-9a-f]{64})"', served.ask("GET", "/mail").text)
     assert token is not None
     form = {"do": "read:700009", "csrf": token[1], "next": target}

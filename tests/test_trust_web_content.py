@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.crawl_support import Served, opened
+from tests.crawl_support import BoundServer, opened
 from tests.hostile_support import (
     FIRST_COURSE,
     FIRST_PERSON,
@@ -101,13 +101,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
 
 
 @pytest.fixture(scope="module")
-def shown(hostile: Hostile) -> Iterator[Served]:
+def shown(hostile: Hostile) -> Iterator[BoundServer]:
     made = opened(hostile.folder)
     yield made
     made.visitor.close()
 
 
-def test_hostile_texts_are_letters_in_a_conversation(shown: Served) -> None:
+def test_hostile_texts_are_letters_in_a_conversation(shown: BoundServer) -> None:
     """As the name of a person, of a course and of a file, as a subject and as a message, all on one page."""
     for number, text in enumerate(ALL):
         answer = shown.ask("GET", f"/mail/c/{FIRST_THREAD + number}")
@@ -118,7 +118,7 @@ def test_hostile_texts_are_letters_in_a_conversation(shown: Served) -> None:
 
 
 @pytest.mark.parametrize("numbers", SOME_AND_ALL)
-def test_hostile_texts_are_letters_on_every_page(shown: Served, numbers: range) -> None:
+def test_hostile_texts_are_letters_on_every_page(shown: BoundServer, numbers: range) -> None:
     for number in numbers:
         for path in (
             f"/mail/people/{FIRST_PERSON + number}",
@@ -143,7 +143,7 @@ def test_hostile_texts_are_letters_on_every_page(shown: Served, numbers: range) 
 
 
 @pytest.mark.parametrize("numbers", SOME_AND_ALL)
-def test_hostile_files_are_downloads_and_nothing_else(shown: Served, numbers: range) -> None:
+def test_hostile_files_are_downloads_and_nothing_else(shown: BoundServer, numbers: range) -> None:
     fetched = 0
     with closing(sqlite3.connect(shown.folder / "archive.db")) as db:
         rows = db.execute("SELECT id, display_name, state FROM attachments").fetchall()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.crawl_support import HOST, PORT, Served, opened
+from tests.crawl_support import HOST, PORT, BoundServer, opened
 from tests.hostile_texts import ALL
 from tests.test_trust_web_content import assert_web_markup
 from tests.trust_support import TALLY
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoundServer]:
     made = opened(make_archive(tmp_path_factory.mktemp("web") / "archive"))
     yield made
     made.visitor.close()
@@ -99,7 +99,7 @@ PAGES = st.sampled_from(
 )
 
 
-def fuzz_parameters(served: Served, path: str, pairs: list[tuple[str, str]]) -> None:
+def fuzz_parameters(served: BoundServer, path: str, pairs: list[tuple[str, str]]) -> None:
     """Ask for a page with these parameters: any refusal will do, a failure or foreign markup will not."""
     encoded = urlencode([(name, value.encode("utf-8", "replace")) for name, value in pairs])
     answer = served.ask("GET", f"{path}?{encoded}")
@@ -114,11 +114,11 @@ FUZZ: Any = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 @pytest.mark.thorough
 @settings(max_examples=100, **FUZZ)
 @given(path=PAGES, pairs=st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=6))
-def test_no_parameter_breaks_a_page(served: Served, path: str, pairs: list[tuple[str, str]]) -> None:
+def test_no_parameter_breaks_a_page(served: BoundServer, path: str, pairs: list[tuple[str, str]]) -> None:
     fuzz_parameters(served, path, pairs)
 
 
-def test_what_datasette_forgets_when_a_facet_fails_disturbs_no_other_test(served: Served) -> None:
+def test_what_datasette_forgets_when_a_facet_fails_disturbs_no_other_test(served: BoundServer) -> None:
     """It then leaves the other facets of the page unawaited, which Python warns of whenever it notices."""
     answer = served.ask("GET", "/archive/messages?_facet=nope&_facet_date=created_at&_facet_array=body")
     assert answer.status_code == 400
@@ -129,13 +129,13 @@ def test_what_datasette_forgets_when_a_facet_fails_disturbs_no_other_test(served
 @settings(max_examples=5000, **FUZZ)
 @given(path=PAGES, pairs=st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=6))
 def test_no_parameter_breaks_a_page_at_length(
-    served: Served, path: str, pairs: list[tuple[str, str]]
+    served: BoundServer, path: str, pairs: list[tuple[str, str]]
 ) -> None:
     fuzz_parameters(served, path, pairs)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_no_number_breaks_a_page(served: Served, number: str) -> None:
+def test_no_number_breaks_a_page(served: BoundServer, number: str) -> None:
     for pattern in (
         "/mail/c/{}",
         "/mail/c/{}.txt",
@@ -159,7 +159,7 @@ def test_no_number_breaks_a_page(served: Served, number: str) -> None:
 
 
 @pytest.mark.thorough
-def test_no_cookie_breaks_a_page(served: Served) -> None:
+def test_no_cookie_breaks_a_page(served: BoundServer) -> None:
     for value in (
         "Europe/Berlin",
         "../../etc/passwd",
@@ -232,7 +232,7 @@ HEAVY = (
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_sql_from_a_page_reads_and_no_more(
-    served: Served, statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: BoundServer, statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(served.visitor.datasette, "sql_time_limit_ms", 200)
@@ -253,7 +253,7 @@ def test_sql_from_a_page_reads_and_no_more(
 
 @pytest.mark.parametrize("statement", HEAVY)
 def test_a_query_without_end_is_stopped(
-    served: Served, statement: str, monkeypatch: pytest.MonkeyPatch
+    served: BoundServer, statement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     datasette = served.visitor.datasette
     assert datasette.sql_time_limit_ms == datasette.setting("sql_time_limit_ms") <= 3000
@@ -264,7 +264,7 @@ def test_a_query_without_end_is_stopped(
         TALLY["hostile inputs: SQL from a page"] += 1
 
 
-def test_the_database_file_cannot_be_fetched(served: Served) -> None:
+def test_the_database_file_cannot_be_fetched(served: BoundServer) -> None:
     for path in (
         "/archive.db",
         "/archive.db?_dl=1",
@@ -280,7 +280,9 @@ def test_the_database_file_cannot_be_fetched(served: Served) -> None:
         assert not answer.content.startswith(b"SQLite format 3")
 
 
-def test_a_refusal_prints_nothing_of_the_request(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_prints_nothing_of_the_request(
+    served: BoundServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Datasette, where rich is installed, would print all its variables: the session's cookie among them."""
     session = served.cookies[f"canvas_archive_{PORT}"]
     for path in ("/nope", "/archive/nope", "/archive.json?sql=DELETE+FROM+messages", "/mail/nope"):

@@ -421,6 +421,6 @@ def test_how_far_the_comparison_with_the_seals_is_can_be_heard(
 ) -> None:
     monkeypatch.setattr(seals, "_BATCH", 2)
     heard: list[tuple[int, int]] = []
-    report = check_seals(archive.db, tell=lambda done, total: heard.append((done, total)))
+    report = check_seals(archive.db, progress=lambda done, total: heard.append((done, total)))
     sealed = archive.db.execute("SELECT count(*) FROM seals").fetchone()[0]
     assert heard == [(done, sealed) for done in range(2, report.matching + 1, 2)] and heard

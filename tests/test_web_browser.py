@@ -92,7 +92,7 @@ def writing(tmp_path: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def visit(chromium: Any, running: Running, **how: Any) -> Iterator[Watched]:
+def page_request(chromium: Any, running: Running, **how: Any) -> Iterator[Watched]:
     context = chromium.new_context(
         **{"viewport": {"width": 1280, "height": 800}, "timezone_id": "UTC", **how}
     )
@@ -116,7 +116,7 @@ def toast(page: Any) -> str:
 
 
 def test_the_link_signs_in_and_the_cookie_stays_hidden(chromium: Any, reading: Running) -> None:
-    with visit(chromium, reading) as watched:
+    with page_request(chromium, reading) as watched:
         page = watched.page
         assert page.title() == "Inbox · Canvas archive"
         (cookie,) = [
@@ -136,7 +136,7 @@ def test_the_link_signs_in_and_the_cookie_stays_hidden(chromium: Any, reading: R
 
 
 def test_keys_move_open_star_and_come_back(chromium: Any, writing: Running) -> None:
-    with visit(chromium, writing) as watched:
+    with page_request(chromium, writing) as watched:
         page = watched.page
         page.keyboard.press("j")
         page.keyboard.press("j")
@@ -179,7 +179,7 @@ def test_keys_move_open_star_and_come_back(chromium: Any, writing: Running) -> N
 
 @pytest.mark.sampled
 def test_several_are_archived_and_undone_without_a_reload(chromium: Any, writing: Running) -> None:
-    with visit(chromium, writing) as watched:
+    with page_request(chromium, writing) as watched:
         page = watched.page
         page.evaluate("window.untouched = true")
         first = [page.locator(".row").nth(place).get_attribute("data-id") for place in range(3)]
@@ -232,7 +232,7 @@ def test_everything_works_without_script(chromium: Any, writing: Running) -> Non
 
 
 def test_hostile_mail_is_only_text(chromium: Any, reading: Running) -> None:
-    with visit(chromium, reading) as watched:
+    with page_request(chromium, reading) as watched:
         page = watched.page
         for path in HOSTILE:
             watched.go(path)
@@ -272,7 +272,7 @@ def attacker(html: str) -> Iterator[int]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_another_site_or_port_cannot_write(chromium: Any, writing: Running, host: str) -> None:
-    with visit(chromium, writing) as watched:
+    with page_request(chromium, writing) as watched:
         page = watched.page
         token = page.evaluate("document.body.dataset.token")
         form = (
@@ -287,7 +287,7 @@ def test_another_site_or_port_cannot_write(chromium: Any, writing: Running, host
 
 
 def test_another_page_cannot_read_or_frame(chromium: Any, reading: Running) -> None:
-    with visit(chromium, reading) as watched:
+    with page_request(chromium, reading) as watched:
         page = watched.page
         with attacker("<p>attacker</p>") as port:
             page.goto(f"http://127.0.0.1:{port}/")
@@ -317,7 +317,7 @@ def test_a_rebound_name_reads_nothing(chromium: Any, reading: Running) -> None:
 
 
 def test_the_reader_s_zone_is_used(chromium: Any, reading: Running) -> None:
-    with visit(chromium, reading, timezone_id="Asia/Tokyo") as watched:
+    with page_request(chromium, reading, timezone_id="Asia/Tokyo") as watched:
         page = watched.page
         page.wait_for_function("() => document.documentElement.dataset.offset === '540'")
         watched.go("/mail/c/800001")
@@ -382,7 +382,7 @@ def test_every_page_is_accessible_fits_and_is_kept_as_a_picture(
 ) -> None:
     width, height = SIZES[size]
     found: dict[str, list[str]] = {}
-    with visit(
+    with page_request(
         chromium, reading, viewport={"width": width, "height": height}, reduced_motion="reduce"
     ) as watched:
         page = watched.page
@@ -402,7 +402,7 @@ def test_every_page_is_accessible_fits_and_is_kept_as_a_picture(
 
 @pytest.mark.parametrize(("width", "height"), [(640, 400), (320, 568)])
 def test_nothing_overflows_when_enlarged(chromium: Any, reading: Running, width: int, height: int) -> None:
-    with visit(chromium, reading, viewport={"width": width, "height": height}) as watched:
+    with page_request(chromium, reading, viewport={"width": width, "height": height}) as watched:
         for name, path in PAGES.items():
             watched.go(path)
             over = watched.page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -410,7 +410,7 @@ def test_nothing_overflows_when_enlarged(chromium: Any, reading: Running, width:
 
 
 def test_the_selection_and_help_are_accessible(chromium: Any, writing: Running, axe: Any) -> None:
-    with visit(chromium, writing) as watched:
+    with page_request(chromium, writing) as watched:
         page = watched.page
         page.keyboard.press("j")
         page.keyboard.press("x")
@@ -442,7 +442,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_an_address_of_a_message_alone_finds_its_part(chromium: Any, long: Running) -> None:
     (ident,) = column(long.folder, "SELECT id FROM messages WHERE conversation_id = 4 LIMIT 1 OFFSET 200")
-    with visit(chromium, long) as watched:
+    with page_request(chromium, long) as watched:
         page = watched.page
         watched.go(f"/mail/c/4#m{ident}")
         page.wait_for_url(f"**/mail/c/4?m={ident}#m{ident}")
@@ -454,7 +454,7 @@ def test_an_address_of_a_message_alone_finds_its_part(chromium: Any, long: Runni
 
 
 def test_a_long_conversation_is_read_without_script(chromium: Any, long: Running) -> None:
-    with visit(chromium, long, java_script_enabled=False) as watched:
+    with page_request(chromium, long, java_script_enabled=False) as watched:
         page = watched.page
         watched.go("/mail/archive/archive/c/4")
         page.get_by_text("Older messages").click()
@@ -470,7 +470,7 @@ def test_a_long_conversation_is_read_without_script(chromium: Any, long: Running
 @pytest.mark.parametrize("size", SIZES)
 def test_the_choice_and_the_parts_are_accessible(chromium: Any, long: Running, axe: Any, size: str) -> None:
     width, height = SIZES[size]
-    with visit(
+    with page_request(
         chromium, long, viewport={"width": width, "height": height}, reduced_motion="reduce"
     ) as watched:
         page = watched.page
@@ -482,7 +482,7 @@ def test_the_choice_and_the_parts_are_accessible(chromium: Any, long: Running, a
 
 
 def test_on_paper_there_is_the_mail_and_nothing_else(chromium: Any, reading: Running) -> None:
-    with visit(chromium, reading) as watched:
+    with page_request(chromium, reading) as watched:
         page = watched.page
         watched.go("/mail/c/800001")
         page.emulate_media(media="print")
@@ -513,7 +513,7 @@ def test_sync_now_streams_into_the_page(
     module.token_available = lambda folder: True
     monkeypatch.setitem(sys.modules, actions.SERVICE, module)
     actions.forget_tokens()
-    with visit(chromium, writing) as watched:
+    with page_request(chromium, writing) as watched:
         page = watched.page
         watched.go("/mail/status")
         page.locator("button:has-text('Sync now')").click()
@@ -526,7 +526,7 @@ def test_sync_now_streams_into_the_page(
 
 
 def test_datasette_s_pages_carry_no_outside_request(chromium: Any, reading: Running) -> None:
-    with visit(chromium, reading) as watched:
+    with page_request(chromium, reading) as watched:
         for path in TABLES:
             watched.go(path)
         folder = ARTIFACTS / "desktop-light"

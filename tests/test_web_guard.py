@@ -15,10 +15,10 @@ from datasette.app import Datasette
 from canvas_archive.errors import BadInput, GuardRefused, NoArchive
 from canvas_archive.store import Archive
 from canvas_archive.store.config import powers
-from canvas_archive.web import login, queries, server, visit
+from canvas_archive.web import login, page_request, queries, server
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
-from canvas_archive.web.login import Door, door_of, fit_door
+from canvas_archive.web.login import AccessPolicy, access_policy, install_access_policy
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
 pytestmark = pytest.mark.thorough
@@ -161,7 +161,7 @@ def test_static_files_are_cached_for_ever_even_with_a_cookie(visitor: Visitor) -
 
 
 def sign_in(visitor: Visitor) -> Any:
-    link = door_of(visitor.datasette).new_link()
+    link = access_policy(visitor.datasette).new_link()
     answer = visitor.get(f"/mail/login?token={link}")
     found = re.match(r"(canvas_archive_4321)=([^;]+)", answer.headers.get("set-cookie", ""))
     if found:
@@ -199,7 +199,7 @@ def test_the_link_works_once_and_the_cookie_is_closed_to_scripts(locked: Visitor
 
 
 def test_a_look_at_the_link_does_not_use_it_up(locked: Visitor) -> None:
-    link = door_of(locked.datasette).new_link()
+    link = access_policy(locked.datasette).new_link()
     assert locked.ask("head", f"/mail/login?token={link}").status_code == 405
     assert locked.get(f"/mail/login?token={link}").status_code == 200
 
@@ -215,7 +215,7 @@ def test_signing_out_ends_the_session(locked: Visitor) -> None:
 
 def test_a_session_ends_a_day_after_its_last_use() -> None:
     clock = SteadyClock()
-    door = Door(locked=True, clock=clock)
+    door = AccessPolicy(locked=True, clock=clock)
     session = door.redeem(door.new_link())
     assert session is not None
     clock.seconds += 80_000
@@ -230,13 +230,13 @@ def test_a_session_ends_a_day_after_its_last_use() -> None:
 def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
     sign_in(locked)
     value = locked.cookies["canvas_archive_4321"]
-    fit_door(locked.datasette, Door(locked=True, cookie="canvas_archive_4321"))
+    install_access_policy(locked.datasette, AccessPolicy(locked=True, cookie="canvas_archive_4321"))
     assert locked.get("/mail", cookies={"canvas_archive_4321": value}).status_code == 403
 
 
 def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> None:
     """Cookies ignore ports, and Python's parser refuses all of a header for one name like these."""
-    door = door_of(locked.datasette)
+    door = access_policy(locked.datasette)
     session = door.redeem(door.new_link())
     for odd in ("a/b=1", "user@host=x", "a/b=1; c:d=2"):
         for header in (f"{odd}; {door.cookie}={session}", f"{door.cookie}={session}; {odd}"):
@@ -264,7 +264,7 @@ def test_writing_needs_the_owner(folder: Path) -> None:
 
 def test_an_immutable_archive_is_read_only(folder: Path) -> None:
     visitor = Visitor(Datasette(immutables=[str(folder / "archive.db")]))
-    fit_door(visitor.datasette, Door(open_to_all=True))
+    install_access_policy(visitor.datasette, AccessPolicy(open_to_all=True))
     try:
         assert 'name="do"' not in visitor.get("/mail").text
         answer = visitor.post("/mail/edit", {"do": "star:700005"})
@@ -419,7 +419,7 @@ def test_a_form_that_breaks_off_is_refused() -> None:
             return self.messages.pop(0)
 
     with pytest.raises(BadInput, match="did not arrive whole"):
-        asyncio.run(visit._body(Request()))
+        asyncio.run(page_request._body(Request()))
 
 
 def test_a_fault_of_a_page_s_own_is_not_called_slow(

@@ -296,7 +296,7 @@ def test_a_broken_address_shows_the_first_page(visitor: Visitor, key: str) -> No
 def test_too_slow_is_said_and_not_a_traceback(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     from canvas_archive.web.pages import folders
 
-    def endless(visit, connection, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def endless(page_request, connection, *args, **kwargs):  # type: ignore[no-untyped-def]
         connection.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
         ).fetchone()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.web import parts
+from canvas_archive.web import thread_parts
 from tests.web_support import LONG_COUNT as COUNT
 from tests.web_support import Visitor, change, column, make_long, open_visitor
 
@@ -43,7 +43,7 @@ def link(text: str, label: str) -> str | None:
 
 def test_the_newest_part_comes_first_and_says_where_it_is(visitor: Visitor, ids: list[int]) -> None:
     text = visitor.get("/mail/c/4").text
-    assert shown(text) == ids[-parts.PAGE :]
+    assert shown(text) == ids[-thread_parts.PAGE :]
     assert "Messages 336 to 435 of 435" in text  # two of the 437 are Canvas's own lines
     assert 'aria-label="Message 435 from Ann"' in text and 'aria-label="Message 336 from' in text
     assert "435 messages" in text and "14 Nov 2026" in text
@@ -83,9 +83,9 @@ def test_every_message_is_on_the_page_its_address_asks_for(visitor: Visitor, ids
     for place in (0, 1, 4, 5, 6, 99, 100, 101, 250, COUNT - 96, COUNT - 95, COUNT - 2, COUNT - 1):
         part = shown(visitor.get(f"/mail/c/4?m={ids[place]}").text)
         assert ids[place] in part
-        assert len(part) == parts.PAGE
+        assert len(part) == thread_parts.PAGE
         start = ids.index(part[0])
-        assert part == ids[start : start + parts.PAGE]
+        assert part == ids[start : start + thread_parts.PAGE]
 
 
 def test_the_links_to_a_message_ask_for_its_part(visitor: Visitor, folder: Path, ids: list[int]) -> None:
@@ -105,12 +105,12 @@ def test_all_on_one_page(visitor: Visitor, ids: list[int]) -> None:
 @pytest.mark.parametrize("ident", [1, 2])
 def test_what_fits_on_a_page_is_not_parted(visitor: Visitor, ident: int) -> None:
     text = visitor.get(f"/mail/c/{ident}").text
-    assert len(shown(text)) == (1 if ident == 1 else parts.WHOLE)
+    assert len(shown(text)) == (1 if ident == 1 else thread_parts.WHOLE)
     assert 'class="way"' not in text and "data-part" not in text
 
 
 def test_one_more_than_fits_is_parted(visitor: Visitor) -> None:
-    assert len(shown(visitor.get("/mail/c/3").text)) == parts.PAGE
+    assert len(shown(visitor.get("/mail/c/3").text)) == thread_parts.PAGE
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_one_more_than_fits_is_parted(visitor: Visitor) -> None:
 def test_an_address_that_leads_nowhere_shows_the_newest(
     visitor: Visitor, ids: list[int], address: str
 ) -> None:
-    assert shown(visitor.get(f"/mail/c/4{address}").text) == ids[-parts.PAGE :]
+    assert shown(visitor.get(f"/mail/c/4{address}").text) == ids[-thread_parts.PAGE :]
 
 
 def test_the_files_of_the_whole_conversation_are_listed_once(visitor: Visitor) -> None:

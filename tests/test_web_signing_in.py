@@ -20,7 +20,7 @@ import pytest
 from canvas_archive.errors import BadInput
 from canvas_archive.store.adoption import state_file
 from canvas_archive.web import opening, server
-from canvas_archive.web.login import LINK_SECONDS, USED_TWICE, Door
+from canvas_archive.web.login import LINK_SECONDS, USED_TWICE, AccessPolicy
 from tests.web_support import SteadyClock, make_archive
 
 URL = "http://127.0.0.1:1/mail/login?token=a-secret&b=<\"'"
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Served]:
+def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[server.BoundServer]:
     """What ``serve_archive`` will serve."""
     served = server.prepare(folder)
     monkeypatch.setattr(server, "prepare", lambda *arguments, **options: served)
@@ -44,13 +44,13 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Serve
 # -- how a browser gets it ---------------------------------------------------------------------------------
 
 
-def visit(address: str) -> str:
+def page_request(address: str) -> str:
     """Return the text of the page that a browser is to open."""
     return Path(unquote(urlsplit(address).path)).read_text("utf-8")
 
 
 def test_the_browser_gets_a_private_file_that_goes_when_it_was_used(
-    made: server.Served, monkeypatch: pytest.MonkeyPatch
+    made: server.BoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
 
@@ -68,12 +68,12 @@ def test_the_browser_gets_a_private_file_that_goes_when_it_was_used(
 
 
 def test_a_page_that_was_not_used_goes_at_the_end(
-    made: server.Served, monkeypatch: pytest.MonkeyPatch
+    made: server.BoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
 
     def opened(address: str) -> None:
-        seen.append(visit(address))
+        seen.append(page_request(address))
         made.server.should_exit = True
 
     monkeypatch.setattr(opening, "open_browser", opened)
@@ -82,7 +82,7 @@ def test_a_page_that_was_not_used_goes_at_the_end(
 
 
 def test_where_no_file_can_be_read_the_link_is_only_printed(
-    made: server.Served, monkeypatch: pytest.MonkeyPatch
+    made: server.BoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_browser() -> bool:
         made.server.should_exit = True
@@ -97,7 +97,7 @@ def test_where_no_file_can_be_read_the_link_is_only_printed(
 
 @pytest.mark.parametrize("trouble", [OSError(28, "No space left"), BadInput("no home")])
 def test_where_no_file_can_be_written_the_link_is_only_printed(
-    made: server.Served, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+    made: server.BoundServer, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     def fails(url: str) -> Path:
         made.server.should_exit = True
@@ -217,7 +217,7 @@ def clock() -> SteadyClock:
 
 
 def test_an_unused_link_expires_after_ten_minutes(clock: SteadyClock) -> None:
-    door = Door(locked=True, clock=clock)
+    door = AccessPolicy(locked=True, clock=clock)
     early, late = door.new_link(), door.new_link()
     clock.seconds += LINK_SECONDS - 1
     session = door.redeem(early)
@@ -231,7 +231,7 @@ def test_an_unused_link_expires_after_ten_minutes(clock: SteadyClock) -> None:
 
 def test_the_second_use_is_told_once_for_each_link(clock: SteadyClock) -> None:
     told: list[str] = []
-    door = Door(locked=True, clock=clock, warn=told.append)
+    door = AccessPolicy(locked=True, clock=clock, warn=told.append)
     link = door.new_link()
     assert door.redeem("wrong") is None and door.redeem("") is None and door.redeem(link) and told == []
     clock.seconds += 10 * LINK_SECONDS
@@ -241,7 +241,7 @@ def test_the_second_use_is_told_once_for_each_link(clock: SteadyClock) -> None:
 
 
 def test_pages_and_terminal_say_what_became_of_a_link(
-    made: server.Served, monkeypatch: pytest.MonkeyPatch
+    made: server.BoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: list[str] = []
     pages: list[str] = []
@@ -272,7 +272,7 @@ def test_pages_and_terminal_say_what_became_of_a_link(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no pseudo-terminal")
-def test_enter_prints_a_new_link(made: server.Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enter_prints_a_new_link(made: server.BoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
     import pty
 
     terminal, end = pty.openpty()

@@ -20,8 +20,8 @@ from datasette.database import Database
 from canvas_archive.clock import iso
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
-from canvas_archive.web import parts
-from canvas_archive.web.login import door_of
+from canvas_archive.web import thread_parts
+from canvas_archive.web.login import access_policy
 from canvas_archive.web.server import build, prepare
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
@@ -367,7 +367,7 @@ def make_long(folder: Path) -> Path:
             make = Maker(archive.db, archive.folder)
             make.person(OWNER, "Jo")
             make.person(2, "Ann")
-            for ident, count in ((1, 1), (2, parts.WHOLE), (3, parts.WHOLE + 1)):
+            for ident, count in ((1, 1), (2, thread_parts.WHOLE), (3, thread_parts.WHOLE + 1)):
                 begin = NOW - timedelta(days=ident)
                 make.conversation(
                     ident, f"Thread {ident}", [2], [(2, begin, f"Line {n}") for n in range(count)]
@@ -527,7 +527,7 @@ class Running:
         self.served.close()
 
     def link(self) -> str:
-        return f"{self.base}/mail/login?token={door_of(self.served.datasette).new_link()}"
+        return f"{self.base}/mail/login?token={access_policy(self.served.datasette).new_link()}"
 
 
 class Watched:

@@ -7,7 +7,7 @@ from canvas_archive.canvas.client import CanvasClient, Scope
 from canvas_archive.canvas.download import Download, FileHostUnreachable, FileTooLarge, SignInNeeded
 from canvas_archive.canvas.parse import ConversationPage, Malformed
 from canvas_archive.canvas.token import Token
-from canvas_archive.canvas.waiting import Stats, Wait
+from canvas_archive.canvas.waiting import RetryWait, Stats
 
 __all__ = [
     "CanvasClient",
@@ -16,9 +16,9 @@ __all__ = [
     "FileHostUnreachable",
     "FileTooLarge",
     "Malformed",
+    "RetryWait",
     "Scope",
     "SignInNeeded",
     "Stats",
     "Token",
-    "Wait",
 ]

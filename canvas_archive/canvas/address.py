@@ -28,7 +28,7 @@ class Origin(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether the host is this machine."""
+        """Return whether the host is this machine."""
         return is_loopback(self.host)
 
 

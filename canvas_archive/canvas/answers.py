@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def is_web_page(self) -> bool:
-        """Tell whether this is HTML: a login page, a proxy's or a gateway's page."""
+        """Return whether this is HTML: a login page, a proxy's or a gateway's page."""
         if self.media_type in ("text/html", "application/xhtml+xml"):
             return True
         return (
@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def is_throttled(self) -> bool:
-        """Tell whether Canvas refused for the rate: 429, or 403 with the words for it."""
+        """Return whether Canvas refused for the rate: 429, or 403 with the words for it."""
         return self.status == 429 or (
             self.status == 403 and b"rate limit exceeded" in self.body[:4096].lower()
         )

@@ -18,9 +18,9 @@ import httpx
 from canvas_archive.canvas.address import Origin, origin_of
 from canvas_archive.canvas.answers import one_line
 from canvas_archive.canvas.certificates import client_context
+from canvas_archive.canvas.failures import describe
 from canvas_archive.canvas.proxies import Proxy, ProxyFailed, proxy_for
 from canvas_archive.canvas.reach import Reach, guard
-from canvas_archive.canvas.trouble import describe
 from canvas_archive.errors import BadInput
 
 SOCKS_SECONDS = 20.0

@@ -13,9 +13,9 @@ import httpx
 from canvas_archive.canvas.address import Origin, origin_of, require_safe
 from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import TooSlow, Truncated, encoding_of, unpacked
+from canvas_archive.canvas.failures import TransientFailure, of_one_request
 from canvas_archive.canvas.transport import LOGIN_PATHS, Transport
-from canvas_archive.canvas.trouble import Again, of_one_request
-from canvas_archive.canvas.waiting import ITEM_SECONDS, ITEM_TRIES, SILENT_TRIES, Pace, retry_after
+from canvas_archive.canvas.waiting import ITEM_SECONDS, ITEM_TRIES, SILENT_TRIES, ArrivalRate, retry_after
 from canvas_archive.errors import (
     ArchiveError,
     MalformedAnswer,
@@ -129,7 +129,7 @@ class Downloader:
                 return self._attempt()
             except _NoRanges:
                 self._ranges = False
-            except Again as trouble:
+            except TransientFailure as trouble:
                 trouble.error = self._named(trouble.error)
                 if self._held - held >= PROGRESS:
                     effort.progressed()
@@ -221,7 +221,7 @@ class Downloader:
         error = error_of(answer, token_sent=with_token)
         if status == 429:
             asked = retry_after(answer.headers.get("Retry-After"), self._transport.clock.now())
-            raise Again("the files' host asks to slow down", error, asked=asked)
+            raise TransientFailure("the files' host asks to slow down", error, asked=asked)
         if status < 400:
             raise MalformedAnswer(f"{answer.request} is answered with status {status} instead of a file.")
         raise error
@@ -245,7 +245,7 @@ class Downloader:
             self._sink.write(piece)
             self._held += len(piece)
         if total is not None and self._held < total:
-            raise Again(
+            raise TransientFailure(
                 "a file arrived in part", Unreachable("A file keeps arriving in part only. Try again later.")
             )
         if total is not None and self._held > total:
@@ -299,14 +299,14 @@ class Downloader:
                 yield from unpacked(self._arriving(response), encoding_of(response.headers))
         except TooSlow as error:
             sentence = "A file arrives too slowly. Try again later."
-            raise Again(str(error), Unreachable(sentence), alone_tries=SILENT_TRIES) from None
+            raise TransientFailure(str(error), Unreachable(sentence), alone_tries=SILENT_TRIES) from None
         except Truncated as error:
-            raise Again(
+            raise TransientFailure(
                 str(error), Unreachable(f"A file keeps breaking off: {error}. Try again later.")
             ) from None
 
     def _arriving(self, response: httpx.Response) -> Iterator[bytes]:
-        pace = Pace(self._transport.clock)
+        pace = ArrivalRate(self._transport.clock)
         for chunk in response.iter_raw():
             self._transport.stats.add(bytes=len(chunk))
             if pace.too_slow(len(chunk)):

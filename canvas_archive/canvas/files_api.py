@@ -12,7 +12,7 @@ from canvas_archive.canvas.answers import Answer, error_of
 from canvas_archive.canvas.body import decode_json
 from canvas_archive.canvas.download import Download, Downloader, Sink, Visit
 from canvas_archive.canvas.endpoints import Endpoints
-from canvas_archive.canvas.trouble import Again
+from canvas_archive.canvas.failures import TransientFailure
 from canvas_archive.canvas.upload import Multipart, Target, upload_target
 from canvas_archive.errors import MalformedAnswer, UnsafeRedirect
 from canvas_archive.model import Attachment, Json
@@ -130,7 +130,7 @@ class FilesApi(Endpoints):
                 if answer.status >= 400 or answer.status < 200:
                     raise error_of(answer, token_sent=False)
                 return answer
-            except Again as trouble:
+            except TransientFailure as trouble:
                 transport.before_retry(request_name, trouble, effort, idempotent=False)
 
     def _confirmed(self, answer: Answer) -> Json:

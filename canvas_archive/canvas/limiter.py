@@ -22,7 +22,7 @@ _ROOM_FOR_ONE = UP_FRONT_UNITS + 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class RequestSlot:
     """The right to have one request under way."""
 
     number: int
@@ -106,7 +106,7 @@ class Limiter:
                 return min(missing, LONGEST_PAUSE), "the rate limit is nearly used up"
         return 0.0, ""
 
-    def acquire(self) -> Slot:
+    def acquire(self) -> RequestSlot:
         """Wait until a request may start, and count it as under way. Give the slot back with ``release``."""
         with self._turn:
             while True:
@@ -119,7 +119,7 @@ class Limiter:
                 elif self._under_way < self._allowed():
                     self._under_way += 1
                     self._started += 1
-                    return Slot(self._started)
+                    return RequestSlot(self._started)
                 else:
                     self._turn.wait()
 
@@ -135,7 +135,7 @@ class Limiter:
             self._turn.notify_all()
 
     def release(
-        self, slot: Slot, *, clean: bool, remaining: float | None = None, cost: float | None = None
+        self, slot: RequestSlot, *, clean: bool, remaining: float | None = None, cost: float | None = None
     ) -> None:
         """Give a slot back. ``clean``: Canvas answered without throttling or failing.
 
@@ -161,7 +161,7 @@ class Limiter:
                 self._clean = 0
             self._turn.notify_all()
 
-    def throttled(self, slot: Slot, asked: float | None) -> float:
+    def throttled(self, slot: RequestSlot, asked: float | None) -> float:
         """Take note of a throttled answer to the request of that slot; return the seconds to pause.
 
         ``asked`` is what Retry-After said. Several requests refused in one burst count once.

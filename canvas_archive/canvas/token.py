@@ -31,7 +31,7 @@ class Token:
         return Secret(f"Bearer {self._secret}")
 
     def begins_with(self, hint: str) -> bool:
-        """Tell whether ``hint`` is how this token begins, with or without the number of its shard."""
+        """Return whether ``hint`` is how this token begins, with or without the number of its shard."""
         hint = hint.rstrip(".")
         bare = self._secret.partition("~")[2]
         return len(hint) >= SHORTEST_HINT and (self._secret.startswith(hint) or bare.startswith(hint))

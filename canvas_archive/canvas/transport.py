@@ -15,18 +15,24 @@ import httpx
 from canvas_archive.canvas.address import Origin, origin_of
 from canvas_archive.canvas.answers import Answer, error_of, location_of
 from canvas_archive.canvas.body import TooSlow, Truncated, decode_json, read_body
-from canvas_archive.canvas.limiter import Limiter, Slot, units
+from canvas_archive.canvas.failures import (
+    TransientFailure,
+    of_canvas,
+    of_connection,
+    of_one_request,
+    of_uncertain_write,
+)
+from canvas_archive.canvas.limiter import Limiter, RequestSlot, units
 from canvas_archive.canvas.links import shown_url
 from canvas_archive.canvas.probe import GOOD_SECONDS, Probe
 from canvas_archive.canvas.reach import Reach
 from canvas_archive.canvas.token import Token
-from canvas_archive.canvas.trouble import Again, of_canvas, of_connection, of_one_request, of_uncertain_write
 from canvas_archive.canvas.waiting import (
     ITEM_TRIES,
     SILENT_TRIES,
     WRITE_SILENCE,
-    Effort,
-    Pace,
+    ArrivalRate,
+    RetryBudget,
     Stats,
     Waiter,
     backoff,
@@ -122,12 +128,12 @@ class Transport:
         return self._token.header()
 
     def sends(self, hint: str) -> bool:
-        """Tell whether the token that is sent begins so."""
+        """Return whether the token that is sent begins so."""
         return self._token.begins_with(hint)
 
-    def effort(self) -> Effort:
+    def effort(self) -> RetryBudget:
         """Return what one new request may cost."""
-        return Effort(self.clock, self._patience, getattr(self._of_thread, "tries", ITEM_TRIES))
+        return RetryBudget(self.clock, self._patience, getattr(self._of_thread, "tries", ITEM_TRIES))
 
     @contextmanager
     def one_try(self) -> Iterator[None]:
@@ -167,7 +173,7 @@ class Transport:
         while True:
             try:
                 return self._attempt(call)
-            except Again as trouble:
+            except TransientFailure as trouble:
                 self.before_retry(call.name, trouble, effort, idempotent=call.idempotent)
 
     # -- one attempt -----------------------------------------------------------------------------
@@ -212,13 +218,13 @@ class Transport:
                 body = read_body(
                     response,
                     self._most_body_bytes,
-                    Pace(self.clock).too_slow,
+                    ArrivalRate(self.clock).too_slow,
                     lambda size: self.stats.add(bytes=size),
                 )
             except Truncated as error:
                 sentence = f"The answers to {name} keep breaking off: {error}."
                 slow = SILENT_TRIES if isinstance(error, TooSlow) else None
-                raise Again(str(error), Unreachable(sentence), alone_tries=slow) from None
+                raise TransientFailure(str(error), Unreachable(sentence), alone_tries=slow) from None
         headers, location = response.headers, location_of(response)
         return Answer(response.status_code, headers, body, request.url, name, location)
 
@@ -304,15 +310,15 @@ class Transport:
     def _not_an_api(self, call: Call, what: str) -> Exception:
         if not self.is_canvas:
             error = NotCanvas(f"{self.home} answers, but not as a Canvas API: {what}. Check the address.")
-            return Again("the answer is none of Canvas's", error, most_tries=_UNREADABLE_TRIES)
+            return TransientFailure("the answer is none of Canvas's", error, most_tries=_UNREADABLE_TRIES)
         return self._unreadable(f"Canvas answers {call.name} with {what} instead of data. Try again later.")
 
-    def _unreadable(self, sentence: str) -> Again:
+    def _unreadable(self, sentence: str) -> TransientFailure:
         """Return the trouble of an answer that makes no sense: a few tries, since it may be a hiccup."""
         error = MalformedAnswer(sentence)
-        return Again("the answer cannot be read", error, most_tries=_UNREADABLE_TRIES)
+        return TransientFailure("the answer cannot be read", error, most_tries=_UNREADABLE_TRIES)
 
-    def server_trouble(self, answer: Answer) -> Again:
+    def server_trouble(self, answer: Answer) -> TransientFailure:
         """Return the trouble that a 5xx answer is: given up sooner where Canvas itself says it failed."""
         own = answer.status == 500 and isinstance(answer.error_document(), dict)
         error = error_of(answer, as_user_id=self.as_user_id)
@@ -320,7 +326,7 @@ class Transport:
             error = Unreachable(
                 f"{answer.request} keeps timing out at Canvas ({answer.status}). Try again later."
             )
-        return Again(
+        return TransientFailure(
             f"Canvas fails ({answer.status})",
             error,
             most_tries=ITEM_TRIES if own else None,
@@ -329,7 +335,9 @@ class Transport:
 
     # -- between attempts ------------------------------------------------------------------------
 
-    def before_retry(self, name: str, trouble: Again, effort: Effort, *, idempotent: bool) -> None:
+    def before_retry(
+        self, name: str, trouble: TransientFailure, effort: RetryBudget, *, idempotent: bool
+    ) -> None:
         """Wait for the next attempt, or raise the error when there is to be none."""
         effort.fail(self._limiter.last_success if trouble.throttled else None)
         if trouble.sent and not idempotent:
@@ -360,15 +368,15 @@ class Transport:
             raise of_canvas(trouble)
         self._pause(min(self._wanted(trouble, effort), effort.left), trouble)
 
-    def _wanted(self, trouble: Again, effort: Effort) -> float:
+    def _wanted(self, trouble: TransientFailure, effort: RetryBudget) -> float:
         return max(backoff(effort.attempts, self._rng), trouble.asked or 0.0)
 
-    def _pause(self, seconds: float, trouble: Again) -> None:
+    def _pause(self, seconds: float, trouble: TransientFailure) -> None:
         """Let this request wait before it is made again, and no other one."""
         self._waiter.wait(seconds, trouble.reason)
         self.stats.add(retries=1)
 
-    def _answers_others(self, name: str, trouble: Again, effort: Effort) -> bool:
+    def _answers_others(self, name: str, trouble: TransientFailure, effort: RetryBudget) -> bool:
         """Return whether Canvas answers other requests than the one that keeps failing.
 
         :calls: GET /api/v1/users/self
@@ -388,7 +396,7 @@ class Transport:
             self._attempt(self.call("GET", _PROBE_PATH))
         except ApiError as error:
             return error.item_alone  # Canvas answered, whatever it says
-        except (Again, CanvasProblem):
+        except (TransientFailure, CanvasProblem):
             return False
         return True
 
@@ -396,7 +404,7 @@ class Transport:
 class RateNote:
     """Takes what an answer says about the rate to the limiter."""
 
-    def __init__(self, limiter: Limiter, clock: Clock, slot: Slot, name: str) -> None:
+    def __init__(self, limiter: Limiter, clock: Clock, slot: RequestSlot, name: str) -> None:
         self._limiter = limiter
         self._clock = clock
         self._slot = slot
@@ -413,7 +421,7 @@ class RateNote:
         self.clean = answer.status < 500 and answer.status not in (408, 425) and not throttled
         if throttled:
             asked = retry_after(headers.get("Retry-After"), self._clock.now())
-            raise Again(
+            raise TransientFailure(
                 "Canvas asks to slow down",
                 error_of(answer),
                 sent=False,

@@ -37,7 +37,7 @@ SLOWEST_BYTES = 20 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class RetryWait:
     """A pause the client makes: for how many seconds, why, and until when."""
 
     seconds: float
@@ -45,7 +45,7 @@ class Wait:
     until: datetime
 
 
-OnWait = Callable[[Wait], None]
+OnWait = Callable[[RetryWait], None]
 
 
 class Waiter:
@@ -59,7 +59,7 @@ class Waiter:
     def wait(self, seconds: float, reason: str) -> None:
         """Report the pause, then make it. A longer pause is reported once, before it begins."""
         if self._on_wait is not None:
-            self._on_wait(Wait(seconds, reason, self._clock.now() + timedelta(seconds=seconds)))
+            self._on_wait(RetryWait(seconds, reason, self._clock.now() + timedelta(seconds=seconds)))
         self._stats.add(waits=1, waited=seconds)
         self._clock.sleep(seconds)
 
@@ -112,7 +112,7 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-class Pace:
+class ArrivalRate:
     """Finds out that an answer arrives too slowly to be worth waiting for."""
 
     def __init__(self, clock: Clock) -> None:
@@ -131,7 +131,7 @@ class Pace:
         return slow
 
 
-class Effort:
+class RetryBudget:
     """What one request may cost: the patience with Canvas, and less while Canvas answers other requests.
 
     ``tries`` is how often the request is made at most while Canvas answers others.

@@ -12,7 +12,7 @@ from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
-    from canvas_archive.store.config import Power
+    from canvas_archive.store.config import Grant
 
 
 _WAITING = """
@@ -75,11 +75,11 @@ def adopt(settings: Settings, yes: bool, as_json: bool) -> None:
         settings.note(f"{'Agreed' if power in agreed else 'Does not count'}: it {power.sentence}.")
 
 
-def _agrees(power: Power) -> bool:
+def _agrees(power: Grant) -> bool:
     return click.confirm(f"Its {power.name} {power.sentence}. Agree to that?", err=True)
 
 
-def _show(archive: Archive, asked: list[Power]) -> None:
+def _show(archive: Archive, asked: list[Grant]) -> None:
     account = archive.account
     click.echo(one_line(f"The archive of {account.name} (user {account.owner_id}) in {archive.folder}"))
     click.echo(one_line(f"  asks {account.base_url}, which will get your token"))

@@ -18,7 +18,7 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 def can_ask() -> bool:
-    """Tell whether there is a person at a terminal."""
+    """Return whether there is a person at a terminal."""
     return sys.stdin.isatty()
 
 

@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def show_progress(self) -> bool:
-        """Tell whether progress is shown: not refused, and on a terminal that nothing else writes to.
+        """Return whether progress is shown: not refused, and on a terminal that nothing else writes to.
 
         Where standard output is a pipe, what reads it (a pager, say) may have the terminal.
         """
@@ -61,7 +61,7 @@ class Settings:
 
 
 def colours() -> bool:
-    """Tell whether standard output may be coloured (a terminal, and no ``NO_COLOR``)."""
+    """Return whether standard output may be coloured (a terminal, and no ``NO_COLOR``)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 

@@ -55,8 +55,8 @@ def demo(
 
     with _folder(settings) as folder:
         settings.note("Starting a local Canvas with a sample mailbox …")
-        with steps(settings) as tell:
-            tell("Writing the mailbox", 0, 0)
+        with steps(settings) as progress:
+            progress("Writing the mailbox", 0, 0)
             school = Sandbox(seed=seed, conversations=conversations)
         # The token stays at hand while the pages are up: they can sync and push, too.
         with school as sandbox, _credentials(sandbox, remembered=settings.archive_named):

@@ -81,10 +81,10 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
         for finding in findings:
             click.echo(one_line(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}"))
     if troubles:
-        raise Unwell(findings, troubles[0])
+        raise DoctorFoundProblems(findings, troubles[0])
 
 
-class Unwell(ArchiveError):
+class DoctorFoundProblems(ArchiveError):
     """Something is not well; what, and what to do, is among the findings already."""
 
     def __init__(self, findings: Sequence[Finding], cause: ArchiveError) -> None:
@@ -120,12 +120,12 @@ def _disk(folder: Path) -> Iterator[Finding]:
 def _archive(archive: Archive) -> Iterator[Finding]:
     from canvas_archive.cli.status import advice, read_status
 
-    told = read_status(archive)
+    status = read_status(archive)
     yield Finding(
         "archive",
-        "ok" if not told.problems else "warning",
-        f"{told.counts.conversations:,} conversations, {told.counts.messages:,} messages, "
-        f"{len(told.problems)} problems",
+        "ok" if not status.problems else "warning",
+        f"{status.counts.conversations:,} conversations, {status.counts.messages:,} messages, "
+        f"{len(status.problems)} problems",
     )
     loose = _loose(archive) if sys.platform != "win32" else []
     yield Finding(
@@ -136,7 +136,7 @@ def _archive(archive: Archive) -> Iterator[Finding]:
     if archive.account.base_url.startswith("http://"):
         yield Finding("address", "warning", f"{archive.account.base_url} is not encrypted")
     yield from folder_checks(archive.folder)
-    for step in advice(told):
+    for step in advice(status):
         yield Finding("next", "warning", step)
 
 
@@ -215,10 +215,12 @@ def _expiry(client: CanvasClient) -> Finding:
 
 def _clock(date: str | None) -> Finding:
     try:
-        told = parsedate_to_datetime(date or "")
+        theirs = parsedate_to_datetime(date or "")
     except ValueError:
         return Finding("clock", "skipped", "Canvas told no time")
-    difference = datetime.now(timezone.utc) - (told if told.tzinfo else told.replace(tzinfo=timezone.utc))
+    difference = datetime.now(timezone.utc) - (
+        theirs if theirs.tzinfo else theirs.replace(tzinfo=timezone.utc)
+    )
     if abs(difference) <= CLOCK_TOLERANCE:
         return Finding("clock", "ok", "agrees with Canvas")
     minutes = abs(difference).total_seconds() / 60

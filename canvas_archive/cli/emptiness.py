@@ -9,5 +9,5 @@ _ANY = "SELECT EXISTS (SELECT 1 FROM sync_runs) OR EXISTS (SELECT 1 FROM convers
 
 
 def was_pulled(db: sqlite3.Connection) -> bool:
-    """Tell whether there ever was a sync, or anything to show for one."""
+    """Return whether there ever was a sync, or anything to show for one."""
     return bool(db.execute(_ANY).fetchone()[0])

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from canvas_archive.cli.board import Step
-    from canvas_archive.export.context import Options
+    from canvas_archive.cli.progress_display import ProgressCallback
+    from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.run import ExportReport
     from canvas_archive.export.selection import Selection
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.store import Archive
 
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
@@ -94,7 +94,7 @@ def export(
 
     DEST is a new folder, or one file such as inbox.mbox. The same archive and options give the same bytes.
     """
-    from canvas_archive.export.context import Options
+    from canvas_archive.export.context import ExportOptions
 
     selection = selection_of(
         query,
@@ -108,13 +108,13 @@ def export(
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
     )
-    options = Options(
+    options = ExportOptions(
         attachments=with_attachments if with_attachments is not None else not redact,
         slice_by_day=slices == "day",
         byte_order_mark=excel,
         redacted=redact,
     )
-    with steps(settings) as tell:
+    with steps(settings) as progress:
         report = write_export(
             settings.folder,
             expanded(dest),
@@ -124,7 +124,7 @@ def export(
             bag=bag,
             force=force,
             redact_key=redact_key,
-            tell=tell,
+            progress=progress,
             say=partial(show_understood, settings),
         )
     if redact and with_attachments is None:
@@ -137,16 +137,16 @@ def write_export(
     dest: Path,
     formats: tuple[str, ...],
     selection: Selection,
-    options: Options,
+    options: ExportOptions,
     *,
     bag: bool,
     force: bool,
     redact_key: Path | None = None,
     absent: AbsentNames | None = None,
-    tell: Step,
+    progress: ProgressCallback,
     say: Callable[[str], None] | None = None,
 ) -> ExportReport:
-    """Export one archive, letting ``tell`` hear how far it is. Raises what ``export.run.export`` raises.
+    """Export one archive, letting ``progress`` hear how far it is. Raises what ``export.run.export`` raises.
 
     Calls ``say`` with what the query and the names were understood to mean.
 
@@ -155,24 +155,24 @@ def write_export(
     from dataclasses import replace
 
     from canvas_archive.clock import SYSTEM
-    from canvas_archive.export.run import Progress, Request
+    from canvas_archive.export.run import ExportProgress, Request
     from canvas_archive.export.run import export as write
     from canvas_archive.search import understand
     from canvas_archive.store import Archive
 
-    class Told(Progress):
+    class _ExportSteps(ExportProgress):
         """Adds up the messages that are written."""
 
         def begin(self, messages: int) -> None:
             self._total, self._done = messages, 0
-            tell("Messages", 0, messages)
+            progress("Messages", 0, messages)
 
         def advance(self, messages: int) -> None:
             self._done += messages
-            tell("Messages", self._done, self._total)
+            progress("Messages", self._done, self._total)
 
         def finishing(self) -> None:
-            tell("Completing", 0, 0)
+            progress("Completing", 0, 0)
 
     now = SYSTEM.now()
     with Archive.open(folder) as archive:
@@ -201,7 +201,7 @@ def write_export(
             ),
             absent=absent,
         )
-    return write(request, Told())
+    return write(request, _ExportSteps())
 
 
 def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[str]:
@@ -209,9 +209,9 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
     from datetime import timezone
 
     from canvas_archive.search import understand
-    from canvas_archive.search.resolve import people
-    from canvas_archive.search.tree import Person
-    from canvas_archive.search.understood import Understanding
+    from canvas_archive.search.query.resolve import people
+    from canvas_archive.search.query.tree import Person
+    from canvas_archive.search.query.understood import Understanding
 
     if selection.query is not None:
         yield understand(archive.db_path, selection.query, tz=selection.zone, now=now)[0]

@@ -14,7 +14,7 @@ from canvas_archive.cli.terminal import age, count_of, fit, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from canvas_archive.sync.fleet_record import Fleet, Outcome
+    from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -168,7 +168,7 @@ def sync(
         raise result.error
 
 
-def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _summary(outcomes: Sequence[CustodianOutcome]) -> Iterator[str]:
     yield (
         f"{'user':>14}  {'name':26}  {'status':11}  {'conversations':>13}  {'new messages':>12}  {'files':>6}"
     )
@@ -211,7 +211,7 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
         raise ItemsFailed(f"{count_of(len(unreadable), 'archive')} cannot be read: {users(unreadable)}.")
 
 
-def _status_row(opened: Fleet, outcome: Outcome) -> dict[str, Any]:
+def _status_row(opened: Fleet, outcome: CustodianOutcome) -> dict[str, Any]:
     from canvas_archive.cli.status import read_status
     from canvas_archive.machine import as_archive_error
 
@@ -220,16 +220,16 @@ def _status_row(opened: Fleet, outcome: Outcome) -> dict[str, Any]:
         return row
     try:
         with opened.open_archive(outcome) as archive:
-            told = read_status(archive).to_json()
+            status = read_status(archive).to_json()
     except Exception as error:  # whatever it is, the others are shown
         nothing = dict.fromkeys(("conversations", "problems"), 0)
         return {**row, **nothing, "status": UNREADABLE, "error": str(as_archive_error(error))}
     return row | {
         "archive": str(archive.folder),
-        "conversations": told["conversations"]["total"],
-        "messages": told["messages"]["total"],
-        "problems": len(told["problems"]),
-        "last_sync_at": (told["last_sync"] or {}).get("finished_at"),
+        "conversations": status["conversations"]["total"],
+        "messages": status["messages"]["total"],
+        "problems": len(status["problems"]),
+        "last_sync_at": (status["last_sync"] or {}).get("finished_at"),
     }
 
 

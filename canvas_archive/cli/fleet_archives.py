@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from canvas_archive.cli.context import Settings
-    from canvas_archive.search.resolve import AbsentNames
-    from canvas_archive.sync.fleet_record import Fleet, Outcome
+    from canvas_archive.search.query.resolve import AbsentNames
+    from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 
 MOST_NAMED = 5
 
@@ -26,7 +26,7 @@ def users(user_ids: Sequence[int]) -> str:
     return f"user{'' if len(user_ids) == 1 else 's'} {shown}{more}"
 
 
-class Reading:
+class FleetReading:
     """One pass over the archives of a fleet: which cannot be read, and which names they do not know."""
 
     def __init__(self, settings: Settings, fleet: Fleet) -> None:
@@ -40,7 +40,7 @@ class Reading:
         self._absent: list[AbsentNames] = []
 
     @contextmanager
-    def of(self, outcome: Outcome) -> Iterator[AbsentNames]:
+    def of(self, outcome: CustodianOutcome) -> Iterator[AbsentNames]:
         """Note what goes wrong inside, and go on. Yield a set for the names that this archive does not know.
 
         Raises what every other archive would meet, such as a full disk.
@@ -49,14 +49,14 @@ class Reading:
         try:
             yield absent
         except Exception as error:  # whatever it is, the others can be read
-            told = as_archive_error(error)
-            if concerns_every_archive(told):
-                raise told from None
-            self.fail(outcome, str(told))
+            known = as_archive_error(error)
+            if concerns_every_archive(known):
+                raise known from None
+            self.fail(outcome, str(known))
         else:
             self._absent.append(absent)
 
-    def fail(self, outcome: Outcome, sentence: str) -> None:
+    def fail(self, outcome: CustodianOutcome, sentence: str) -> None:
         """Note and print what is wrong with one archive."""
         self._settings.warn(f"User {outcome.user_id}: {sentence}")
         self.failed.append({"user_id": outcome.user_id, "error": sentence})
@@ -73,7 +73,7 @@ class Reading:
             )
 
     def _raise_unknown(self, operator: str, name: str) -> None:
-        from canvas_archive.search.resolve import known_names, unknown_name
+        from canvas_archive.search.query.resolve import known_names, unknown_name
 
         known: set[str] = set()
         for outcome in self.custodians:

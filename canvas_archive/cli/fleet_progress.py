@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from canvas_archive.cli.progress import PlainLines, board
+from canvas_archive.cli.progress import PlainLines, progress_display
 from canvas_archive.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from canvas_archive.cli.board import Board
     from canvas_archive.cli.context import Settings
-    from canvas_archive.sync.custodians import Custodian
-    from canvas_archive.sync.fleet import FleetProgress, Outcome
+    from canvas_archive.cli.progress_display import ProgressDisplay
+    from canvas_archive.sync.custodians import ListedCustodian
+    from canvas_archive.sync.fleet import CustodianOutcome, FleetProgress
 
 
 class _Lines:
@@ -32,11 +32,11 @@ class _Lines:
         if total < self._people:
             self._note(f"{self._people - total:,} custodians are fresh enough.")
 
-    def started(self, custodian: Custodian) -> None:
+    def started(self, custodian: ListedCustodian) -> None:
         """Name whoever begins, with ``-v``."""
         self._note(f"User {custodian.user_id} begins.", level=1)
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: CustodianOutcome) -> None:
         """Say how it went."""
         self._done += 1
         name = one_line(outcome.name or f"user {outcome.user_id}")
@@ -47,10 +47,10 @@ class _Lines:
         )
 
 
-class _OnBoard(_Lines):
+class _OnDisplay(_Lines):
     """A row that counts custodians, and one for whoever was begun last."""
 
-    def __init__(self, settings: Settings, people: int, shown: Board) -> None:
+    def __init__(self, settings: Settings, people: int, shown: ProgressDisplay) -> None:
         super().__init__(settings, people)
         self._shown = shown
         self.waiting = shown.wait
@@ -60,11 +60,11 @@ class _OnBoard(_Lines):
         super().begin(total)
         self._shown.step("Custodians", 0, total)
 
-    def started(self, custodian: Custodian) -> None:
+    def started(self, custodian: ListedCustodian) -> None:
         """Name whoever begins."""
         self._shown.step(one_line(custodian.name or f"User {custodian.user_id}"), row=1)
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: CustodianOutcome) -> None:
         """Count one more."""
         self._done += 1
         self._shown.step("Custodians", self._done, self._total)
@@ -73,5 +73,5 @@ class _OnBoard(_Lines):
 @contextlib.contextmanager
 def fleet_progress(settings: Settings, people: int) -> Iterator[FleetProgress]:
     """Yield what shows a run over a list of so many ``people``."""
-    with board(settings) as shown:
-        yield _Lines(settings, people) if shown is None else _OnBoard(settings, people, shown)
+    with progress_display(settings) as shown:
+        yield _Lines(settings, people) if shown is None else _OnDisplay(settings, people, shown)

@@ -20,8 +20,8 @@ from canvas_archive.cli.context import (
 )
 from canvas_archive.cli.export import FORMATS, write_export
 from canvas_archive.cli.fleet import open_fleet, root_option
-from canvas_archive.cli.fleet_archives import Reading, users
-from canvas_archive.cli.progress import board, steps, unheard
+from canvas_archive.cli.fleet_archives import FleetReading, users
+from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
@@ -30,10 +30,10 @@ from canvas_archive.places import expanded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from canvas_archive.cli.board import Step
+    from canvas_archive.cli.progress_display import ProgressCallback
     from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
-    from canvas_archive.sync.fleet_record import Fleet, Outcome
+    from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class SharedHit:
     """A message that was found, and in whose archives: the same message may be in several."""
 
     hit: Hit
-    custodians: tuple[Outcome, ...]
+    custodians: tuple[CustodianOutcome, ...]
 
 
-def merged(found: Iterable[tuple[Outcome, Hit]], sort: str, limit: int) -> list[SharedHit]:
+def merged(found: Iterable[tuple[CustodianOutcome, Hit]], sort: str, limit: int) -> list[SharedHit]:
     """Merge the hits of many archives: by score or date, each message once. Pure."""
     best: dict[int, Hit] = {}
-    holders: dict[int, list[Outcome]] = {}
+    holders: dict[int, list[CustodianOutcome]] = {}
     for outcome, hit in found:
         holders.setdefault(hit.message_id, []).append(outcome)
         if hit.message_id not in best or hit.score > best[hit.message_id].score:
@@ -93,12 +93,12 @@ def search(
     text = QueryCommand.joined(query)
     understood, zone = understand(None, text, tz=tz)
     fleet = open_fleet(root)
-    reading = Reading(settings, fleet)
-    found: list[tuple[Outcome, Hit]] = []
+    reading = FleetReading(settings, fleet)
+    found: list[tuple[CustodianOutcome, Hit]] = []
     per_custodian: list[dict[str, Any]] = []
-    with steps(settings) as tell:
+    with steps(settings) as progress:
         for number, outcome in enumerate(reading.custodians):
-            tell("Searching", number, len(reading.custodians))
+            progress("Searching", number, len(reading.custodians))
             with reading.of(outcome) as absent:
                 with fleet.open_archive(outcome) as archive:
                     db_path, search_dir = archive.db_path, archive.search_dir
@@ -201,31 +201,31 @@ def export(
     asked for gets no folder. Exit code 5: an export failed, or none holds anything of it.
     """
     from canvas_archive.errors import ItemsFailed
-    from canvas_archive.export.context import Options
+    from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.formats import check_formats
     from canvas_archive.search import understand
 
     selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
     attachments = with_attachments if with_attachments is not None else not redact
-    options = Options(attachments=attachments, redacted=redact)
+    options = ExportOptions(attachments=attachments, redacted=redact)
     check_formats(formats, dest)
     if query is not None:
         understood, _ = understand(None, query, tz=selection.zone)
         show_understood(settings, understood)
     fleet = open_fleet(root)
-    reading = Reading(settings, fleet)
+    reading = FleetReading(settings, fleet)
     rows: list[dict[str, Any]] = []
-    with board(settings) as shown:
-        tell = shown.step if shown is not None else unheard
-        holding, nothing = holders(fleet, reading, selection, tell)
-        inner = partial(shown.step, row=1) if shown is not None else unheard
+    with progress_display(settings) as shown:
+        progress = shown.step if shown is not None else show_nothing
+        holding, nothing = holders(fleet, reading, selection, progress)
+        inner = partial(shown.step, row=1) if shown is not None else show_nothing
         with destination(expanded(dest), fleet, holding, force=force) as below:
             for number, outcome in enumerate(holding):
-                tell("Custodians", number, len(holding))
+                progress("Custodians", number, len(holding))
                 with reading.of(outcome) as absent:
                     report = write_export(
                         fleet.root / outcome.folder, below / outcome.folder, formats, selection, options,
-                        bag=bag, force=force, absent=absent, tell=inner,
+                        bag=bag, force=force, absent=absent, progress=inner,
                     )  # fmt: skip
                     counts = report.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
@@ -239,8 +239,8 @@ def export(
                 for user_id in nothing:
                     remove_earlier(below / fleet.outcomes[user_id].folder)
     if as_json:
-        told = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
-        print_json({**told, **reading.to_json()})
+        summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
+        print_json({**summary, **reading.to_json()})
     elif rows:
         settings.note(
             f"{sum(row['messages'] for row in rows):,} messages of {count_of(len(rows), 'custodian')} "
@@ -257,8 +257,8 @@ def export(
 
 
 def holders(
-    fleet: Fleet, reading: Reading, selection: Selection, tell: Step
-) -> tuple[list[Outcome], list[int]]:
+    fleet: Fleet, reading: FleetReading, selection: Selection, progress: ProgressCallback
+) -> tuple[list[CustodianOutcome], list[int]]:
     """Return whose archives hold something of the selection, and the ids of the others.
 
     Raises UnknownName for a person or course that no archive knows.
@@ -266,10 +266,10 @@ def holders(
     from canvas_archive.export.reader import Snapshot
     from canvas_archive.export.selection import Selection
 
-    holding: list[Outcome] = []
+    holding: list[CustodianOutcome] = []
     nothing: list[int] = []
     for number, outcome in enumerate(reading.custodians):
-        tell("Choosing", number, len(reading.custodians))
+        progress("Choosing", number, len(reading.custodians))
         with reading.of(outcome) as absent:
             with fleet.open_archive(outcome) as archive:
                 find = message_finder(archive.db_path, archive.search_dir, absent, zone=selection.zone)
@@ -287,7 +287,9 @@ def holders(
 
 
 @contextmanager
-def destination(dest: Path, fleet: Fleet, custodians: Sequence[Outcome], *, force: bool) -> Iterator[Path]:
+def destination(
+    dest: Path, fleet: Fleet, custodians: Sequence[CustodianOutcome], *, force: bool
+) -> Iterator[Path]:
     """Make the folder for the exports; remove it at the end when nothing is in it.
 
     Raises BadInput or ForeignFolder, before anything is written, when one of the exports cannot be placed.

@@ -33,7 +33,7 @@ def index(settings: Settings, rebuild: bool, documents: bool, check: bool, as_js
     if check:
         _check(settings, as_json)
         return
-    from canvas_archive.search.attachments import SECONDS
+    from canvas_archive.search.index.attachments import SECONDS
 
     report = bring_up_to_date(settings, anew=rebuild, document_seconds=None if documents else SECONDS)
     if as_json:
@@ -58,13 +58,13 @@ def bring_up_to_date(
     from canvas_archive.store import Archive
 
     work = rebuild_index if anew else update_index
-    with Archive.open(settings.folder, write=True) as archive, steps(settings) as tell:
+    with Archive.open(settings.folder, write=True) as archive, steps(settings) as progress:
         report = work(
             archive.db,
             archive.search_dir,
             document_seconds=document_seconds,
-            progress=lambda done, total: tell("Indexing", done, total),
-            reading=lambda done, total: tell("Reading attached files", done, total),
+            progress=lambda done, total: progress("Indexing", done, total),
+            reading=lambda done, total: progress("Reading attached files", done, total),
         )
     for note in report.notes():
         settings.note(note)
@@ -76,8 +76,8 @@ def _check(settings: Settings, as_json: bool) -> None:
     from canvas_archive.search import check_index
     from canvas_archive.store import Archive
 
-    with Archive.open(settings.folder) as archive, steps(settings) as tell:
-        tell("Checking the index", 0, 0)
+    with Archive.open(settings.folder) as archive, steps(settings) as progress:
+        progress("Checking the index", 0, 0)
         state = check_index(archive.db, archive.search_dir)
     if as_json:
         print_json(asdict(state))

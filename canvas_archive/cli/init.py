@@ -9,8 +9,8 @@ import click
 
 from canvas_archive.cli.consent import Declined
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.keeping import ask_token, keep_token, plaintext_option
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.cli.token_storage import ask_token, keep_token, plaintext_option
 from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, token_from_environment
 from canvas_archive.secret import Secret
 

@@ -138,14 +138,14 @@ def run(args: list[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except Exception as error:
-        told = error if isinstance(error, ArchiveError) else _machine_trouble(error)
+        known = error if isinstance(error, ArchiveError) else _machine_trouble(error)
         if settings.debug:
             import traceback
 
             click.echo(printable(traceback.format_exc()), err=True, nl=False)
-        if told is not None:
-            click.echo(f"Error: {printable(str(told))}", err=True)
-            return told.exit_code
+        if known is not None:
+            click.echo(f"Error: {printable(str(known))}", err=True)
+            return known.exit_code
         click.echo(
             f"Unexpected error: {type(error).__name__}: {printable(str(error))}\n"
             "This is a defect; run again with --debug to see where it happened.",

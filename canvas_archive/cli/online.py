@@ -212,12 +212,12 @@ def recipients(
 def unread_count(settings: Settings, as_json: bool) -> None:
     """Print Canvas's number of unread conversations. It may lag behind; the archive's own is beside it."""
     with _asking(settings) as (archive, client):
-        told = client.unread_count()
+        count = client.unread_count()
         own = archive.db.execute(_UNREAD).fetchone()[0]
     if as_json:
-        print_json({"unread_count": told, "archive": own})
+        print_json({"unread_count": count, "archive": own})
         return
-    click.echo(str(told))
+    click.echo(str(count))
     settings.note(f"The archive has {own:,}.", level=1)
 
 

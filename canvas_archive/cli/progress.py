@@ -8,35 +8,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from canvas_archive.cli.board import Board, Step
     from canvas_archive.cli.context import Settings
-    from canvas_archive.sync.progress import Progress
+    from canvas_archive.cli.progress_display import ProgressCallback, ProgressDisplay
+    from canvas_archive.sync.progress import SyncProgress
 
 _LONG_WAIT = 5.0
 """Seconds of waiting that a person without a display is told of."""
 
 
 @contextlib.contextmanager
-def board(settings: Settings) -> Iterator[Board | None]:
+def progress_display(settings: Settings) -> Iterator[ProgressDisplay | None]:
     """Yield what shows rows on the terminal; ``None`` where none are to be shown."""
     if not settings.show_progress:
         yield None
         return
-    from canvas_archive.cli.board import Board
     from canvas_archive.cli.context import console
+    from canvas_archive.cli.progress_display import ProgressDisplay
 
-    with Board(console(stderr=True)) as shown:
+    with ProgressDisplay(console(stderr=True)) as shown:
         yield shown
 
 
 @contextlib.contextmanager
-def steps(settings: Settings) -> Iterator[Step]:
+def steps(settings: Settings) -> Iterator[ProgressCallback]:
     """Yield what hears of one piece of work after the other, and shows it where that is wanted."""
-    with board(settings) as shown:
-        yield shown.step if shown is not None else unheard
+    with progress_display(settings) as shown:
+        yield shown.step if shown is not None else show_nothing
 
 
-def unheard(what: str, done: int, total: int) -> None:
+def show_nothing(what: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
@@ -72,10 +72,10 @@ class PlainLines:
             self._settings.note(f"  {done:,} of {total:,} {what}", level=2)
 
 
-class _OnBoard:
+class _OnDisplay:
     """A sync on the terminal: what it is at, the attachments below it, waits below both."""
 
-    def __init__(self, shown: Board) -> None:
+    def __init__(self, shown: ProgressDisplay) -> None:
         self._shown = shown
 
     def phase(self, text: str) -> None:
@@ -101,7 +101,7 @@ class _OnBoard:
 
 
 @contextlib.contextmanager
-def sync_progress(settings: Settings) -> Iterator[Progress]:
+def sync_progress(settings: Settings) -> Iterator[SyncProgress]:
     """Yield what shows a sync or another talk with Canvas: rows on a terminal, else lines."""
-    with board(settings) as shown:
-        yield PlainLines(settings) if shown is None else _OnBoard(shown)
+    with progress_display(settings) as shown:
+        yield PlainLines(settings) if shown is None else _OnDisplay(shown)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from canvas_archive.export.selection import Selection
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -70,7 +70,7 @@ def selection_of(
     from datetime import timezone
 
     from canvas_archive.export.selection import Selection, parse_moment
-    from canvas_archive.search.dates import local_zone, zone, zone_name
+    from canvas_archive.search.query.dates import local_zone, zone, zone_name
 
     given = zone(tz) or timezone.utc
     used = local_zone() if query is not None and not tz and not bag else given

@@ -31,11 +31,11 @@ def status(settings: Settings, as_json: bool) -> None:
     from canvas_archive.store import Archive
 
     with Archive.open(settings.folder) as archive:
-        told = read_status(archive)
+        current = read_status(archive)
     if as_json:
-        print_json(told.to_json())
+        print_json(current.to_json())
         return
-    for line in _lines(told):
+    for line in _lines(current):
         click.echo(one_line(line))
 
 

@@ -24,7 +24,7 @@ def prepare_streams() -> None:
 
 
 def takes_everything() -> bool:
-    """Tell whether standard output can write every character as it is."""
+    """Return whether standard output can write every character as it is."""
     return _is_unicode(getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
@@ -33,6 +33,6 @@ def _is_unicode(encoding: str) -> bool:
 
 
 def reader_left() -> bool:
-    """Tell whether click found the reader of standard output gone (``| head``) and ended the run for it."""
+    """Return whether click found the reader of standard output gone (``| head``) and ended the run for it."""
     # By its name: the class is click's own affair, and moves from version to version.
     return type(sys.stdout).__name__.strip("_") == "PacifyFlushWrapper"

@@ -37,9 +37,9 @@ def guarded(name: str, check: Check) -> tuple[list[Finding], ArchiveError | None
     except Exception as error:
         from canvas_archive.machine import machine_trouble
 
-        told = machine_trouble(error)
-        if told is not None:
-            return [*findings, Finding(name, "failed", str(told))], told
+        known = machine_trouble(error)
+        if known is not None:
+            return [*findings, Finding(name, "failed", str(known))], known
         what = f"cannot be looked at ({type(error).__name__}: {error})"
         return [*findings, Finding(name, "warning", what)], None
     return findings, None

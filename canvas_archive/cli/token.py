@@ -7,8 +7,8 @@ import sys
 import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
-from canvas_archive.cli.keeping import ask_token, keep_token, plaintext_option
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.cli.token_storage import ask_token, keep_token, plaintext_option
 from canvas_archive.credentials import TOKEN_VARIABLE, token_from_environment
 from canvas_archive.secret import Secret, token_text
 

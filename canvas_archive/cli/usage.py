@@ -50,8 +50,8 @@ def _sentence(error: click.UsageError) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None and error.ctx is not None:
         return _missing(error.param, error.ctx)
     text = error.format_message()
-    for pattern, told in _NUMBERS:
-        text = pattern.sub(told, text)
+    for pattern, replacement in _NUMBERS:
+        text = pattern.sub(replacement, text)
     if extra := re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", text):
         return f"'{extra[1]}' is more than this command takes."
     if unknown := re.match(r"No such command '([^']+)'\.(.*)", text):

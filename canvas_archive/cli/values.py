@@ -43,8 +43,8 @@ class _FromArchive:
         from canvas_archive.cli.terminal import one_line
 
         return [
-            CompletionItem(one_line(str(value)), help=one_line(str(told)))
-            for value, told in _rows(ctx, self.query, incomplete)
+            CompletionItem(one_line(str(value)), help=one_line(str(description)))
+            for value, description in _rows(ctx, self.query, incomplete)
         ]
 
 

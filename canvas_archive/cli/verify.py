@@ -88,8 +88,8 @@ def _export_checks(settings: Settings, path: Path) -> Iterator[Check]:
     from canvas_archive.cli.progress import steps
     from canvas_archive.export.verify_files import verify_path
 
-    with steps(settings) as tell:
-        tell("Reading the files", 0, 0)
+    with steps(settings) as progress:
+        progress("Reading the files", 0, 0)
         yield from verify_path(path)
 
 
@@ -104,15 +104,15 @@ def _archive_checks(
         from canvas_archive.store import Archive
 
         Archive.open(folder).close()  # says best why there is no archive
-    with steps(settings) as tell:
-        yield from verify_archive(folder, options, tell)
+    with steps(settings) as progress:
+        yield from verify_archive(folder, options, progress)
         if remote:
             from canvas_archive.export.remote import verify_remote
             from canvas_archive.store import Archive
             from canvas_archive.sync.service import open_client
 
             with Archive.open(folder) as archive, open_client(archive) as client:
-                yield from verify_remote(archive.db, client, tell)
+                yield from verify_remote(archive.db, client, progress)
 
 
 def _show(settings: Settings, check: Check) -> None:

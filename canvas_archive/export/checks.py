@@ -186,9 +186,11 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
     )
 
 
-def check_contents(db: sqlite3.Connection, tell: Callable[[str, int, int], None]) -> Check:
+def check_contents(db: sqlite3.Connection, progress: Callable[[str, int, int], None]) -> Check:
     """Compare every message, conversation, person and attachment with its seal."""
-    report = check_seals(db, most_faults=MOST_ITEMS, tell=lambda done, total: tell("contents", done, total))
+    report = check_seals(
+        db, most_faults=MOST_ITEMS, progress=lambda done, total: progress("contents", done, total)
+    )
     items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
     waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
     return findings(

@@ -64,7 +64,7 @@ class Blobs:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ExportOptions:
     """How an export is written, whatever is selected."""
 
     attachments: bool = True
@@ -81,7 +81,7 @@ class ExportContext:
     selection: Selection
     scope: Scope
     blobs: Blobs
-    options: Options = field(default_factory=Options)
+    options: ExportOptions = field(default_factory=ExportOptions)
     copies: bool = False
 
     def split(self, files: Iterable[StoredFile]) -> tuple[list[StoredFile], list[StoredFile]]:

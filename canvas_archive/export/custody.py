@@ -76,11 +76,13 @@ def custody(
                 **run,
                 "complete": bool(run["complete"]),
                 "counts": json.loads(str(run["counts"])),
-                "error": _told(run["error"], words),
+                "error": _redacted(run["error"], words),
             }
             for run in _rows(db, _RUNS)
         ],
-        "edits_made_here": [{**edit, "detail": _told(edit["detail"], words)} for edit in _rows(db, _EDITS)],
+        "edits_made_here": [
+            {**edit, "detail": _redacted(edit["detail"], words)} for edit in _rows(db, _EDITS)
+        ],
         "acts_on_canvas": [_told_act(act, record, words) for act in _rows(db, _ACTS)],
         "revisions": dict(db.execute(_REVISIONS).fetchall()),
         "gaps": dict(gaps),
@@ -96,7 +98,7 @@ def _told_act(act: JsonObject, record: JsonObject, words: Words) -> JsonObject:
     if isinstance(options, dict) and options["redacted"] and isinstance(custodian, dict):
         parameters.pop("recipients[]", None)
         parameters = {
-            name: _told(value, words) if isinstance(value, str) else value
+            name: _redacted(value, words) if isinstance(value, str) else value
             for name, value in parameters.items()
         }
         if act["as_user_id"] is not None:
@@ -106,7 +108,7 @@ def _told_act(act: JsonObject, record: JsonObject, words: Words) -> JsonObject:
         **lists,
         "parameters": parameters,
         "user_id": user_id,
-        "answer": _told(act["answer"], words),
+        "answer": _redacted(act["answer"], words),
     }
 
 
@@ -118,7 +120,7 @@ def _rows(db: sqlite3.Connection, statement: str) -> Iterator[JsonObject]:
         yield dict(zip(names, values, strict=True))
 
 
-def _told(text: Json, words: Words) -> str | None:
+def _redacted(text: Json, words: Words) -> str | None:
     return words(None if text is None else str(text))
 
 

@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,11 +21,14 @@ from canvas_archive.store.private import read_regular
 
 RECORD = "export.json"
 RECORD_TYPE = "canvas-archive export"
+IN_USE = "in-use"
+"""The file in a staging folder that is locked while an export is written there."""
+
 _MOST_BYTES = 16 << 20
 
 
 def is_single_file(dest: Path, formats: tuple[str, ...]) -> bool:
-    """Tell whether the destination is one file (``inbox.mbox``) and not a folder."""
+    """Return whether the destination is one file (``inbox.mbox``) and not a folder."""
     return len(formats) == 1 and format_for(dest) == formats[0] and not dest.is_dir()
 
 
@@ -44,7 +49,7 @@ def check_destination(dest: Path, archive_folder: Path, *, alone: bool, force: b
 
 
 def is_export(folder: Path) -> bool:
-    """Tell whether a folder holds an export of this program, in a bag or not."""
+    """Return whether a folder holds an export of this program, in a bag or not."""
     for record in (folder / RECORD, folder / PAYLOAD / RECORD):
         with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             if json.loads(read_regular(record, _MOST_BYTES)).get("type") == RECORD_TYPE:
@@ -54,16 +59,44 @@ def is_export(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def staging(dest: Path) -> Iterator[Path]:
-    """Provide a private folder on the destination's disk, removed at the end whatever happens."""
+    """Provide a private folder on the destination's disk, removed at the end whatever happens.
+
+    What an export to the same name left behind when it was killed is removed first.
+    """
+    from filelock import FileLock
+
+    prefix = f".{dest.name}.partial-"
+    _remove_leftovers(dest.parent, prefix)
     try:
-        stage = Path(tempfile.mkdtemp(prefix=f".{dest.name}.partial-", dir=dest.parent))
+        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=dest.parent))
     except OSError as error:
         raise BadInput(f"Nothing can be written to {dest.parent}: {error.strerror}.") from error
     try:
-        yield stage
+        with FileLock(stage / IN_USE, mode=0o600):
+            yield stage
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        _remove_with_few_files(stage)
+        _remove(stage)
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove staging folders of this user's that no process holds any more."""
+    from filelock import FileLock, Timeout
+
+    name = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}")
+    with contextlib.suppress(OSError):
+        for stage in [path for path in folder.iterdir() if name.fullmatch(path.name)]:
+            with contextlib.suppress(OSError, Timeout):
+                about = (stage / IN_USE).lstat()
+                own = os.name != "posix" or about.st_uid == os.getuid()
+                if own and stat.S_ISREG(about.st_mode) and not stage.is_symlink():
+                    with FileLock(stage / IN_USE, timeout=0, mode=0o600):
+                        pass
+                    _remove(stage)
+
+
+def _remove(stage: Path) -> None:
+    shutil.rmtree(stage, ignore_errors=True)
+    _remove_with_few_files(stage)
 
 
 def _remove_with_few_files(stage: Path) -> None:
@@ -101,7 +134,7 @@ def put_in_place(made: Path, dest: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap the names of two files or folders on one disk in one step; tell whether the system did it."""
+    """Swap the names of two files or folders on one disk in one step; return whether the system did it."""
     swap = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
     try:
         library = ctypes.CDLL(None, use_errno=True)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from canvas_archive.export.context import GENERATOR, ExportContext
-from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.model import JsonObject
 
 
@@ -120,7 +120,7 @@ def message_json(message: MessageRecord, context: ExportContext) -> JsonObject:
     }
 
 
-def person_json(person: Person) -> JsonObject:
+def person_json(person: PersonRecord) -> JsonObject:
     """Return a person as a JSON object."""
     return {
         "id": person.id,

@@ -17,7 +17,7 @@ from urllib.parse import quote as percent
 from canvas_archive.clock import iso, parse_iso
 from canvas_archive.export.context import ExportContext
 from canvas_archive.export.names import content_type, safe_name
-from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 
 Out = Callable[[bytes], object]
 
@@ -38,13 +38,13 @@ class MailRenderer:
     def __init__(self, context: ExportContext) -> None:
         self._context = context
         self._host = context.custodian.host
-        self._addresses: dict[Person, str] = {}
+        self._addresses: dict[PersonRecord, str] = {}
 
     def message_id(self, number: int) -> str:
         """Return the Message-ID of a message: the same in every export of every copy of the archive."""
         return f"<msg.{number}@{self._host}>"
 
-    def address(self, person: Person) -> str:
+    def address(self, person: PersonRecord) -> str:
         """Return a person as ``Name <user.ID@host.invalid>``; ``.invalid`` is reserved and goes nowhere."""
         known = self._addresses.get(person)
         if known is None:
@@ -54,7 +54,7 @@ class MailRenderer:
             self._addresses[person] = known
         return known
 
-    def mailbox(self, person: Person) -> str:
+    def mailbox(self, person: PersonRecord) -> str:
         """Return the bare address of a person."""
         return f"user.{person.id}@{self._host}.invalid"
 

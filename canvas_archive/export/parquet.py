@@ -19,7 +19,7 @@ from typing import Any
 from canvas_archive.clock import parse_iso
 from canvas_archive.errors import BadInput
 from canvas_archive.export.context import ExportContext
-from canvas_archive.export.records import MessageRecord, Person, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, ThreadRecord
 
 ROWS_AT_ONCE = 5000
 """Rows of a table and year that are held before they are written, as one row group."""
@@ -244,7 +244,7 @@ class ParquetWriter:
             "removed_at": _time(thread.removed_at),
         }
 
-    def _person(self, person: Person) -> None:
+    def _person(self, person: PersonRecord) -> None:
         if person.id in self._seen:
             return
         self._seen.add(person.id)

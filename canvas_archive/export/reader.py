@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from canvas_archive.errors import ForeignFolder
-from canvas_archive.export.records import Custodian, MessageRecord, Person, StoredFile, ThreadRecord
+from canvas_archive.export.records import Custodian, MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.export.selection import Scope, Selection, resolve
 from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
@@ -25,7 +25,7 @@ from canvas_archive.store.forwarded import Forwards
 from canvas_archive.store.reading import recording_name
 
 if TYPE_CHECKING:
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 BATCH_MESSAGES = 1000
 """How many messages are held at once (one conversation is never split)."""
@@ -95,7 +95,7 @@ class Snapshot:
         except BaseException:
             self.db.close()
             raise
-        self._people: dict[int, Person] = {}
+        self._people: dict[int, PersonRecord] = {}
 
     def __enter__(self) -> Snapshot:
         return self
@@ -191,7 +191,7 @@ class Snapshot:
                 extra=_extra(row[21]),
             )
 
-    def _people_for(self, wanted: set[int]) -> dict[int, Person]:
+    def _people_for(self, wanted: set[int]) -> dict[int, PersonRecord]:
         missing = [number for number in wanted if number not in self._people]
         if missing:
             if len(self._people) + len(missing) > _PEOPLE_KEPT:
@@ -201,7 +201,7 @@ class Snapshot:
                 self._people[row[0]] = _person(*row)
         return self._people
 
-    def everyone(self) -> Iterator[Person]:
+    def everyone(self) -> Iterator[PersonRecord]:
         """Yield everybody the archive knows."""
         for row in self.db.execute("SELECT id, name, full_name FROM users ORDER BY id"):
             yield _person(*row)
@@ -258,7 +258,7 @@ class _Parts:
         return found
 
     def message(
-        self, row: MessageRow, people: dict[int, Person], above: frozenset[int] = frozenset()
+        self, row: MessageRow, people: dict[int, PersonRecord], above: frozenset[int] = frozenset()
     ) -> MessageRecord:
         number = row[0]
         inner = above | {number}
@@ -288,9 +288,9 @@ def _person(
     full_name: str | None,
     pronouns: str | None = None,
     avatar_url: str | None = None,
-) -> Person:
+) -> PersonRecord:
     shown = name or full_name or f"User {number}"
-    return Person(number, shown, full_name or shown, pronouns, avatar_url)
+    return PersonRecord(number, shown, full_name or shown, pronouns, avatar_url)
 
 
 def _attachment(row: tuple[Any, ...]) -> StoredFile:

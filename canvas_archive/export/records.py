@@ -14,7 +14,7 @@ from canvas_archive.model import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonRecord:
     """Someone who wrote, received or took part."""
 
     id: int
@@ -47,7 +47,7 @@ class StoredFile:
 
     @property
     def is_stored(self) -> bool:
-        """Tell whether the archive holds the bytes."""
+        """Return whether the archive holds the bytes."""
         return self.state == "stored" and self.sha256 is not None
 
 
@@ -57,13 +57,13 @@ class MessageRecord:
 
     id: int
     conversation_id: int | None
-    author: Person
+    author: PersonRecord
     created_at: str
     body: str
     generated: bool
     removed_at: str | None
     first_seen_at: str
-    recipients: tuple[Person, ...]
+    recipients: tuple[PersonRecord, ...]
     files: tuple[StoredFile, ...]
     forwarded: tuple[MessageRecord, ...]
     extra: JsonObject = field(default_factory=dict)
@@ -92,7 +92,7 @@ class ThreadRecord:
     removed_at: str | None
     first_seen_at: str
     fetched_at: str | None
-    participants: tuple[Person, ...]
+    participants: tuple[PersonRecord, ...]
     contexts: Mapping[str, tuple[str, ...]]
     messages: tuple[MessageRecord, ...]
     message_ids: tuple[int, ...]

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from canvas_archive.errors import BadInput, UnusableFile
 from canvas_archive.export.phrases import Phrases
-from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.store.cells import cell
 from canvas_archive.store.private import read_regular
 from canvas_archive.unicode import normalized
@@ -86,7 +86,7 @@ def load_key(folder: Path) -> bytes:
 class Redactor:
     """Replaces people in the records of one export. ``people`` are all whose names may occur in text."""
 
-    def __init__(self, key: bytes, custodian_id: int, people: Iterable[Person]) -> None:
+    def __init__(self, key: bytes, custodian_id: int, people: Iterable[PersonRecord]) -> None:
         self._key = key
         self._custodian = custodian_id
         self._made: dict[int, tuple[int, str]] = {}
@@ -99,7 +99,7 @@ class Redactor:
         self._phrases.prepare()
         self._inside.prepare()
 
-    def _learn(self, person: Person) -> None:
+    def _learn(self, person: PersonRecord) -> None:
         self._names[person.id] = person.full_name
         for name in {person.name, person.full_name}:
             words = tuple(_fold(word) for word in _WORD.findall(name))
@@ -136,12 +136,12 @@ class Redactor:
             self._made[number] = made
         return made
 
-    def person(self, person: Person) -> Person:
+    def person(self, person: PersonRecord) -> PersonRecord:
         """Return who stands for a person; the custodian stays."""
         if person.id == self._custodian:
             return person
         number, name = self._pseudonym(person.id)
-        return Person(number, name, name)
+        return PersonRecord(number, name, name)
 
     def thread(self, thread: ThreadRecord) -> ThreadRecord:
         """Return a conversation with everyone but the custodian replaced."""

@@ -24,7 +24,7 @@ FROM conversations c WHERE c.id = ?
 
 
 def verify_remote(
-    db: sqlite3.Connection, client: CanvasClient, tell: Callable[[str, int, int], None] | None = None
+    db: sqlite3.Connection, client: CanvasClient, progress: Callable[[str, int, int], None] | None = None
 ) -> list[Check]:
     """Compare the ids and message counts of all lists with the archive.
 
@@ -32,7 +32,7 @@ def verify_remote(
 
     :calls: GET /api/v1/users/self, GET /api/v1/conversations, GET /api/v1/conversations/:id
     """
-    tell = tell or (lambda name, done, total: None)
+    progress = progress or (lambda name, done, total: None)
     _check_owner(db, client)
     remote: dict[int, int | None] = {}
     for scope in SCOPES:
@@ -41,7 +41,7 @@ def verify_remote(
                 remote.setdefault(number, None)
             for conversation in page.conversations:
                 remote[conversation.id] = conversation.message_count
-            tell("remote", len(remote), 0)
+            progress("remote", len(remote), 0)
     return [_missing(db, client, remote), _counts(db, remote), _surplus(db, client, remote)]
 
 

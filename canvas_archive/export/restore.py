@@ -15,7 +15,7 @@ from canvas_archive.export.backup import (
     RECORD,
     SMALL,
     BackupReport,
-    Tell,
+    ProgressCallback,
     open_copy,
     read_record,
 )
@@ -32,13 +32,13 @@ _DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db").fullmatch
 _BLOB = re.compile(BLOB).fullmatch
 
 
-def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupReport:
+def restore(source: Path, folder: Path, *, progress: ProgressCallback | None = None) -> BackupReport:
     """Make an archive in ``folder`` (new or empty) from a backup; every file is checked on its way.
 
     Raises ForeignFolder or GuardRefused when ``folder`` is not free, VerificationFailed when the backup is
     not what its manifest says. Nothing is left behind then.
     """
-    tell = tell or (lambda what, done, total: None)
+    progress = progress or (lambda what, done, total: None)
     record = read_record(source)
     if record is None or not os.path.lexists(source / MANIFEST):
         raise BadInput(f"{source} is no complete backup: it has no {RECORD} or no {MANIFEST}.")
@@ -50,7 +50,7 @@ def restore(source: Path, folder: Path, *, tell: Tell | None = None) -> BackupRe
     make_private(folder, folder)
     touch_private(folder / RESTORING)
     try:
-        report = _restore_into(source, folder, record, entries, tell)
+        report = _restore_into(source, folder, record, entries, progress)
     except BaseException:
         _clear(folder, keep=existed)
         raise
@@ -78,14 +78,18 @@ def _entries(manifest: Path) -> dict[str, set[str]]:
 
 
 def _restore_into(
-    source: Path, folder: Path, record: dict[str, object], entries: dict[str, set[str]], tell: Tell
+    source: Path,
+    folder: Path,
+    record: dict[str, object],
+    entries: dict[str, set[str]],
+    progress: ProgressCallback,
 ) -> BackupReport:
     database = str(record.get("database"))
     if database not in entries or CONFIG_NAME not in entries:
         raise VerificationFailed(f"The backup's manifest lacks {database} or {CONFIG_NAME}.")
     files = size = 0
     for number, (name, values) in enumerate(entries.items(), start=1):
-        tell("files", number, len(entries))
+        progress("files", number, len(entries))
         if name == RECORD:
             if hash_file(source / name, below=source)[0] not in values:
                 raise VerificationFailed(f"{source / name} is not what the manifest says.")
@@ -109,7 +113,7 @@ def _restore_into(
 
 
 def _is_left_by_restore(folder: Path) -> bool:
-    """Tell whether a folder holds an interrupted restoration and nothing else."""
+    """Return whether a folder holds an interrupted restoration and nothing else."""
     if not is_regular(folder / RESTORING):
         return False
     ours = {RESTORING, FILES_NAME, SEARCH_NAME, *SMALL, f"{DB_NAME}.unfinished"}

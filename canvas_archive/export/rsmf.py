@@ -24,7 +24,7 @@ from canvas_archive.export.mime import (
     known_moment,
 )
 from canvas_archive.export.names import safe_name
-from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 
 VERSION = "2.0.0"
 PLATFORM = "canvas"
@@ -89,7 +89,7 @@ class RsmfWriter:
         archive: IO[bytes],
     ) -> None:
         custodian = self._context.custodian
-        owner = Person(custodian.user_id, custodian.name, custodian.name)
+        owner = PersonRecord(custodian.user_id, custodian.name, custodian.name)
         boundary = f"=_canvas-rsmf-{thread.id}"
         begin, end = known_moment(part[0].created_at), known_moment(part[-1].created_at)
         people = [self._mail.address(person) for person in _people(thread, part) if person.id != owner.id]
@@ -165,7 +165,7 @@ class RsmfWriter:
         }
         return json.dumps(document, ensure_ascii=True, indent=1).encode("ascii")
 
-    def _participant(self, person: Person) -> Json:
+    def _participant(self, person: PersonRecord) -> Json:
         return {
             "id": str(person.id),
             "display": person.full_name,
@@ -222,7 +222,7 @@ class RsmfWriter:
         return f"{thread.id}@{self._context.custodian.host}"
 
 
-def _people(thread: ThreadRecord, part: list[MessageRecord]) -> list[Person]:
+def _people(thread: ThreadRecord, part: list[MessageRecord]) -> list[PersonRecord]:
     found = {person.id: person for person in thread.participants}
     for message in part:
         found.setdefault(message.author.id, message.author)

@@ -19,7 +19,7 @@ from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.bag import PAYLOAD, write_bag
-from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, Options, Words, Writer
+from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, ExportOptions, Words, Writer
 from canvas_archive.export.custody import CUSTODY, custody
 from canvas_archive.export.destination import (
     RECORD,
@@ -44,7 +44,7 @@ from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.private import write_private
 
 if TYPE_CHECKING:
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Request:
     dest: Path
     formats: tuple[str, ...]
     selection: Selection = field(default_factory=Selection)
-    options: Options = field(default_factory=Options)
+    options: ExportOptions = field(default_factory=ExportOptions)
     bag: bool = False
     redact_key: Path | None = None
     force: bool = False
@@ -99,7 +99,7 @@ class ExportReport:
     counts: Counts
 
 
-class Progress:
+class ExportProgress:
     """Hears how far an export is; this one does nothing."""
 
     def begin(self, messages: int) -> None:
@@ -112,7 +112,7 @@ class Progress:
         """All messages are written; indexes and hashes follow."""
 
 
-def export(request: Request, progress: Progress | None = None) -> ExportReport:
+def export(request: Request, progress: ExportProgress | None = None) -> ExportReport:
     """Write an export.
 
     Raises BadInput when the destination exists (without ``force``) or a filter names nothing, ForeignFolder
@@ -121,7 +121,7 @@ def export(request: Request, progress: Progress | None = None) -> ExportReport:
     raised, nothing is left behind.
     """
     try:
-        return _export(request, progress or Progress())
+        return _export(request, progress or ExportProgress())
     except sqlite3.DatabaseError as error:
         trouble = machine_trouble(error)
         if trouble is not None and not isinstance(trouble, VerificationFailed):
@@ -136,7 +136,7 @@ def export(request: Request, progress: Progress | None = None) -> ExportReport:
         ) from error
 
 
-def _export(request: Request, progress: Progress) -> ExportReport:
+def _export(request: Request, progress: ExportProgress) -> ExportReport:
     formats = check_formats(request.formats, request.dest)
     alone = is_single_file(request.dest, formats)
     check_request(request, alone)
@@ -242,7 +242,7 @@ def write_formats(
     formats: tuple[str, ...],
     root: Path,
     alone: Path | None,
-    progress: Progress,
+    progress: ExportProgress,
 ) -> Counts:
     """Feed every format from one pass over the conversations; return what was written."""
     counts = Counts()

@@ -20,7 +20,7 @@ from canvas_archive.model import JsonObject
 
 if TYPE_CHECKING:
     from canvas_archive.export.context import Words
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 FOLDERS = {
     "inbox": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state <> 'archived'",
@@ -203,7 +203,7 @@ def _conversation_conditions(
             raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
         conditions.append(" OR ".join(f"({FOLDERS[name]})" for name in selection.folders))
     if selection.people:
-        from canvas_archive.search.resolve import people as people_of
+        from canvas_archive.search.query.resolve import people as people_of
 
         people = [number for text in selection.people for number in people_of(db, "--with", text, absent)]
         conditions.append(

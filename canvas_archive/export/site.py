@@ -10,10 +10,10 @@ from importlib import resources
 from pathlib import Path
 
 from canvas_archive.export.context import ExportContext
-from canvas_archive.export.records import MessageRecord, Person, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, ThreadRecord
 from canvas_archive.export.site_pages import (
-    Frame,
-    Row,
+    SiteFrame,
+    SiteRow,
     attribute,
     day,
     pager,
@@ -42,7 +42,7 @@ class SiteWriter:
 
     def __init__(self, target: Path, context: ExportContext) -> None:
         self._root = target
-        self._frame = Frame(context)
+        self._frame = SiteFrame(context)
         self._owner = context.custodian.user_id
         self._work = target / ".work"
         for folder in (target, target / "assets", target / "search", self._work):
@@ -68,7 +68,7 @@ class SiteWriter:
         self._index.add(self._count, texts)
         self._count += 1
 
-    def _note(self, thread: ThreadRecord, people: list[Person]) -> None:
+    def _note(self, thread: ThreadRecord, people: list[PersonRecord]) -> None:
         others = [person.full_name for person in people if person.id != self._owner] or [
             person.full_name for person in people
         ]
@@ -215,12 +215,12 @@ def _texts(message: MessageRecord) -> Iterator[str]:
         yield from _texts(inner)
 
 
-def _row(values: tuple[int, str, str, str, str, int]) -> Row:
+def _row(values: tuple[int, str, str, str, str, int]) -> SiteRow:
     number, latest, subject, people, preview, unread = values
-    return Row(number, latest, subject, people, preview, bool(unread))
+    return SiteRow(number, latest, subject, people, preview, bool(unread))
 
 
-def _take(listed: Iterator[Row], count: int = ROWS_PER_PAGE) -> list[Row]:
+def _take(listed: Iterator[SiteRow], count: int = ROWS_PER_PAGE) -> list[SiteRow]:
     return [row for _, row in zip(range(count), listed, strict=False)]
 
 

@@ -26,7 +26,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SiteRow:
     """A conversation in a list."""
 
     thread_id: int
@@ -89,7 +89,7 @@ def month(moment: str) -> str:
     return f"{_MONTHS[date.month - 1]} {date.year}"
 
 
-class Frame:
+class SiteFrame:
     """What surrounds every page of one export."""
 
     def __init__(self, context: ExportContext) -> None:
@@ -190,7 +190,7 @@ class Frame:
         return f'<a href="{where}">{name}{shown}</a>{size}'
 
 
-def rows(listed: Iterable[Row], root: str) -> str:
+def rows(listed: Iterable[SiteRow], root: str) -> str:
     """Return a list of conversations with the months as headings."""
     parts: list[str] = []
     heading = ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from canvas_archive.export.context import ExportContext
-from canvas_archive.export.records import MessageRecord, Person, StoredFile, ThreadRecord
+from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.store.cells import cell
 
 COLUMNS = (
@@ -83,7 +83,7 @@ class CsvWriter:
         )
 
 
-def _names(people: Iterable[Person]) -> str:
+def _names(people: Iterable[PersonRecord]) -> str:
     return "; ".join(person.full_name for person in people)
 
 

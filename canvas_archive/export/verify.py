@@ -28,7 +28,7 @@ from canvas_archive.export.checks import (
     check_states,
     findings,
 )
-from canvas_archive.export.rehash import check_blobs
+from canvas_archive.export.rehash import check_blobs, state_path
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.adoption import is_adopted
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_usable
@@ -47,16 +47,16 @@ class VerifyOptions:
 def verify_archive(
     folder: Path,
     options: VerifyOptions | None = None,
-    tell: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Check]:
     """Yield the checks of the archive in ``folder`` as they are done.
 
-    ``tell`` hears what is being looked at, how far it is and how much there is (0: unknown).
+    ``progress`` is called with what is being checked, how far it is, and the total (0: unknown).
 
     Raises UnusableFile when a link, a FIFO or a device is where a file or folder of an archive belongs.
     """
     options = options or VerifyOptions()
-    tell = tell or (lambda name, done, total: None)
+    progress = progress or (lambda name, done, total: None)
     require_usable(folder)
     try:
         db = connect_readonly(folder / DB_NAME)
@@ -67,23 +67,23 @@ def verify_archive(
         held: list[Check] = []
         try:
             db.execute("BEGIN")  # one snapshot: a sync that ends meanwhile must not look like tampering
-            for name, look in _rows_looks(folder, db, options, tell):
+            for name, look in _rows_looks(folder, db, options, progress):
                 if integrity.is_done and not integrity.result.ok:
                     break
-                tell(name, 0, 0)
+                progress(name, 0, 0)
                 held.append(_looked(name, look, db))
             db.execute("COMMIT")
         except Exception:
             # What a damaged database does to a check may be anything, and it is not worth telling.
             if integrity.result.ok:
                 raise
-        tell("database", 0, 0)
+        progress("database", 0, 0)
         yield integrity.result
         if not integrity.result.ok:
             return  # whatever a damaged database says next is worth nothing
         yield from held
-        for name, check in _other_looks(folder, db, options, tell):
-            tell(name, 0, 0)
+        for name, check in _other_looks(folder, db, options, progress):
+            progress(name, 0, 0)
             try:
                 yield from check()
             except (sqlite3.DatabaseError, ValueError, OSError) as error:
@@ -117,7 +117,7 @@ class _InThread:
 
 
 def _rows_looks(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: Callable[[str, int, int], None]
 ) -> tuple[tuple[str, Callable[[], Check]], ...]:
     """Return the checks of what the database says. They take no notice of files."""
     return (
@@ -128,15 +128,15 @@ def _rows_looks(
         ("edits", lambda: check_journal(db)),
         ("states", lambda: check_states(db)),
         ("chain", lambda: check_evidence(db, options.chain_head)),
-        ("contents", lambda: check_contents(db, tell)),
+        ("contents", lambda: check_contents(db, progress)),
     )
 
 
 def _other_looks(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: Callable[[str, int, int], None]
 ) -> Iterator[tuple[str, Callable[[], Iterable[Check]]]]:
     if options.files:
-        yield "attachments", lambda: check_files(folder, db, options, tell)
+        yield "attachments", lambda: check_files(folder, db, options, progress)
     yield "index", lambda: (check_search_index(folder, db),)
     yield "permissions", lambda: (check_permissions(folder),)
 
@@ -161,16 +161,16 @@ def _not_looked(name: str, error: Exception) -> Check:
 
 
 def check_files(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, tell: Callable[[str, int, int], None]
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: Callable[[str, int, int], None]
 ) -> Iterator[Check]:
     """Read every stored attachment again and compare it with its name; look for files nobody knows."""
     result = check_blobs(
         folder / FILES_NAME,
         db,
         jobs=options.jobs,
-        state_file=folder / "verify.state",
+        state_file=state_path(folder),
         resume=options.resume,
-        tell=lambda done, total: tell("attachments", done, total),
+        progress=lambda done, total: progress("attachments", done, total),
     )
     yield findings(
         "attachments",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from canvas_archive.sandbox.loading import file_uuid
-from canvas_archive.sandbox.mailbox import Course, Group
+from canvas_archive.sandbox.mailbox import Group, SandboxCourse
 from canvas_archive.sandbox.state import ADMIN_ACCOUNT, Conversation, State
 
 MAX_GROUP_SIZE = 100
@@ -35,13 +35,13 @@ def parse_id(text: str) -> int | None:
     return int(match[1] or 0) * 10**13 + int(match[2])
 
 
-def teaches(user_id: int, course: Course) -> bool:
-    """Tell whether a person is an instructor of a course."""
+def teaches(user_id: int, course: SandboxCourse) -> bool:
+    """Return whether a person is an instructor of a course."""
     return course.enrollments.get(user_id) in TEACHING
 
 
 def may_message(state: State, user_id: int, other_id: int) -> bool:
-    """Tell whether a person shares a running course or a group with another, or administers the account."""
+    """Return whether a person shares a running course or a group with another, or administers the account."""
     if user_id == other_id or user_id in state.admin_ids:
         return other_id in state.people
     if set(state.memberships(user_id)) & set(state.memberships(other_id)):
@@ -100,32 +100,32 @@ def _names_uuid(recipients: Iterable[object]) -> bool:
 
 
 def may_send_to_all(state: State, user_id: int, recipient: str) -> bool:
-    """Tell whether a recipient that means a whole course may be used by this person (teachers may)."""
+    """Return whether a recipient that means a whole course may be used by this person (teachers may)."""
     match = _WHOLE_COURSE.match(recipient)
     if match is None or user_id in state.admin_ids:
         return True
     course = state.context(match[1])
-    return isinstance(course, Course) and teaches(user_id, course)
+    return isinstance(course, SandboxCourse) and teaches(user_id, course)
 
 
 def may_use_context(state: State, user_id: int, code: str) -> bool:
-    """Tell whether a person may send in the name of a course, group or (administrators) the account."""
+    """Return whether a person may send in the name of a course, group or (administrators) the account."""
     if code == f"account_{ADMIN_ACCOUNT}":
         return user_id in state.admin_ids
     context = state.context(code)
-    if isinstance(context, Course):
+    if isinstance(context, SandboxCourse):
         return user_id in state.admin_ids or user_id in context.enrollments
     return isinstance(context, Group) and (user_id in state.admin_ids or user_id in context.member_ids)
 
 
-def course_of(state: State, code: str | None) -> Course | None:
+def course_of(state: State, code: str | None) -> SandboxCourse | None:
     """Return the course a context code stands for, also that of a group."""
     context = state.context(code)
     return state.courses.get(context.course_id) if isinstance(context, Group) else context
 
 
 def replies_locked(state: State, user_id: int, conversation: Conversation) -> bool:
-    """Tell whether Canvas would mark the conversation ``cannot_reply``: the course is over for them."""
+    """Return whether Canvas would mark the conversation ``cannot_reply``: the course is over for them."""
     course = course_of(state, conversation.context_code)
     if course is None:
         return False

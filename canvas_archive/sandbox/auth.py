@@ -17,7 +17,7 @@ FAKE_STUDENT = "student_view"
 
 
 @dataclass(slots=True)
-class Token:
+class SandboxToken:
     """A token's owner and state: ``active``, ``revoked``, ``expired`` or ``unscoped``."""
 
     user_id: int
@@ -31,12 +31,12 @@ class Tokens:
     """The tokens of the school, by secret."""
 
     def __init__(self) -> None:
-        self._tokens: dict[str, Token] = {}
+        self._tokens: dict[str, SandboxToken] = {}
 
     def issue(self, user_id: int, secret: str | None = None, *, includes: bool = True) -> str:
         """Make a token for a person and return its secret."""
         secret = secret or f"7~{secrets.token_urlsafe(32)}"
-        self._tokens[secret] = Token(user_id, includes=includes)
+        self._tokens[secret] = SandboxToken(user_id, includes=includes)
         return secret
 
     def revoke(self, secret: str) -> None:
@@ -76,7 +76,7 @@ class Tokens:
         """Give a token scopes that allow nothing here."""
         self._tokens[secret].state = "unscoped"
 
-    def find(self, secret: str) -> Token | None:
+    def find(self, secret: str) -> SandboxToken | None:
         """Return a token by its secret."""
         return self._tokens.get(secret)
 
@@ -99,7 +99,7 @@ class Caller:
 
     @property
     def masquerading(self) -> bool:
-        """Tell whether someone acts as another person."""
+        """Return whether someone acts as another person."""
         return self.real_user_id is not None
 
 
@@ -127,7 +127,7 @@ def identify(state: State, tokens: Tokens, secret: str | None, params: Params) -
     return _masquerade(state, token, params.text("as_user_id"))
 
 
-def _masquerade(state: State, token: Token, wanted: str | None) -> Caller:
+def _masquerade(state: State, token: SandboxToken, wanted: str | None) -> Caller:
     if wanted is None or wanted == "":
         return Caller(token.user_id, includes=token.includes)
     other = parse_id(wanted.removeprefix("sis_user_id:"))

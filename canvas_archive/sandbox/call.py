@@ -10,11 +10,11 @@ from starlette.responses import Response
 from canvas_archive.sandbox.addressing import parse_id, user_uuid
 from canvas_archive.sandbox.answers import invalid, json_answer, not_found
 from canvas_archive.sandbox.auth import Caller
-from canvas_archive.sandbox.paging import Page, link_header, page_of
+from canvas_archive.sandbox.paging import PageParams, link_header, page_of
 from canvas_archive.sandbox.params import Pairs, Params
 from canvas_archive.sandbox.school import School
 from canvas_archive.sandbox.serialise import Detail, Serialiser
-from canvas_archive.sandbox.state import SCOPES, Conversation, Row, State
+from canvas_archive.sandbox.state import SCOPES, Conversation, MailboxRow, State
 
 
 @dataclass(slots=True)
@@ -50,12 +50,12 @@ class Call:
         """Return a JSON answer."""
         return json_answer(body, status, headers, string_ids=self.string_ids)
 
-    def paged(self, items: list[Any], page: Page, total: int) -> dict[str, str]:
+    def paged(self, items: list[Any], page: PageParams, total: int) -> dict[str, str]:
         """Return the Link header for a counted list."""
         return {"Link": link_header(self.base + self.path, self.query, page, total)}
 
     @property
-    def page(self) -> Page:
+    def page(self) -> PageParams:
         """Return the wanted page."""
         return page_of(self.params)
 
@@ -67,18 +67,18 @@ class Call:
         return number
 
     def includes(self, name: str) -> bool:
-        """Tell whether ``include[]`` names something this token may include."""
+        """Return whether ``include[]`` names something this token may include."""
         return name in self.params.items("include") and (self.caller.includes or name == "uuid")
 
-    def row(self, *, deleted: bool = False) -> Row:
+    def row(self, *, deleted: bool = False) -> MailboxRow:
         """Return the caller's row the path names; deleted views only when ``deleted``."""
         row = self.state.row(self.user_id, self.number())
         if row is None or not self.sees(row) or (row.message_count <= 0 and not deleted):
             raise not_found()
         return row
 
-    def sees(self, row: Row) -> bool:
-        """Tell whether a row is there for this caller: masquerading hides those of foreign accounts."""
+    def sees(self, row: MailboxRow) -> bool:
+        """Return whether a row is there for this caller: masquerading hides those of foreign accounts."""
         if row.conversation_id in self.state.orphans:
             return False
         hidden = self.caller.masquerading and self.state.conversations[row.conversation_id].foreign_account
@@ -99,11 +99,11 @@ class Call:
 
     @property
     def narrowed(self) -> bool:
-        """Tell whether filters or masquerading make the list shorter than the scope."""
+        """Return whether filters or masquerading make the list shorter than the scope."""
         return bool(self.params.items("filter")) or self.caller.masquerading
 
     def passes(self, conversation_id: int) -> bool:
-        """Tell whether a conversation passes the filters and is not hidden by masquerading."""
+        """Return whether a conversation passes the filters and is not hidden by masquerading."""
         conversation = self.state.conversations[conversation_id]
         if self.caller.masquerading and conversation.foreign_account:
             return False
@@ -121,8 +121,8 @@ class Call:
             return any(wanted == f"uuid:{user_uuid(one)}" for one in conversation.rows)
         return wanted in self.state.row_codes(conversation.rows[self.user_id])
 
-    def visible(self, row: Row) -> bool:
-        """Tell whether a row is in the wanted scope and passes its filters."""
+    def visible(self, row: MailboxRow) -> bool:
+        """Return whether a row is in the wanted scope and passes its filters."""
         in_scope = self.state.folders(self.user_id).holds(self.scope, row.conversation_id)
         return in_scope and self.passes(row.conversation_id)
 

@@ -22,8 +22,8 @@ from canvas_archive.sandbox.answers import Refusal, forbidden, invalid, server_e
 from canvas_archive.sandbox.call import Call
 from canvas_archive.sandbox.delivery import Draft
 from canvas_archive.sandbox.jobs import Batch
-from canvas_archive.sandbox.mailbox import Course, Media, SentMessage
-from canvas_archive.sandbox.state import Conversation, Row
+from canvas_archive.sandbox.mailbox import Media, SandboxCourse, SentMessage
+from canvas_archive.sandbox.state import Conversation, MailboxRow
 
 MAX_SUBJECT = 255
 MAX_BODY = 64 * 1024 - 1
@@ -125,7 +125,7 @@ def _create_many(
     """Send to each person on their own; Canvas calls the job a batch, also when it is done at once."""
     state, user_id = call.state, call.user_id
     moment = call.school.next_moment()
-    made: list[Row] = []
+    made: list[MailboxRow] = []
 
     def deliver(recipient: int) -> None:
         conversation = delivery.open_conversation(
@@ -173,10 +173,10 @@ def _check_context(call: Call, people: list[int]) -> str | None:
     code = call.params.text("context_code") or ""
     context = call.state.context(code)
     if not may_use_context(call.state, call.user_id, code):
-        if isinstance(context, Course) and not all(teaches(one, context) for one in people):
+        if isinstance(context, SandboxCourse) and not all(teaches(one, context) for one in people):
             raise invalid(f"Unable to send messages to users in {context.name}", "")
         raise invalid("context_code", "invalid")
-    if isinstance(context, Course) and context.concluded and call.user_id not in call.state.admin_ids:
+    if isinstance(context, SandboxCourse) and context.concluded and call.user_id not in call.state.admin_ids:
         raise invalid("Course concluded", "Unable to send messages")
     return code
 
@@ -260,7 +260,7 @@ def _named_recipients(call: Call, conversation: Conversation) -> list[int] | Non
     return people
 
 
-def _check_included(call: Call, row: Row, conversation: Conversation) -> list[int]:
+def _check_included(call: Call, row: MailboxRow, conversation: Conversation) -> list[int]:
     wanted = [parse_id(str(one)) for one in call.params.items("included_messages")]
     numbers = [one for one in wanted if one is not None]
     if any(call.state.home.get(one) != conversation.id for one in numbers) or len(numbers) != len(wanted):

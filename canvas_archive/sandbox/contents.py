@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from canvas_archive.sandbox.mailbox import File, Media
+from canvas_archive.sandbox.mailbox import Media, SandboxFile
 from canvas_archive.sandbox.state import StoredFile
 
 
-def file_bytes(file: File) -> bytes:
+def file_bytes(file: SandboxFile) -> bytes:
     """Return the bytes of a file: its content if it has any, else what its recipe says.
 
     Raises ValueError for a recipe of an unknown kind.

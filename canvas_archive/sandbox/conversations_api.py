@@ -11,8 +11,8 @@ from canvas_archive.sandbox import delivery, editing
 from canvas_archive.sandbox.addressing import MAX_GROUP_SIZE, parse_id, resolve
 from canvas_archive.sandbox.answers import Refusal, invalid, missing, server_error
 from canvas_archive.sandbox.call import Call
-from canvas_archive.sandbox.jobs import NOT_PARTICIPATING, Progress
-from canvas_archive.sandbox.state import Row
+from canvas_archive.sandbox.jobs import NOT_PARTICIPATING, BatchProgress
+from canvas_archive.sandbox.state import MailboxRow
 
 MAX_BATCH = 500
 EDITABLE = ("workflow_state", "subscribed", "starred")
@@ -153,7 +153,7 @@ def batch_update(call: Call) -> Response:
         editing.apply_event(state, row, event)
         return None
 
-    progress = Progress(
+    progress = BatchProgress(
         state.next_id("progress"), user_id, call.school.now, [str(one) for one in wanted], perform
     )
     call.school.jobs.progresses[progress.id] = progress
@@ -183,7 +183,7 @@ def batches(call: Call) -> Response:
     return call.answer(body, headers=call.paged(shown, page, len(running)))
 
 
-def progress_json(progress: Progress, base: str) -> dict[str, Any]:
+def progress_json(progress: BatchProgress, base: str) -> dict[str, Any]:
     """Write the state of a batch update."""
     return {
         "id": progress.id,
@@ -200,5 +200,5 @@ def progress_json(progress: Progress, base: str) -> dict[str, Any]:
     }
 
 
-def _row_answer(call: Call, row: Row) -> Response:
+def _row_answer(call: Call, row: MailboxRow) -> Response:
     return call.answer(call.writer.conversation(row, call.detail(), visible=call.visible(row)))

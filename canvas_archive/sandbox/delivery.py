@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from canvas_archive.sandbox.mailbox import Media, SentMessage
-from canvas_archive.sandbox.state import Conversation, Row, State
+from canvas_archive.sandbox.state import Conversation, MailboxRow, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _write(
     return message
 
 
-def _show(state: State, row: Row, message: SentMessage) -> None:
+def _show(state: State, row: MailboxRow, message: SentMessage) -> None:
     if row.user_id not in message.to_ids:
         message.to_ids.append(row.user_id)
     if message.id in row.removed:
@@ -175,7 +175,7 @@ def _age(state: State, message_id: int) -> tuple[datetime, int]:
     return (state.messages[message_id].created_at, message_id)
 
 
-def _date_sender(row: Row, at: datetime, *, moves: bool, by_email: bool) -> None:
+def _date_sender(row: MailboxRow, at: datetime, *, moves: bool, by_email: bool) -> None:
     if moves:
         row.last_authored_at = max(row.last_authored_at or at, at)
         row.visible_last_authored_at = max(row.visible_last_authored_at or at, at)

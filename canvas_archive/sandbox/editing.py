@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from canvas_archive.sandbox.state import Row, State
+from canvas_archive.sandbox.state import MailboxRow, State
 
 STATES = ("read", "unread", "archived")
 EVENTS = ("mark_as_read", "mark_as_unread", "star", "unstar", "archive", "destroy")
@@ -30,14 +30,14 @@ def truth_of(value: object) -> bool:
     return digits.strip("+-") != "" and int(digits) != 0
 
 
-def set_workflow_state(state: State, row: Row, wanted: object) -> None:
+def set_workflow_state(state: State, row: MailboxRow, wanted: object) -> None:
     """Move a row to a state; anything Canvas does not know silently becomes ``unread``."""
     new = wanted if isinstance(wanted, str) and wanted in STATES else "unread"
     _count_change(state, row, new)
     row.workflow_state = new
 
 
-def set_subscribed(state: State, row: Row, wanted: bool) -> None:
+def set_subscribed(state: State, row: MailboxRow, wanted: bool) -> None:
     """Follow or stop following a group conversation; private ones ignore it.
 
     Leaving makes an unread row read. Coming back dates the row by its newest message and makes it unread when
@@ -59,7 +59,7 @@ def set_subscribed(state: State, row: Row, wanted: bool) -> None:
         set_workflow_state(state, row, "unread")
 
 
-def update(state: State, row: Row, changes: dict[str, object]) -> None:
+def update(state: State, row: MailboxRow, changes: dict[str, object]) -> None:
     """Apply ``subscribed``, ``workflow_state`` and ``starred``; the explicit state is applied last."""
     before = (row.subscribed, row.workflow_state, row.starred, row.last_message_at)
     if changes.get("subscribed") is not None:
@@ -82,7 +82,7 @@ def mark_all_as_read(state: State, user_id: int, *, masquerading: bool = False) 
     state.unread[user_id] = 0
 
 
-def remove_messages(state: State, row: Row, message_ids: Iterable[int]) -> None:
+def remove_messages(state: State, row: MailboxRow, message_ids: Iterable[int]) -> None:
     """Take messages out of one person's view; ids that are not there are ignored.
 
     When only generated lines would remain, those go too, and with them the conversation.
@@ -103,14 +103,14 @@ def remove_messages(state: State, row: Row, message_ids: Iterable[int]) -> None:
     state.saved(row)
 
 
-def delete(state: State, row: Row) -> None:
+def delete(state: State, row: MailboxRow) -> None:
     """Delete the conversation from one person's view. The row stays, and a new message brings it back."""
     _hide(row, set(row.visible))
     _clear(state, row)
     state.saved(row)
 
 
-def restore_message(state: State, row: Row, message_id: int) -> None:
+def restore_message(state: State, row: MailboxRow, message_id: int) -> None:
     """Bring a removed message back, as a site administrator can."""
     row.removed.remove(message_id)
     row.visible.append(message_id)
@@ -121,7 +121,7 @@ def restore_message(state: State, row: Row, message_id: int) -> None:
     state.saved(row)
 
 
-def apply_event(state: State, row: Row, event: str) -> None:
+def apply_event(state: State, row: MailboxRow, event: str) -> None:
     """Apply one event of a batch update, also to rows whose messages are all deleted."""
     if event == "destroy":
         delete(state, row)
@@ -136,18 +136,18 @@ def apply_event(state: State, row: Row, event: str) -> None:
     update(state, row, changes[event])
 
 
-def _count_change(state: State, row: Row, new: str) -> None:
+def _count_change(state: State, row: MailboxRow, new: str) -> None:
     if row.workflow_state != new and "unread" in (row.workflow_state, new):
         step = 1 if new == "unread" else -1
         state.unread[row.user_id] = max(state.unread.get(row.user_id, 0) + step, 0)
 
 
-def _hide(row: Row, gone: set[int]) -> None:
+def _hide(row: MailboxRow, gone: set[int]) -> None:
     row.removed.extend(number for number in row.visible if number in gone)
     row.visible = [number for number in row.visible if number not in gone]
 
 
-def _clear(state: State, row: Row) -> None:
+def _clear(state: State, row: MailboxRow) -> None:
     if row.workflow_state == "unread":
         set_workflow_state(state, row, "read")
     row.message_count = 0
@@ -156,7 +156,7 @@ def _clear(state: State, row: Row) -> None:
     row.has_attachments = row.has_media = row.starred = False
 
 
-def _recount(state: State, row: Row, dated: datetime) -> None:
+def _recount(state: State, row: MailboxRow, dated: datetime) -> None:
     """Count what is left of a row dated so, which is at least one message that a person wrote."""
     messages = list(state.visible_messages(row))
     written = [message for message in messages if not message.generated]

@@ -109,7 +109,7 @@ class Fault:
         self._random.seed(self.seed)
 
     def strikes(self, entry: LoggedRequest, target: str) -> bool:
-        """Tell whether this request is hit, and count it."""
+        """Return whether this request is hit, and count it."""
         if self.times is not None and self.struck >= self.times:
             return False
         if self.method is not None and entry.method != self.method:

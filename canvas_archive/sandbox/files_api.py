@@ -20,7 +20,7 @@ from canvas_archive.sandbox.call import Call
 from canvas_archive.sandbox.composing_api import ATTACHMENTS_FOLDER
 from canvas_archive.sandbox.contents import file_bytes, media_bytes
 from canvas_archive.sandbox.loading import file_uuid
-from canvas_archive.sandbox.mailbox import File
+from canvas_archive.sandbox.mailbox import SandboxFile
 from canvas_archive.sandbox.school import School
 from canvas_archive.sandbox.state import StoredFile
 
@@ -66,7 +66,7 @@ class FileService:
         return hashlib.sha256(f"{kind} {key} {generation}".encode()).hexdigest()[:32]
 
     def check(self, kind: str, key: str, query: dict[str, str]) -> bool:
-        """Tell whether a link is one of ours and has not expired."""
+        """Return whether a link is one of ours and has not expired."""
         genuine = query.get("signature") == self._signature(kind, key, int(query.get("generation") or 0))
         return genuine and int(query.get("generation") or 0) >= self.generation
 
@@ -97,7 +97,7 @@ def begin_upload(call: Call, service: FileService) -> Response:
         folder = ATTACHMENTS_FOLDER
     state = call.state
     kind = call.params.text("content_type") or "application/octet-stream"
-    file = File(state.next_id("file"), call.user_id, name, kind, call.school.now)
+    file = SandboxFile(state.next_id("file"), call.user_id, name, kind, call.school.now)
     stored = StoredFile(file, file_uuid(file.id), folder.strip("/").lower(), "pending", 0)
     state.files[file.id] = stored
     return call.answer(
@@ -126,7 +126,7 @@ def _readable(call: Call) -> StoredFile:
 
 
 def _may_read(call: Call, stored: StoredFile) -> bool:
-    """Tell whether the file is the caller's own or came with a message they got, also a forwarded one."""
+    """Return whether the file is the caller's own or came with a message they got, also a forwarded one."""
     state, number = call.state, stored.file.id
     if stored.file.owner_id == call.user_id or call.user_id in state.admin_ids:
         return True

@@ -17,7 +17,7 @@ NOT_PARTICIPATING = "The user is not participating in this conversation"
 
 
 @dataclass(slots=True)
-class Progress:
+class BatchProgress:
     """A batch update. ``perform`` does one item and returns why it failed, or ``None``."""
 
     id: int
@@ -57,7 +57,7 @@ class Jobs:
     """The queue. ``steps`` is how many requests a job takes from running to done."""
 
     def __init__(self) -> None:
-        self.progresses: dict[int, Progress] = {}
+        self.progresses: dict[int, BatchProgress] = {}
         self.batches: dict[int, Batch] = {}
         self.queued_calls: list[Callable[[], object]] = []
         self.steps = 1
@@ -86,14 +86,14 @@ class Jobs:
 
     @property
     def busy(self) -> bool:
-        """Tell whether anything is unfinished."""
+        """Return whether anything is unfinished."""
         return (
             bool(self.queued_calls)
             or any(one.workflow_state in ("queued", "running") for one in self.progresses.values())
             or any(one.workflow_state in ("created", "sending") for one in self.batches.values())
         )
 
-    def _advance_progress(self, progress: Progress, now: datetime) -> None:
+    def _advance_progress(self, progress: BatchProgress, now: datetime) -> None:
         progress.updated_at = now
         if progress.workflow_state == "queued" and progress.items:
             progress.workflow_state = "running"
@@ -112,7 +112,7 @@ class Jobs:
     def _part(self, total: int, *, whole: bool) -> int:
         return total if whole else max(total // (self.steps + 1), 1)
 
-    def _perform(self, progress: Progress, count: int) -> None:
+    def _perform(self, progress: BatchProgress, count: int) -> None:
         every = max(len(progress.items) // 20, 4)
         for item in progress.items[progress.done : progress.done + count]:
             reason = progress.perform(item)

@@ -6,8 +6,8 @@ import hashlib
 from copy import copy
 from dataclasses import replace
 
-from canvas_archive.sandbox.mailbox import Mailbox, Person, SentMessage, Thread
-from canvas_archive.sandbox.state import Conversation, Row, State, StoredFile
+from canvas_archive.sandbox.mailbox import Mailbox, SandboxPerson, SentMessage, Thread
+from canvas_archive.sandbox.state import Conversation, MailboxRow, State, StoredFile
 
 ADMIN_NAME = "Account Admin"
 
@@ -33,7 +33,7 @@ def load(mailbox: Mailbox) -> State:
         now=mailbox.now,
     )
     state.start_counter("user", mailbox.people)
-    admin = Person(state.next_id("user"), ADMIN_NAME, ADMIN_NAME, role="admin")
+    admin = SandboxPerson(state.next_id("user"), ADMIN_NAME, ADMIN_NAME, role="admin")
     state.people[admin.id] = admin
     state.admin_ids.add(admin.id)
     for file in mailbox.files.values():
@@ -82,7 +82,7 @@ def _load_thread(state: State, thread: Thread) -> None:
         state.private_index.setdefault(key, conversation.id)
 
 
-def _newest_received(state: State, row: Row) -> SentMessage | None:
+def _newest_received(state: State, row: MailboxRow) -> SentMessage | None:
     """Return the newest message of others: own ones never move ``last_message_at``."""
     for message in state.visible_messages(row):
         if not message.generated and message.author_id != row.user_id:

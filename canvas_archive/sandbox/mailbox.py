@@ -11,7 +11,7 @@ from datetime import datetime
 
 
 @dataclass(slots=True)
-class Person:
+class SandboxPerson:
     """A user of the school. ``full_name`` may differ from the display ``name``."""
 
     id: int
@@ -23,7 +23,7 @@ class Person:
 
 
 @dataclass(slots=True)
-class Course:
+class SandboxCourse:
     """A course with the people in it: user id -> enrollment type (``StudentEnrollment``, ...)."""
 
     id: int
@@ -46,7 +46,7 @@ class Group:
 
 
 @dataclass(slots=True)
-class File:
+class SandboxFile:
     """A stored file: the bytes are made on demand from ``recipe`` so that large mailboxes stay small.
 
     ``content`` holds the bytes of uploaded or already rendered files.
@@ -105,9 +105,9 @@ class Mailbox:
     """A school as far as one person's inbox shows it. ``owner_id`` is whom the sandbox's token belongs to."""
 
     owner_id: int
-    people: dict[int, Person]
-    courses: dict[int, Course]
+    people: dict[int, SandboxPerson]
+    courses: dict[int, SandboxCourse]
     groups: dict[int, Group]
-    files: dict[int, File]
+    files: dict[int, SandboxFile]
     threads: dict[int, Thread]
     now: datetime

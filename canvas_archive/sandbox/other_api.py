@@ -10,8 +10,8 @@ from canvas_archive.sandbox.addressing import may_message, parse_id, people_in
 from canvas_archive.sandbox.answers import not_found
 from canvas_archive.sandbox.call import Call
 from canvas_archive.sandbox.conversations_api import progress_json
-from canvas_archive.sandbox.jobs import Progress
-from canvas_archive.sandbox.mailbox import Course, Person
+from canvas_archive.sandbox.jobs import BatchProgress
+from canvas_archive.sandbox.mailbox import SandboxCourse, SandboxPerson
 from canvas_archive.sandbox.paging import bookmark, bookmark_header, bookmark_offset, per_page
 from canvas_archive.sandbox.serialise import Detail
 
@@ -79,7 +79,7 @@ def courses(call: Call) -> Response:
     return call.answer(body, headers=call.paged(shown, page, len(mine)))
 
 
-def _course(call: Call, course: Course, *, with_term: bool) -> dict[str, Any]:
+def _course(call: Call, course: SandboxCourse, *, with_term: bool) -> dict[str, Any]:
     if course.id in call.school.restricted_courses:
         return {"id": course.id, "access_restricted_by_date": True}
     kind = course.enrollments[call.user_id]
@@ -181,13 +181,13 @@ def _contexts(
             continue
         if kinds and "context" not in kinds and kind not in kinds:
             continue
-        if isinstance(context, Course) and context.concluded:
+        if isinstance(context, SandboxCourse) and context.concluded:
             continue
         found.append(call.writer.recipient_context(code))
     return found
 
 
-def _people(call: Call, words: list[str], context: str | None, user_id: str | None) -> list[Person]:
+def _people(call: Call, words: list[str], context: str | None, user_id: str | None) -> list[SandboxPerson]:
     state = call.state
     if user_id is not None:
         number = parse_id(user_id)
@@ -211,7 +211,7 @@ def _matches(name: str, words: list[str]) -> bool:
     return all(word in folded for word in words)
 
 
-def _progress(call: Call) -> Progress:
+def _progress(call: Call) -> BatchProgress:
     found = call.school.jobs.progresses.get(call.number())
     if found is None or (found.user_id != call.user_id and call.user_id not in call.state.admin_ids):
         raise not_found()

@@ -20,7 +20,7 @@ _LEFT_OUT = ("page", "per_page", "access_token", "api_key")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageParams:
     """Which part of a list is asked for."""
 
     number: int
@@ -40,17 +40,17 @@ def per_page(params: Params) -> int:
     return max(1, min(int(match[1]) if match else 0, MAX_PER_PAGE))
 
 
-def page_of(params: Params) -> Page:
+def page_of(params: Params) -> PageParams:
     """Return the wanted page; one that is not a positive number is a 404."""
     if params.blank("page"):
-        return Page(1, per_page(params))
+        return PageParams(1, per_page(params))
     text = params.text("page") or ""
     if not re.fullmatch(r"\d{1,12}", text) or int(text) < 1:
         raise not_found()
-    return Page(int(text), per_page(params))
+    return PageParams(int(text), per_page(params))
 
 
-def link_header(collection: str, query: Pairs, page: Page, total: int) -> str:
+def link_header(collection: str, query: Pairs, page: PageParams, total: int) -> str:
     """Return the Link header of a counted list."""
     last = max(-(-total // page.size), 1)
     targets: dict[str, int | str] = {"current": page.number, "first": 1, "last": last}

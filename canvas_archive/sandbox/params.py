@@ -78,7 +78,7 @@ class Params:
         return str(value)
 
     def blank(self, name: str) -> bool:
-        """Tell whether a parameter is absent, empty or only spaces."""
+        """Return whether a parameter is absent, empty or only spaces."""
         value = self.values.get(name)
         return not value.strip() if isinstance(value, str) else not value
 

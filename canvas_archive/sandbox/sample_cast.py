@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from canvas_archive.sandbox.mailbox import Course, Group, Person
+from canvas_archive.sandbox.mailbox import Group, SandboxCourse, SandboxPerson
 from canvas_archive.sandbox.sample_people import (
     BY_ID,
     CHARACTERS,
@@ -56,8 +56,8 @@ class Classroom:
 class School:
     """People, courses and groups of a sample, and how people are called."""
 
-    people: dict[int, Person]
-    courses: dict[int, Course]
+    people: dict[int, SandboxPerson]
+    courses: dict[int, SandboxCourse]
     groups: dict[int, Group]
     classrooms: dict[int, Classroom]
     terms: tuple[Term, ...]
@@ -93,7 +93,7 @@ def make_school(
         people[person.id] = person
         called[person.id] = formal[person.id] = person.name.split()[0]
     terms = tuple(_term(*term) for term in TERMS)
-    courses: dict[int, Course] = {}
+    courses: dict[int, SandboxCourse] = {}
     groups: dict[int, Group] = {}
     classrooms: dict[int, Classroom] = {}
     for subject in SUBJECTS:
@@ -106,7 +106,7 @@ def make_school(
         enrollments.update((assistant, "TaEnrollment") for assistant in subject.assistants)
         enrollments.update((student, "StudentEnrollment") for student in (*enrolled_here, *fillers))
         term = next(term for term in terms if term.id == subject.term_id)
-        courses[subject.id] = Course(
+        courses[subject.id] = SandboxCourse(
             id=subject.id,
             name=f"{subject.code} {subject.title}",
             course_code=subject.code,
@@ -127,16 +127,16 @@ def make_school(
     return School(people, courses, groups, classrooms, terms, called, formal)
 
 
-def _roster(dice: Dice) -> list[Person]:
+def _roster(dice: Dice) -> list[SandboxPerson]:
     taken = {character.name for character in BY_ID.values()}
-    people: list[Person] = []
+    people: list[SandboxPerson] = []
     while len(people) < ROSTER_SIZE:
         name = f"{dice.pick(ROSTER_FIRST)} {dice.pick(ROSTER_LAST)}"
         if name in taken:
             continue
         taken.add(name)
         id = ROSTER_BASE_ID + len(people)
-        people.append(Person(id=id, name=name, full_name=name, email=f"u{id}@example.edu"))
+        people.append(SandboxPerson(id=id, name=name, full_name=name, email=f"u{id}@example.edu"))
     return people
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canvas_archive.sandbox.mailbox import Person
+from canvas_archive.sandbox.mailbox import SandboxPerson
 
 OWNER_ID = 1047
 CROSS_SHARD_PERSON_ID = 10000000000123
@@ -27,10 +27,10 @@ class Character:
     formal: str = ""
     login: str = ""
 
-    def person(self) -> Person:
+    def person(self) -> SandboxPerson:
         """Return the plain person the sandbox serves."""
         login = self.login or f"u{self.id}"
-        return Person(
+        return SandboxPerson(
             id=self.id,
             name=self.name,
             full_name=self.full_name or self.name,

@@ -6,12 +6,12 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from canvas_archive.sandbox.mailbox import File, Media, SentMessage, Thread
+from canvas_archive.sandbox.mailbox import Media, SandboxFile, SentMessage, Thread
 from canvas_archive.sandbox.render import CONTENT_TYPES
 from canvas_archive.sandbox.sample_cast import Classroom, School
 from canvas_archive.sandbox.sample_people import BY_ID, CROSS_SHARD_PERSON_ID, OWNER_ID, Subject
 from canvas_archive.sandbox.sample_words import SLOT_WORDS
-from canvas_archive.sandbox.scripts import Dice, Enclosure, Script, Template, Turn
+from canvas_archive.sandbox.scripts import Dice, Script, ScriptFile, ScriptMessage, Template
 
 EPOCH = datetime(2024, 8, 1, tzinfo=timezone.utc)
 MESSAGE_BASE = 9_000_000
@@ -141,7 +141,7 @@ class Stage:
     school: School
     now: datetime  # in the sample's own time
     ids: Ids = field(default_factory=Ids)
-    files: dict[int, File] = field(default_factory=dict)
+    files: dict[int, SandboxFile] = field(default_factory=dict)
     landmarks: dict[str, Thread] = field(default_factory=dict)
 
     def play(
@@ -190,7 +190,7 @@ class Stage:
     def _message(
         self,
         script: Script,
-        turn: Turn,
+        turn: ScriptMessage,
         scene: Scene,
         moment: datetime,
         people: list[int],
@@ -225,12 +225,12 @@ class Stage:
             message.media = Media(media_id, media_type, name)
         return message
 
-    def _file(self, enclosure: Enclosure, scene: Scene, author: int, moment: datetime) -> int:
+    def _file(self, enclosure: ScriptFile, scene: Scene, author: int, moment: datetime) -> int:
         def text(template: Template) -> str:
             return template.text(scene.fill, scene.dice)
 
         id = self.ids.at(FILE_BASE, moment)
-        self.files[id] = File(
+        self.files[id] = SandboxFile(
             id=id,
             owner_id=author,
             display_name=text(enclosure.name),
@@ -258,7 +258,7 @@ def _context(script: Script, scene: Scene) -> str | None:
     return f"course_{scene.classroom.subject.id}"
 
 
-def _next_moment(moment: datetime, turn: Turn, dice: Dice) -> datetime:
+def _next_moment(moment: datetime, turn: ScriptMessage, dice: Dice) -> datetime:
     """Return when the next turn comes: after its gap, or after minutes to a day or two; never at night."""
     if turn.gap is not None:
         return moment + turn.gap + timedelta(seconds=dice.between(1, 50))

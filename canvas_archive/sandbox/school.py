@@ -11,9 +11,9 @@ from canvas_archive.sandbox import delivery, editing
 from canvas_archive.sandbox.delivery import Draft
 from canvas_archive.sandbox.jobs import Jobs
 from canvas_archive.sandbox.loading import file_uuid, load
-from canvas_archive.sandbox.mailbox import File, Mailbox, Media, Person
+from canvas_archive.sandbox.mailbox import Mailbox, Media, SandboxFile, SandboxPerson
 from canvas_archive.sandbox.serialise import Detail, Serialiser
-from canvas_archive.sandbox.state import Conversation, Row, State, StoredFile
+from canvas_archive.sandbox.state import Conversation, MailboxRow, State, StoredFile
 
 SHOWN = Detail(context_name=True, indirect=True, reply_check=True, submissions=True)
 
@@ -72,7 +72,7 @@ class School:
         """Return the shared part of a conversation; KeyError when there is none."""
         return self.state.conversations[conversation_id]
 
-    def owner_row(self, conversation_id: int) -> Row:
+    def owner_row(self, conversation_id: int) -> MailboxRow:
         """Return the owner's row of a conversation, also of a deleted one; KeyError when there is none."""
         return self.state.rows[self.owner_id][conversation_id]
 
@@ -166,7 +166,7 @@ class School:
         """Enrol someone new and return their id."""
         with self.lock:
             user_id = self.state.next_id("user")
-            self.state.people[user_id] = Person(user_id, name, name, role=role)
+            self.state.people[user_id] = SandboxPerson(user_id, name, name, role=role)
             kind = "TeacherEnrollment" if role == "teacher" else "StudentEnrollment"
             for course_id in course_ids:
                 self.state.enroll(course_id, user_id, kind)
@@ -182,7 +182,7 @@ class School:
     ) -> int:
         """Put a file into someone's conversation attachments and return its id."""
         with self.lock:
-            file = File(
+            file = SandboxFile(
                 self.state.next_id("file"), owner_id, display_name, content_type, self.now, "", content
             )
             self.state.files[file.id] = StoredFile(file, file_uuid(file.id))

@@ -84,14 +84,14 @@ _MARK = re.compile(r"\[\[|\]\]|\||\{[A-Za-z_][\w+]*\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Placeholder:
     """A place to be filled from the scene."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Alternatives:
     """Alternatives, one of which is taken."""
 
     options: tuple[Template, ...]
@@ -101,7 +101,7 @@ class Choice:
 class Template:
     """A text with slots and choices, taken apart once and filled many times."""
 
-    parts: tuple[str | Slot | Choice, ...]
+    parts: tuple[str | Placeholder | Alternatives, ...]
 
     def text(self, fill: Fill, dice: Dice) -> str:
         """Return the text with every slot filled and every choice made."""
@@ -109,7 +109,7 @@ class Template:
         for part in self.parts:
             if isinstance(part, str):
                 out.append(part)
-            elif isinstance(part, Slot):
+            elif isinstance(part, Placeholder):
                 out.append(fill(part.name))
             else:
                 out.append(dice.pick(part.options).text(fill, dice))
@@ -119,9 +119,9 @@ class Template:
         """Return the names of all slots in here."""
         found: set[str] = set()
         for part in self.parts:
-            if isinstance(part, Slot):
+            if isinstance(part, Placeholder):
                 found.add(part.name)
-            elif isinstance(part, Choice):
+            elif isinstance(part, Alternatives):
                 for option in part.options:
                     found |= option.slots()
         return found
@@ -129,7 +129,7 @@ class Template:
 
 def compile_template(text: str) -> Template:
     """Take a text apart. Raises ValueError for brackets that do not match."""
-    done: list[list[str | Slot | Choice]] = [[]]
+    done: list[list[str | Placeholder | Alternatives]] = [[]]
     options: list[list[Template]] = []
     position = 0
     for mark in _MARK.finditer(text):
@@ -149,9 +149,9 @@ def compile_template(text: str) -> Template:
             if not options:
                 raise ValueError(f"]] without [[ in {text!r}")
             options[-1].append(Template(tuple(done.pop())))
-            done[-1].append(Choice(tuple(options.pop())))
+            done[-1].append(Alternatives(tuple(options.pop())))
         else:
-            done[-1].append(Slot(sign[1:-1]))
+            done[-1].append(Placeholder(sign[1:-1]))
     if options:
         raise ValueError(f"[[ without ]] in {text!r}")
     if position < len(text):
@@ -168,7 +168,7 @@ def literal(text: str) -> Template:
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosure:
+class ScriptFile:
     """A file to attach: its kind, name and contents; ``optional`` ones come half of the time."""
 
     kind: str
@@ -178,7 +178,7 @@ class Enclosure:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ScriptMessage:
     """One message of a script. ``to`` is empty for everyone; ``added`` makes it Canvas's own line."""
 
     author: str
@@ -187,7 +187,7 @@ class Turn:
     gap: timedelta | None = None
     at: datetime | None = None
     added: str = ""
-    files: tuple[Enclosure, ...] = ()
+    files: tuple[ScriptFile, ...] = ()
     media: tuple[str, str] | None = None
     forwards: tuple[tuple[str, int], ...] = ()
 
@@ -197,7 +197,7 @@ class Script:
     """A dialogue that can be played by different people in different courses."""
 
     key: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ScriptMessage, ...]
     subjects: tuple[Template, ...] = ()
     roles: str = "any"
     courses: tuple[str, ...] = ()
@@ -275,20 +275,22 @@ def _span(text: str) -> tuple[int, int]:
     return int(low), int(high or low)
 
 
-def _turn(key: str, block: str, bodies: Mapping[str, str], compiled: Callable[[str], Template]) -> Turn:
+def _turn(
+    key: str, block: str, bodies: Mapping[str, str], compiled: Callable[[str], Template]
+) -> ScriptMessage:
     first, _, rest = block.partition("\n")
     match = _TURN.match(first)
     if match is None:
         raise ValueError(f"script {key}: cannot read the turn {first!r}")
     lines: list[str] = []
-    files: list[Enclosure] = []
+    files: list[ScriptFile] = []
     media: tuple[str, str] | None = None
     forwards: list[tuple[str, int]] = []
     for line in rest.strip("\n").split("\n"):
         enclosure = _FILE.match(line)
         if enclosure is not None:
             files.append(
-                Enclosure(
+                ScriptFile(
                     kind=enclosure["kind"],
                     name=compiled(enclosure["name"]),
                     contents=compiled(enclosure["contents"]),
@@ -307,7 +309,7 @@ def _turn(key: str, block: str, bodies: Mapping[str, str], compiled: Callable[[s
             lines.append(line)
     body = bodies[match["body"]] if match["body"] else "\n".join(lines).strip("\n")
     gap, at = match["gap"], match["at"]
-    return Turn(
+    return ScriptMessage(
         author=match["author"],
         body=literal(body) if match["body"] else compiled(body),
         to=tuple((match["to"] or "").split()),

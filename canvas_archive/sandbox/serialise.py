@@ -10,8 +10,8 @@ from urllib.parse import quote_plus
 from canvas_archive.clock import iso
 from canvas_archive.sandbox.addressing import course_of, replies_locked, user_uuid
 from canvas_archive.sandbox.contents import stored_size
-from canvas_archive.sandbox.mailbox import Course, Group, Media, SentMessage
-from canvas_archive.sandbox.state import ADMIN_ACCOUNT, Conversation, Row, State, StoredFile
+from canvas_archive.sandbox.mailbox import Group, Media, SandboxCourse, SentMessage
+from canvas_archive.sandbox.state import ADMIN_ACCOUNT, Conversation, MailboxRow, State, StoredFile
 
 Json = dict[str, Any]
 PREVIEW = 100
@@ -76,7 +76,7 @@ class Serialiser:
 
     def conversation(
         self,
-        row: Row,
+        row: MailboxRow,
         detail: Detail,
         *,
         visible: bool,
@@ -110,7 +110,7 @@ class Serialiser:
             result["beta"] = conversation.context_code is not None
         return result
 
-    def _summary(self, row: Row, conversation: Conversation) -> Json:
+    def _summary(self, row: MailboxRow, conversation: Conversation) -> Json:
         latest = self.state.newest(row) if row.last_message_at is not None else None
         authored = None
         if row.visible_last_authored_at is not None:
@@ -147,7 +147,7 @@ class Serialiser:
             for code in codes:
                 number = code.partition("_")[2]
                 context = self.state.context(code)
-                if isinstance(context, Course):
+                if isinstance(context, SandboxCourse):
                     role = context.enrollments.get(alone) if alone is not None else None
                     courses[number] = [role] if role else []
                 else:
@@ -165,11 +165,11 @@ class Serialiser:
 
     def _context_code(self, conversation: Conversation) -> str | None:
         context = self.state.context(conversation.context_code)
-        if isinstance(context, Course) and self.viewer_id in self.state.admin_ids:
+        if isinstance(context, SandboxCourse) and self.viewer_id in self.state.admin_ids:
             return f"account_{ADMIN_ACCOUNT}"
         return conversation.context_code
 
-    def _forwarded_authors(self, row: Row) -> list[int]:
+    def _forwarded_authors(self, row: MailboxRow) -> list[int]:
         authors: dict[int, None] = {}
         pending = [number for message in self.state.visible_messages(row) for number in message.forwarded_ids]
         seen: set[int] = set()
@@ -343,7 +343,7 @@ class Serialiser:
     def recipient_context(self, code: str) -> Json:
         """Write a course or group as something to write to."""
         context = self.state.context(code)
-        count = len(context.enrollments) if isinstance(context, Course) else 0
+        count = len(context.enrollments) if isinstance(context, SandboxCourse) else 0
         result: Json = {
             "id": code,
             "name": context.name if context else code,

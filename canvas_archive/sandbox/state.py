@@ -1,8 +1,9 @@
 """The live state of the school: conversations, each person's row of them, and the order of every folder.
 
-As in Canvas, what the API calls a conversation is one person's :class:`Row`: its own count, times, state and
-set of visible messages. :class:`Folders` keeps each person's five scopes sorted, so that a page or the whole
-list of ids is a slice, however large the mailbox. Nothing here decides; ``delivery`` and ``editing`` do.
+As in Canvas, what the API calls a conversation is one person's :class:`MailboxRow`: its own count, times,
+state and set of visible messages. :class:`Folders` keeps each person's five scopes sorted, so that a page or
+the whole list of ids is a slice, however large the mailbox. Nothing here decides; ``delivery`` and
+``editing`` do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from canvas_archive.sandbox.mailbox import Course, File, Group, Media, Person, SentMessage
+from canvas_archive.sandbox.mailbox import (
+    Group,
+    Media,
+    SandboxCourse,
+    SandboxFile,
+    SandboxPerson,
+    SentMessage,
+)
 
 SCOPES = ("inbox", "unread", "archived", "sent", "starred")
 SHARD = 10**13
@@ -22,7 +30,7 @@ SortKey = tuple[datetime | int, int]
 
 
 @dataclass(slots=True)
-class Row:
+class MailboxRow:
     """One person's view of one conversation. ``touched`` is Canvas's ``updated_at``, and only grows."""
 
     number: int
@@ -50,7 +58,7 @@ class Conversation:
     subject: str | None
     private: bool
     context_code: str | None
-    rows: dict[int, Row] = field(default_factory=dict)
+    rows: dict[int, MailboxRow] = field(default_factory=dict)
     messages: list[int] = field(default_factory=list)
     has_attachments: bool = False
     has_media: bool = False
@@ -62,14 +70,14 @@ class Conversation:
 class StoredFile:
     """A file of the school and where it stands: only some folders can be attached from."""
 
-    file: File
+    file: SandboxFile
     uuid: str
     folder: str = "conversation attachments"
     state: str = "available"  # pending, available, deleted, locked
     size: int | None = None
 
 
-def scope_keys(row: Row) -> dict[str, SortKey]:
+def scope_keys(row: MailboxRow) -> dict[str, SortKey]:
     """Return the scopes a row is in, with the key each of them is sorted by."""
     keys: dict[str, SortKey] = {}
     if row.message_count <= 0:
@@ -92,7 +100,7 @@ def scope_keys(row: Row) -> dict[str, SortKey]:
 class Folders:
     """One person's scopes, each an ascending list of ``(sort key, conversation id)``."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[MailboxRow]) -> None:
         self._sorted: dict[str, list[SortKey]] = {scope: [] for scope in SCOPES}
         self._placed: dict[int, dict[str, SortKey]] = {}
         for row in rows:
@@ -103,7 +111,7 @@ class Folders:
         for entries in self._sorted.values():
             entries.sort()
 
-    def place(self, row: Row) -> None:
+    def place(self, row: MailboxRow) -> None:
         """Put a row where its fields now say it belongs."""
         self._move(row.conversation_id, scope_keys(row))
 
@@ -138,7 +146,7 @@ class Folders:
         return len(self._sorted[scope])
 
     def holds(self, scope: str, conversation_id: int) -> bool:
-        """Tell whether a conversation is in a scope."""
+        """Return whether a conversation is in a scope."""
         return scope in self._placed.get(conversation_id, {})
 
 
@@ -149,8 +157,8 @@ class State:
         self,
         *,
         owner_id: int,
-        people: dict[int, Person],
-        courses: dict[int, Course],
+        people: dict[int, SandboxPerson],
+        courses: dict[int, SandboxCourse],
         groups: dict[int, Group],
         now: datetime,
     ) -> None:
@@ -166,7 +174,7 @@ class State:
         self.home: dict[int, int] = {}
         self.attached_to: dict[int, list[int]] = {}
         self.forwarded_by: dict[int, list[int]] = {}
-        self.rows: dict[int, dict[int, Row]] = {}
+        self.rows: dict[int, dict[int, MailboxRow]] = {}
         self.added_people: dict[int, list[int]] = {}
         self.private_index: dict[tuple[frozenset[int], str | None], int] = {}
         self.unread: dict[int, int] = {}
@@ -196,13 +204,13 @@ class State:
 
     # Rows ----------------------------------------------------------------------------------------------
 
-    def row(self, user_id: int, conversation_id: int) -> Row | None:
+    def row(self, user_id: int, conversation_id: int) -> MailboxRow | None:
         """Return a person's row of a conversation, deleted views included."""
         return self.rows.get(user_id, {}).get(conversation_id)
 
-    def new_row(self, conversation: Conversation, user_id: int) -> Row:
+    def new_row(self, conversation: Conversation, user_id: int) -> MailboxRow:
         """Make a person a participant, with nothing visible yet."""
-        row = Row(self.next_id("row"), conversation.id, user_id)
+        row = MailboxRow(self.next_id("row"), conversation.id, user_id)
         row.has_attachments = conversation.has_attachments
         row.has_media = conversation.has_media
         conversation.rows[user_id] = row
@@ -216,12 +224,12 @@ class State:
             self._folders[user_id] = Folders(self.rows.get(user_id, {}).values())
         return self._folders[user_id]
 
-    def placed(self, row: Row) -> None:
+    def placed(self, row: MailboxRow) -> None:
         """Re-sort a row after a bulk change, which leaves its ``updated_at`` alone."""
         if row.user_id in self._folders:
             self._folders[row.user_id].place(row)
 
-    def saved(self, row: Row) -> None:
+    def saved(self, row: MailboxRow) -> None:
         """Re-sort a row after a change of its own, which moves its ``updated_at``."""
         row.touched = self.next_id("touch")
         self.placed(row)
@@ -247,11 +255,11 @@ class State:
         if message.media is not None:
             self.media[message.media.media_id] = message.media
 
-    def visible_messages(self, row: Row) -> Iterator[SentMessage]:
+    def visible_messages(self, row: MailboxRow) -> Iterator[SentMessage]:
         """Yield the messages a person still has, newest first."""
         return (self.messages[message_id] for message_id in reversed(row.visible))
 
-    def newest(self, row: Row, *, author_id: int | None = None) -> SentMessage | None:
+    def newest(self, row: MailboxRow, *, author_id: int | None = None) -> SentMessage | None:
         """Return a person's newest visible message written by people, of one author if named."""
         for message in self.visible_messages(row):
             if not message.generated and author_id in (None, message.author_id):
@@ -281,7 +289,7 @@ class State:
             f"group_{number}" for number in self.memberships(user_id)
         ]
 
-    def context(self, code: str | None) -> Course | Group | None:
+    def context(self, code: str | None) -> SandboxCourse | Group | None:
         """Find the course or group a code names."""
         kind, _, number = (code or "").partition("_")
         if not number.isdigit():
@@ -311,7 +319,7 @@ class State:
         common = [code for code, count in counts.items() if count > len(people) // 2]
         return sorted(common, key=lambda code: -counts[code])
 
-    def row_codes(self, row: Row) -> list[str]:
+    def row_codes(self, row: MailboxRow) -> list[str]:
         """Return the contexts of a conversation that this person belongs to."""
         mine = set(self.context_codes(row.user_id))
         return [code for code in self.shared_codes(self.conversations[row.conversation_id]) if code in mine]

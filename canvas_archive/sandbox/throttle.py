@@ -47,7 +47,7 @@ class Throttle:
         return bucket
 
     def admit(self, key: str) -> bool:
-        """Take the up-front cost; tell whether the request may go on."""
+        """Take the up-front cost; return whether the request may go on."""
         if key in self.blocked:
             return False
         bucket = self._leaked(key)

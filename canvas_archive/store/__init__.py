@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from canvas_archive.store.config import Config
     from canvas_archive.store.connection import connect_readonly, refresh_statistics, transaction
     from canvas_archive.store.folder import Account, Archive
-    from canvas_archive.store.ingest import Ingest, Saved
+    from canvas_archive.store.ingest import Ingest, SaveResult
 else:
     # Out of the type checker's sight, which would take any name for one that is here.
     from importlib import import_module
@@ -24,7 +24,7 @@ else:
         "BlobWriter": "blobs",
         "Config": "config",
         "Ingest": "ingest",
-        "Saved": "ingest",
+        "SaveResult": "ingest",
         "blob_path": "blobs",
         "connect_readonly": "connection",
         "refresh_statistics": "connection",
@@ -46,7 +46,7 @@ __all__ = [
     "BlobWriter",
     "Config",
     "Ingest",
-    "Saved",
+    "SaveResult",
     "blob_path",
     "connect_readonly",
     "refresh_statistics",

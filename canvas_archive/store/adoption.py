@@ -35,7 +35,7 @@ from pathlib import Path
 
 from canvas_archive.errors import ArchiveError, BadInput, NotAdopted
 from canvas_archive.places import state_folder
-from canvas_archive.store.config import CONFIG_NAME, Config, Power, config_without, powers, shortened
+from canvas_archive.store.config import CONFIG_NAME, Config, Grant, config_without, powers, shortened
 from canvas_archive.store.connection import path_of
 from canvas_archive.store.private import CREATE, read_regular, write_private
 
@@ -96,7 +96,7 @@ def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
         )
 
 
-def unagreed(db: sqlite3.Connection, config: Config) -> list[Power]:
+def unagreed(db: sqlite3.Connection, config: Config) -> list[Grant]:
     """Return what the archive's own settings would grant, and this user has not agreed to."""
     asked = powers(config)
     if not asked or _all_adopted():
@@ -123,7 +123,7 @@ def require_agreed(db: sqlite3.Connection, config: Config, name: str, folder: Pa
             )
 
 
-def remember(folder: Path, who: Who, agreed: Iterable[Power] = ()) -> None:
+def remember(folder: Path, who: Who, agreed: Iterable[Grant] = ()) -> None:
     """Remember an archive as this user's own, and what its settings grant as agreed to.
 
     The folder gets a new line in ``identity.key`` unless it has one of this user's. Raises BadInput when
@@ -260,7 +260,7 @@ class _Memory:
         """Return whether the archive is this user's, also by the lines of a version before."""
         return self.knows("archive") or self.knew_archive()
 
-    def knows_power(self, power: Power) -> bool:
+    def knows_power(self, power: Grant) -> bool:
         """Return whether a setting is agreed to, also by the lines of a version before."""
         if self.knows("setting", power.name, power.value):
             return True
@@ -286,7 +286,7 @@ class _Memory:
             return False
         return any(_is_folder(line, self.folder) for line in found)
 
-    def new_marks(self, agreed: Iterable[Power]) -> list[str]:
+    def new_marks(self, agreed: Iterable[Grant]) -> list[str]:
         """Return the lines that are missing for this archive and these settings."""
         wanted = [("archive",), *(("setting", power.name, power.value) for power in agreed)]
         return [self._marks(what)[-1] for what in wanted if not self.knows(*what)]

@@ -33,7 +33,7 @@ def _grants(sentence: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
+class Grant:
     """What one value of an option grants, as ``sentence`` says it."""
 
     name: str
@@ -64,7 +64,7 @@ class Config:
     )
 
 
-def powers(config: Config) -> list[Power]:
+def powers(config: Config) -> list[Grant]:
     """Return everything that the options of an archive grant, a list value by value. Pure."""
     found = []
     for option in fields(Config):
@@ -72,12 +72,12 @@ def powers(config: Config) -> list[Power]:
         if "grants" in option.metadata and value != option.default:
             for one in value if isinstance(value, tuple) else (value,):
                 found.append(
-                    Power(option.name, str(one), option.metadata["grants"].format(shortened(str(one))))
+                    Grant(option.name, str(one), option.metadata["grants"].format(shortened(str(one))))
                 )
     return found
 
 
-def config_without(config: Config, refused: Iterable[Power]) -> Config:
+def config_without(config: Config, refused: Iterable[Grant]) -> Config:
     """Return the options without the values that are refused. Pure."""
     names = {(power.name, power.value) for power in refused}
     changes: dict[str, object] = {}

@@ -19,7 +19,6 @@ from canvas_archive.errors import ArchiveError, ForeignFolder, UnusableFile
 from canvas_archive.store.private import open_regular, require_regular
 from canvas_archive.store.schema_check import require_own_schema
 
-APPLICATION_ID = 0x43764172
 """``PRAGMA application_id`` of an archive ("CvAr"), by which it is told from any other database."""
 
 BUSY_MILLISECONDS = 30_000
@@ -107,7 +106,7 @@ def connect_readonly(db_path: Path | str) -> sqlite3.Connection:
 
 @functools.cache
 def json_is_innocuous() -> bool:
-    """Tell whether this SQLite lets a schema that it does not trust check JSON, as our own tables do.
+    """Return whether this SQLite lets a schema that it does not trust check JSON, as our own tables do.
 
     Older ones (3.40 of Debian 12 among them) refuse ``json_valid`` in a CHECK then.
     """

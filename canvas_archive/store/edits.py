@@ -86,7 +86,7 @@ class EditOutcome(Enum):
 
     @property
     def refused(self) -> bool:
-        """Tell whether the edit cannot be made."""
+        """Return whether the edit cannot be made."""
         return self in _REASONS
 
     @property

@@ -75,7 +75,7 @@ _COMPARED = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SaveResult:
     """What saving one answer did. ``changed`` is true for new things and for whatever made a revision."""
 
     new: bool
@@ -94,7 +94,7 @@ class Ingest:
         self._log = RevisionLog(self._cursor, run_id)
         self._people = PeopleWriter(self._cursor, self._log)
 
-    def save_conversation(self, conv: Conversation, *, complete: bool = True) -> Saved:
+    def save_conversation(self, conv: Conversation, *, complete: bool = True) -> SaveResult:
         """Write one conversation.
 
         An answer with messages is taken as the whole thread, as ``GET /conversations/:id`` gives it:
@@ -106,7 +106,7 @@ class Ingest:
         """
         return self._recorded(conv, whole=complete and conv.messages is not None)
 
-    def save_conversations(self, answers: Sequence[Conversation]) -> list[Saved]:
+    def save_conversations(self, answers: Sequence[Conversation]) -> list[SaveResult]:
         """Write several whole answers, as ``save_conversation`` does one by one; return what each one did.
 
         Those that are new and meet nothing known are inserted together, which costs a fraction.
@@ -125,7 +125,7 @@ class Ingest:
                     self._log.write()
                     saved.append(self.save_conversation(conv))
                 else:
-                    saved.append(Saved(True, True, arrived.messages, arrived.attachment_ids))
+                    saved.append(SaveResult(True, True, arrived.messages, arrived.attachment_ids))
             new.write()
             self._log.write()
         except BaseException:
@@ -133,7 +133,7 @@ class Ingest:
             raise
         return saved
 
-    def save_summary(self, conv: Conversation) -> Saved:
+    def save_summary(self, conv: Conversation) -> SaveResult:
         """Write a list row: the flags, and that the conversation is there.
 
         When the row's content equals the stored one, new names of people and of the context are taken over.
@@ -143,7 +143,7 @@ class Ingest:
         """
         return self._recorded(conv, whole=False)
 
-    def save_summaries(self, rows: Sequence[Conversation]) -> list[Saved]:
+    def save_summaries(self, rows: Sequence[Conversation]) -> list[SaveResult]:
         """Write several list rows, as ``save_summary`` does one by one; return what each one did.
 
         Nearly all rows of a list say what is stored: those are told from the others with a few statements
@@ -156,7 +156,7 @@ class Ingest:
         saved = []
         for row, (people, contexts) in zip(rows, named, strict=True):
             if _says_the_same(row, settled.get(row.id)) and self._people.remembers(people, contexts):
-                saved.append(Saved(new=False, changed=False))
+                saved.append(SaveResult(new=False, changed=False))
             else:
                 settled.pop(row.id, None)  # a list may name a conversation twice
                 saved.append(self.save_summary(row))
@@ -170,7 +170,7 @@ class Ingest:
         workflow_state: str | None = None,
         subscribed: bool | None = None,
     ) -> bool:
-        """Write flags learned by other means (membership in a scope); tell whether Canvas's side changed."""
+        """Write flags learned from membership in a scope; return whether Canvas's side changed."""
         stored = self._stored(conversation_id)
         if stored is None:
             return False
@@ -188,7 +188,7 @@ class Ingest:
         return changed
 
     def mark_removed(self, conversation_id: int) -> bool:
-        """Note that a conversation is gone from Canvas; tell whether that is news. Nothing is deleted."""
+        """Note that a conversation is gone from Canvas; return whether that is news. Nothing is deleted."""
         stored = self._stored(conversation_id)
         if stored is None or stored["removed_at"] is not None:
             return False
@@ -228,7 +228,7 @@ class Ingest:
         values = (attachment_id, state, sha256, stored_size, clean(error), clean(url), iso(self._clock.now()))
         self._cursor.execute(_ATTACHMENT_STATE, values)
 
-    def _recorded(self, conv: Conversation, *, whole: bool) -> Saved:
+    def _recorded(self, conv: Conversation, *, whole: bool) -> SaveResult:
         _require_known_state(conv)
         try:
             saved = self._save(conv, iso(self._clock.now()), whole=whole)
@@ -238,7 +238,7 @@ class Ingest:
             raise
         return saved
 
-    def _save(self, conv: Conversation, now: str, *, whole: bool) -> Saved:
+    def _save(self, conv: Conversation, now: str, *, whole: bool) -> SaveResult:
         messages = distinct_messages(conv.messages or ())
         stored = self._stored(conv.id)
         content = content_row(conv)
@@ -265,13 +265,13 @@ class Ingest:
             self._write_roles(conv, known=stored is not None)
         changed |= len(self._log) > 0
         if conv.messages is None:
-            return Saved(stored is None, changed)
+            return SaveResult(stored is None, changed)
         thread = {message.id for message in conv.messages if message.id > 0}
         written = ingest_messages.save_messages(
             self._cursor, self._log, conv.id, messages, thread, now, whole=whole
         )
         attachments = tuple(written.new_attachment_ids)
-        return Saved(stored is None, changed or written.changed, written.new_messages, attachments)
+        return SaveResult(stored is None, changed or written.changed, written.new_messages, attachments)
 
     def _stored(self, conversation_id: int) -> dict[str, object] | None:
         row = self._cursor.execute(_STORED, (conversation_id,)).fetchone()
@@ -285,7 +285,7 @@ class Ingest:
         now: str,
         columns: Mapping[str, object],
     ) -> bool:
-        """Write flags and other columns in one UPDATE; tell whether anything worth a revision changed."""
+        """Write flags and other columns in one UPDATE; return whether anything worth a revision changed."""
         pending = dict(self._cursor.execute(_PENDING, (conversation_id,)).fetchall())
         update: FlagUpdate = merge_flags(stored, answer, pending)
         differing = {column: value for column, value in columns.items() if stored[column] != value}
@@ -354,7 +354,7 @@ def _flags_of(conv: Conversation) -> dict[str, object]:
 
 
 def _says_the_same(row: Conversation, settled: tuple[object, ...] | None) -> bool:
-    """Tell whether a list row has the flags and the context's name that are stored."""
+    """Return whether a list row has the flags and the context's name that are stored."""
     if settled is None:
         return False
     *flags, context_name = settled

@@ -91,7 +91,7 @@ _FILE_LINKS = _Links.of("attachments", "message_attachments", "attachment_id")
 
 
 @dataclass(slots=True)
-class Written:
+class MessagesSaved:
     """What writing the messages of one answer did."""
 
     new_messages: int = 0
@@ -108,7 +108,7 @@ def save_messages(
     now: str,
     *,
     whole: bool,
-) -> Written:
+) -> MessagesSaved:
     """Write the messages of an answer, forwarded ones included; ``thread`` are the ids of the thread's own.
 
     ``whole`` means that what the answer lacks is gone from Canvas. Authors, recipients and the conversation
@@ -187,7 +187,7 @@ class _Answer:
         # The messages that are known: new ones have nothing yet that could be looked up.
         self._known = [message_id for message_id in unique if message_id in self._stored]
         self._known_json = ids_json(self._known)
-        self.written = Written()
+        self.written = MessagesSaved()
 
     def write_messages(self) -> None:
         """Insert what is new, and update what Canvas tells otherwise."""

@@ -43,7 +43,7 @@ Row = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class NewThread:
     """What one new thread brought: how many messages of its own, and the ids of its files."""
 
     messages: int
@@ -91,7 +91,7 @@ class NewThreads:
         wanted = ids_json(ids)
         return set() if wanted == "[]" else {row[0] for row in self._cursor.execute(query, (wanted,))}
 
-    def take(self, conv: Conversation) -> Arrived | None:
+    def take(self, conv: Conversation) -> NewThread | None:
         """Take a thread; ``None`` when it meets something known: then ``write``, and let it be compared."""
         unique = distinct_messages(conv.messages or ())
         files = _files_of(unique)
@@ -116,7 +116,7 @@ class NewThreads:
         for message_id, message in unique.items():
             self._add_message(message, conv.id if message_id in thread else None)
         self._rows.files += [(id_, *ingest_messages.attachment_row(file)) for id_, file in files.items()]
-        return Arrived(len(thread), tuple(files))
+        return NewThread(len(thread), tuple(files))
 
     def _add_conversation(self, conv: Conversation) -> None:
         rows = self._rows
@@ -165,7 +165,7 @@ def _files_of(unique: Mapping[int, Message]) -> dict[int, Attachment]:
 
 
 def _disagree(known: Mapping[Key, Value | None], told: Mapping[Key, Value | None]) -> bool:
-    """Tell whether two answers say different things of the same key; ``None`` says nothing."""
+    """Return whether two answers say different things of the same key; ``None`` says nothing."""
     return any(
         value is not None and (before := known.get(key)) is not None and before != value
         for key, value in told.items()

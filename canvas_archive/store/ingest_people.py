@@ -135,7 +135,7 @@ class PeopleWriter:
         self._note()
 
     def remembers(self, people: Mapping[int, Participant | None], contexts: Mapping[str, str | None]) -> bool:
-        """Tell whether there is nothing to write about any of these, as far as is remembered."""
+        """Return whether there is nothing to write about any of these, as far as is remembered."""
         return not _differing(people, self._people) and not _differing(contexts, self._contexts)
 
     def _note(self) -> None:

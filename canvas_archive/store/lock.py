@@ -25,7 +25,7 @@ LOCK_NAME = "lock"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LockHolder:
     """Who wrote their name into the lock file: process id and ISO time."""
 
     pid: int
@@ -65,7 +65,7 @@ class WriterLock:
             sentence = f"The archive in {self.path.parent} cannot be locked: {error}."
             raise machine_trouble(error) or ArchiveError(sentence) from error
         self._lock = lock
-        self._write(_entry(Holder(os.getpid(), iso(self._clock.now()))))
+        self._write(_entry(LockHolder(os.getpid(), iso(self._clock.now()))))
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
@@ -97,18 +97,18 @@ class WriterLock:
         self.release()
 
 
-def read_holder(path: Path) -> Holder | None:
+def read_holder(path: Path) -> LockHolder | None:
     """Return who is written in the lock file; ``None`` when nobody is, or it cannot be read."""
     try:
         with open_regular(path) as file:
             file.seek(1)  # Windows locks the first byte, even against reading
             words = file.read(200).decode("ascii", "replace").split()
-        return Holder(int(words[0]), words[1])
+        return LockHolder(int(words[0]), words[1])
     except (OSError, IndexError, ValueError):
         return None
 
 
-def present_writer(folder: Path) -> Holder | None:
+def present_writer(folder: Path) -> LockHolder | None:
     """Return who is writing to the archive now; ``None`` for nobody, or for somebody who was killed."""
     holder = read_holder(folder / LOCK_NAME)
     return holder if holder is not None and _is_alive(holder.pid) else None
@@ -126,10 +126,10 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _entry(holder: Holder) -> str:
+def _entry(holder: LockHolder) -> str:
     return f" {holder.pid} {holder.since}\n"
 
 
-def _sentence(folder: Path, holder: Holder | None) -> str:
+def _sentence(folder: Path, holder: LockHolder | None) -> str:
     who = f"process {holder.pid} (since {holder.since})" if holder else "another process"
     return f"The archive in {folder} is being written to by {who}. Wait until that ends, or stop it."

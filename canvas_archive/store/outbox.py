@@ -42,7 +42,7 @@ WHERE state IN ('queued', 'sending', 'failed') AND id IN (SELECT value FROM json
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosure:
+class OutgoingFile:
     """A file that goes along. ``size`` in bytes; ``file_id`` once Canvas has it."""
 
     sha256: str
@@ -68,7 +68,7 @@ class Draft:
     group: bool = False
     force_new: bool = False
     context_code: str | None = None
-    enclosures: tuple[Enclosure, ...] = ()
+    enclosures: tuple[OutgoingFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def _row(row: sqlite3.Row | tuple[object, ...]) -> Queued:
     document = json.loads(str(payload))
     known = document.pop("baseline", None)
     document["recipients"] = tuple(document.get("recipients", ()))
-    document["enclosures"] = tuple(Enclosure(**one) for one in document.get("enclosures", ()))
+    document["enclosures"] = tuple(OutgoingFile(**one) for one in document.get("enclosures", ()))
     baseline = (
         None
         if known is None

@@ -18,12 +18,12 @@ __all__ = [
     "FOLDERS",
     "ConversationLine",
     "FolderPage",
-    "Person",
     "SqlResult",
     "StoredAttachment",
     "StoredMedia",
     "Thread",
     "ThreadMessage",
+    "ThreadPerson",
     "list_conversations",
     "read_thread",
     "recording_name",
@@ -118,7 +118,7 @@ def list_conversations(
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ThreadPerson:
     """Someone in a thread; ``name`` is made from the id when Canvas never told one."""
 
     id: int
@@ -167,12 +167,12 @@ class ThreadMessage:
     """One message of a thread; ``forwarded`` are the messages it carries, newest first."""
 
     id: int
-    author: Person
+    author: ThreadPerson
     created_at: str
     body: str
     generated: bool
     removed_at: str | None
-    recipients: tuple[Person, ...] = ()
+    recipients: tuple[ThreadPerson, ...] = ()
     attachments: tuple[StoredAttachment, ...] = ()
     media: tuple[StoredMedia, ...] = ()
     forwarded: tuple[ThreadMessage, ...] = ()
@@ -193,7 +193,7 @@ class Thread:
     message_count: int
     removed_at: str | None
     fetched_at: str | None
-    participants: tuple[Person, ...]
+    participants: tuple[ThreadPerson, ...]
     messages: tuple[ThreadMessage, ...]
     edits: Mapping[str, str] = field(default_factory=dict)
 
@@ -286,7 +286,7 @@ def read_thread(db: sqlite3.Connection, conversation_id: int, only: Iterable[int
     wanted = {*participants, *(row[2] for row in rows.values())}
     wanted.update(row[0] for group in recipients.values() for row in group)
     people = {
-        row[0]: Person(row[0], row[1] or f"User {row[0]}", row[2], row[3])
+        row[0]: ThreadPerson(row[0], row[1] or f"User {row[0]}", row[2], row[3])
         for row in cursor.execute(_PEOPLE, (ids_json(wanted),))
     }
 

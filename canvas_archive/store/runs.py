@@ -213,7 +213,7 @@ def retry_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool
 
 
 def clear_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool:
-    """Strike an item off the ledger; tell whether it was there."""
+    """Strike an item off the ledger; return whether it was there."""
     cursor = db.execute("DELETE FROM problems WHERE kind = ? AND item_id = ?", (kind, str(item_id)))
     return cursor.rowcount > 0
 

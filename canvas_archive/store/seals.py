@@ -145,11 +145,11 @@ def check_seals(
     db: sqlite3.Connection,
     *,
     most_faults: int = 1000,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SealReport:
     """Compare every sealed row with its last seal. Stops after ``most_faults``.
 
-    ``tell`` hears now and then how many rows match, and how many seals there are: more than rows, where
+    ``progress`` hears now and then how many rows match, and how many seals there are: more than rows, where
     some were sealed again.
     """
     faults: list[SealFault] = []
@@ -163,7 +163,7 @@ def check_seals(
             if fault is None:
                 matching += 1
                 if matching % _BATCH == 0:
-                    tell(matching, total)
+                    progress(matching, total)
             else:
                 faults.append(fault)
                 if len(faults) >= most_faults:

@@ -15,7 +15,7 @@ from canvas_archive.errors import (
     Unreachable,
 )
 from canvas_archive.store import transaction
-from canvas_archive.store.acts import Deed, begin_act, settle_act, settle_left, unsettled_acts
+from canvas_archive.store.acts import ActRequest, begin_act, settle_act, settle_left, unsettled_acts
 from canvas_archive.store.chain import extend_chain
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from canvas_archive.model import JsonObject
     from canvas_archive.store import Archive
     from canvas_archive.store.acts import Outcome
-    from canvas_archive.store.outbox import Draft, Enclosure
+    from canvas_archive.store.outbox import Draft, OutgoingFile
 
 _CONVERSATIONS = "/api/v1/conversations"
 _REFUSALS = (BadRequest, NotPermitted, NotFound, Throttled, CredentialProblem)
 
 
 @dataclass(slots=True)
-class Answer:
+class ActAnswer:
     """What Canvas answered, for the one who sends to fill in: words, and the ids of what it made."""
 
     words: str = "done"
@@ -40,14 +40,14 @@ class Answer:
 
 
 @contextmanager
-def recorded(archive: Archive, clock: Clock, deed: Deed) -> Iterator[Answer]:
+def recorded(archive: Archive, clock: Clock, request: ActRequest) -> Iterator[ActAnswer]:
     """Write down a request, let the block send it, and write down the answer or the error.
 
     Nothing but the request belongs into the block. A process killed within it leaves the act as begun.
     """
     with transaction(archive.db):
-        number = begin_act(archive.db, deed, clock=clock)
-    answer = Answer()
+        number = begin_act(archive.db, request, clock=clock)
+    answer = ActAnswer()
     try:
         yield answer
     except BaseException as error:
@@ -92,19 +92,19 @@ def tell_left(archive: Archive, clock: Clock) -> list[str]:
 # -- what each command sends ------------------------------------------------------------------------------
 
 
-def deletion(conversation_id: int) -> Deed:
-    """Return the deed of ``delete``, for one conversation."""
-    return Deed("delete", f"DELETE {_CONVERSATIONS}/{conversation_id}", conversation_id)
+def deletion(conversation_id: int) -> ActRequest:
+    """Return the request of ``delete``, for one conversation."""
+    return ActRequest("delete", f"DELETE {_CONVERSATIONS}/{conversation_id}", conversation_id)
 
 
-def reading_all() -> Deed:
-    """Return the deed of ``mark-all-read``."""
-    return Deed("mark-all-read", f"POST {_CONVERSATIONS}/mark_all_as_read")
+def reading_all() -> ActRequest:
+    """Return the request of ``mark-all-read``."""
+    return ActRequest("mark-all-read", f"POST {_CONVERSATIONS}/mark_all_as_read")
 
 
-def removal(conversation_id: int, message_ids: Sequence[int]) -> Deed:
-    """Return the deed of ``remove-messages``."""
-    return Deed(
+def removal(conversation_id: int, message_ids: Sequence[int]) -> ActRequest:
+    """Return the request of ``remove-messages``."""
+    return ActRequest(
         "remove-messages",
         f"POST {_CONVERSATIONS}/{conversation_id}/remove_messages",
         conversation_id,
@@ -113,9 +113,9 @@ def removal(conversation_id: int, message_ids: Sequence[int]) -> Deed:
     )
 
 
-def addition(conversation_id: int, codes: Sequence[str]) -> Deed:
-    """Return the deed of ``add-recipients``."""
-    return Deed(
+def addition(conversation_id: int, codes: Sequence[str]) -> ActRequest:
+    """Return the request of ``add-recipients``."""
+    return ActRequest(
         "add-recipients",
         f"POST {_CONVERSATIONS}/{conversation_id}/add_recipients",
         conversation_id,
@@ -124,13 +124,15 @@ def addition(conversation_id: int, codes: Sequence[str]) -> Deed:
     )
 
 
-def upload(enclosure: Enclosure, conversation_id: int | None) -> Deed:
-    """Return the deed of bringing a file to Canvas for a message."""
-    return Deed("upload", "POST /api/v1/users/self/files", conversation_id, parameters=asdict(enclosure))
+def upload(enclosure: OutgoingFile, conversation_id: int | None) -> ActRequest:
+    """Return the request that brings a file to Canvas for a message."""
+    return ActRequest(
+        "upload", "POST /api/v1/users/self/files", conversation_id, parameters=asdict(enclosure)
+    )
 
 
-def message(draft: Draft) -> Deed:
-    """Return the deed of ``send`` or ``reply``."""
+def message(draft: Draft) -> ActRequest:
+    """Return the request of ``send`` or ``reply``."""
     parameters: JsonObject = {
         "recipients[]": list(draft.recipients),
         "subject": draft.subject,
@@ -143,7 +145,7 @@ def message(draft: Draft) -> Deed:
     request = f"POST {_CONVERSATIONS}"
     if draft.conversation_id is not None:
         request += f"/{draft.conversation_id}/add_message"
-    return Deed(
+    return ActRequest(
         draft.kind,
         request,
         draft.conversation_id,

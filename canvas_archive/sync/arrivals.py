@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from canvas_archive.model import Conversation
     from canvas_archive.store import Ingest
-    from canvas_archive.store.ingest import Saved
+    from canvas_archive.store.ingest import SaveResult
 
 MOST_TOGETHER = 64
 """A group never grows beyond this, however fast Canvas answers."""
@@ -33,11 +33,11 @@ class Stored:
     """One thread that is in the archive now, and what saving it did."""
 
     conversation: Conversation
-    saved: Saved
+    saved: SaveResult
 
     @property
     def may_bring_files(self) -> bool:
-        """Tell whether there may be something new to download."""
+        """Return whether there may be something new to download."""
         messages = self.conversation.messages or ()
         return bool(self.saved.new_attachment_ids) or any(message.media_comment for message in messages)
 

@@ -79,7 +79,7 @@ def _spoken(edit: PendingEdit) -> str:
 
 
 def is_sendable(edit: PendingEdit) -> bool:
-    """Tell whether the wished value is one Canvas knows: nothing else is ever sent."""
+    """Return whether the wished value is one Canvas knows: nothing else is ever sent."""
     return edit.value in VALUES[edit.field]
 
 

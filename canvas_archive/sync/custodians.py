@@ -18,7 +18,7 @@ _ID = re.compile(r"0*([1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
-class Custodian:
+class ListedCustodian:
     """One person: their Canvas id, the name the list gives, and the folder of their archive."""
 
     user_id: int
@@ -26,7 +26,7 @@ class Custodian:
     folder: str
 
 
-def read_custodians(path: Path) -> tuple[Custodian, ...]:
+def read_custodians(path: Path) -> tuple[ListedCustodian, ...]:
     """Read a CSV file with the columns ``user_id`` and, if wanted, ``name`` and ``folder``.
 
     Other columns are passed over. Commas, semicolons and tabs separate; a byte order mark is fine. A folder
@@ -65,7 +65,7 @@ def read_custodians(path: Path) -> tuple[Custodian, ...]:
 
 def _custodians(
     rows: Iterator[tuple[int, list[str]]], header: Sequence[str], complaints: list[str]
-) -> Iterator[Custodian]:
+) -> Iterator[ListedCustodian]:
     seen: dict[str, int] = {}
     for line, row in rows:
         told = {name: value.strip() for name, value in zip(header, row, strict=False)}
@@ -86,4 +86,4 @@ def _custodians(
             complaints.append(f"line {line}: {repeated.lstrip('/')} is on line {seen[repeated]} already")
             continue
         seen[number[1]] = seen[f"/{folder.casefold()}"] = line
-        yield Custodian(user_id, told.get("name") or None, folder)
+        yield ListedCustodian(user_id, told.get("name") or None, folder)

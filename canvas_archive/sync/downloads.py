@@ -9,7 +9,7 @@ from canvas_archive.clock import iso
 from canvas_archive.store import runs, transaction
 from canvas_archive.sync.file_hosts import LEDGER
 from canvas_archive.sync.file_tasks import Ending, FileResult
-from canvas_archive.sync.report import Problem
+from canvas_archive.sync.report import ReportedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from canvas_archive.store import Archive, Ingest
     from canvas_archive.sync.attachments import Files
     from canvas_archive.sync.file_tasks import FileTask
-    from canvas_archive.sync.progress import Progress
+    from canvas_archive.sync.progress import SyncProgress
     from canvas_archive.sync.report import Report
 
 
@@ -34,7 +34,7 @@ class Downloads:
         files: Files,
         ingest: Ingest,
         report: Report,
-        progress: Progress,
+        progress: SyncProgress,
         clock: Clock,
         submit: Callable[[FileTask, Callable[[], FileResult]], None],
     ) -> None:
@@ -88,7 +88,7 @@ class Downloads:
         self._settled += 1
         if ending.is_failure:
             report.failed += 1
-            report.problems.append(Problem(task.kind, task.key, sentence))
+            report.problems.append(ReportedProblem(task.kind, task.key, sentence))
         elif ending is Ending.STORED:
             report.stored += 1
         elif ending is Ending.GONE:

@@ -55,10 +55,10 @@ def judge(
         proven = answer.ended_by == "length" and not answer.resumed
     if not proven and earlier is None:
         return Verdict("again")
-    told = "" if size is None else f", Canvas says it has {size:,}"
+    stated = "" if size is None else f", Canvas says it has {size:,}"
     if not proven and (earlier != came or (size is not None and answer.ended_by == "close")):
-        return Verdict("wrong", f"{came:,} bytes came{told}")
-    return Verdict("file", None if size is None else f"the whole file has {came:,} bytes{told}")
+        return Verdict("wrong", f"{came:,} bytes came{stated}")
+    return Verdict("file", None if size is None else f"the whole file has {came:,} bytes{stated}")
 
 
 def _plain(content_type: str | None) -> str:

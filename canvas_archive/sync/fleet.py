@@ -42,8 +42,8 @@ from canvas_archive.machine import as_archive_error, concerns_every_archive
 from canvas_archive.store import Archive
 from canvas_archive.store.folder import is_archive
 from canvas_archive.store.private import require_folder
-from canvas_archive.sync.custodians import Custodian
-from canvas_archive.sync.fleet_record import Fleet, Outcome, in_order, require_owner
+from canvas_archive.sync.custodians import ListedCustodian
+from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet, in_order, require_owner
 from canvas_archive.sync.progress import Silent
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
 from canvas_archive.sync.workers import StoppableClock, Stopped
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from canvas_archive.model import User
 
 __all__ = [
+    "CustodianOutcome",
     "Fleet",
     "FleetOptions",
     "FleetProgress",
     "FleetResult",
-    "Outcome",
     "in_order",
     "sync_fleet",
 ]
@@ -81,7 +81,7 @@ class FleetOptions:
 class FleetResult:
     """The outcomes in the order of the list, and what ended the run early, if anything did."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[CustodianOutcome, ...]
     requests: int
     seconds: float
     error: ArchiveError | None = None
@@ -93,10 +93,10 @@ class FleetProgress(Protocol):
     def begin(self, total: int) -> None:
         """So many custodians are to be synced."""
 
-    def started(self, custodian: Custodian) -> None:
+    def started(self, custodian: ListedCustodian) -> None:
         """One begins."""
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: CustodianOutcome) -> None:
         """One is done, well or not."""
 
     def waiting(self, seconds: float, reason: str) -> None:
@@ -105,7 +105,7 @@ class FleetProgress(Protocol):
 
 def sync_fleet(
     fleet: Fleet,
-    custodians: Sequence[Custodian],
+    custodians: Sequence[ListedCustodian],
     base_url: str,
     options: FleetOptions,
     progress: FleetProgress,
@@ -133,7 +133,7 @@ def sync_fleet(
     return FleetResult(outcomes, requests, clock.monotonic() - started, run.fatal or _shortfall(outcomes))
 
 
-def _refuse_moved(custodians: Sequence[Custodian], known: Mapping[int, Outcome]) -> None:
+def _refuse_moved(custodians: Sequence[ListedCustodian], known: Mapping[int, CustodianOutcome]) -> None:
     for custodian in custodians:
         outcome = known.get(custodian.user_id)
         if outcome is not None and outcome.folder != custodian.folder:
@@ -143,7 +143,7 @@ def _refuse_moved(custodians: Sequence[Custodian], known: Mapping[int, Outcome])
             )
 
 
-def _shortfall(outcomes: Sequence[Outcome]) -> ArchiveError | None:
+def _shortfall(outcomes: Sequence[CustodianOutcome]) -> ArchiveError | None:
     short = [outcome for outcome in outcomes if outcome.status != "ok"]
     if not short:
         return None
@@ -190,10 +190,10 @@ class _Run:
             limiter=limiter,
         )
 
-    def everybody(self, todo: Sequence[Custodian], collector: User, limiter: Limiter) -> None:
+    def everybody(self, todo: Sequence[ListedCustodian], collector: User, limiter: Limiter) -> None:
         """Sync them, ``jobs`` at a time; stop starting new ones once something concerns all."""
         left = list(reversed(todo))
-        under_way: dict[Future[Outcome], Custodian] = {}
+        under_way: dict[Future[CustodianOutcome], ListedCustodian] = {}
         with ThreadPoolExecutor(self._options.jobs, thread_name_prefix="custodian") as pool:
             try:
                 while under_way or (left and self.fatal is None):
@@ -217,12 +217,14 @@ class _Run:
                         self._settle(future.result())
                 raise
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: CustodianOutcome) -> None:
         self.requests += outcome.requests
         self._fleet.record(outcome)
         self._progress.finished(outcome)
 
-    def _one(self, custodian: Custodian, collector: User, limiter: Limiter, stop: threading.Event) -> Outcome:
+    def _one(
+        self, custodian: ListedCustodian, collector: User, limiter: Limiter, stop: threading.Event
+    ) -> CustodianOutcome:
         before = self._fleet.outcomes[custodian.user_id]
         base_url = self._fleet.base_url or ""
         started = self._clock.monotonic()
@@ -252,7 +254,7 @@ class _Run:
         if status != "interrupted":
             status = "ok" if error is None else "partial" if isinstance(error, ItemsFailed) else "failed"
         now = iso(self._clock.now())
-        outcome = Outcome(
+        outcome = CustodianOutcome(
             custodian.user_id,
             custodian.folder,
             name,
@@ -277,7 +279,7 @@ class _Run:
         )
 
     def _create(
-        self, folder: Path, custodian: Custodian, base_url: str, collector: User, limiter: Limiter
+        self, folder: Path, custodian: ListedCustodian, base_url: str, collector: User, limiter: Limiter
     ) -> tuple[int, str]:
         """Make an archive; return the requests it took and the person's name.
 

@@ -25,7 +25,7 @@ from canvas_archive.store import Archive
 from canvas_archive.store.cells import cell
 from canvas_archive.store.folder import DB_NAME
 from canvas_archive.store.private import read_regular, require_folder, write_private
-from canvas_archive.sync.custodians import Custodian
+from canvas_archive.sync.custodians import ListedCustodian
 
 STATE_NAME = "fleet.json"
 TABLE_NAME = "fleet.csv"
@@ -34,7 +34,7 @@ _MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CustodianOutcome:
     """What became of one custodian, in the last run that came to them.
 
     ``status`` is ``ok``, ``partial`` (some items failed), ``failed``, ``interrupted`` or ``waiting`` (no run
@@ -64,7 +64,7 @@ class Fleet:
         self.root = expanded(root).absolute()
         self._lock = threading.Lock()
         self.base_url: str | None = None
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, CustodianOutcome] = {}
         self._load()
 
     def _load(self) -> None:
@@ -72,9 +72,9 @@ class Fleet:
         try:
             document = json.loads(read_regular(path, _MOST_BYTES))
             version = int(document["version"])
-            known = {one.name for one in fields(Outcome)}
+            known = {one.name for one in fields(CustodianOutcome)}
             outcomes = [
-                Outcome(**{name: value for name, value in row.items() if name in known})
+                CustodianOutcome(**{name: value for name, value in row.items() if name in known})
                 for row in document["custodians"]
             ]
             if any(type(one.user_id) is not int or not isinstance(one.folder, str) for one in outcomes):
@@ -91,14 +91,14 @@ class Fleet:
         self.base_url = document.get("base_url")
         self.outcomes = {outcome.user_id: outcome for outcome in outcomes}
 
-    def expect(self, custodians: Sequence[Custodian]) -> None:
+    def expect(self, custodians: Sequence[ListedCustodian]) -> None:
         """Remember who is on the list, so that ``status`` shows also whom no run came to yet."""
         for one in custodians:
-            self.outcomes.setdefault(one.user_id, Outcome(one.user_id, one.folder, one.name))
+            self.outcomes.setdefault(one.user_id, CustodianOutcome(one.user_id, one.folder, one.name))
         with self._lock:
             self._save()
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: CustodianOutcome) -> None:
         """Remember an outcome, at once."""
         with self._lock:
             self.outcomes[outcome.user_id] = outcome
@@ -108,7 +108,7 @@ class Fleet:
         rows = [asdict(outcome) for _, outcome in sorted(self.outcomes.items())]
         document = {"version": STATE_VERSION, "base_url": self.base_url, "custodians": rows}
         text = io.StringIO()
-        table = csv.DictWriter(text, [one.name for one in fields(Outcome)], lineterminator="\r\n")
+        table = csv.DictWriter(text, [one.name for one in fields(CustodianOutcome)], lineterminator="\r\n")
         table.writeheader()
         table.writerows(
             {name: cell(value) if isinstance(value, str) else value for name, value in row.items()}
@@ -145,7 +145,7 @@ class Fleet:
         else:
             logger.warning("Others can look into %s: make it private with chmod go= %s", self.root, self.root)
 
-    def collected(self) -> list[Outcome]:
+    def collected(self) -> list[CustodianOutcome]:
         """Return everyone who has an archive here, or should have one, in the order of their ids.
 
         Raises BadInput when there is none.
@@ -158,11 +158,11 @@ class Fleet:
             )
         return found
 
-    def is_collected(self, outcome: Outcome) -> bool:
+    def is_collected(self, outcome: CustodianOutcome) -> bool:
         """Return whether a custodian has an archive, or had one when a sync last succeeded."""
         return bool(outcome.succeeded_at) or os.path.lexists(self.root / outcome.folder / DB_NAME)
 
-    def open_archive(self, outcome: Outcome) -> Archive:
+    def open_archive(self, outcome: CustodianOutcome) -> Archive:
         """Open the archive of a custodian for reading.
 
         Raises WrongAccount for that of another person, ForeignFolder for a folder outside of the fleet's,
@@ -203,18 +203,18 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def in_order(
-    custodians: Sequence[Custodian],
-    outcomes: Mapping[int, Outcome],
+    custodians: Sequence[ListedCustodian],
+    outcomes: Mapping[int, CustodianOutcome],
     now: datetime,
     skip_newer_than: timedelta | None = None,
-) -> list[Custodian]:
+) -> list[ListedCustodian]:
     """Return whom to sync, in which order: who never succeeded first, then the stalest. Pure."""
 
-    def last(custodian: Custodian) -> str:
+    def last(custodian: ListedCustodian) -> str:
         outcome = outcomes.get(custodian.user_id)
         return (outcome and outcome.succeeded_at) or ""
 
-    def is_fresh(custodian: Custodian) -> bool:
+    def is_fresh(custodian: ListedCustodian) -> bool:
         outcome = outcomes.get(custodian.user_id)
         at = last(custodian)
         return bool(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from canvas_archive.sync.listing import Page
+from canvas_archive.sync.listing import ListPage
 
 if TYPE_CHECKING:
     from canvas_archive.canvas.client import Scope
@@ -42,5 +42,5 @@ class FileJob:
     task: FileTask
 
 
-Job: TypeAlias = ListJob | RecheckJob | ShowJob | FileJob | Page
-"""A ``Page`` is no work of its own: a list job hands over its pages one by one, while it goes on."""
+Job: TypeAlias = ListJob | RecheckJob | ShowJob | FileJob | ListPage
+"""A ``ListPage`` is no work of its own: a list job hands over its pages one by one, while it goes on."""

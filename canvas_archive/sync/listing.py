@@ -40,7 +40,7 @@ FULL_SCOPES: tuple[tuple[Scope, int], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """One page of one scope."""
 
     scope: Scope
@@ -57,7 +57,7 @@ class Listed:
     pages: dict[Scope, int] = field(default_factory=dict)
     failed: set[Scope] = field(default_factory=set)
 
-    def add(self, page: Page) -> None:
+    def add(self, page: ListPage) -> None:
         """Take in one page."""
         seen = self.seen.setdefault(page.scope, set())
         seen.update(row.id for row in page.content.conversations)
@@ -95,13 +95,13 @@ class Listed:
         ]
 
 
-def pages_of(client: CanvasClient, scope: Scope, per_page: int) -> Iterator[Page]:
+def pages_of(client: CanvasClient, scope: Scope, per_page: int) -> Iterator[ListPage]:
     """Yield the pages of one scope as they are read, the id list with the first.
 
     :calls: GET /api/v1/conversations
     """
     for content in client.conversations(scope, per_page=per_page, with_all_ids=True):
-        yield Page(scope, content)
+        yield ListPage(scope, content)
 
 
 def fingerprints_of(content: ConversationPage, db: sqlite3.Connection) -> dict[int, int]:

@@ -19,13 +19,13 @@ from canvas_archive.clock import iso
 from canvas_archive.errors import ArchiveError, BadInput, BadRequest, MalformedAnswer, NotFound, NotPermitted
 from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import LEAST_TAKEN, BlobWriter
-from canvas_archive.store.outbox import Draft, Enclosure, Queued
+from canvas_archive.store.outbox import Draft, OutgoingFile, Queued
 from canvas_archive.store.rows import ids_json
 from canvas_archive.sync import acts
 from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
-from canvas_archive.sync.report import Problem
+from canvas_archive.sync.report import ReportedProblem
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,14 +63,14 @@ class Deleted:
 
     deleted: list[int] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReportedProblem] = field(default_factory=list)
 
 
 # -- whom to write to -----------------------------------------------------------------------------------
 
 
 def is_code(text: str) -> bool:
-    """Tell whether this is an id or a code that Canvas takes as a recipient, rather than a name."""
+    """Return whether this is an id or a code that Canvas takes as a recipient, rather than a name."""
     return _CODE.match(text) is not None
 
 
@@ -158,7 +158,7 @@ def check_text(body: str, subject: str | None = None) -> None:
         raise BadInput(f"The subject has {len(subject)} characters; Canvas takes {MOST_SUBJECT}.")
 
 
-def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[Enclosure, ...]:
+def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[OutgoingFile, ...]:
     """Copy files into the archive, so that they can be sent later whatever becomes of the originals.
 
     Raises BadInput for one that cannot be read or is empty.
@@ -166,7 +166,7 @@ def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[Enclosure, ...]:
     return tuple(_enclose(files_dir, path) for path in paths)
 
 
-def _enclose(files_dir: Path, path: Path) -> Enclosure:
+def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
     # Downloads use the ids of attachments and small negative numbers; this is neither.
     number = LEAST_TAKEN - secrets.randbelow(2**61)
     try:
@@ -179,7 +179,7 @@ def _enclose(files_dir: Path, path: Path) -> Enclosure:
     except OSError as error:
         raise BadInput(f"{path} cannot be attached: {error.strerror or error}.") from error
     kind, _ = mimetypes.guess_type(path.name)
-    return Enclosure(blob.sha256, path.name, kind or "application/octet-stream", blob.size)
+    return OutgoingFile(blob.sha256, path.name, kind or "application/octet-stream", blob.size)
 
 
 def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft) -> Queued:
@@ -325,7 +325,7 @@ def delete_conversations(
             except NotFound:
                 result.absent.append(id_)
             except (BadRequest, NotPermitted, MalformedAnswer) as error:
-                result.problems.append(Problem("conversation", str(id_), str(error)))
+                result.problems.append(ReportedProblem("conversation", str(id_), str(error)))
                 continue
             else:
                 result.deleted.append(id_)

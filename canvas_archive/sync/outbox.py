@@ -25,10 +25,10 @@ from canvas_archive.errors import (
 from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import open_blob
 from canvas_archive.store.outbox import Baseline
-from canvas_archive.sync import acts, sentmail
+from canvas_archive.sync import acts, sent_messages
 from canvas_archive.sync.owner import check_account
-from canvas_archive.sync.report import Problem
-from canvas_archive.sync.sentmail import Arrived, ArrivedInPart
+from canvas_archive.sync.report import ReportedProblem
+from canvas_archive.sync.sent_messages import FoundInPart, FoundOnCanvas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +88,7 @@ class Outbox:
         try:
             self.send(queued)
         except (*REFUSED, *IN_DOUBT) as error:
-            self.report.problems.append(Problem("message", str(queued.id), str(error)))
+            self.report.problems.append(ReportedProblem("message", str(queued.id), str(error)))
 
     def send(self, queued: Queued) -> Queued:
         """Send one message, or find that it was sent; return its row as it is then.
@@ -128,8 +128,8 @@ class Outbox:
                 continue
             try:
                 with open_blob(self._archive.files_dir, enclosure.sha256) as data:
-                    deed = acts.upload(enclosure, queued.draft.conversation_id)
-                    with acts.recorded(self._archive, self._clock, deed) as answer:
+                    request = acts.upload(enclosure, queued.draft.conversation_id)
+                    with acts.recorded(self._archive, self._clock, request) as answer:
                         file = self._client.upload_file(
                             enclosure.name, enclosure.content_type, data, enclosure.size
                         )
@@ -154,9 +154,9 @@ class Outbox:
         now = iso(self._clock.now())
         if draft.conversation_id is not None:
             shown = self._client.conversation(draft.conversation_id, auto_mark_as_read=False)
-            return Baseline(now, newest=sentmail.own_newest(shown.messages or (), self._owner))
+            return Baseline(now, newest=sent_messages.own_newest(shown.messages or (), self._owner))
         first = next(iter(self._client.conversations("sent", per_page=100)))
-        return Baseline(now, sent=tuple(sentmail.summary_of(row) for row in first.conversations))
+        return Baseline(now, sent=tuple(sent_messages.summary_of(row) for row in first.conversations))
 
     # -- the request -----------------------------------------------------------------------------
 
@@ -283,8 +283,8 @@ class Outbox:
         draft = queued.draft
         if draft.conversation_id is not None:
             return self._recognise_reply(queued, draft.conversation_id, baseline)
-        found = sentmail.find_new(draft, baseline, self._candidates(baseline), self._owner)
-        if isinstance(found, ArrivedInPart):
+        found = sent_messages.find_new(draft, baseline, self._candidates(baseline), self._owner)
+        if isinstance(found, FoundInPart):
             if not certain:
                 return False
             names = ", ".join(map(str, found.ids))
@@ -293,7 +293,7 @@ class Outbox:
                 f"Canvas delivered it to {len(found.ids)} of {found.expected} people only (conversations "
                 f"{names}); send it to the others by hand",
             )
-            self.report.problems.append(Problem("message", str(queued.id), "delivered in part"))
+            self.report.problems.append(ReportedProblem("message", str(queued.id), "delivered in part"))
             return True
         return self._note_arrival(queued, found, found.ids if found else ())
 
@@ -302,16 +302,18 @@ class Outbox:
             shown = self._client.conversation(conversation_id, auto_mark_as_read=False)
         except NotFound:
             return self._give_up(queued, f"conversation {conversation_id} is gone from Canvas")
-        found = sentmail.find_reply(queued.draft, baseline, shown.messages or (), self._owner)
+        found = sent_messages.find_reply(queued.draft, baseline, shown.messages or (), self._owner)
         return self._note_arrival(queued, found, (conversation_id,))
 
     def _give_up(self, queued: Queued, why: str) -> bool:
         """Leave a message alone whose fate cannot be told: rather lost, with a word, than sent twice."""
         self._fail(queued, f"{why}, so whether it was sent cannot be told")
-        self.report.problems.append(Problem("message", str(queued.id), why))
+        self.report.problems.append(ReportedProblem("message", str(queued.id), why))
         return True
 
-    def _note_arrival(self, queued: Queued, found: Arrived | None, conversation_ids: tuple[int, ...]) -> bool:
+    def _note_arrival(
+        self, queued: Queued, found: FoundOnCanvas | None, conversation_ids: tuple[int, ...]
+    ) -> bool:
         if found is None:
             return False
         with transaction(self._db):
@@ -330,7 +332,7 @@ class Outbox:
         """
         changed: list[int] = []
         for page in self._client.conversations("sent", per_page=100):
-            new = [row.id for row in page.conversations if sentmail.may_hold_new(row, baseline)]
+            new = [row.id for row in page.conversations if sent_messages.may_hold_new(row, baseline)]
             changed += new
             if len(new) < len(page.conversations):
                 break  # the list goes from the newest to the oldest: what follows is as it was

@@ -172,5 +172,5 @@ def removal_candidates(known: Mapping[int, StoredSummary], listed: Collection[in
 
 
 def is_mass_removal(candidates: int, present: int) -> bool:
-    """Tell whether that many missing out of ``present`` stored conversations calls for a person."""
+    """Return whether that many missing out of ``present`` stored conversations calls for a person."""
     return candidates >= GUARD_MINIMUM and candidates * 2 > present

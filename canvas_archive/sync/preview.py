@@ -11,7 +11,7 @@ from canvas_archive.sync.ledger import LIST, Ledger
 from canvas_archive.sync.listing import Listed
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
-from canvas_archive.sync.report import Problem, Report
+from canvas_archive.sync.report import Report, ReportedProblem
 from canvas_archive.sync.reverts import archived_here, undone, waiting_lines
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def preview(
             if not error.item_alone:
                 raise
             listed.failed.add(scope)
-            report.problems.append(Problem(LIST, scope, str(error)))
+            report.problems.append(ReportedProblem(LIST, scope, str(error)))
     members = listed.membership()
     everything = members.everything()
     for fetch in plan.fetches_from_ids(everything, known):

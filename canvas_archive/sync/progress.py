@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Progress(Protocol):
+class SyncProgress(Protocol):
     """What the runner tells. Called from the writing thread, except ``waiting`` (from any)."""
 
     def phase(self, text: str) -> None:

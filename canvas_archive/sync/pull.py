@@ -30,15 +30,15 @@ from canvas_archive.sync import file_queue, listing, plan
 from canvas_archive.sync.arrivals import Arrivals
 from canvas_archive.sync.attachments import Files
 from canvas_archive.sync.downloads import Downloads
+from canvas_archive.sync.fetching import ConversationFetcher
 from canvas_archive.sync.file_tasks import Ending, FileResult
 from canvas_archive.sync.jobs import FileJob, Job, ListJob, RecheckJob, ShowJob
 from canvas_archive.sync.ledger import CONVERSATION, COURSES, LIST, Ledger
-from canvas_archive.sync.listing import Listed, Mode, Page
+from canvas_archive.sync.listing import Listed, ListPage, Mode
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
-from canvas_archive.sync.report import Problem, Report
-from canvas_archive.sync.shows import Shows
-from canvas_archive.sync.workers import Crew, Outcome, Stopped
+from canvas_archive.sync.report import Report, ReportedProblem
+from canvas_archive.sync.workers import JobOutcome, Stopped, WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from canvas_archive.store import Archive
     from canvas_archive.sync.file_tasks import FileTask
     from canvas_archive.sync.plan import Reason
-    from canvas_archive.sync.progress import Progress
+    from canvas_archive.sync.progress import SyncProgress
 
 _LEFT_UNFINISHED = """
 SELECT coalesce((SELECT complete = 0 AND status NOT IN ('ok', 'partial')
@@ -65,7 +65,7 @@ IDLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class PullOptions:
     """How to pull. ``jobs`` is the number of conversations fetched at a time at most."""
 
     mode: Mode
@@ -84,8 +84,8 @@ class Pull:
         self,
         archive: Archive,
         client: CanvasClient,
-        options: Options,
-        progress: Progress,
+        options: PullOptions,
+        progress: SyncProgress,
         clock: Clock,
         stop: threading.Event,
         run_id: int,
@@ -100,10 +100,10 @@ class Pull:
         self._run_id = run_id
         self._ingest = Ingest(archive.db, clock, run_id)
         self._arrivals = Arrivals(archive.db, self._ingest, (CONVERSATION, GHOST))
-        self._results: queue.SimpleQueue[Outcome[Job]] = queue.SimpleQueue()
-        self._lister: Crew[Job] = Crew(1, "list", self._results)
-        self._shows: Crew[Job] = Crew(options.jobs, "show", self._results)
-        self._downloads: Crew[Job] = Crew(max(1, min(3, options.jobs)), "file", self._results)
+        self._results: queue.SimpleQueue[JobOutcome[Job]] = queue.SimpleQueue()
+        self._lister: WorkerPool[Job] = WorkerPool(1, "list", self._results)
+        self._shows: WorkerPool[Job] = WorkerPool(options.jobs, "show", self._results)
+        self._downloads: WorkerPool[Job] = WorkerPool(max(1, min(3, options.jobs)), "file", self._results)
         self._ledger = Ledger(archive.db, clock, everything=options.retry)
         self._listed = Listed(options.mode)
         self._wanted: set[int] = set()
@@ -112,7 +112,7 @@ class Pull:
         self._flagged: set[int] = set()
         self._shown = 0
         self._show_total = 0
-        self._fetcher = Shows(client)
+        self._fetcher = ConversationFetcher(client)
         self._postponed: dict[int, Reason | Literal["missing"]] = {}
         self._left_out: list[int] = []
         self._stays_deep = False
@@ -192,7 +192,7 @@ class Pull:
             self._stays_deep = self._stays_deep or not to_the_end
         with self._client.one_try() if failed_before else nullcontext():
             for page in listing.pages_of(self._client, scope, per_page):
-                self._results.put(Outcome(page, None, None))
+                self._results.put(JobOutcome(page, None, None))
                 if self._stop.is_set():
                     raise Stopped
                 if not to_the_end and (per_page == 1 or self._holds_nothing_new(page.content)):
@@ -316,7 +316,7 @@ class Pull:
     def _submit_file(self, task: FileTask, call: Callable[[], FileResult]) -> None:
         self._submit(self._downloads, FileJob(task), call)
 
-    def _submit(self, crew: Crew[Job], job: Job, call: Callable[[], object]) -> None:
+    def _submit(self, crew: WorkerPool[Job], job: Job, call: Callable[[], object]) -> None:
         self._open += 1
         self._open_lists += isinstance(job, (ListJob, RecheckJob))
         crew.submit(job, call)
@@ -337,7 +337,7 @@ class Pull:
                 self._arrivals.add(outcome.value)
                 continue
             self._store_arrivals()
-            if isinstance(outcome.job, Page):
+            if isinstance(outcome.job, ListPage):
                 self._take_page(outcome.job)
                 continue
             self._open -= 1
@@ -354,7 +354,7 @@ class Pull:
             self._store_arrivals()  # which may bring files to download
         return (self._open_lists if lists_only else self._open) > 0
 
-    def _next_outcome(self) -> Outcome[Job] | None:
+    def _next_outcome(self) -> JobOutcome[Job] | None:
         """Return the next outcome, storing what has arrived when the time for that comes; ``None``: none."""
         patience = self._arrivals.patience
         if patience == 0.0:
@@ -379,7 +379,7 @@ class Pull:
         elif isinstance(job, RecheckJob):
             self._take_recheck(job.scope, value, error)
 
-    def _take_page(self, page: Page) -> None:
+    def _take_page(self, page: ListPage) -> None:
         self._listed.add(page)
         self._judge_rows(page.scope, page.content)
 
@@ -421,7 +421,7 @@ class Pull:
 
     def _list_failed(self, item: str, sentence: str) -> None:
         if self._ledger.record_list(item, sentence):
-            self.report.problems.append(Problem(LIST, item, sentence))
+            self.report.problems.append(ReportedProblem(LIST, item, sentence))
 
     def _of_item(self, error: ArchiveError) -> ArchiveError:
         """Return an error that concerns one item alone; raise any other one, which ends the run."""
@@ -453,7 +453,7 @@ class Pull:
         elif error is not None:
             sentence = str(self._of_item(error))
             self._ledger.record_conversation(id_, sentence)
-            self.report.problems.append(Problem(CONVERSATION, str(id_), sentence))
+            self.report.problems.append(ReportedProblem(CONVERSATION, str(id_), sentence))
         self._progress.conversations(self._shown, self._show_total)
 
     def _store_arrivals(self) -> None:

@@ -36,7 +36,7 @@ from canvas_archive.sync.merge import (
 from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
-from canvas_archive.sync.report import Problem
+from canvas_archive.sync.report import ReportedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -196,7 +196,7 @@ class Push:
         return decision
 
     def _has_news(self, wish: PendingEdit, row: Conversation) -> bool:
-        """Tell whether somebody wrote since the person last saw the conversation.
+        """Return whether somebody wrote since the person last saw the conversation.
 
         A message that came with the very sync before the edit, within one second, counts as seen unless
         Canvas's state has moved since the edit. Who does not follow a conversation does not wait for news.
@@ -396,7 +396,7 @@ class Push:
         self._problem(edit.conversation_id, sentence)
 
     def _problem(self, conversation_id: int, sentence: str) -> None:
-        self.report.problems.append(Problem("edit", str(conversation_id), sentence))
+        self.report.problems.append(ReportedProblem("edit", str(conversation_id), sentence))
 
     def _give_up_if_broken(self, error: Exception) -> None:
         if isinstance(error, ServerFailure):

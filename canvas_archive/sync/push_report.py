@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from canvas_archive.model import JsonObject
     from canvas_archive.sync.merge import Decision
-    from canvas_archive.sync.report import Problem
+    from canvas_archive.sync.report import ReportedProblem
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class PushReport:
     recognised: int = 0
     queued_messages: int = 0
     notes: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReportedProblem] = field(default_factory=list)
 
     def note_decisions(self, decisions: Iterable[Decision]) -> None:
         """Count what will not be sent, and note what a person should know before the rest is."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ReportedProblem:
     """One item that was tried and failed: it stays in the ledger and is tried again later."""
 
     kind: str
@@ -62,7 +62,7 @@ class Report:
     accepted: int = 0
     indexed: int = 0
     actions: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReportedProblem] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """Return the document that ``sync --json`` prints."""

@@ -13,13 +13,13 @@ from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
 from canvas_archive.credentials import find_token, token_from_environment, token_source
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
-from canvas_archive.machine import machine_trouble, troubles_told
+from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
 from canvas_archive.sync.ledger import COURSES, LIST
-from canvas_archive.sync.progress import Progress, Silent
-from canvas_archive.sync.pull import Options, Pull
+from canvas_archive.sync.progress import Silent, SyncProgress
+from canvas_archive.sync.pull import Pull, PullOptions
 from canvas_archive.sync.report import Report
 from canvas_archive.sync.workers import StoppableClock
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from canvas_archive.canvas import Wait
+    from canvas_archive.canvas import RetryWait
     from canvas_archive.canvas.limiter import Limiter
     from canvas_archive.clock import Clock
     from canvas_archive.sync.listing import Mode
@@ -64,7 +64,7 @@ class SyncResult:
 def open_client(
     archive: Archive,
     *,
-    progress: Progress | None = None,
+    progress: SyncProgress | None = None,
     clock: Clock = SYSTEM,
     stop: threading.Event | None = None,
     jobs: int | None = None,
@@ -86,7 +86,7 @@ def open_client(
     secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
     show = progress or Silent()
 
-    def on_wait(wait: Wait) -> None:
+    def on_wait(wait: RetryWait) -> None:
         show.waiting(wait.seconds, wait.reason)
 
     minutes = config.patience_minutes if patience_minutes is None else patience_minutes
@@ -118,7 +118,7 @@ def due_mode(archive: Archive, clock: Clock = SYSTEM) -> Mode:
 def sync(
     folder: Path,
     options: SyncOptions | None = None,
-    progress: Progress | None = None,
+    progress: SyncProgress | None = None,
     clock: Clock = SYSTEM,
     *,
     limiter: Limiter | None = None,
@@ -137,7 +137,7 @@ def sync(
     progress = progress or Silent()
     if options.dry_run:
         return _dry_run(folder, options, progress, clock)
-    with troubles_told(), Archive.open(folder, write=True, clock=clock) as archive:
+    with machine_errors_converted(), Archive.open(folder, write=True, clock=clock) as archive:
         stop = stop or threading.Event()
         with open_client(
             archive,
@@ -152,7 +152,7 @@ def sync(
             return _sync(archive, client, options, progress, clock, stop)
 
 
-def _dry_run(folder: Path, options: SyncOptions, progress: Progress, clock: Clock) -> SyncResult:
+def _dry_run(folder: Path, options: SyncOptions, progress: SyncProgress, clock: Clock) -> SyncResult:
     from canvas_archive.sync.preview import preview
 
     with Archive.open(folder, clock=clock) as archive:
@@ -172,7 +172,7 @@ def _sync(
     archive: Archive,
     client: CanvasClient,
     options: SyncOptions,
-    progress: Progress,
+    progress: SyncProgress,
     clock: Clock,
     stop: threading.Event,
 ) -> SyncResult:
@@ -183,7 +183,7 @@ def _sync(
     pull = Pull(
         archive,
         client,
-        Options(
+        PullOptions(
             mode=mode,
             jobs=options.jobs or config.jobs,
             attachments=config.attachments if options.attachments is None else options.attachments,
@@ -276,7 +276,7 @@ def _send(
     return sent.error()
 
 
-def _index(archive: Archive, progress: Progress, notes: list[str]) -> int:
+def _index(archive: Archive, progress: SyncProgress, notes: list[str]) -> int:
     from canvas_archive.search import update_index
 
     indexed = update_index(archive.db, archive.search_dir, progress=progress.indexed)
@@ -315,7 +315,7 @@ def _finish(
 
 
 def token_available(folder: Path) -> bool:
-    """Tell whether a token could be had for this archive (without running any command)."""
+    """Return whether a token could be had for this archive (without running any command)."""
     with Archive.open(folder) as archive:
         return (
             token_source(
@@ -377,7 +377,7 @@ def push_now(folder: Path) -> Iterator[str]:
         try:
             show.phase("Reading what Canvas has")
             with (
-                troubles_told(),
+                machine_errors_converted(),
                 Archive.open(folder, write=True) as archive,
                 open_client(archive, progress=show) as client,
             ):

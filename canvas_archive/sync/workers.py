@@ -53,7 +53,7 @@ class StoppableClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class JobOutcome(Generic[T]):
     """What came of one piece of work: ``error`` is ``None`` on success."""
 
     job: T
@@ -61,10 +61,10 @@ class Outcome(Generic[T]):
     error: Exception | None
 
 
-class Crew(Generic[T]):
+class WorkerPool(Generic[T]):
     """A fixed number of worker threads, started as work arrives."""
 
-    def __init__(self, size: int, name: str, results: queue.SimpleQueue[Outcome[T]]) -> None:
+    def __init__(self, size: int, name: str, results: queue.SimpleQueue[JobOutcome[T]]) -> None:
         self._size = size
         self._name = name
         self._results = results
@@ -89,9 +89,9 @@ class Crew(Generic[T]):
             if self._stopped:
                 continue
             try:
-                outcome: Outcome[T] = Outcome(job, call(), None)
+                outcome: JobOutcome[T] = JobOutcome(job, call(), None)
             except Exception as error:
-                outcome = Outcome(job, None, error)
+                outcome = JobOutcome(job, None, error)
             self._results.put(outcome)
 
     def stop(self) -> None:

@@ -28,7 +28,7 @@ class Service(Protocol):
         """Send the pending edits, and yield what happens."""
 
     def token_available(self, folder: Path) -> bool:
-        """Tell whether a token can be had without asking anyone."""
+        """Return whether a token can be had without asking anyone."""
 
 
 def service() -> Service | None:
@@ -43,7 +43,7 @@ _tokens: dict[Path, tuple[float, bool]] = {}
 
 
 def token_available(folder: Path) -> bool:
-    """Tell whether the buttons make sense. The answer is kept for a while: a keyring can be slow."""
+    """Return whether the buttons make sense. The answer is kept for a while: a keyring can be slow."""
     now = time.monotonic()
     known = _tokens.get(folder)
     if known is not None and now - known[0] < ASK_AGAIN_SECONDS:

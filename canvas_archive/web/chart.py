@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from canvas_archive.web import queries
+from canvas_archive.web.cache import cached
 from canvas_archive.web.dates import Dates
-from canvas_archive.web.kept import kept
 
 WIDTH = 760
 HEIGHT = 138
@@ -86,7 +86,7 @@ def counted(connection: sqlite3.Connection, periods: tuple[Period, ...], person:
     bounds = json.dumps([(period.start, period.end) for period in periods])
     statement = queries.PERIODS_ALL if person is None else queries.PERIODS_BY
     values = {"periods": bounds, "person": person}
-    return kept(
+    return cached(
         connection,
         ("periods", bounds, person),
         lambda: [row["n"] for row in connection.execute(statement, values)],

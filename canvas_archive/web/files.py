@@ -18,8 +18,8 @@ from datasette import NotFound
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.reading import recording_name
 from canvas_archive.web import queries
+from canvas_archive.web.page_request import PageRequest, view
 from canvas_archive.web.render import file_name
-from canvas_archive.web.visit import Visit, view
 
 CHUNK = 256 * 1024
 POLICY = "default-src 'none'; sandbox"
@@ -49,7 +49,7 @@ def blob(files: Path, sha256: str | None) -> Path:
     return path
 
 
-class Download:
+class FileResponse:
     """A response that streams a file in pieces, whatever its size."""
 
     def __init__(self, path: Path, name: str, *, head: bool = False) -> None:
@@ -87,8 +87,8 @@ class Download:
             stream.close()
 
 
-async def _row(visit: Visit, statement: str, values: dict[str, Any]) -> sqlite3.Row:
-    row: sqlite3.Row | None = await visit.read(
+async def _row(page_request: PageRequest, statement: str, values: dict[str, Any]) -> sqlite3.Row:
+    row: sqlite3.Row | None = await page_request.read(
         lambda connection: connection.execute(statement, values).fetchone()
     )
     if row is None:
@@ -96,21 +96,24 @@ async def _row(visit: Visit, statement: str, values: dict[str, Any]) -> sqlite3.
     return row
 
 
-def _download(visit: Visit, row: sqlite3.Row, name: str) -> Download:
-    path = blob(visit.archive.files, row["sha256"] if row["state"] == "stored" else None)
-    return Download(path, name, head=visit.request.method == "HEAD")
+def _download(page_request: PageRequest, row: sqlite3.Row, name: str) -> FileResponse:
+    path = blob(page_request.archive.files, row["sha256"] if row["state"] == "stored" else None)
+    return FileResponse(path, name, head=page_request.request.method == "HEAD")
 
 
 @view(table="attachments")
-async def attachment(visit: Visit) -> Any:
+async def attachment(page_request: PageRequest) -> Any:
     """``/mail/files/ID[/NAME]``: the name in the address is for people, the id decides."""
-    row = await _row(visit, queries.ATTACHMENT, {"id": int(visit.request.url_vars["id"])})
-    return _download(visit, row, row["name"])
+    row = await _row(page_request, queries.ATTACHMENT, {"id": int(page_request.request.url_vars["id"])})
+    return _download(page_request, row, row["name"])
 
 
 @view(table="media_comments")
-async def recording(visit: Visit) -> Any:
+async def recording(page_request: PageRequest) -> Any:
     """``/mail/media/MESSAGE/ID``: an audio or video comment."""
-    values = {"message": int(visit.request.url_vars["message"]), "media": visit.request.url_vars["media"]}
-    row = await _row(visit, queries.RECORDING, values)
-    return _download(visit, row, recording_name(row["name"], row["media_type"], row["content_type"]))
+    values = {
+        "message": int(page_request.request.url_vars["message"]),
+        "media": page_request.request.url_vars["media"],
+    }
+    row = await _row(page_request, queries.RECORDING, values)
+    return _download(page_request, row, recording_name(row["name"], row["media_type"], row["content_type"]))

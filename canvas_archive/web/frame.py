@@ -6,8 +6,8 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from canvas_archive.web import queries
+from canvas_archive.web.cache import cached
 from canvas_archive.web.dates import Dates
-from canvas_archive.web.kept import kept
 from canvas_archive.web.render import HUES
 
 SIDE_COURSES = 5
@@ -16,7 +16,7 @@ OTHER = "Other courses"
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class CourseLabel:
     """A course or group as pages name it: the short label, and the full name where it says more."""
 
     code: str
@@ -44,11 +44,11 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class TermHeading:
     """A heading of the side column and the courses under it."""
 
     title: str
-    courses: tuple[Course, ...]
+    courses: tuple[CourseLabel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Frame:
     base_url: str
     created_at: str
     counts: dict[str, int]
-    courses: dict[str, Course]
-    terms: tuple[Term, ...]
+    courses: dict[str, CourseLabel]
+    terms: tuple[TermHeading, ...]
     more_courses: bool
     sync_status: str
     synced_at: str | None
@@ -88,7 +88,7 @@ class Frame:
         """Return the short label of the course of that name; the name itself for an unknown one."""
         return next((course.label for course in self.courses.values() if course.name == name), name)
 
-    def course(self, code: str | None, fallback: str | None = None) -> Course | None:
+    def course(self, code: str | None, fallback: str | None = None) -> CourseLabel | None:
         """Return the course of that code, made of the conversation's own words when it is not known."""
         if not code:
             return None
@@ -97,18 +97,18 @@ class Frame:
 
 def course_of(
     code: str, kind: str, name: str | None, course_code: str | None, term: str | None, latest_at: str | None
-) -> Course:
+) -> CourseLabel:
     """Name a course: its code where it has one, else its name."""
-    return Course(code, kind, course_code or name or code, name or "", term or "", latest_at or "")
+    return CourseLabel(code, kind, course_code or name or code, name or "", term or "", latest_at or "")
 
 
-def by_term(courses: list[Course], other: str = OTHER) -> tuple[Term, ...]:
+def by_term(courses: list[CourseLabel], other: str = OTHER) -> tuple[TermHeading, ...]:
     """Group courses under their terms, each with the newest message first.
 
     Terms have no order of their own here. Canvas numbers courses as they are made, so the term of the
     latest made course comes first.
     """
-    groups: dict[str, list[Course]] = {}
+    groups: dict[str, list[CourseLabel]] = {}
     for course in sorted(courses, key=lambda course: (course.latest_at, course.label), reverse=True):
         groups.setdefault(course.term, []).append(course)
     titles = sorted(
@@ -117,10 +117,10 @@ def by_term(courses: list[Course], other: str = OTHER) -> tuple[Term, ...]:
         reverse=True,
     )
     titles += [""] if "" in groups else []
-    return tuple(Term(title or other, tuple(groups[title])) for title in titles)
+    return tuple(TermHeading(title or other, tuple(groups[title])) for title in titles)
 
 
-def _courses(connection: sqlite3.Connection) -> dict[str, Course]:
+def _courses(connection: sqlite3.Connection) -> dict[str, CourseLabel]:
     return {
         row["code"]: replace(course_of(*tuple(row)), place=place)
         for place, row in enumerate(connection.execute(queries.CONTEXTS))
@@ -130,8 +130,8 @@ def _courses(connection: sqlite3.Connection) -> dict[str, Course]:
 def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
     """Read the frame of every page."""
     account = connection.execute(queries.ACCOUNT).fetchone()
-    counts = kept(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
-    courses = kept(connection, "courses", lambda: _courses(connection))
+    counts = cached(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
+    courses = cached(connection, "courses", lambda: _courses(connection))
     shown = [course for course in courses.values() if course.kind == "course" and course.latest_at]
     newest = sorted(shown, key=lambda course: course.latest_at, reverse=True)[:SIDE_COURSES]
     sync = connection.execute(queries.LAST_SYNC).fetchone()

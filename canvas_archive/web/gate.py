@@ -23,7 +23,7 @@ from canvas_archive.store.connection import require_files
 from canvas_archive.web.hooks import hook
 
 PLUGIN = "canvas-archive"
-SHELF = "/mail/archive"
+ARCHIVE_PREFIX = "/mail/archive"
 """Below it are the pages of one archive among several, by the name of its database."""
 
 EDIT = "canvas-archive-edit"
@@ -65,7 +65,7 @@ class Archive:
 
     @property
     def writable(self) -> bool:
-        """Tell whether Datasette opened the database as one that can change."""
+        """Return whether Datasette opened the database as one that can change."""
         return bool(self.database.is_mutable)
 
 
@@ -126,7 +126,7 @@ def _archive_in(name: str, database: Any) -> Archive | None:
 
 
 def is_archive(datasette: Any, database: str | None) -> bool:
-    """Tell whether the database of that name is an archive."""
+    """Return whether the database of that name is an archive."""
     return any(archive.name == database for archive in archives(datasette))
 
 
@@ -136,7 +136,7 @@ def mail_path(datasette: Any, name: str, tail: str) -> str:
     Where several archives are attached, each has its pages below ``/mail/archive/NAME``.
     """
     if len(archives(datasette)) > 1:
-        tail = f"{SHELF}/{tilde_encode(name)}{tail.removeprefix('/mail')}"
+        tail = f"{ARCHIVE_PREFIX}/{tilde_encode(name)}{tail.removeprefix('/mail')}"
     return str(datasette.urls.path(tail))
 
 
@@ -165,7 +165,7 @@ async def require_reading(datasette: Any, request: Any, archive: Archive, table:
 
 
 async def may_edit(datasette: Any, request: Any, archive: Archive) -> bool:
-    """Tell whether the actor may change the archive, and whether it can be changed at all."""
+    """Return whether the actor may change the archive, and whether it can be changed at all."""
     if not archive.writable:
         return False
     return bool(await datasette.permission_allowed(request.actor, EDIT, resource=archive.name, default=False))

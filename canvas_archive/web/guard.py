@@ -17,7 +17,7 @@ from datasette.utils import tilde_decode
 from canvas_archive.web.gate import archives, is_archive
 from canvas_archive.web.guarded_csv import CellGuard, without_trace
 from canvas_archive.web.hooks import hook_last
-from canvas_archive.web.login import configured_hosts, door_of, readable_cookies
+from canvas_archive.web.login import access_policy, configured_hosts, readable_cookies
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -99,7 +99,7 @@ def _wrap(datasette: Any, app: App) -> App:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope.get("headers") or []}
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url")).lstrip("/")
         mail = path == "/mail" or path.startswith("/mail/")
-        door = door_of(datasette)
+        door = access_policy(datasette)
         known = door.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
         policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
         table = not mail and path.endswith(".csv") and _has_archive(datasette, path)

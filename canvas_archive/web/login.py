@@ -80,7 +80,7 @@ class _Link:
 
 
 @dataclass
-class Door:
+class AccessPolicy:
     """Who gets in, and under which host names, for one Datasette.
 
     ``locked``: sign-in is needed. ``open_to_all``: whoever reaches the loopback address is the owner.
@@ -137,7 +137,7 @@ class Door:
         return None
 
     def admits(self, session: str) -> bool:
-        """Tell whether the cookie's value is a live session, and renew it if so."""
+        """Return whether the cookie's value is a live session, and renew it if so."""
         now = self.clock.monotonic()
         self._sessions = {key: end for key, end in self._sessions.items() if end > now}
         key = _digest(session)
@@ -147,7 +147,7 @@ class Door:
         return True
 
     def lets_in(self, cookies: str) -> bool:
-        """Tell whether a request with this ``Cookie`` header may pass; always where no door is locked."""
+        """Return whether a request with this ``Cookie`` header may pass; always where no door is locked."""
         if not self.locked:
             return True
         given = SimpleCookie(readable_cookies(cookies)).get(self.cookie)
@@ -158,7 +158,7 @@ class Door:
         self._sessions.pop(_digest(session), None)
 
     def knows_host(self, host: str, more: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a ``Host`` header names this server.
+        """Return whether a ``Host`` header names this server.
 
         A name that an attacker's DNS points at this machine is not among them. A plain address
         cannot be rebound, so any is fine once the server listens beyond the loopback.
@@ -172,15 +172,15 @@ class Door:
         return self.any_address and IP_LITERAL.match(bare) is not None
 
 
-_doors: weakref.WeakKeyDictionary[Any, Door] = weakref.WeakKeyDictionary()
+_doors: weakref.WeakKeyDictionary[Any, AccessPolicy] = weakref.WeakKeyDictionary()
 
 
-def door_of(datasette: Any) -> Door:
+def access_policy(datasette: Any) -> AccessPolicy:
     """Return the door of this Datasette; one that was not fitted by ``serve`` leaves all to Datasette."""
-    return _doors.setdefault(datasette, Door())
+    return _doors.setdefault(datasette, AccessPolicy())
 
 
-def fit_door(datasette: Any, door: Door) -> None:
+def install_access_policy(datasette: Any, door: AccessPolicy) -> None:
     """Give this Datasette its door, before its first request."""
     _doors[datasette] = door
 
@@ -196,7 +196,7 @@ def actor_from_request(datasette: Any, request: Any) -> dict[str, str] | None:
     """Recognise the owner by our cookie, or by the loopback address when sign-in was switched off."""
     if not archives(datasette):
         return None
-    door = door_of(datasette)
+    door = access_policy(datasette)
     known = door.open_to_all or (door.locked and door.admits(request.cookies.get(door.cookie, "")))
     return dict(OWNER) if known else None
 
@@ -206,13 +206,13 @@ def form_token(datasette: Any, request: Any) -> str:
 
     asgi-csrf's cookie has one name for all ports of a host; ours needs none.
     """
-    door = door_of(datasette)
+    door = access_policy(datasette)
     who = f"{(request.actor or {}).get('id')}\n{request.cookies.get(door.cookie, '')}"
     return hmac.new(door.form_secret, who.encode(), hashlib.sha256).hexdigest()
 
 
 def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
-    """Tell whether a form came from a page that this server gave to this visitor."""
+    """Return whether a form came from a page that this server gave to this visitor."""
     return hmac.compare_digest(form_token(datasette, request).encode(), offered.encode())
 
 
@@ -227,7 +227,7 @@ def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
 
 def locked_page(datasette: Any, *, status: int, link: LinkState = "unknown") -> Any:
     """Return the page for those who are not signed in; ``link`` is what became of the link they opened."""
-    body = render(datasette, "mail/locked.html", link=link, locked=door_of(datasette).locked)
+    body = render(datasette, "mail/locked.html", link=link, locked=access_policy(datasette).locked)
     return Response.html(body, status=status, headers={"Cache-Control": "private, no-store"})
 
 
@@ -245,7 +245,7 @@ async def login(request: Any, datasette: Any) -> Any:
     The answer is a page that moves on by itself: a redirect after a link from another site would
     arrive without a Strict cookie.
     """
-    door = door_of(datasette)
+    door = access_policy(datasette)
     if request.method != "GET":
         return Response.text("Open the link in a browser.", status=405, headers={"Allow": "GET"})
     home = datasette.urls.path("/mail")

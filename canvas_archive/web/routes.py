@@ -8,7 +8,7 @@ from typing import Any
 from datasette import Response
 
 from canvas_archive.web import assets, files, login
-from canvas_archive.web.gate import SHELF, archives
+from canvas_archive.web.gate import ARCHIVE_PREFIX, archives
 from canvas_archive.web.hooks import hook
 from canvas_archive.web.pages import archives as shelf
 from canvas_archive.web.pages import (
@@ -24,7 +24,7 @@ from canvas_archive.web.pages import (
 )
 
 ID = r"(?P<id>[0-9]{1,18})"
-MAIL = rf"(?:{SHELF}/(?P<database>[^/]+)|/mail)"
+MAIL = rf"(?:{ARCHIVE_PREFIX}/(?P<database>[^/]+)|/mail)"
 """The one archive, or one among several by its name."""
 
 

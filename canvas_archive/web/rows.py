@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canvas_archive.web import queries
-from canvas_archive.web.frame import Course, Frame
-from canvas_archive.web.visit import Visit
+from canvas_archive.web.frame import CourseLabel, Frame
+from canvas_archive.web.page_request import PageRequest
 
 PAGE = 40
 PAGE_WITH_CHART = 30
@@ -26,7 +26,7 @@ _KEY = re.compile(r"(?P<at>[0-9TZ:.+-]{0,40})~(?P<id>[0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonLabel:
     """Someone, as pages name them."""
 
     id: int
@@ -34,13 +34,13 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ConversationRow:
     """A conversation in a list."""
 
     id: int
     subject: str
     preview: str
-    people: tuple[Person, ...]
+    people: tuple[PersonLabel, ...]
     more_people: int
     count: int
     at: str
@@ -49,7 +49,7 @@ class Row:
     archived: bool
     files: bool
     gone: bool
-    course: Course | None
+    course: CourseLabel | None
 
     @property
     def names(self) -> str:
@@ -58,29 +58,29 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RowGroup:
     """A dated heading and the rows under it."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ConversationRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListView:
     """One page of a list; ``older`` and ``newer`` are the keys of its neighbours."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     older: str | None
     newer: str | None
 
     @property
     def empty(self) -> bool:
-        """Tell whether there is nothing on it."""
+        """Return whether there is nothing on it."""
         return not self.groups
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ListSource:
     """Which conversations, by which time: constants of ``queries`` and the values they need."""
 
     where: str
@@ -90,12 +90,12 @@ class Source:
     mine: bool = False  # show what the owner wrote last, not what came last
 
 
-def source_of(person: int, conversations: int) -> Source:
+def source_of(person: int, conversations: int) -> ListSource:
     """Return the list of someone's conversations, by the cheaper of two ways."""
     values = {"person": person}
     if conversations > BUSY:
-        return Source(queries.WITH_BUSY_PERSON, "latest_at", values)
-    return Source(queries.WITH_PERSON, "latest_at", values, tables=queries.WITH_PERSON_SOURCE)
+        return ListSource(queries.WITH_BUSY_PERSON, "latest_at", values)
+    return ListSource(queries.WITH_PERSON, "latest_at", values, tables=queries.WITH_PERSON_SOURCE)
 
 
 def key_of(text: str) -> tuple[str, int] | None:
@@ -105,10 +105,15 @@ def key_of(text: str) -> tuple[str, int] | None:
 
 
 def read_page(
-    visit: Visit, connection: sqlite3.Connection, frame: Frame, source: Source, *, limit: int = PAGE
-) -> Page:
+    page_request: PageRequest,
+    connection: sqlite3.Connection,
+    frame: Frame,
+    source: ListSource,
+    *,
+    limit: int = PAGE,
+) -> ListView:
     """Read the page of a list that an address asks for: ``before`` a key, ``after`` one, or the newest."""
-    before, after = visit.argument("before"), visit.argument("after")
+    before, after = page_request.argument("before"), page_request.argument("after")
     newer = not before and bool(after)
     key = key_of(after if newer else before)
     statement = queries.listing(
@@ -123,37 +128,37 @@ def read_page(
         found.reverse()
     people = _people(connection, [row["id"] for row in found], frame)
     rows = [_row(row, people.get(row["id"], []), frame, mine=source.mine) for row in found]
-    groups: list[Group] = []
+    groups: list[RowGroup] = []
     for row in rows:
-        title = visit.dates.group(row.at)
+        title = page_request.dates.group(row.at)
         if groups and groups[-1].title == title:
-            groups[-1] = Group(title, (*groups[-1].rows, row))
+            groups[-1] = RowGroup(title, (*groups[-1].rows, row))
         else:
-            groups.append(Group(title, (row,)))
+            groups.append(RowGroup(title, (row,)))
     older_exists, newer_exists = (True, more) if newer and key else (more, key is not None)
-    return Page(
+    return ListView(
         tuple(groups),
         f"{rows[-1].at}~{rows[-1].id}" if rows and older_exists else None,
         f"{rows[0].at}~{rows[0].id}" if rows and newer_exists else None,
     )
 
 
-def _people(connection: sqlite3.Connection, ids: list[int], frame: Frame) -> dict[int, list[Person]]:
-    found: dict[int, list[Person]] = {}
+def _people(connection: sqlite3.Connection, ids: list[int], frame: Frame) -> dict[int, list[PersonLabel]]:
+    found: dict[int, list[PersonLabel]] = {}
     for row in connection.execute(queries.PEOPLE_OF, {"ids": json.dumps(ids)}):
         if row["id"] != frame.owner_id:
-            found.setdefault(row["conversation_id"], []).append(Person(row["id"], row["name"]))
+            found.setdefault(row["conversation_id"], []).append(PersonLabel(row["id"], row["name"]))
     return found
 
 
-def _row(row: sqlite3.Row, people: list[Person], frame: Frame, *, mine: bool) -> Row:
+def _row(row: sqlite3.Row, people: list[PersonLabel], frame: Frame, *, mine: bool) -> ConversationRow:
     last, authored = row["last_message"], row["last_authored_message"]
     preview = (authored or last) if mine else (last or authored)
-    return Row(
+    return ConversationRow(
         id=row["id"],
         subject=row["subject"] or "",
         preview=" ".join((preview or "")[:PREVIEW].split()),
-        people=tuple(people[:SHOWN_NAMES]) or (Person(frame.owner_id, frame.owner_name),),
+        people=tuple(people[:SHOWN_NAMES]) or (PersonLabel(frame.owner_id, frame.owner_name),),
         more_people=max(0, len(people) - SHOWN_NAMES),
         count=row["message_count"],
         at=row["at"] or "",

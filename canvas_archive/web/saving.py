@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
-from canvas_archive.export.context import Blobs, ExportContext, Options
+from canvas_archive.export.context import Blobs, ExportContext, ExportOptions
 from canvas_archive.export.mail import positions
 from canvas_archive.export.mime import MailRenderer, date_header, encode_text, header
 from canvas_archive.export.reader import Snapshot
@@ -79,7 +79,7 @@ def thread_eml(db_path: Path, files: Path, conversation_id: int, transcript: str
             selection=Selection(),
             scope=scope,
             blobs=Blobs(files),
-            options=Options(),
+            options=ExportOptions(),
         )
         mail = MailRenderer(context)
         thread = next(iter(snapshot.threads(scope)), None)

@@ -27,7 +27,7 @@ from canvas_archive.web import opening
 from canvas_archive.web.connections import BoundedConnection
 
 if TYPE_CHECKING:
-    from canvas_archive.web.login import Door
+    from canvas_archive.web.login import AccessPolicy
 
 SETTINGS: dict[str, Any] = {
     "sql_time_limit_ms": 3000,
@@ -73,7 +73,7 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
 
     import canvas_archive.web as plugin
     from canvas_archive.web.gate import OWNER
-    from canvas_archive.web.login import Door, fit_door
+    from canvas_archive.web.login import AccessPolicy, install_access_policy
 
     # Where rich is installed, Datasette prints every refusal with all local variables: session cookies, too.
     # (Not an import statement: before Datasette's own, it would leave the module without its hook.)
@@ -86,9 +86,9 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
         settings=dict(SETTINGS),
         secret=None,
     )
-    fit_door(
+    install_access_policy(
         datasette,
-        Door(
+        AccessPolicy(
             locked=login,
             open_to_all=not login,
             cookie=f"canvas_archive_{port}",
@@ -124,7 +124,7 @@ def _shown_host(host: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class BoundServer:
     """A server that was bound but does not run yet; ``url`` is where a browser begins."""
 
     server: uvicorn.Server
@@ -134,11 +134,11 @@ class Served:
     url: str
 
     @property
-    def door(self) -> Door:
+    def door(self) -> AccessPolicy:
         """Return the door of its Datasette."""
-        from canvas_archive.web.login import door_of
+        from canvas_archive.web.login import access_policy
 
-        return door_of(self.datasette)
+        return access_policy(self.datasette)
 
     def new_url(self) -> str:
         """Return where a browser begins: with a new sign-in link, where one is needed."""
@@ -152,7 +152,7 @@ class Served:
         self.datasette.executor.shutdown(wait=False)
 
 
-def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True) -> Served:
+def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True) -> BoundServer:
     """Bind the port and build the server.
 
     Raises GuardRefused for a server without sign-in beyond the loopback, BadInput for a port in use.
@@ -169,10 +169,10 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     except BaseException:
         listener.close()
         raise
-    from canvas_archive.web.login import door_of
+    from canvas_archive.web.login import access_policy
 
     base = f"http://{_shown_host(host)}:{bound}"
-    url = _first_url(base, door_of(datasette))
+    url = _first_url(base, access_policy(datasette))
     config = uvicorn.Config(
         datasette.app(),
         log_level="warning",  # the access log would print the login link
@@ -184,10 +184,10 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
         http=BoundedConnection,
         ws="none",
     )
-    return Served(uvicorn.Server(config), listener, datasette, base, url)
+    return BoundServer(uvicorn.Server(config), listener, datasette, base, url)
 
 
-def _first_url(base: str, door: Door) -> str:
+def _first_url(base: str, door: AccessPolicy) -> str:
     return f"{base}/mail/login?token={door.new_link()}" if door.locked else f"{base}/mail"
 
 
@@ -232,7 +232,7 @@ def serve_archive(
         asyncio.run(run())
 
 
-def _open_browser(served: Served, ending: contextlib.ExitStack) -> None:
+def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
     """Open a browser at the first page. Where that would show the sign-in link to others, do nothing."""
     address = served.url
     if served.door.locked:

@@ -28,7 +28,7 @@ def _lock_of(datasette: Any) -> threading.Lock:
 
 
 def is_running(datasette: Any) -> bool:
-    """Tell whether work begun from a page still goes on."""
+    """Return whether work begun from a page still goes on."""
     return _lock_of(datasette).locked()
 
 

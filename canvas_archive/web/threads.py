@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from canvas_archive.store.reading import Person, StoredAttachment, StoredMedia, Thread, ThreadMessage
+from canvas_archive.store.reading import StoredAttachment, StoredMedia, Thread, ThreadMessage, ThreadPerson
 from canvas_archive.web.render import file_name
 
 NAMED = 4
@@ -18,7 +18,7 @@ WHY_MISSING = {
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileView:
     """An attachment or a recording. ``why`` says what happened to one whose bytes are not here."""
 
     key: str
@@ -31,50 +31,50 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MessageView:
     """A message with what hangs on it. ``elsewhere`` is the conversation a forwarded one belongs to."""
 
     id: int
-    author: Person
+    author: ThreadPerson
     mine: bool
     created_at: str
     body: str
     generated: bool
     removed_at: str | None
     to: str
-    files: tuple[File, ...]
-    recordings: tuple[File, ...]
-    forwarded: tuple[Letter, ...]
+    files: tuple[FileView, ...]
+    recordings: tuple[FileView, ...]
+    forwarded: tuple[MessageView, ...]
     elsewhere: int | None
     number: int
 
 
-def letters_of(
+def message_views(
     thread: Thread, owner_id: int, homes: Mapping[int, int], before: int = 0
-) -> tuple[Letter, ...]:
+) -> tuple[MessageView, ...]:
     """Return a thread's messages for showing; ``homes`` maps forwarded messages to their conversations.
 
     ``before`` is how many messages people wrote before the first of these.
     """
     everyone = {person.id for person in thread.participants}
     number = before
-    letters = []
+    messages = []
     for message in thread.messages:
         number += not message.generated
-        letters.append(_letter(message, owner_id, everyone, homes, thread.id, number))
-    return tuple(letters)
+        messages.append(_message_view(message, owner_id, everyone, homes, thread.id, number))
+    return tuple(messages)
 
 
-def _letter(
+def _message_view(
     message: ThreadMessage,
     owner_id: int,
     everyone: set[int],
     homes: Mapping[int, int],
     here: int,
     number: int = 0,
-) -> Letter:
+) -> MessageView:
     home = homes.get(message.id)
-    return Letter(
+    return MessageView(
         id=message.id,
         author=message.author,
         mine=message.author.id == owner_id,
@@ -85,7 +85,7 @@ def _letter(
         to=_addressed(message, owner_id, everyone),
         files=tuple(attachment_of(file) for file in message.attachments),
         recordings=tuple(recording_of(message.id, media) for media in message.media),
-        forwarded=tuple(_letter(inner, owner_id, everyone, homes, here) for inner in message.forwarded),
+        forwarded=tuple(_message_view(inner, owner_id, everyone, homes, here) for inner in message.forwarded),
         elsewhere=home if home != here else None,
         number=number,
     )
@@ -108,34 +108,34 @@ def forwarded_ids(messages: tuple[ThreadMessage, ...]) -> Iterator[int]:
         yield from forwarded_ids(message.forwarded)
 
 
-def every_file(letters: tuple[Letter, ...]) -> tuple[File, ...]:
+def every_file(messages: tuple[MessageView, ...]) -> tuple[FileView, ...]:
     """Return each attachment once, in the order they first appear, forwarded ones included."""
-    found: dict[str, File] = {}
+    found: dict[str, FileView] = {}
 
-    def collect(letter: Letter) -> None:
-        for file in (*letter.files, *letter.recordings):
+    def collect(message: MessageView) -> None:
+        for file in (*message.files, *message.recordings):
             found.setdefault(file.key, file)
-        for inner in letter.forwarded:
+        for inner in message.forwarded:
             collect(inner)
 
-    for letter in letters:
-        collect(letter)
+    for message in messages:
+        collect(message)
     return tuple(found.values())
 
 
 def listed_files(
     files: Iterable[StoredAttachment], recordings: Iterable[tuple[int, StoredMedia]]
-) -> tuple[File, ...]:
+) -> tuple[FileView, ...]:
     """Return the files of a conversation of which not all messages are at hand, each once."""
     found = [attachment_of(file) for file in files]
     found += [recording_of(message_id, media) for message_id, media in recordings]
     return tuple({file.key: file for file in found}.values())
 
 
-def attachment_of(file: StoredAttachment) -> File:
+def attachment_of(file: StoredAttachment) -> FileView:
     """Describe an attachment."""
     stored = file.state == "stored"
-    return File(
+    return FileView(
         key=f"file {file.id}",
         name=file_name(file.name),
         kind="",
@@ -146,10 +146,10 @@ def attachment_of(file: StoredAttachment) -> File:
     )
 
 
-def recording_of(message_id: int, media: StoredMedia) -> File:
+def recording_of(message_id: int, media: StoredMedia) -> FileView:
     """Describe an audio or video comment."""
     kind = "video" if media.media_type == "video" else "audio"
-    return File(
+    return FileView(
         key=f"media {media.media_id}",
         name=file_name(media.name or f"{kind.capitalize()} recording"),
         kind=kind,

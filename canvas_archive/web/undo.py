@@ -31,7 +31,7 @@ class Notice:
 
     @property
     def can_undo(self) -> bool:
-        """Tell whether there is anything to take back."""
+        """Return whether there is anything to take back."""
         return bool(self.changes)
 
 

@@ -45,7 +45,7 @@ def step(archive: Path, name: str, work: Path) -> None:
 
         backup(archive, work / "backup")
     else:
-        from canvas_archive.export.context import Options
+        from canvas_archive.export.context import ExportOptions
         from canvas_archive.export.run import Request, export
 
         form = name.removesuffix("+bag").removesuffix("+redact")
@@ -55,7 +55,7 @@ def step(archive: Path, name: str, work: Path) -> None:
             archive / "files",
             work / "out",
             (form,),
-            options=Options(redacted=name.endswith("+redact")),
+            options=ExportOptions(redacted=name.endswith("+redact")),
             bag=name.endswith("+bag"),
         )
         export(request)

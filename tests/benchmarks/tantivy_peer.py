@@ -18,7 +18,7 @@ _DOCS = "SELECT id, subject, author, body, author_id, written FROM docs"
 
 
 def installed() -> bool:
-    """Tell whether there is a tantivy to ask."""
+    """Return whether there is a tantivy to ask."""
     return find_spec("tantivy") is not None
 
 

@@ -9,15 +9,15 @@ from typing import Any
 from datasette import Forbidden, Response
 
 from canvas_archive.web import queries
+from canvas_archive.web.cache import cached
 from canvas_archive.web.gate import Archive, archives, mail_path, require_reading
-from canvas_archive.web.kept import kept
+from canvas_archive.web.page_request import CALM
 from canvas_archive.web.pages import folders
 from canvas_archive.web.render import render
-from canvas_archive.web.visit import CALM
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ArchiveChoice:
     """An archive to choose: whose mailbox it is and what is in it."""
 
     name: str
@@ -51,11 +51,11 @@ async def _may_read(datasette: Any, request: Any, archive: Archive) -> bool:
     return True
 
 
-async def _choice(datasette: Any, archive: Archive) -> Choice:
-    def read(connection: sqlite3.Connection) -> Choice:
+async def _choice(datasette: Any, archive: Archive) -> ArchiveChoice:
+    def read(connection: sqlite3.Connection) -> ArchiveChoice:
         account = connection.execute(queries.ACCOUNT).fetchone()
-        counts = kept(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
-        return Choice(
+        counts = cached(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
+        return ArchiveChoice(
             archive.name,
             account["owner_name"] or archive.name,
             account["base_url"],
@@ -64,5 +64,5 @@ async def _choice(datasette: Any, archive: Archive) -> Choice:
             mail_path(datasette, archive.name, "/mail"),
         )
 
-    choice: Choice = await archive.database.execute_fn(read)
+    choice: ArchiveChoice = await archive.database.execute_fn(read)
     return choice

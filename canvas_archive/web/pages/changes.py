@@ -13,8 +13,8 @@ from datasette import Response
 
 from canvas_archive.errors import BadInput
 from canvas_archive.web import writing
+from canvas_archive.web.page_request import PageRequest, form_of, in_thread, view
 from canvas_archive.web.undo import remember, take
-from canvas_archive.web.visit import Visit, form_of, in_thread, view
 
 _NEXT = re.compile(r"/mail(?:/[\w~/.:-]*)?(?:\?[\w~/?=&%.:+-]*)?")
 _DO = re.compile(r"(?P<verb>[a-z]+)(?::(?P<id>[0-9]{1,18}))?")
@@ -45,27 +45,29 @@ def wanted(do: str, ticked: list[str]) -> tuple[str, list[int]]:
     return match["verb"], ids
 
 
-def go_on(visit: Visit, key: str, message: str, *, can_undo: bool, changed: list[int]) -> Any:
+def go_on(page_request: PageRequest, key: str, message: str, *, can_undo: bool, changed: list[int]) -> Any:
     """Answer a form: JSON for the page's script, else back to the page the form was on."""
-    if visit.wants_json:
+    if page_request.wants_json:
         return Response.json(
             {"ok": True, "message": message, "undo": key if can_undo else None, "changed": changed},
             headers={"Cache-Control": "no-store"},
         )
-    target = safe_next(form_of(visit).one("next"))
-    return Response.redirect(visit.path(f"{target}{'&' if '?' in target else '?'}done={key}"), status=303)
+    target = safe_next(form_of(page_request).one("next"))
+    return Response.redirect(
+        page_request.path(f"{target}{'&' if '?' in target else '?'}done={key}"), status=303
+    )
 
 
 @view(method="POST")
-async def edit(visit: Visit) -> Any:
+async def edit(page_request: PageRequest) -> Any:
     """Star, archive or mark what the form names."""
-    form = form_of(visit)
+    form = form_of(page_request)
     verb, ids = wanted(form.one("do"), form.all("id"))
-    changes = await in_thread(lambda: writing.apply(visit.archive.path, verb, ids))
+    changes = await in_thread(lambda: writing.apply(page_request.archive.path, verb, ids))
     message = writing.sentence(verb, changes)
-    notice = remember(visit.datasette, message, changes)
+    notice = remember(page_request.datasette, message, changes)
     return go_on(
-        visit,
+        page_request,
         notice.key,
         message,
         can_undo=notice.can_undo,
@@ -74,16 +76,16 @@ async def edit(visit: Visit) -> Any:
 
 
 @view(method="POST")
-async def undo(visit: Visit) -> Any:
+async def undo(page_request: PageRequest) -> Any:
     """Take back what the notice of that key tells of."""
-    notice = take(visit.datasette, form_of(visit).one("undo"))
+    notice = take(page_request.datasette, form_of(page_request).one("undo"))
     if notice is None:
         raise BadInput("That was already undone, or is too long ago. The Changes page can still discard it.")
-    done = await in_thread(lambda: writing.revert(visit.archive.path, notice.changes))
+    done = await in_thread(lambda: writing.revert(page_request.archive.path, notice.changes))
     message = "Undone." if done else "Nothing to undo: it has changed again since."
     return go_on(
-        visit,
-        remember(visit.datasette, message).key,
+        page_request,
+        remember(page_request.datasette, message).key,
         message,
         can_undo=False,
         changed=[change.conversation_id for change in notice.changes],

@@ -11,39 +11,39 @@ from typing import Any
 from datasette import NotFound
 
 from canvas_archive.web import queries
+from canvas_archive.web.cache import cached
 from canvas_archive.web.chart import bucketed, draw, periods_of
 from canvas_archive.web.frame import Frame, by_term
-from canvas_archive.web.kept import kept
-from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
-from canvas_archive.web.visit import Context, Visit, view
+from canvas_archive.web.page_request import Context, PageRequest, view
+from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, read_page
 
 PAGE = 150
 GROUPS = "Groups and others"
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CourseCounts:
     """What a course holds."""
 
     conversations: int
     unread: int
 
 
-def tallies_of(connection: sqlite3.Connection) -> dict[str, Tally]:
+def tallies_of(connection: sqlite3.Connection) -> dict[str, CourseCounts]:
     """Return what each course with mail holds, by its code."""
 
-    def count() -> dict[str, Tally]:
+    def count() -> dict[str, CourseCounts]:
         unread = dict(tuple(row) for row in connection.execute(queries.UNREAD_TALLIES))
-        return {code: Tally(n, unread.get(code, 0)) for code, n in connection.execute(queries.TALLIES)}
+        return {code: CourseCounts(n, unread.get(code, 0)) for code, n in connection.execute(queries.TALLIES)}
 
-    return kept(connection, "tallies", count)
+    return cached(connection, "tallies", count)
 
 
 @view(table="contexts")
-async def index(visit: Visit) -> Any:
+async def index(page_request: PageRequest) -> Any:
     """Answer with all courses by term, and groups after them."""
 
-    first = visit.argument("from", 6)
+    first = page_request.argument("from", 6)
     skipped = int(first) if first.isdecimal() else 0
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
@@ -59,33 +59,33 @@ async def index(visit: Visit) -> Any:
                 (title, [course for _, course in group]) for title, group in groupby(shown, key=itemgetter(0))
             ],
             "tallies": tallies,
-            "nothing": Tally(0, 0),
+            "nothing": CourseCounts(0, 0),
             "total": len(courses),
             "next": skipped + PAGE if len(flat) > skipped + PAGE else 0,
         }
 
-    return await visit.page("mail/courses.html", build, active="courses")
+    return await page_request.page("mail/courses.html", build, active="courses")
 
 
 @view(table="contexts")
-async def course(visit: Visit) -> Any:
+async def course(page_request: PageRequest) -> Any:
     """Answer with one course or group: when there was mail, and its conversations."""
-    code = visit.request.url_vars["code"]
-    when = visit.argument("when", 10)
-    bounds = visit.dates.period(when)
+    code = page_request.request.url_vars["code"]
+    when = page_request.argument("when", 10)
+    bounds = page_request.dates.period(when)
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         total = connection.execute(queries.COUNT_COURSE, {"code": code}).fetchone()[0]
         known = frame.course(code)
         if known is None or (code not in frame.courses and not total):
             raise NotFound(f"There is no course {code} in this archive.")
-        periods = periods_of(connection, visit.dates)
+        periods = periods_of(connection, page_request.dates)
         rows = connection.execute(queries.COURSE_TIMES, {"code": code, "owner": frame.owner_id}).fetchall()
         received = bucketed((row[0] for row in rows if not row[1]), periods)
         sent = bucketed((row[0] for row in rows if row[1]), periods)
-        source = Source(queries.IN_COURSE, "latest_at", {"code": code})
+        source = ListSource(queries.IN_COURSE, "latest_at", {"code": code})
         if bounds:
-            source = Source(
+            source = ListSource(
                 queries.PERIOD_IN_COURSE,
                 "h.at",
                 {"code": code, "start": bounds[0], "end": bounds[1]},
@@ -97,7 +97,7 @@ async def course(visit: Visit) -> Any:
             "total": total,
             "chart": draw(periods, received, sent),
             "when": when if bounds else "",
-            "page": read_page(visit, connection, frame, source, limit=PAGE_WITH_CHART),
+            "page": read_page(page_request, connection, frame, source, limit=PAGE_WITH_CHART),
         }
 
-    return await visit.page("mail/course.html", build, active=code)
+    return await page_request.page("mail/course.html", build, active=code)

@@ -12,9 +12,9 @@ from datasette import Response
 from canvas_archive.errors import BadInput
 from canvas_archive.web import actions, queries, writing
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.pages.thread import wish
+from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
+from canvas_archive.web.pages.thread import value_words
 from canvas_archive.web.undo import remember
-from canvas_archive.web.visit import Context, Visit, form_of, in_thread, view
 
 SHOWN = 200
 HISTORY = 60
@@ -58,7 +58,7 @@ def line_of(row: sqlite3.Row) -> EditLine:
         id=row["id"],
         conversation_id=row["conversation_id"],
         subject=row["subject"] or "(no subject)",
-        change=f"{wish(row['field'], row['base_value'])} → {wish(row['field'], row['value'])}",
+        change=f"{value_words(row['field'], row['base_value'])} → {value_words(row['field'], row['value'])}",
         made_at=row["made_at"],
         made_by=MADE_BY.get(row["origin"], f"by {row['origin']}"),
         outcome=outcome,
@@ -96,7 +96,7 @@ def act_line(row: sqlite3.Row) -> ActLine:
 
 
 @view(table="edits")
-async def journal(visit: Visit) -> Any:
+async def journal(page_request: PageRequest) -> Any:
     """Answer with what waits and what became of the rest."""
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
@@ -104,7 +104,7 @@ async def journal(visit: Visit) -> Any:
         settled = connection.execute(queries.SETTLED_EDITS, {"limit": HISTORY})
         return {
             "title": "Changes",
-            "can_sync": visit.can_edit and actions.token_available(visit.archive.folder),
+            "can_sync": page_request.can_edit and actions.token_available(page_request.archive.folder),
             "pending": [line_of(row) for row in connection.execute(queries.PENDING_EDITS, {"limit": SHOWN})],
             "total": frame.counts["pending"],
             "conflicts": [line_of(row) for row in unsettling],
@@ -112,22 +112,22 @@ async def journal(visit: Visit) -> Any:
             "acts": list(map(act_line, connection.execute(queries.ACTS, {"limit": HISTORY}))),
         }
 
-    return await visit.page("mail/edits.html", build, active="edits")
+    return await page_request.page("mail/edits.html", build, active="edits")
 
 
 @view(table="edits", method="POST")
-async def discard(visit: Visit) -> Any:
+async def discard(page_request: PageRequest) -> Any:
     """``POST /mail/edits/discard``: take back one pending change (``edit``), or all of them."""
-    form = form_of(visit)
+    form = form_of(page_request)
     chosen = form.one("edit")
     if chosen != "all" and not re.fullmatch(r"[0-9]{1,18}", chosen):
         raise BadInput("Choose a change to discard.")
     ids = None if chosen == "all" else [int(chosen)]
-    done = await in_thread(lambda: writing.discard(visit.archive.path, ids))
+    done = await in_thread(lambda: writing.discard(page_request.archive.path, ids))
     message = (
         f"{done} change{'' if done == 1 else 's'} discarded." if done else "That change is no longer waiting."
     )
-    if visit.wants_json:
+    if page_request.wants_json:
         return Response.json({"ok": True, "message": message, "undo": None, "changed": []})
-    notice = remember(visit.datasette, message)
-    return Response.redirect(visit.path(f"/mail/edits?done={notice.key}"), status=303)
+    notice = remember(page_request.datasette, message)
+    return Response.redirect(page_request.path(f"/mail/edits?done={notice.key}"), status=303)

@@ -9,18 +9,18 @@ from datasette import NotFound
 
 from canvas_archive.web import queries
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.rows import Source, read_page
-from canvas_archive.web.visit import Context, Visit, view
+from canvas_archive.web.page_request import Context, PageRequest, view
+from canvas_archive.web.rows import ListSource, read_page
 
 
 @view()
-async def folder(visit: Visit) -> Any:
+async def folder(page_request: PageRequest) -> Any:
     """Answer with one page of a folder."""
-    key = visit.request.url_vars.get("folder") or "inbox"
+    key = page_request.request.url_vars.get("folder") or "inbox"
     chosen = queries.FOLDERS.get(key)
-    if chosen is None or visit.request.url_vars.get("folder") == "inbox":
+    if chosen is None or page_request.request.url_vars.get("folder") == "inbox":
         raise NotFound("There is no such folder.")
-    source = Source(chosen.where, chosen.order, {}, mine=key == "sent")
+    source = ListSource(chosen.where, chosen.order, {}, mine=key == "sent")
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         return {
@@ -28,13 +28,13 @@ async def folder(visit: Visit) -> Any:
             "empty": chosen.empty,
             "folder": key,
             "total": frame.counts[key],
-            "page": read_page(visit, connection, frame, source),
+            "page": read_page(page_request, connection, frame, source),
         }
 
-    return await visit.page("mail/folder.html", build, active=key)
+    return await page_request.page("mail/folder.html", build, active=key)
 
 
 @view()
-async def nowhere(visit: Visit) -> Any:
+async def nowhere(page_request: PageRequest) -> Any:
     """Answer calmly to any other address below ``/mail``."""
     raise NotFound("There is no such page.")

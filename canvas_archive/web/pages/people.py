@@ -13,11 +13,11 @@ from typing import Any
 from datasette import NotFound
 
 from canvas_archive.web import queries
+from canvas_archive.web.cache import cached
 from canvas_archive.web.chart import Period, bucketed, counted, draw, periods_of
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.kept import kept
-from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page, source_of
-from canvas_archive.web.visit import Context, Visit, view
+from canvas_archive.web.page_request import Context, PageRequest, view
+from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, read_page, source_of
 
 PAGE = 80
 
@@ -43,7 +43,7 @@ class Correspondent:
 
 def correspondents(connection: sqlite3.Connection) -> list[tuple[int, int]]:
     """Return everyone's id and how many messages they wrote, who wrote most first."""
-    return kept(
+    return cached(
         connection,
         "correspondents",
         lambda: [(row[0], row[1]) for row in connection.execute(queries.CORRESPONDENTS)],
@@ -62,10 +62,10 @@ def named(connection: sqlite3.Connection, people: Sequence[tuple[int, int]]) -> 
 
 
 @view(table="users")
-async def index(visit: Visit) -> Any:
+async def index(page_request: PageRequest) -> Any:
     """Answer with the people, those who wrote most first."""
-    wanted = visit.argument("name", 100)
-    match = _AFTER.fullmatch(visit.argument("after"))
+    wanted = page_request.argument("name", 100)
+    match = _AFTER.fullmatch(page_request.argument("after"))
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         everyone = [(ident, n) for ident, n in correspondents(connection) if ident != frame.owner_id]
@@ -86,7 +86,7 @@ async def index(visit: Visit) -> Any:
             "next": f"{shown[-1][1]}~{shown[-1][0]}" if len(everyone) > first + PAGE else None,
         }
 
-    return await visit.page("mail/people.html", build, active="people")
+    return await page_request.page("mail/people.html", build, active="people")
 
 
 def answered(
@@ -98,15 +98,15 @@ def answered(
         answers = connection.execute(queries.TO_PERSON, {"person": person, "owner": owner})
         return bucketed((row[0] for row in answers), periods)
 
-    return kept(connection, ("answers", person, periods), count)
+    return cached(connection, ("answers", person, periods), count)
 
 
 @view(table="users")
-async def person(visit: Visit) -> Any:
+async def person(page_request: PageRequest) -> Any:
     """Answer with one person: when they wrote, and every conversation with them."""
-    ident = int(visit.request.url_vars["id"])
-    when = visit.argument("when", 10)
-    bounds = visit.dates.period(when)
+    ident = int(page_request.request.url_vars["id"])
+    when = page_request.argument("when", 10)
+    bounds = page_request.dates.period(when)
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         who = connection.execute(queries.PERSON, {"person": ident}).fetchone()
@@ -114,7 +114,7 @@ async def person(visit: Visit) -> Any:
             raise NotFound(f"There is no person {ident} in this archive.")
         wrote = connection.execute(queries.PERSON_WROTE, {"person": ident}).fetchone()
         total = connection.execute(queries.COUNT_PERSON, {"person": ident}).fetchone()[0]
-        periods = periods_of(connection, visit.dates)
+        periods = periods_of(connection, page_request.dates)
         mine = ident == frame.owner_id
         written = counted(connection, periods, ident)
         if mine:
@@ -123,7 +123,7 @@ async def person(visit: Visit) -> Any:
             received, sent = written, answered(connection, periods, ident, frame.owner_id)
         source = source_of(ident, total)
         if bounds:
-            source = Source(
+            source = ListSource(
                 queries.PERIOD_WITH_PERSON,
                 "h.at",
                 {"person": ident, "start": bounds[0], "end": bounds[1]},
@@ -137,7 +137,7 @@ async def person(visit: Visit) -> Any:
             "total": total,
             "chart": draw(periods, received, sent),
             "when": when if bounds else "",
-            "page": read_page(visit, connection, frame, source, limit=PAGE_WITH_CHART),
+            "page": read_page(page_request, connection, frame, source, limit=PAGE_WITH_CHART),
         }
 
-    return await visit.page("mail/person.html", build, active="people")
+    return await page_request.page("mail/person.html", build, active="people")

@@ -17,8 +17,8 @@ from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.web import queries, writing
 from canvas_archive.web.frame import Frame
+from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
 from canvas_archive.web.undo import remember
-from canvas_archive.web.visit import Context, Visit, form_of, in_thread, view
 
 if TYPE_CHECKING:
     from canvas_archive.search import Filters, Hit, SearchResult
@@ -47,7 +47,7 @@ OPERATORS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchForm:
     """What an address asks for."""
 
     text: str = ""
@@ -55,7 +55,7 @@ class Asked:
     sort: str = "relevance"
     page: int = 1
 
-    def toggled(self, name: str, value: str) -> Asked:
+    def toggled(self, name: str, value: str) -> SearchForm:
         """Return the same with a facet's value added, or taken away when it was there."""
         pair = (name, value)
         kept = tuple(one for one in self.chosen if one != pair)
@@ -88,14 +88,17 @@ class Asked:
         return f"/mail/search?{urlencode(pairs)}"
 
 
-def asked_of(visit: Visit) -> Asked:
+def search_form_of(page_request: PageRequest) -> SearchForm:
     """Read the address."""
-    page, sort = visit.argument("page", 6), visit.argument("sort", 20)
+    page, sort = page_request.argument("page", 6), page_request.argument("sort", 20)
     chosen = [
-        (name, value[:120]) for name in FACETS for value in visit.request.args.getlist(name) if value.strip()
+        (name, value[:120])
+        for name in FACETS
+        for value in page_request.request.args.getlist(name)
+        if value.strip()
     ]
-    return Asked(
-        visit.argument("q", LONGEST),
+    return SearchForm(
+        page_request.argument("q", LONGEST),
         tuple(chosen[:MOST_CHOSEN]),
         sort if sort in SORTS else "relevance",
         min(LAST_PAGE, max(1, int(page))) if page.isdecimal() else 1,
@@ -104,7 +107,7 @@ def asked_of(visit: Visit) -> Asked:
 
 def name_of(connection: sqlite3.Connection, user_id: str) -> str:
     """Return the name that means this user alone, else the id."""
-    from canvas_archive.search.resolve import people
+    from canvas_archive.search.query.resolve import people
 
     row = connection.execute(queries.PERSON, {"person": user_id}).fetchone()
     name = " ".join(str(row[1]).split()) if row else ""
@@ -112,10 +115,10 @@ def name_of(connection: sqlite3.Connection, user_id: str) -> str:
     return name if alone else user_id
 
 
-def as_text(asked: Asked, frame: Frame, connection: sqlite3.Connection) -> str:
+def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> str:
     """Write a question with its facets in the query language alone, as it is kept under a name."""
-    from canvas_archive.search.tree import Course, Person
-    from canvas_archive.search.written import written_query
+    from canvas_archive.search.query.tree import Course, Person
+    from canvas_archive.search.query.written import written_query
 
     parts = [asked.text] if asked.text else []
     for name in FACETS:
@@ -145,7 +148,7 @@ class FacetLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchOutcome:
     """What a search gave, or the sentence why it gave nothing. ``missing``: there is no sound index."""
 
     result: SearchResult | None = None
@@ -153,32 +156,32 @@ class Found:
     missing: bool = False
 
 
-def run(visit: Visit, asked: Asked) -> Found:
+def run(page_request: PageRequest, asked: SearchForm) -> SearchOutcome:
     """Search, in a thread of its own: the index is read with no connection of Datasette's."""
     from canvas_archive.search import search
 
     try:
         result = search(
-            visit.archive.path,
-            visit.archive.search,
+            page_request.archive.path,
+            page_request.archive.search,
             asked.text,
             limit=PAGE,
             offset=(asked.page - 1) * PAGE,
             sort=cast("Sort", asked.sort),
             facets=True,
             filters=asked.filters,
-            tz=visit.dates.zone,
-            now=visit.dates.now,
+            tz=page_request.dates.zone,
+            now=page_request.dates.now,
         )
     except BadInput as error:
-        return Found(trouble=str(error))
+        return SearchOutcome(trouble=str(error))
     except ArchiveError as error:
-        return Found(trouble=str(error), missing=True)
-    return Found(result)
+        return SearchOutcome(trouble=str(error), missing=True)
+    return SearchOutcome(result)
 
 
 def facets_of(
-    visit: Visit, frame: Frame, asked: Asked, result: SearchResult
+    page_request: PageRequest, frame: Frame, asked: SearchForm, result: SearchResult
 ) -> list[tuple[str, list[FacetLine]]]:
     """Return each facet's values as links: choosing one adds it, choosing it again takes it away."""
     found = []
@@ -192,7 +195,7 @@ def facets_of(
                 label = "You"
             elif name == "course" and (course := frame.course(value.value, value.label)):
                 label = course.label
-            href = visit.path(asked.toggled(name, value.value).href)
+            href = page_request.path(asked.toggled(name, value.value).href)
             lines.append(FacetLine(label, value.count, href, value.value in chosen))
         if lines:
             found.append((title, lines))
@@ -213,12 +216,12 @@ class HitLine:
     snippet: Markup
 
 
-def hit_of(visit: Visit, frame: Frame, asked: Asked, hit: Hit) -> HitLine:
+def hit_of(page_request: PageRequest, frame: Frame, asked: SearchForm, hit: Hit) -> HitLine:
     """Describe a hit."""
     name = hit.author or f"User {hit.author_id}"
     back = urlencode({"in": f"search:{asked.text}"[:80], "m": hit.message_id})
     return HitLine(
-        href=visit.path(f"/mail/c/{hit.conversation_id}?{back}#m{hit.message_id}"),
+        href=page_request.path(f"/mail/c/{hit.conversation_id}?{back}#m{hit.message_id}"),
         subject=hit.subject or "(no subject)",
         author="You" if hit.author_id == frame.owner_id else name,
         name=name,
@@ -230,11 +233,11 @@ def hit_of(visit: Visit, frame: Frame, asked: Asked, hit: Hit) -> HitLine:
 
 
 @view(table="messages")
-async def page(visit: Visit) -> Any:
+async def page(page_request: PageRequest) -> Any:
     """Answer with the hits, or without a question with saved searches and the language."""
-    asked = asked_of(visit)
+    asked = search_form_of(page_request)
     asking = bool(asked.text or asked.chosen)
-    found = await in_thread(lambda: run(visit, asked)) if asking else Found()
+    found = await in_thread(lambda: run(page_request, asked)) if asking else SearchOutcome()
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         result = found.result
@@ -251,38 +254,40 @@ async def page(visit: Visit) -> Any:
             "milliseconds": round(result.milliseconds) if result else 0,
             "waiting": result.freshness.pending if result else 0,
             "skipped": result.freshness.skipped if result else 0,
-            "hits": [hit_of(visit, frame, asked, hit) for hit in result.hits] if result else [],
-            "facets": facets_of(visit, frame, asked, result) if result else [],
+            "hits": [hit_of(page_request, frame, asked, hit) for hit in result.hits] if result else [],
+            "facets": facets_of(page_request, frame, asked, result) if result else [],
             "understood": result.understood if result else "",
             "explanation": result.explanation if result else None,
             "suggestion": suggestion,
-            "suggested": visit.path(replace(asked, text=suggestion, page=1).href) if suggestion else "",
+            "suggested": page_request.path(replace(asked, text=suggestion, page=1).href)
+            if suggestion
+            else "",
             "sorts": [
-                (label, visit.path(replace(asked, sort=key, page=1).href), key == asked.sort)
+                (label, page_request.path(replace(asked, sort=key, page=1).href), key == asked.sort)
                 for key, label in SORTS.items()
             ],
-            "clear": visit.path(replace(asked, chosen=(), page=1).href),
-            "more": visit.path(replace(asked, page=asked.page + 1).href)
+            "clear": page_request.path(replace(asked, chosen=(), page=1).href),
+            "more": page_request.path(replace(asked, page=asked.page + 1).href)
             if total > asked.page * PAGE and asked.page < LAST_PAGE
             else "",
-            "less": visit.path(replace(asked, page=asked.page - 1).href) if asked.page > 1 else "",
+            "less": page_request.path(replace(asked, page=asked.page - 1).href) if asked.page > 1 else "",
             "as_text": as_text(asked, frame, connection),
             "saved": connection.execute(queries.SAVED_SEARCHES).fetchall(),
             "operators": OPERATORS,
         }
 
     refused = bool(found.trouble) and not found.missing
-    return await visit.page("mail/search.html", build, active="search", status=400 if refused else 200)
+    return await page_request.page("mail/search.html", build, active="search", status=400 if refused else 200)
 
 
 @view(table="saved_searches", method="POST")
-async def save(visit: Visit) -> Any:
+async def save(page_request: PageRequest) -> Any:
     """``POST /mail/search/save``: keep a search under a name, or forget the one named ``forget``."""
     from canvas_archive.search import forget_search, save_search
 
-    form = form_of(visit)
+    form = form_of(page_request)
     forget, name, query = form.one("forget"), form.one("name").strip(), form.one("query").strip()
-    path = visit.archive.path
+    path = page_request.archive.path
     if forget:
         await in_thread(lambda: writing.with_writer(path, lambda db: forget_search(db, forget)))
         target, message = "/mail/search?", f"“{forget}” is forgotten."
@@ -291,5 +296,5 @@ async def save(visit: Visit) -> Any:
             lambda: writing.with_writer(path, lambda db: save_search(db, name, query, now=SYSTEM.now()))
         )
         target, message = f"/mail/search?{urlencode({'q': query})}&", f"Saved as “{name}”."
-    notice = remember(visit.datasette, message)
-    return Response.redirect(visit.path(f"{target}done={notice.key}"), status=303)
+    notice = remember(page_request.datasette, message)
+    return Response.redirect(page_request.path(f"{target}done={notice.key}"), status=303)

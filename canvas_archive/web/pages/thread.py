@@ -16,10 +16,10 @@ from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.parts import Key, Part, part_of
-from canvas_archive.web.rows import Source, key_of, source_of
-from canvas_archive.web.threads import Letter, every_file, forwarded_ids, letters_of, listed_files
-from canvas_archive.web.visit import CALM, Context, Visit, in_thread, view
+from canvas_archive.web.page_request import CALM, Context, PageRequest, in_thread, view
+from canvas_archive.web.rows import ListSource, key_of, source_of
+from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
+from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
 
 SHOWN_PEOPLE = 12
 SHOWN_FILES = 24
@@ -35,7 +35,7 @@ WISHES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class BackLink:
     """The list a conversation was opened from."""
 
     title: str
@@ -50,14 +50,14 @@ class EditNote:
     sentence: str
 
 
-def wish(field: str, value: str) -> str:
+def value_words(field: str, value: str) -> str:
     """Name the value of an edit as a person would."""
     return WISHES.get((field, value), f"{field} = {value}")
 
 
 def note_of(row: sqlite3.Row) -> EditNote:
     """Say in one sentence how an edit stands."""
-    wanted = wish(row["field"], row["value"])
+    wanted = value_words(row["field"], row["value"])
     if row["state"] == "pending":
         return EditNote("pending", f"Waiting to be sent to Canvas: {wanted}.")
     if row["state"] == "conflict":
@@ -65,31 +65,31 @@ def note_of(row: sqlite3.Row) -> EditNote:
     return EditNote(row["state"], f"Canvas took back “{wanted}” after it was sent.")
 
 
-def list_of(connection: sqlite3.Connection, argument: str) -> tuple[Back, Source | None, str]:
+def list_of(connection: sqlite3.Connection, argument: str) -> tuple[BackLink, ListSource | None, str]:
     """Return the list a conversation was opened from: a folder, a course, a person, or the inbox."""
     kind, _, rest = argument.partition(":")
     if kind == "search":
-        return Back("Search", f"/mail/search?{urlencode({'q': rest})}"), None, argument
+        return BackLink("Search", f"/mail/search?{urlencode({'q': rest})}"), None, argument
     if kind == "course" and rest:
         return (
-            Back("Course", f"/mail/courses/{quote(rest)}"),
-            Source(queries.IN_COURSE, "latest_at", {"code": rest}),
+            BackLink("Course", f"/mail/courses/{quote(rest)}"),
+            ListSource(queries.IN_COURSE, "latest_at", {"code": rest}),
             argument,
         )
     if kind == "person" and rest.isdecimal() and len(rest) < 19:
         total = connection.execute(queries.COUNT_PERSON, {"person": int(rest)}).fetchone()[0]
-        return Back("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
+        return BackLink("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
     key = kind if kind in queries.FOLDERS and not rest else "inbox"
     folder = queries.FOLDERS[key]
     return (
-        Back(folder.title, "/mail" if key == "inbox" else f"/mail/{key}"),
-        Source(folder.where, folder.order, {}),
+        BackLink(folder.title, "/mail" if key == "inbox" else f"/mail/{key}"),
+        ListSource(folder.where, folder.order, {}),
         "" if key == "inbox" else key,
     )
 
 
 def neighbour(
-    connection: sqlite3.Connection, source: Source | None, ident: int, row: sqlite3.Row, *, newer: bool
+    connection: sqlite3.Connection, source: ListSource | None, ident: int, row: sqlite3.Row, *, newer: bool
 ) -> int | None:
     """Return the conversation next to this one in a list; ``None`` at its end, or without a list."""
     at = row[source.order] if source else None
@@ -101,7 +101,7 @@ def neighbour(
     return int(found["id"]) if found else None
 
 
-def span_of(part: Part, dates: Dates) -> str:
+def span_of(part: ThreadPart, dates: Dates) -> str:
     """Return the days from the first message to the last."""
     if not part.written:
         return ""
@@ -110,7 +110,7 @@ def span_of(part: Part, dates: Dates) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Pagination:
     """What stands around a part of a long conversation: which messages it shows, and ways to the others."""
 
     sentence: str
@@ -120,42 +120,42 @@ class Turn:
     newest: str
 
 
-def turn_of(part: Part, letters: tuple[Letter, ...], context: str) -> Turn | None:
+def pagination_of(part: ThreadPart, messages: tuple[MessageView, ...], context: str) -> Pagination | None:
     """Return the way through a long conversation; ``None`` for one that is shown whole."""
     if part.ids is None:
         return None
     pairs = [("in", context)] if context else []
 
-    def to(name: str, edge: Letter, nearest: Key | None) -> str:
+    def to(name: str, edge: MessageView, nearest: Key | None) -> str:
         if nearest is None:
             return ""
         return f"?{urlencode([*pairs, (name, f'{edge.created_at}~{edge.id}')])}#m{nearest[1]}"
 
-    shown = sum(not letter.generated for letter in letters)
-    return Turn(
+    shown = sum(not message.generated for message in messages)
+    return Pagination(
         sentence=f"Messages {part.before + 1:,} to {part.before + shown:,} of {part.written:,}",
         whole=f"?{urlencode([*pairs, ('all', '1')])}",
-        older=to("before", letters[0], part.older),
-        newer=to("after", letters[-1], part.newer),
+        older=to("before", messages[0], part.older),
+        newer=to("after", messages[-1], part.newer),
         newest=f"?{urlencode(pairs)}" if part.newer else "",
     )
 
 
 @view(table="messages")
-async def conversation(visit: Visit) -> Any:
+async def conversation(page_request: PageRequest) -> Any:
     """Answer with one conversation; of a long one, with a part (``parts``)."""
-    ident = int(visit.request.url_vars["id"])
-    message = visit.argument("m", 18)
+    ident = int(page_request.request.url_vars["id"])
+    message = page_request.argument("m", 18)
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        back, source, context = list_of(connection, visit.argument("in", 80))
-        part = part_of(
+        back, source, context = list_of(connection, page_request.argument("in", 80))
+        part = thread_part(
             connection,
             ident,
             message=int(message) if message.isdecimal() else None,
-            before=key_of(visit.argument("before")),
-            after=key_of(visit.argument("after")),
-            whole=visit.argument("all") == "1",
+            before=key_of(page_request.argument("before")),
+            after=key_of(page_request.argument("after")),
+            whole=page_request.argument("all") == "1",
         )
         try:
             thread = read_thread(connection, ident, part.ids)
@@ -164,19 +164,19 @@ async def conversation(visit: Visit) -> Any:
         row = connection.execute(queries.CONVERSATION, {"id": ident}).fetchone()
         forwarded = json.dumps(sorted(set(forwarded_ids(thread.messages))))
         homes = dict(tuple(found) for found in connection.execute(queries.HOMES_OF, {"ids": forwarded}))
-        letters = letters_of(thread, frame.owner_id, homes, part.before)
-        files = every_file(letters) if part.ids is None else listed_files(*thread_files(connection, ident))
+        messages = message_views(thread, frame.owner_id, homes, part.before)
+        files = every_file(messages) if part.ids is None else listed_files(*thread_files(connection, ident))
         people = sorted(thread.participants, key=lambda person: person.id == frame.owner_id)
-        urls, name = visit.datasette.urls, visit.archive.name
+        urls, name = page_request.datasette.urls, page_request.archive.name
         return {
             "title": thread.subject or "(no subject)",
             "c": thread,
             "row": row,
             "course": frame.course(thread.context_code, thread.context_name),
-            "letters": letters,
-            "turn": turn_of(part, letters, context),
+            "messages": messages,
+            "pagination": pagination_of(part, messages, context),
             "written": part.written,
-            "span": span_of(part, visit.dates),
+            "span": span_of(part, page_request.dates),
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
             "files_shown": files[:SHOWN_FILES],
@@ -192,15 +192,15 @@ async def conversation(visit: Visit) -> Any:
             "revisions_href": f"{urls.table(name, 'revisions')}?table=conversations&id={ident}",
         }
 
-    return await visit.page("mail/thread.html", build)
+    return await page_request.page("mail/thread.html", build)
 
 
 @view(table="messages")
-async def saved(visit: Visit) -> Any:
+async def saved(page_request: PageRequest) -> Any:
     """``/mail/c/ID.txt``, ``.json``, ``.eml``: the conversation as a file to keep."""
     from canvas_archive.web import saving
 
-    ident, kind = int(visit.request.url_vars["id"]), visit.request.url_vars["kind"]
+    ident, kind = int(page_request.request.url_vars["id"]), page_request.request.url_vars["kind"]
 
     def read(connection: sqlite3.Connection) -> tuple[str, str, str]:
         try:
@@ -208,14 +208,14 @@ async def saved(visit: Visit) -> Any:
         except BadInput as error:
             raise NotFound(str(error)) from None
         base_url = connection.execute(queries.ACCOUNT).fetchone()["base_url"]
-        text = saving.thread_text(thread, visit.dates, base_url)
+        text = saving.thread_text(thread, page_request.dates, base_url)
         if kind == "json":
             return thread.subject or "", saving.thread_json(thread, base_url), text
         return thread.subject or "", "", text
 
-    subject, document, text = await visit.read(read)
+    subject, document, text = await page_request.read(read)
     if kind == "eml":
-        archive = visit.archive
+        archive = page_request.archive
         content = await in_thread(lambda: saving.thread_eml(archive.path, archive.files, ident, text))
     else:
         content = (document or text).encode("utf-8", "replace")

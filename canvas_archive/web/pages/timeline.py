@@ -6,35 +6,35 @@ import sqlite3
 from typing import Any
 
 from canvas_archive.web import queries
+from canvas_archive.web.cache import cached
 from canvas_archive.web.chart import counted, draw, periods_of
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Frame
-from canvas_archive.web.kept import kept
+from canvas_archive.web.page_request import Context, PageRequest, view
 from canvas_archive.web.pages.courses import tallies_of
 from canvas_archive.web.pages.people import correspondents, named
-from canvas_archive.web.rows import PAGE_WITH_CHART, Source, read_page
-from canvas_archive.web.visit import Context, Visit, view
+from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, read_page
 
 TOP = 8
 
 
-def period_source(when: str, dates: Dates) -> Source | None:
+def period_source(when: str, dates: Dates) -> ListSource | None:
     """Return the list of conversations with a message in a period; ``None`` when it is no period."""
     bounds = dates.period(when)
     if bounds is None:
         return None
     values = {"start": bounds[0], "end": bounds[1]}
-    return Source(queries.PERIOD_WHERE, "h.at", values, tables=queries.PERIOD_SOURCE)
+    return ListSource(queries.PERIOD_WHERE, "h.at", values, tables=queries.PERIOD_SOURCE)
 
 
 @view(table="messages")
-async def timeline(visit: Visit) -> Any:
+async def timeline(page_request: PageRequest) -> Any:
     """Answer with the chart, and under it the busiest people and courses, or a month's conversations."""
-    when = visit.argument("when", 10)
-    source = period_source(when, visit.dates)
+    when = page_request.argument("when", 10)
+    source = period_source(when, page_request.dates)
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        periods = periods_of(connection, visit.dates)
+        periods = periods_of(connection, page_request.dates)
         everything = counted(connection, periods, None)
         sent = counted(connection, periods, frame.owner_id)
         received = [total - mine for total, mine in zip(everything, sent, strict=True)]
@@ -49,12 +49,12 @@ async def timeline(visit: Visit) -> Any:
         }
         if source is not None:
             values = source.values
-            context["total"] = kept(
+            context["total"] = cached(
                 connection,
                 ("conversations", *values.values()),
                 lambda: connection.execute(queries.COUNT_PERIOD, values).fetchone()[0],
             )
-            context["page"] = read_page(visit, connection, frame, source, limit=PAGE_WITH_CHART)
+            context["page"] = read_page(page_request, connection, frame, source, limit=PAGE_WITH_CHART)
             return context
         busiest = [(ident, n) for ident, n in correspondents(connection) if n and ident != frame.owner_id]
         context["top_people"] = named(connection, busiest[:TOP])
@@ -66,4 +66,4 @@ async def timeline(visit: Visit) -> Any:
         context["top_courses"] = [(frame.courses[code], -n) for n, code in tallies[:TOP]]
         return context
 
-    return await visit.page("mail/timeline.html", build, active="timeline")
+    return await page_request.page("mail/timeline.html", build, active="timeline")

@@ -1,0 +1,263 @@
+"""One request for a mail page: the archive, the reader's zone and rights, and the frame around the page.
+
+A page is made in one go in the database's own thread: the frame, the page's queries and the template.
+One hop between threads instead of one per query, and a single time limit over all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl
+
+from datasette import NotFound, Response
+from datasette.utils import sqlite_timelimit
+
+from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.web import login
+from canvas_archive.web.dates import Dates, zone_named
+from canvas_archive.web.frame import Frame, read_frame
+from canvas_archive.web.gate import ARCHIVE_PREFIX, PLUGIN, Archive, archives, gate, mail_path, may_edit
+from canvas_archive.web.render import render
+from canvas_archive.web.undo import notice_of
+
+T = TypeVar("T")
+Context: TypeAlias = dict[str, Any]
+Build: TypeAlias = "Callable[[sqlite3.Connection, Frame], Context]"
+View: TypeAlias = Callable[["PageRequest"], Awaitable[Any]]
+
+ZONE_COOKIE = "canvas_archive_zone"
+MOST_FIELDS = 2000
+_UNDER_PREFIX = re.compile(rf"^{ARCHIVE_PREFIX}/[^/?]+")
+MOST_BYTES = 200_000
+CALM = {"Cache-Control": "private, no-store"}
+
+
+class TooSlow(ArchiveError):
+    """A page's queries ran over the time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Who asks for what, and how answers are made for them."""
+
+    datasette: Any
+    request: Any
+    archive: Archive
+    dates: Dates
+    can_edit: bool
+
+    @property
+    def form_token(self) -> str:
+        """Return what every form of this visitor must carry."""
+        return login.form_token(self.datasette, self.request)
+
+    @property
+    def signed_in(self) -> bool:
+        """Return whether there is a session that could be ended."""
+        return login.access_policy(self.datasette).locked
+
+    @property
+    def wants_json(self) -> bool:
+        """Return whether the page's script asks, rather than a plain form."""
+        return "application/json" in self.request.headers.get("accept", "")
+
+    @property
+    def accepts_html(self) -> bool:
+        """Return whether a browser without our script asks, which wants a page."""
+        return "text/html" in self.request.headers.get("accept", "")
+
+    @property
+    def here(self) -> str:
+        """Return this page's address as ``path`` takes it, without server, base path and archive."""
+        base = self.datasette.setting("base_url").rstrip("/")
+        return _UNDER_PREFIX.sub("/mail", str(self.request.full_path).removeprefix(base))
+
+    def argument(self, name: str, limit: int = 400) -> str:
+        """Return a query parameter without surrounding space, cut to ``limit``; empty when absent."""
+        return str(self.request.args.get(name) or "").strip()[:limit]
+
+    def path(self, tail: str) -> str:
+        """Return the address of a page of this archive, below the base path."""
+        return mail_path(self.datasette, self.archive.name, tail)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on a read-only connection in the database's thread.
+
+        Raises TooSlow over Datasette's ``sql_time_limit_ms``.
+        """
+        limit = self.datasette.setting("sql_time_limit_ms")
+
+        def within_limit(connection: sqlite3.Connection) -> T:
+            with sqlite_timelimit(connection, limit):
+                try:
+                    return work(connection)
+                except sqlite3.OperationalError as error:
+                    if "interrupted" in str(error):
+                        raise TooSlow(
+                            "That took longer than a page may take. Narrow it down, or ask in SQL."
+                        ) from None
+                    raise
+
+        result: T = await self.archive.database.execute_fn(within_limit)
+        return result
+
+    async def page(self, template: str, build: Build, *, active: str = "", status: int = 200) -> Any:
+        """Answer with a whole page: ``build`` returns the template's own variables."""
+
+        def make(connection: sqlite3.Connection) -> str:
+            frame = read_frame(connection, self.dates)
+            return self.draw(template, frame, build(connection, frame), active=active)
+
+        return Response.html(await self.read(make), status=status, headers=dict(CALM))
+
+    def draw(self, template: str, frame: Frame, context: Context, *, active: str = "") -> str:
+        """Render a template inside the frame."""
+        return render(
+            self.datasette,
+            template,
+            **{
+                "q": "",
+                "page_request": self,
+                "path": self.path,
+                "others": len(archives(self.datasette)) > 1,
+                "shelf": self.datasette.urls.path("/mail"),
+                "frame": frame,
+                "dates": self.dates,
+                "offset": self.dates.offset,
+                "active": active,
+                "can_edit": self.can_edit,
+                "token": self.form_token,
+                "here": self.here,
+                "tables": self.datasette.urls.database(self.archive.name),
+                "database": self.archive.name,
+                "notice": notice_of(self.datasette, self.argument("done", 64)),
+                **context,
+            },
+        )
+
+    async def message(self, title: str, sentence: str, status: int) -> Any:
+        """Answer with a calm page that says one thing."""
+        if self.wants_json:
+            return Response.json({"ok": False, "message": sentence}, status=status, headers=dict(CALM))
+        return await self.page(
+            "mail/message.html",
+            lambda connection, frame: {"title": title, "sentence": sentence},
+            status=status,
+        )
+
+
+def view(
+    table: str = "conversations", *, method: str = "GET"
+) -> Callable[[View], Callable[..., Awaitable[Any]]]:
+    """Make a route of a function of a Visit: gated, with errors turned into calm pages.
+
+    A ``POST`` view is reached only with the right to edit and a form of ours.
+    """
+    methods = ("GET", "HEAD") if method == "GET" else (method,)
+
+    def decorate(function: View) -> Callable[..., Awaitable[Any]]:
+        async def route(request: Any, datasette: Any) -> Any:
+            if request.method not in methods:
+                return Response.text(
+                    f"{method} only.\n", status=405, headers={"Allow": ", ".join(methods), **CALM}
+                )
+            archive = await gate(datasette, request, table)
+            zone = zone_named(
+                request.cookies.get(ZONE_COOKIE) or (datasette.plugin_config(PLUGIN) or {}).get("timezone")
+            )
+            page_request = PageRequest(
+                datasette,
+                request,
+                archive,
+                Dates(zone, SYSTEM.now()),
+                await may_edit(datasette, request, archive),
+            )
+            try:
+                if method == "POST":
+                    return await _posted(function, page_request)
+                return await function(page_request)
+            except NotFound as error:
+                return await page_request.message("Not found", str(error), 404)
+            except TooSlow as error:
+                return await page_request.message("Too much at once", str(error), 503)
+            except ArchiveError as error:
+                return await page_request.message("That did not work", str(error), 400)
+
+        # Not functools.wraps: Datasette passes what the signature names, and would follow it to the Visit.
+        route.__name__, route.__doc__ = function.__name__, function.__doc__
+        return route
+
+    return decorate
+
+
+async def _posted(function: View, page_request: PageRequest) -> Any:
+    if not page_request.archive.writable:
+        return await page_request.message(
+            "Read only", "This archive is open as immutable, so nothing in it can change.", 403
+        )
+    if not page_request.can_edit:
+        return await page_request.message(
+            "Sign in first",
+            "Open the link that the terminal printed, then try again. Nothing was changed.",
+            403,
+        )
+    page_request.request.scope["canvas_archive_form"] = form = PostedForm(await _body(page_request.request))
+    if not login.form_is_ours(page_request.datasette, page_request.request, form.one("csrf")):
+        return await page_request.message(
+            "This page was out of date",
+            "The server was restarted or you signed in again since. Reload the page and try once more.",
+            403,
+        )
+    return await function(page_request)
+
+
+async def _body(request: Any) -> bytes:
+    """Read a form's body, but not an endless one."""
+    body = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise BadInput("The form did not arrive whole.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MOST_BYTES:
+            raise BadInput("That form is too large.")
+    return body
+
+
+class PostedForm:
+    """The fields of a posted form; a name may come several times."""
+
+    def __init__(self, body: bytes) -> None:
+        try:
+            self.pairs = parse_qsl(
+                body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS
+            )
+        except ValueError:
+            raise BadInput(f"A form may have {MOST_FIELDS} fields at most.") from None
+
+    def one(self, name: str) -> str:
+        """Return the first value of that name, or nothing."""
+        return next((value for key, value in self.pairs if key == name), "")
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of that name."""
+        return [value for key, value in self.pairs if key == name]
+
+
+def form_of(page_request: PageRequest) -> PostedForm:
+    """Return the form of a ``POST`` view."""
+    form: PostedForm = page_request.request.scope["canvas_archive_form"]
+    return form
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking work that needs no database connection of Datasette's."""
+    return await asyncio.get_running_loop().run_in_executor(None, work)
