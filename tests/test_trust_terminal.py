@@ -233,6 +233,7 @@ def test_a_failing_canvas_is_told_in_letters(hostile: Hostile, kind: str) -> Non
         hostile.sandbox.faults.clear()
 
 
+@pytest.mark.thorough
 def test_a_name_that_is_markup_is_shown_as_it_is(hostile: Hostile) -> None:
     shown = on_terminal("sql", "SELECT name FROM users WHERE name LIKE '[%'")
     for text in ("[red]markup[/red]", "[/]", "[link=http://outside.invalid/]click[/link]", "[bold"):
