@@ -23,7 +23,7 @@ from canvas_archive.store import Archive
 from tests.spy_support import needs_second_user, second_user
 from tests.web_support import make_archive
 
-pytestmark = [needs_second_user, pytest.mark.sampled, pytest.mark.thorough]
+pytestmark = [needs_second_user, pytest.mark.thorough]
 
 # Opens its argument as a browser does, reads the messages, reports, and stays until the test has looked.
 BROWSER = r"""#!{python}
