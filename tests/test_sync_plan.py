@@ -189,18 +189,3 @@ def test_a_list_that_cannot_be_read_again_is_a_problem_until_it_can(pair: Pair) 
     again = pair.sync(mode="full", attachments=False, clock=QuickClock())
     assert again.report.complete
     assert pair.one("SELECT count(*) FROM problems") == 0
-
-
-def test_the_page_that_streams_a_sync_tells_of_waiting_and_of_what_went_wrong(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "SYSTEM", QuickClock())
-    pair.sandbox.faults.add(Fault("throttle_429", LIST, times=1, retry_after=3))
-    lines = list(service.sync_now(pair.folder))
-    assert any(line.startswith("Waiting ") for line in lines)
-    assert not any(line.startswith("Error") for line in lines)
-    pair.update("UPDATE conversations SET starred = 1 - starred WHERE id = (SELECT min(id) FROM inbox)")
-    monkeypatch.setenv("CANVAS_API_TOKEN", "7~wrong")
-    refused = list(service.sync_now(pair.folder))
-    assert refused[-1].startswith("Error: ")
-    assert any(line.startswith("Error: ") for line in service.push_now(pair.folder))

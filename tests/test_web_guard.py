@@ -18,7 +18,7 @@ from canvas_archive.store.config import powers
 from canvas_archive.web import login, page_request, queries, server
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
-from canvas_archive.web.login import AccessPolicy, access_policy, install_access_policy
+from canvas_archive.web.login import AccessPolicy, access_policy
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
 
@@ -224,7 +224,7 @@ def test_a_session_ends_a_day_after_its_last_use() -> None:
 def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
     sign_in(locked)
     value = locked.cookies["canvas_archive_4321"]
-    install_access_policy(locked.datasette, AccessPolicy(locked=True, cookie="canvas_archive_4321"))
+    access_policy.install(locked.datasette, AccessPolicy(locked=True, cookie="canvas_archive_4321"))
     assert locked.get("/mail", cookies={"canvas_archive_4321": value}).status_code == 403
 
 
@@ -257,7 +257,7 @@ def test_writing_needs_the_owner(folder: Path) -> None:
 
 def test_an_immutable_archive_is_read_only(folder: Path) -> None:
     visitor = Visitor(Datasette(immutables=[str(folder / "archive.db")]))
-    install_access_policy(visitor.datasette, AccessPolicy(open_to_all=True))
+    access_policy.install(visitor.datasette, AccessPolicy(open_to_all=True))
     try:
         assert 'name="do"' not in visitor.get("/mail").text
         answer = visitor.post("/mail/edit", {"do": "star:700005"})

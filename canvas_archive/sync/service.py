@@ -1,4 +1,4 @@
-"""A whole sync as one call: open, check, pull, push, index, record. For the command line and the web."""
+"""A whole sync as one call: open, check, pull, push, index, record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
-from canvas_archive.credentials import find_token, token_from_environment, token_source
+from canvas_archive.credentials import find_token, token_from_environment
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
 from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.store import Archive, runs, transaction
@@ -24,7 +24,6 @@ from canvas_archive.sync.report import Report
 from canvas_archive.sync.workers import StoppableClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from canvas_archive.canvas import RetryWait
@@ -312,91 +311,3 @@ def _finish(
     )
     with transaction(db):
         extend_chain(db, clock=clock)
-
-
-def token_available(folder: Path) -> bool:
-    """Return whether a token could be had for this archive (without running any command)."""
-    with Archive.open(folder) as archive:
-        return (
-            token_source(
-                archive.account.base_url,
-                token_command=archive.config.token_command,
-                user_id=archive.account.user_id,
-            )
-            is not None
-        )
-
-
-class _Lines(Silent):
-    """Progress as lines of text, for the web page that streams them."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._last = 0
-
-    def phase(self, text: str) -> None:
-        self.lines.append(f"{text}…")
-
-    def conversations(self, done: int, total: int) -> None:
-        if total and (done == total or done - self._last >= 25):
-            self._last = done
-            self.lines.append(f"{done:,} of {total:,} conversations")
-
-    def waiting(self, seconds: float, reason: str) -> None:
-        self.lines.append(f"Waiting {seconds:.0f} s: {reason}")
-
-
-def sync_now(folder: Path) -> Iterator[str]:
-    """Sync and yield a line of text whenever there is something to tell; the last one sums up."""
-    show = _Lines()
-    result: list[str] = []
-
-    def work() -> None:
-        try:
-            outcome = sync(folder, progress=show)
-            result.extend(outcome.notes)
-            result.append(outcome.report.summary())
-            if outcome.error is not None:
-                result.append(f"Error: {outcome.error}")
-        except ArchiveError as error:
-            result.append(f"Error: {error}")
-
-    yield from _streamed(work, show, result)
-
-
-def push_now(folder: Path) -> Iterator[str]:
-    """Push and yield lines of text as ``sync_now`` does."""
-    from canvas_archive.sync.push import push_archive
-    from canvas_archive.sync.push_report import PushReport
-
-    show = _Lines()
-    result: list[str] = []
-
-    def work() -> None:
-        sent = PushReport()
-        try:
-            show.phase("Reading what Canvas has")
-            with (
-                machine_errors_converted(),
-                Archive.open(folder, write=True) as archive,
-                open_client(archive, progress=show) as client,
-            ):
-                push_archive(archive, client, SYSTEM, report=sent)
-        except ArchiveError as error:
-            result.append(f"Error: {error}")
-        result.extend(sent.notes)
-        result.append(sent.summary())
-
-    yield from _streamed(work, show, result)
-
-
-def _streamed(work: Callable[[], None], show: _Lines, result: list[str]) -> Iterator[str]:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    told = 0
-    while thread.is_alive() or told < len(show.lines):
-        thread.join(0.2)
-        while told < len(show.lines):
-            yield show.lines[told]
-            told += 1
-    yield from result

@@ -7,7 +7,6 @@ one; everything else in this package asks here first.
 from __future__ import annotations
 
 import sqlite3
-import weakref
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.connection import require_files
 from canvas_archive.web.hooks import hook
+from canvas_archive.web.per_datasette import PerDatasette
 
 PLUGIN = "canvas-archive"
 ARCHIVE_PREFIX = "/mail/archive"
@@ -69,8 +69,10 @@ class Archive:
         return bool(self.database.is_mutable)
 
 
-_judged: weakref.WeakKeyDictionary[Any, dict[str, tuple[Any, Archive | None]]] = weakref.WeakKeyDictionary()
-"""Of each Datasette the databases that were looked into, by name, and what was found there."""
+@PerDatasette
+def _judged(datasette: Any) -> dict[str, tuple[Any, Archive | None]]:
+    """Return the databases that were examined, by name, each with the archive in it."""
+    return {}
 
 
 def _is_archive(database: Any) -> bool:
@@ -105,7 +107,7 @@ def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
 
 def archives(datasette: Any) -> tuple[Archive, ...]:
     """Return the attached archives in Datasette's order; each database file is looked into once."""
-    judged = _judged.setdefault(datasette, {})
+    judged = _judged(datasette)
     found = []
     for name, database in datasette.databases.items():
         known = judged.get(name)

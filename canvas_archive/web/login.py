@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
@@ -22,6 +21,7 @@ from datasette import Response
 from canvas_archive.clock import SYSTEM, Clock
 from canvas_archive.web.gate import OWNER, PLUGIN, archives
 from canvas_archive.web.hooks import hook, hook_first
+from canvas_archive.web.per_datasette import PerDatasette
 from canvas_archive.web.render import render
 
 SESSION_SECONDS = 24 * 3600.0
@@ -172,17 +172,10 @@ class AccessPolicy:
         return self.any_address and IP_LITERAL.match(bare) is not None
 
 
-_doors: weakref.WeakKeyDictionary[Any, AccessPolicy] = weakref.WeakKeyDictionary()
-
-
+@PerDatasette
 def access_policy(datasette: Any) -> AccessPolicy:
-    """Return the door of this Datasette; one that was not fitted by ``serve`` leaves all to Datasette."""
-    return _doors.setdefault(datasette, AccessPolicy())
-
-
-def install_access_policy(datasette: Any, door: AccessPolicy) -> None:
-    """Give this Datasette its door, before its first request."""
-    _doors[datasette] = door
+    """Return who may sign in. Unless ``serve`` installed a policy, Datasette alone decides."""
+    return AccessPolicy()
 
 
 def configured_hosts(datasette: Any) -> frozenset[str]:

@@ -19,7 +19,7 @@ from datasette.utils import sqlite_timelimit
 
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, BadInput
-from canvas_archive.web import login
+from canvas_archive.web import login, tokens
 from canvas_archive.web.dates import Dates, zone_named
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.gate import ARCHIVE_PREFIX, PLUGIN, Archive, archives, gate, mail_path, may_edit
@@ -61,6 +61,11 @@ class PageRequest:
     def signed_in(self) -> bool:
         """Return whether there is a session that could be ended."""
         return login.access_policy(self.datasette).locked
+
+    @property
+    def can_sync(self) -> bool:
+        """Return whether this visitor can start a sync: with the right to edit, and a token."""
+        return self.can_edit and tokens.token_available(self.datasette, self.archive.folder)
 
     @property
     def wants_json(self) -> bool:
@@ -155,7 +160,7 @@ class PageRequest:
 def view(
     table: str = "conversations", *, method: str = "GET"
 ) -> Callable[[View], Callable[..., Awaitable[Any]]]:
-    """Make a route of a function of a Visit: gated, with errors turned into calm pages.
+    """Make a route of a function of a PageRequest: gated, with errors turned into calm pages.
 
     A ``POST`` view is reached only with the right to edit and a form of ours.
     """
@@ -189,7 +194,7 @@ def view(
             except ArchiveError as error:
                 return await page_request.message("That did not work", str(error), 400)
 
-        # Not functools.wraps: Datasette passes what the signature names, and would follow it to the Visit.
+        # Not functools.wraps: Datasette passes what the signature names, and would follow it to ``function``.
         route.__name__, route.__doc__ = function.__name__, function.__doc__
         return route
 

@@ -73,7 +73,7 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
 
     import canvas_archive.web as plugin
     from canvas_archive.web.gate import OWNER
-    from canvas_archive.web.login import AccessPolicy, install_access_policy
+    from canvas_archive.web.login import AccessPolicy, access_policy
 
     # Where rich is installed, Datasette prints every refusal with all local variables: session cookies, too.
     # (Not an import statement: before Datasette's own, it would leave the module without its hook.)
@@ -86,7 +86,7 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
         settings=dict(SETTINGS),
         secret=None,
     )
-    install_access_policy(
+    access_policy.install(
         datasette,
         AccessPolicy(
             locked=login,
