@@ -7,6 +7,7 @@ archive is attached (``gate.archives``). Each hook lives with what it is about; 
 
 from __future__ import annotations
 
+from canvas_archive.web.cells import render_cell
 from canvas_archive.web.gate import permission_allowed
 from canvas_archive.web.guard import asgi_wrapper
 from canvas_archive.web.limits import handle_exception, prepare_connection
@@ -17,7 +18,6 @@ from canvas_archive.web.tables import (
     extra_css_urls,
     get_metadata,
     menu_links,
-    render_cell,
     table_actions,
 )
 
