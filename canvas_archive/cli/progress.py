@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from canvas_archive.cli.context import Settings, console
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from canvas_archive.cli.context import Settings
     from canvas_archive.cli.progress_display import ProgressCallback, ProgressDisplay
     from canvas_archive.sync.progress import SyncProgress
 
@@ -22,7 +23,6 @@ def progress_display(settings: Settings) -> Iterator[ProgressDisplay | None]:
     if not settings.show_progress:
         yield None
         return
-    from canvas_archive.cli.context import console
     from canvas_archive.cli.progress_display import ProgressDisplay
 
     with ProgressDisplay(console(stderr=True)) as shown:

@@ -16,18 +16,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
+from canvas_archive import web as plugin
 from canvas_archive.errors import BadInput, GuardRefused
 from canvas_archive.hosts import is_loopback
 from canvas_archive.store import Archive
 from canvas_archive.web import opening
 from canvas_archive.web.connections import BoundedConnection
-
-if TYPE_CHECKING:
-    from canvas_archive.web.login import AccessPolicy
+from canvas_archive.web.gate import OWNER
+from canvas_archive.web.login import LOOPBACK, AccessPolicy, access_policy
 
 SETTINGS: dict[str, Any] = {
     "sql_time_limit_ms": 3000,
@@ -44,8 +44,6 @@ RESERVED = "mail"
 
 
 def _known_names(host: str, configured: list[str]) -> frozenset[str]:
-    from canvas_archive.web.login import LOOPBACK
-
     names = set(LOOPBACK) | {name.lower() for name in configured}
     if not is_loopback(host):
         machine = socket.gethostname().lower()
@@ -70,10 +68,6 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
         )
     from datasette.app import Datasette
     from datasette.plugins import pm
-
-    import canvas_archive.web as plugin
-    from canvas_archive.web.gate import OWNER
-    from canvas_archive.web.login import AccessPolicy, access_policy
 
     # Where rich is installed, Datasette prints every refusal with all local variables: session cookies, too.
     # (Not an import statement: before Datasette's own, it would leave the module without its hook.)
@@ -136,8 +130,6 @@ class BoundServer:
     @property
     def door(self) -> AccessPolicy:
         """Return the door of its Datasette."""
-        from canvas_archive.web.login import access_policy
-
         return access_policy(self.datasette)
 
     def new_url(self) -> str:
@@ -169,8 +161,6 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     except BaseException:
         listener.close()
         raise
-    from canvas_archive.web.login import access_policy
-
     base = f"http://{_shown_host(host)}:{bound}"
     url = _first_url(base, access_policy(datasette))
     config = uvicorn.Config(
