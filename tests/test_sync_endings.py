@@ -12,7 +12,7 @@ import pytest
 from canvas_archive.errors import ItemsFailed, TokenRefused
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
-from canvas_archive.sync.fetching import BROKEN_IN_A_ROW
+from canvas_archive.sync.jobs import BROKEN_IN_A_ROW
 from canvas_archive.sync.pull import Pull
 from canvas_archive.sync.report import Report
 from tests.sync_support import Pair, assert_equal, bind

@@ -6,12 +6,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from canvas_archive.cli.context import Settings, console
+from canvas_archive.sync.progress import SyncProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from canvas_archive.cli.progress_display import ProgressCallback, ProgressDisplay
-    from canvas_archive.sync.progress import SyncProgress
 
 _LONG_WAIT = 5.0
 """Seconds of waiting that a person without a display is told of."""
@@ -40,7 +40,7 @@ def show_nothing(what: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-class PlainLines:
+class PlainLines(SyncProgress):
     """Waits and phases as lines on standard error: what a log or a pipe wants to see."""
 
     def __init__(self, settings: Settings) -> None:
@@ -72,7 +72,7 @@ class PlainLines:
             self._settings.note(f"  {done:,} of {total:,} {what}", level=2)
 
 
-class _OnDisplay:
+class _OnDisplay(SyncProgress):
     """A sync on the terminal: what it is at, the attachments below it, waits below both."""
 
     def __init__(self, shown: ProgressDisplay) -> None:

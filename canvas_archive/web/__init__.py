@@ -1,8 +1,8 @@
 """The web pages: a Datasette plugin that makes an archive readable as mail.
 
 It is a package on purpose: for a plain module, where Datasette finds templates depends on the Python
-version. Datasette loads it in every process of its environment, so all hooks stand aside unless an
-archive is attached (``gate.archives``). Each hook lives with what it is about; they are gathered here.
+version. Datasette loads it in every process of its environment, so no hook acts unless an archive is
+attached (``gate.archives``). Each hook is in the module of its subject; this module gathers them.
 """
 
 from __future__ import annotations

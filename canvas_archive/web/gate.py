@@ -76,7 +76,7 @@ def _judged(datasette: Any) -> dict[str, tuple[Any, Archive | None]]:
 
 
 def _is_archive(database: Any) -> bool:
-    """Look into a database file without Datasette's threads: hooks need the answer before start-up."""
+    """Examine a database file without Datasette's threads: hooks need the answer before start-up."""
     try:
         with closing(_connect(database)) as connection:
             found = {
@@ -88,10 +88,10 @@ def _is_archive(database: Any) -> bool:
 
 
 def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
-    """Open a database of Datasette's by the very path it has.
+    """Open a database of Datasette's by its exact path.
 
-    Datasette itself takes ``#``, ``?`` and ``%41`` in it for parts of an address, and then opens (or makes)
-    another file; nor does it open what lies on a medium that cannot be written.
+    Datasette itself parses ``#``, ``?`` and ``%41`` in the path as parts of an address, and then opens (or
+    makes) another file. It also cannot open a database on a read-only medium.
     """
     path = Path(database.path).absolute()
     require_files(path)
@@ -106,7 +106,7 @@ def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
 
 
 def archives(datasette: Any) -> tuple[Archive, ...]:
-    """Return the attached archives in Datasette's order; each database file is looked into once."""
+    """Return the attached archives in Datasette's order; each database file is examined once."""
     judged = _judged(datasette)
     found = []
     for name, database in datasette.databases.items():

@@ -1,4 +1,4 @@
-"""The outer wall: which requests reach Datasette at all, and which headers every answer carries.
+"""Which requests reach Datasette, and which headers every response has.
 
 Datasette checks neither ``Host`` nor ``Origin``: a page whose name resolves to 127.0.0.1 could read
 the whole inbox, and another port of 127.0.0.1 is the same *site*, so its forms carry our cookies.
@@ -54,7 +54,7 @@ HEADERS = (
 def refusal(
     method: str, headers: dict[bytes, str], *, host_known: bool, mail: bool
 ) -> tuple[int, str] | None:
-    """Decide on a request from its head alone: ``None`` lets it in, else a status and a sentence."""
+    """Return ``None`` for a request that may pass, else a status and a sentence. Reads the headers alone."""
     if not host_known:
         return 421, "This server does not answer under that host name."
     if method in SAFE_METHODS:
@@ -148,5 +148,5 @@ def _wrap(datasette: Any, app: App) -> App:
 
 @hook_last
 def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
-    """Wrap Datasette in the guard. It stands aside for as long as no archive is attached."""
+    """Wrap Datasette in the guard. It does nothing while no archive is attached."""
     return functools.partial(_wrap, datasette)

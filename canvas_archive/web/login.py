@@ -1,7 +1,7 @@
-"""The door: a one-use link from the terminal, then a cookie of our own.
+"""Signing in: a one-use link from the terminal, then a cookie of our own.
 
 Datasette's own sign-in cookie is not HttpOnly, never expires, and is overwritten by any other
-Datasette on 127.0.0.1, because cookies ignore ports. Sessions here live in memory: they die with the
+Datasette on 127.0.0.1, because cookies ignore ports. Sessions here are in memory, and end with the
 process.
 """
 
@@ -44,7 +44,7 @@ def _digest(secret: str) -> bytes:
 
 
 def readable_cookies(header: str) -> str:
-    """Return a ``Cookie`` header without what Python's parser fails at.
+    """Return a ``Cookie`` header without the cookies that Python's parser fails at.
 
     It raises CookieError for all of a header in which one name has a ``/`` or ``@``, as any program on
     another port of this address may set it. Some versions take quadratic time for a value with backslashes:
@@ -81,9 +81,9 @@ class _Link:
 
 @dataclass
 class AccessPolicy:
-    """Who gets in, and under which host names, for one Datasette.
+    """Who may sign in to one Datasette, and under which host names.
 
-    ``locked``: sign-in is needed. ``open_to_all``: whoever reaches the loopback address is the owner.
+    ``locked``: sign-in is needed. ``open_to_all``: every visitor is the owner.
     Neither: plain Datasette, whose own actors and ``allow`` blocks decide.
 
     ``warn`` is called with a sentence for the owner's terminal, ``on_sign_in`` when a link was used.
@@ -108,7 +108,7 @@ class AccessPolicy:
         return secret
 
     def state_of(self, secret: str) -> LinkState:
-        """Return what became of the link with this secret."""
+        """Return the state of the link with this secret."""
         # The digests are compared, so the time of the look-up says nothing about the secret.
         link = self._links.get(_digest(secret))
         if link is None:
@@ -147,7 +147,7 @@ class AccessPolicy:
         return True
 
     def lets_in(self, cookies: str) -> bool:
-        """Return whether a request with this ``Cookie`` header may pass; always where no door is locked."""
+        """Return whether a request with this ``Cookie`` header may pass; yes where no sign-in is needed."""
         if not self.locked:
             return True
         given = SimpleCookie(readable_cookies(cookies)).get(self.cookie)
@@ -211,7 +211,7 @@ def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
 
 @hook
 def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
-    """Take the mail pages out of asgi-csrf: they have the guard, a Strict cookie and their own token."""
+    """Exempt the mail pages from asgi-csrf: they have the guard, a Strict cookie and their own token."""
     if not archives(datasette):
         return False
     path = scope["path"].removeprefix(datasette.setting("base_url").rstrip("/"))
@@ -219,14 +219,14 @@ def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
 
 
 def locked_page(datasette: Any, *, status: int, link: LinkState = "unknown") -> Any:
-    """Return the page for those who are not signed in; ``link`` is what became of the link they opened."""
+    """Return the page for a visitor who is not signed in; ``link`` is the state of the link they opened."""
     body = render(datasette, "mail/locked.html", link=link, locked=access_policy(datasette).locked)
     return Response.html(body, status=status, headers={"Cache-Control": "private, no-store"})
 
 
 @hook_first
 def forbidden(datasette: Any, request: Any) -> Any:
-    """Answer a refusal calmly, and only where there is an archive to protect."""
+    """Answer a refusal with a page that explains it, where an archive is attached."""
     if not archives(datasette) or request.path.endswith(".json"):
         return None
     return locked_page(datasette, status=403)
@@ -235,8 +235,8 @@ def forbidden(datasette: Any, request: Any) -> Any:
 async def login(request: Any, datasette: Any) -> Any:
     """``GET /mail/login?token=``: redeem the one-use link and set the cookie.
 
-    The answer is a page that moves on by itself: a redirect after a link from another site would
-    arrive without a Strict cookie.
+    The response is a page that redirects by itself: after a link from another site, an HTTP redirect
+    would arrive without the Strict cookie.
     """
     door = access_policy(datasette)
     if request.method != "GET":

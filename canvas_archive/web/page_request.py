@@ -44,7 +44,7 @@ class TooSlow(ArchiveError):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Who asks for what, and how answers are made for them."""
+    """One request, and how its answer is made."""
 
     datasette: Any
     request: Any
@@ -69,12 +69,12 @@ class PageRequest:
 
     @property
     def wants_json(self) -> bool:
-        """Return whether the page's script asks, rather than a plain form."""
+        """Return whether the page's script sent the request, rather than a plain form."""
         return "application/json" in self.request.headers.get("accept", "")
 
     @property
     def accepts_html(self) -> bool:
-        """Return whether a browser without our script asks, which wants a page."""
+        """Return whether a browser without our script sent the request: it needs a page."""
         return "text/html" in self.request.headers.get("accept", "")
 
     @property
@@ -147,7 +147,7 @@ class PageRequest:
         )
 
     async def message(self, title: str, sentence: str, status: int) -> Any:
-        """Answer with a calm page that says one thing."""
+        """Answer with a page of one sentence."""
         if self.wants_json:
             return Response.json({"ok": False, "message": sentence}, status=status, headers=dict(CALM))
         return await self.page(
@@ -160,7 +160,7 @@ class PageRequest:
 def view(
     table: str = "conversations", *, method: str = "GET"
 ) -> Callable[[View], Callable[..., Awaitable[Any]]]:
-    """Make a route of a function of a PageRequest: gated, with errors turned into calm pages.
+    """Make a route of a function of a PageRequest: gated, with errors turned into pages.
 
     A ``POST`` view is reached only with the right to edit and a form of ours.
     """

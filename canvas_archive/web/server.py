@@ -1,4 +1,4 @@
-"""Serving an archive: Datasette in this process, behind our door, until Ctrl-C.
+"""Serving an archive: Datasette in this process, behind our sign-in, until Ctrl-C.
 
 Used by ``canvas-archive serve`` and ``canvas-archive demo``.
 """
@@ -52,7 +52,7 @@ def _known_names(host: str, configured: list[str]) -> frozenset[str]:
 
 
 def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
-    """Return a Datasette of the archive in ``folder``, with its door fitted.
+    """Return a Datasette of the archive in ``folder``, with our sign-in.
 
     ``port`` is part of the cookie's name: cookies ignore ports, and two archives may be open at once.
     Raises NoArchive, ForeignFolder or NewerArchive when the folder cannot be served.
@@ -129,7 +129,7 @@ class BoundServer:
 
     @property
     def door(self) -> AccessPolicy:
-        """Return the door of its Datasette."""
+        """Return who may sign in."""
         return access_policy(self.datasette)
 
     def new_url(self) -> str:
@@ -137,7 +137,7 @@ class BoundServer:
         return _first_url(self.base, self.door)
 
     def close(self) -> None:
-        """Let go of the port, the database and the threads."""
+        """Close the port, the database and the threads."""
         self.listener.close()
         for database in self.datasette.databases.values():
             database.close()

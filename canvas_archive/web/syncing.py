@@ -11,7 +11,7 @@ from pathlib import Path
 from canvas_archive.clock import SYSTEM
 from canvas_archive.machine import machine_errors_converted
 from canvas_archive.store import Archive
-from canvas_archive.sync.progress import Silent
+from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.push import push_archive
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.service import open_client, sync
@@ -19,7 +19,7 @@ from canvas_archive.sync.service import open_client, sync
 EVERY = 25
 
 
-class ProgressLines(Silent):
+class ProgressLines(SyncProgress):
     """Progress as lines of text."""
 
     def __init__(self, show: Callable[[str], None]) -> None:

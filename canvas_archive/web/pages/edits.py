@@ -1,4 +1,4 @@
-"""``/mail/edits``: the journal of changes made here. What waits, what Canvas did with the rest."""
+"""``/mail/edits``: the journal of changes made here: those that are pending, and how the others ended."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def act_line(row: sqlite3.Row) -> ActLine:
 
 @view(table="edits")
 async def journal(page_request: PageRequest) -> Any:
-    """Answer with what waits and what became of the rest."""
+    """Answer with the pending changes and how the others ended."""
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         unsettling = connection.execute(queries.UNSETTLING_EDITS, {"limit": HISTORY})

@@ -120,7 +120,7 @@ async def _stream(page_request: PageRequest, doing: str) -> Any:
 
 @view(table="sync_runs", method="POST")
 async def sync(page_request: PageRequest) -> Any:
-    """``POST /mail/status/sync``: pull now, and tell what happens line by line."""
+    """``POST /mail/status/sync``: sync now, and show the progress line by line."""
     return await _stream(page_request, "sync")
 
 
