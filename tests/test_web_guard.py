@@ -209,16 +209,16 @@ def test_signing_out_ends_the_session(locked: Visitor) -> None:
 
 def test_a_session_ends_a_day_after_its_last_use() -> None:
     clock = SteadyClock()
-    door = AccessPolicy(locked=True, clock=clock)
-    session = door.redeem(door.new_link())
+    policy = AccessPolicy(locked=True, clock=clock)
+    session = policy.redeem(policy.new_link())
     assert session is not None
     clock.seconds += 80_000
-    assert door.admits(session)
+    assert policy.admits(session)
     clock.seconds += 80_000
-    assert door.admits(session)
+    assert policy.admits(session)
     clock.seconds += 90_000
-    assert not door.admits(session)
-    assert "secret" not in repr(door) and session not in repr(door)
+    assert not policy.admits(session)
+    assert "secret" not in repr(policy) and session not in repr(policy)
 
 
 def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
@@ -230,10 +230,10 @@ def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
 
 def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> None:
     """Cookies ignore ports, and Python's parser refuses all of a header for one name like these."""
-    door = access_policy(locked.datasette)
-    session = door.redeem(door.new_link())
+    policy = access_policy(locked.datasette)
+    session = policy.redeem(policy.new_link())
     for odd in ("a/b=1", "user@host=x", "a/b=1; c:d=2"):
-        for header in (f"{odd}; {door.cookie}={session}", f"{door.cookie}={session}; {odd}"):
+        for header in (f"{odd}; {policy.cookie}={session}", f"{policy.cookie}={session}; {odd}"):
             for path in ("/mail", "/-/databases.json", "/archive"):
                 answer = locked.get(path, cookies=None, headers={"cookie": header})
                 assert answer.status_code == 200, (header, path)

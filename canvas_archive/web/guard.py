@@ -99,8 +99,8 @@ def _wrap(datasette: Any, app: App) -> App:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope.get("headers") or []}
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url")).lstrip("/")
         mail = path == "/mail" or path.startswith("/mail/")
-        door = access_policy(datasette)
-        known = door.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
+        policy = access_policy(datasette)
+        known = policy.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
         policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
         table = not mail and path.endswith(".csv") and _has_archive(datasette, path)
         if table:
@@ -130,7 +130,7 @@ def _wrap(datasette: Any, app: App) -> App:
         tool = path.startswith(BEHIND_THE_DOOR) and not OPEN_TO_ALL.match(path)
         if refused is None and not mail and (tool or scope["method"] not in SAFE_METHODS):
             # Datasette's own tools ask for no permission, nor do routes of other plugins.
-            refused = None if door.lets_in(headers.get(b"cookie", "")) else (403, "Sign in first.")
+            refused = None if policy.allows(headers.get(b"cookie", "")) else (403, "Sign in first.")
         if refused is None:
             await app(_with_readable_cookies(scope, headers), receive, send_with_headers)
             return

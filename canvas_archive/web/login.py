@@ -146,7 +146,7 @@ class AccessPolicy:
         self._sessions[key] = now + SESSION_SECONDS
         return True
 
-    def lets_in(self, cookies: str) -> bool:
+    def allows(self, cookies: str) -> bool:
         """Return whether a request with this ``Cookie`` header may pass; yes where no sign-in is needed."""
         if not self.locked:
             return True
@@ -189,8 +189,8 @@ def actor_from_request(datasette: Any, request: Any) -> dict[str, str] | None:
     """Recognise the owner by our cookie, or by the loopback address when sign-in was switched off."""
     if not archives(datasette):
         return None
-    door = access_policy(datasette)
-    known = door.open_to_all or (door.locked and door.admits(request.cookies.get(door.cookie, "")))
+    policy = access_policy(datasette)
+    known = policy.open_to_all or (policy.locked and policy.admits(request.cookies.get(policy.cookie, "")))
     return dict(OWNER) if known else None
 
 
@@ -199,9 +199,9 @@ def form_token(datasette: Any, request: Any) -> str:
 
     asgi-csrf's cookie has one name for all ports of a host; ours needs none.
     """
-    door = access_policy(datasette)
-    who = f"{(request.actor or {}).get('id')}\n{request.cookies.get(door.cookie, '')}"
-    return hmac.new(door.form_secret, who.encode(), hashlib.sha256).hexdigest()
+    policy = access_policy(datasette)
+    who = f"{(request.actor or {}).get('id')}\n{request.cookies.get(policy.cookie, '')}"
+    return hmac.new(policy.form_secret, who.encode(), hashlib.sha256).hexdigest()
 
 
 def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
@@ -238,20 +238,20 @@ async def login(request: Any, datasette: Any) -> Any:
     The response is a page that redirects by itself: after a link from another site, an HTTP redirect
     would arrive without the Strict cookie.
     """
-    door = access_policy(datasette)
+    policy = access_policy(datasette)
     if request.method != "GET":
         return Response.text("Open the link in a browser.", status=405, headers={"Allow": "GET"})
     home = datasette.urls.path("/mail")
     moved = {"Refresh": f"0; url={home}", "Cache-Control": "no-store"}
-    if not door.locked or (request.actor or {}).get("id") == OWNER["id"]:
+    if not policy.locked or (request.actor or {}).get("id") == OWNER["id"]:
         return Response.html(render(datasette, "mail/welcome.html"), headers=moved)
     secret = request.args.get("token") or ""
-    session = door.redeem(secret)
+    session = policy.redeem(secret)
     if session is None:
-        return locked_page(datasette, status=403, link=door.state_of(secret))
+        return locked_page(datasette, status=403, link=policy.state_of(secret))
     response = Response.html(render(datasette, "mail/welcome.html"), headers=moved)
     response.set_cookie(
-        door.cookie,
+        policy.cookie,
         session,
         max_age=COOKIE_SECONDS,
         httponly=True,

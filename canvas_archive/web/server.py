@@ -128,13 +128,13 @@ class BoundServer:
     url: str
 
     @property
-    def door(self) -> AccessPolicy:
+    def policy(self) -> AccessPolicy:
         """Return who may sign in."""
         return access_policy(self.datasette)
 
     def new_url(self) -> str:
         """Return where a browser begins: with a new sign-in link, where one is needed."""
-        return _first_url(self.base, self.door)
+        return _first_url(self.base, self.policy)
 
     def close(self) -> None:
         """Close the port, the database and the threads."""
@@ -177,8 +177,8 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     return BoundServer(uvicorn.Server(config), listener, datasette, base, url)
 
 
-def _first_url(base: str, door: AccessPolicy) -> str:
-    return f"{base}/mail/login?token={door.new_link()}" if door.locked else f"{base}/mail"
+def _first_url(base: str, policy: AccessPolicy) -> str:
+    return f"{base}/mail/login?token={policy.new_link()}" if policy.locked else f"{base}/mail"
 
 
 def serve_archive(
@@ -199,7 +199,7 @@ def serve_archive(
     Raises KeyboardInterrupt when Ctrl-C or a termination signal ended it.
     """
     served = prepare(folder, host=host, port=port, login=login)
-    served.door.warn = warn
+    served.policy.warn = warn
 
     with contextlib.ExitStack() as ending:
         ending.enter_context(contextlib.closing(served))
@@ -225,7 +225,7 @@ def serve_archive(
 def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
     """Open a browser at the first page. Where that would show the sign-in link to others, do nothing."""
     address = served.url
-    if served.door.locked:
+    if served.policy.locked:
         if not opening.browser_reads_files():
             return
         try:
@@ -238,7 +238,7 @@ def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
                 page.unlink(missing_ok=True)
 
         ending.callback(remove)
-        served.door.on_sign_in = remove
+        served.policy.on_sign_in = remove
         address = page.as_uri()
     opening.open_browser(address)
 

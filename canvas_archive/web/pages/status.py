@@ -133,11 +133,11 @@ async def push(page_request: PageRequest) -> Any:
 @view(method="POST")
 async def sign_out(page_request: PageRequest) -> Any:
     """``POST /mail/logout``: end this browser's session."""
-    door = login.access_policy(page_request.datasette)
-    door.leave(page_request.request.cookies.get(door.cookie, ""))
+    policy = login.access_policy(page_request.datasette)
+    policy.leave(page_request.request.cookies.get(policy.cookie, ""))
     response = Response.redirect(page_request.path("/mail"), status=303)
     response.set_cookie(
-        door.cookie,
+        policy.cookie,
         "",
         max_age=0,
         httponly=True,
