@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +15,12 @@ from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
 from canvas_archive.cli.values import FOLDERS
+from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from canvas_archive.cli.progress_display import ProgressCallback
     from canvas_archive.export.context import ExportOptions
@@ -152,9 +155,7 @@ def write_export(
 
     ``absent`` is as in ``export.run.Request``.
     """
-    from dataclasses import replace
 
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.export.run import ExportProgress, Request
     from canvas_archive.export.run import export as write
     from canvas_archive.search import understand
@@ -206,7 +207,6 @@ def write_export(
 
 def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[str]:
     """Yield what the query means, and each name of ``--with`` that several people have."""
-    from datetime import timezone
 
     from canvas_archive.search import understand
     from canvas_archive.search.query.resolve import people
@@ -221,7 +221,6 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
-    from canvas_archive.errors import BadInput
 
     words = [word for text in texts for word in text.replace(",", " ").split()]
     if not all(word.isdecimal() for word in words):
@@ -230,7 +229,6 @@ def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
-    from canvas_archive.errors import ItemsFailed
 
     counts = report.counts
     if as_json:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
     from typing import Any
 
@@ -67,7 +67,6 @@ def selection_of(
 
     The dates of a query are local, in a bag those of UTC: it must be the same on every machine.
     """
-    from datetime import timezone
 
     from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.search.query.dates import local_zone, zone, zone_name

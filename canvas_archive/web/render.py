@@ -10,7 +10,6 @@ import functools
 import hashlib
 import re
 import unicodedata
-import weakref
 import zlib
 from html import unescape
 from pathlib import Path
@@ -21,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from canvas_archive.export.links import ADDRESS, trimmed
+from canvas_archive.web.per_datasette import PerDatasette
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
@@ -156,38 +156,33 @@ def asset(name: str) -> str:
     return f"/mail/static/{name}?v={digest}"
 
 
-_environments: weakref.WeakKeyDictionary[Any, Environment] = weakref.WeakKeyDictionary()
-
-
+@PerDatasette
 def _environment(datasette: Any) -> Environment:
-    environment = _environments.get(datasette)
-    if environment is None:
-        folders = [datasette.template_dir] if datasette.template_dir else []
-        environment = Environment(
-            loader=FileSystemLoader([*folders, str(folder_of_templates())]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        path = datasette.urls.path
-        environment.globals.update(
-            path=path,
-            asset=lambda name: path(asset(name)),
-            plural=plural,
-        )
-        environment.filters.update(
-            body=body,
-            linkify=linkify,
-            initials=initials,
-            hue=hue,
-            filesize=filesize,
-            number=number,
-            file_name=file_name,
-            extension=extension,
-        )
-        _environments[datasette] = environment
+    folders = [datasette.template_dir] if datasette.template_dir else []
+    environment = Environment(
+        loader=FileSystemLoader([*folders, str(folder_of_templates())]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    path = datasette.urls.path
+    environment.globals.update(
+        path=path,
+        asset=lambda name: path(asset(name)),
+        plural=plural,
+    )
+    environment.filters.update(
+        body=body,
+        linkify=linkify,
+        initials=initials,
+        hue=hue,
+        filesize=filesize,
+        number=number,
+        file_name=file_name,
+        extension=extension,
+    )
     return environment
 
 

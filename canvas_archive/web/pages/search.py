@@ -1,4 +1,4 @@
-"""``/mail/search``: the message search, with facets that narrow, and searches worth keeping.
+"""``/mail/search``: the message search, with facets that narrow, and saved searches.
 
 A facet that narrows is counted without itself, so that its other values stay in sight and can be added.
 """
@@ -116,7 +116,7 @@ def name_of(connection: sqlite3.Connection, user_id: str) -> str:
 
 
 def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> str:
-    """Write a question with its facets in the query language alone, as it is kept under a name."""
+    """Return a query with its facets in the query language alone, as it is saved."""
     from canvas_archive.search.query.tree import Course, Person
     from canvas_archive.search.query.written import written_query
 
@@ -149,7 +149,7 @@ class FacetLine:
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:
-    """What a search gave, or the sentence why it gave nothing. ``missing``: there is no sound index."""
+    """What a search found, or the sentence why it failed. ``missing``: there is no sound index."""
 
     result: SearchResult | None = None
     trouble: str = ""
