@@ -18,7 +18,7 @@ import pytest
 
 from canvas_archive.cli import fleet_reading, main, sync
 from canvas_archive.cli.context import Settings
-from canvas_archive.cli.editing import brief_write, show_report
+from canvas_archive.cli.editing import show_report
 from canvas_archive.cli.export import FORMATS
 from canvas_archive.cli.fleet_reading import SharedHit
 from canvas_archive.cli.streams import prepare_streams, reader_left, takes_everything
@@ -28,6 +28,7 @@ from canvas_archive.errors import ArchiveLocked, CanvasProblem, CredentialProble
 from canvas_archive.export import formats
 from canvas_archive.search import search
 from canvas_archive.store import Archive, Ingest, edits, runs
+from canvas_archive.store.writing import brief_write
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Report, ReportedProblem
 from canvas_archive.sync.service import SyncResult
@@ -260,7 +261,7 @@ def test_what_a_search_finds_and_nobody_can_edit_is_left_out(mail: Path) -> None
 )
 def test_a_database_that_stays_locked(mail: Path, said: str, raised: type[Exception]) -> None:
     with Archive.open(mail) as archive, pytest.raises(raised):
-        with brief_write(archive):
+        with brief_write(archive.db_path):
             raise sqlite3.OperationalError(said)
 
 
