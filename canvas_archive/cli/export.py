@@ -12,8 +12,8 @@ from canvas_archive.cli.context import Settings, common_options, json_option, pa
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
-from canvas_archive.cli.values import FOLDERS
 from canvas_archive.places import expanded
+from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

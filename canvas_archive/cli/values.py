@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.store.folders import FOLDERS
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 MOST_OFFERED = 40
-FOLDERS = ("inbox", "unread", "starred", "archived", "sent", "removed")
 
 _NEWEST = """
 SELECT id, coalesce(subject, '(no subject)') FROM conversations
