@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from canvas_archive.store.account import Account
     from canvas_archive.store.blobs import BlobWriter, blob_path
     from canvas_archive.store.config import Config
     from canvas_archive.store.connection import connect_readonly, refresh_statistics, transaction
-    from canvas_archive.store.folder import Account, Archive
+    from canvas_archive.store.folder import Archive
     from canvas_archive.store.ingest import Ingest, SaveResult
 else:
     # Out of the type checker's sight, which would take any name for one that is here.
     from importlib import import_module
 
     _HOMES = {
-        "Account": "folder",
+        "Account": "account",
         "Archive": "folder",
         "BlobWriter": "blobs",
         "Config": "config",
