@@ -19,13 +19,11 @@ import pytest
 from canvas_archive.cli import fleet_reading, main, sync
 from canvas_archive.cli.context import Settings
 from canvas_archive.cli.editing import show_report
-from canvas_archive.cli.export import FORMATS
 from canvas_archive.cli.fleet_reading import SharedHit
 from canvas_archive.cli.streams import prepare_streams, reader_left, takes_everything
 from canvas_archive.cli.terminal import age, count_of, fit, local_time
 from canvas_archive.cli.usage import usage_lines
 from canvas_archive.errors import ArchiveLocked, CanvasProblem, CredentialProblem
-from canvas_archive.export import formats
 from canvas_archive.search import search
 from canvas_archive.store import Archive, Ingest, edits, runs
 from canvas_archive.store.writing import brief_write
@@ -163,10 +161,6 @@ def test_a_text_fits_its_cells() -> None:
     assert fit("Ada", 5) == "Ada  " and fit("Adelaide", 5) == "Adel…" and fit("Adela", 5) == "Adela"
     assert fit("研究室の先生", 6) == "研究… " and fit("研究室", 6) == "研究室"
     assert fit("Zoe\u0308", 4) == "Zoe\u0308 "
-
-
-def test_the_formats_that_help_names_are_those_there_are() -> None:
-    assert tuple(formats.FORMATS) == FORMATS
 
 
 def test_usage_without_a_command_and_numbers_without_an_end() -> None:
