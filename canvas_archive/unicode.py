@@ -25,11 +25,11 @@ _MOST_MARKS = 32
 """Combining marks put in order at once. The longest sequence of any language has fewer than 31."""
 
 # Every combining mark is among them; so are signs and emoji, which no cut harms.
-_MARKS = re.compile(rf"[^\w\x00-\x7f]{{{_MOST_MARKS}}}")
+_MARKS = rf"[^\w\x00-\x7f]{{{_MOST_MARKS}}}"
 
 
-Profile: TypeAlias = "tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]"
-"""What becomes of characters: patterns and their replacements, applied in turn."""
+Profile: TypeAlias = "tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]"
+"""What becomes of characters: patterns (compiled when first used) and their replacements, applied in turn."""
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f"
 _HIDDEN = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
@@ -39,26 +39,26 @@ byte order mark, and the marks of annotations between the lines."""
 _TORN = "\ud800-\udfff"
 _SEPARATORS = "\u2028\u2029"
 
-ESCAPED_IN_JSON = re.compile(f"[\x7f-\x9f{_HIDDEN}{_SEPARATORS}{_TORN}]")
+ESCAPED_IN_JSON = f"[\x7f-\x9f{_HIDDEN}{_SEPARATORS}{_TORN}]"
 """What JSON may hold as it is, and no terminal or file should: to be written as an escape."""
 
 TERMINAL_TEXT: Profile = (
-    (re.compile(f"\r\n|[\r{_SEPARATORS}]"), "\n"),
-    (re.compile(f"[{_TORN}]"), "\ufffd"),
-    (re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDDEN}]"), ""),
+    (f"\r\n|[\r{_SEPARATORS}]", "\n"),
+    (f"[{_TORN}]", "\ufffd"),
+    (f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDDEN}]", ""),
 )
-TERMINAL_LINE: Profile = (*TERMINAL_TEXT, (re.compile("\n"), " "))
-SNIPPET: Profile = (*TERMINAL_TEXT, (re.compile(r"\s+"), " "))
-MAIL_HEADER: Profile = ((re.compile(f"[{_CONTROLS}{_SEPARATORS}{_TORN}]+"), " "),)
+TERMINAL_LINE: Profile = (*TERMINAL_TEXT, ("\n", " "))
+SNIPPET: Profile = (*TERMINAL_TEXT, (r"\s+", " "))
+MAIL_HEADER: Profile = ((f"[{_CONTROLS}{_SEPARATORS}{_TORN}]+", " "),)
 FILE_NAME: Profile = (
-    (re.compile(f"[{_HIDDEN}]"), ""),
+    (f"[{_HIDDEN}]", ""),
     # A percent sign before two digits is among them because BagIt's manifests, like addresses, decode it.
-    (re.compile(rf'[{_CONTROLS}/\\:*?"<>|{_TORN}{_SEPARATORS}]|%(?=[0-9A-Fa-f]{{2}})'), "_"),
+    (rf'[{_CONTROLS}/\\:*?"<>|{_TORN}{_SEPARATORS}]|%(?=[0-9A-Fa-f]{{2}})', "_"),
 )
 _NEVER_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats, half pairs, lines, paragraphs
 SHOWN_NAME: Profile = (
     (
-        re.compile(r"[^\w\x20-\x7e]"),
+        r"[^\w\x20-\x7e]",
         lambda found: "\ufffd" if category(found[0]) in _NEVER_SHOWN else found[0],
     ),
 )
@@ -67,7 +67,7 @@ SHOWN_NAME: Profile = (
 def filtered(text: str, profile: Profile) -> str:
     """Return the text with nothing in it that the profile does not let through."""
     for pattern, replacement in profile:
-        text = pattern.sub(replacement, text)
+        text = re.sub(pattern, replacement, text)
     return text
 
 
@@ -81,7 +81,7 @@ def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
         return text
     pieces: list[str] = []
     done = 0
-    for run in _MARKS.finditer(text):
+    for run in re.finditer(_MARKS, text):
         pieces.append(normalize(form, text[done : run.end()]))
         done = run.end()
     pieces.append(normalize(form, text[done:]))

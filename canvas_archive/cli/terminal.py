@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from unicodedata import combining, east_asian_width
 
@@ -39,7 +40,7 @@ def json_text(document: object, *, escaped: bool = False) -> str:
     import json  # here: the text of --help needs none
 
     text = json.dumps(document, ensure_ascii=escaped, indent=2)
-    return ESCAPED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(ESCAPED_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def local_time(text: str | None) -> str:
