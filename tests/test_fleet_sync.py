@@ -20,7 +20,7 @@ from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
 from canvas_archive.sync import fleet as fleet_module
 from canvas_archive.sync.custodians import ListedCustodian
-from canvas_archive.sync.fleet import Fleet, FleetOptions, Outcome, sync_fleet
+from canvas_archive.sync.fleet import CustodianOutcome, Fleet, FleetOptions, sync_fleet
 from canvas_archive.sync.service import SyncOptions
 from tests.fleet_support import Collection, collection
 from tests.odd_support import put_odd
@@ -156,7 +156,7 @@ def test_an_interruption_is_recorded_and_gone_on_from(
                 raise KeyboardInterrupt
             begun.set()
 
-        def finished(self, outcome: Outcome) -> None:
+        def finished(self, outcome: CustodianOutcome) -> None:
             pass
 
         def waiting(self, seconds: float, reason: str) -> None:

@@ -16,7 +16,7 @@ HEAVY = {
     "logging", "multiprocessing", "pyarrow", "rich", "sqlite_utils", "starlette", "uvicorn", "whoosh",
 }  # fmt: skip
 NOT_FOR_HELP = HEAVY | {"json", "pathlib", "sqlite3", "tomllib", "tomli", "platformdirs", "tempfile"}
-HELP = {"cli", "clock", "errors", "lazy"}
+HELP = {"cli", "clock", "errors", "lazy", "unicode"}
 """The parts of the package that ``--help`` may import."""
 
 WRITING = {f"canvas_archive.store.{name}" for name in ("blobs", "ingest", "ingest_messages", "revisions")}

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.uncounted]
 PAGES = {
     "inbox": "/mail",
     "sent": "/mail/sent",
-    "gone": "/mail/gone",
+    "removed": "/mail/removed",
     "thread": "/mail/c/800001",
     "thread-gone": "/mail/c/800008",
     "thread-long": "/mail/c/800005",

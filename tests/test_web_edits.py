@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput, ItemsFailed
+from canvas_archive.store.writing import brief_write
 from canvas_archive.web import server, streams, syncing, tokens, writing
 from canvas_archive.web.pages.changes import safe_next, wanted
 from canvas_archive.web.streams import ProgressStream, is_running
@@ -151,10 +152,12 @@ def test_writing_waits_for_a_sync_and_then_gives_up_calmly(folder: Path) -> None
     holder.execute("BEGIN IMMEDIATE")
     try:
         with pytest.raises(ArchiveLocked, match="Nothing was changed"):
-            writing.write(folder / "archive.db", lambda db: None, patience=0.05)
+            with brief_write(folder / "archive.db", patience=0.05):
+                pass
         release = threading.Timer(0.2, lambda: holder.execute("COMMIT"))
         release.start()
-        assert [change.after for change in writing.apply(folder / "archive.db", "star", [700001])] == ["1"]
+        applied = writing.apply(folder / "archive.db", "star", [700001])
+        assert [change.after for change in applied.changes] == ["1"]
         release.join()
     finally:
         holder.close()
@@ -165,8 +168,7 @@ def test_a_locked_archive_is_said_on_the_page(
 ) -> None:
     holder = sqlite3.connect(folder / "archive.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(writing.with_writer, "__kwdefaults__", {"patience": 0.05})
-    monkeypatch.setattr(writing.write, "__kwdefaults__", {"patience": 0.05})
+    monkeypatch.setattr(writing, "PATIENCE", 0.05)
     try:
         answer = visitor.post("/mail/edit", {"do": "star:700001"})
     finally:
@@ -361,11 +363,8 @@ def test_a_sync_that_still_runs_has_no_duration(visitor: Visitor, folder: Path) 
 def test_an_archive_that_may_not_be_written(
     folder: Path, message: str, error: type[Exception], sentence: str
 ) -> None:
-    def refuse(connection: sqlite3.Connection) -> None:
+    with pytest.raises(error, match=sentence), brief_write(folder / "archive.db"):
         raise sqlite3.OperationalError(message)
-
-    with pytest.raises(error, match=sentence):
-        writing.with_writer(folder / "archive.db", refuse)
 
 
 def test_work_outlives_a_server_that_ended(folder: Path) -> None:

@@ -13,7 +13,7 @@ import click
 from canvas_archive.children import secrets_hidden
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import brief_write, note_left
+from canvas_archive.cli.editing import note_left
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, printable
 from canvas_archive.cli.values import CONVERSATION_ID
@@ -231,10 +231,11 @@ def _queue(
 ) -> None:
 
     from canvas_archive.store.outbox import queue_message
+    from canvas_archive.store.writing import brief_write
     from canvas_archive.sync.online import enclose
 
     whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
-    with brief_write(archive) as db:
+    with brief_write(archive.db_path) as db:
         number = queue_message(db, whole)
     if as_json:
         print_json({"state": "queued", "outbox_id": number, "conversation_ids": [], "message_ids": []})

@@ -114,9 +114,20 @@ def archive_option(function: F) -> F:
     )(function)
 
 
+def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds all of these options, in their order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def talking_options(function: F) -> F:
     """Add what says how much to say: ``-v``, ``-q``, ``--no-progress``, ``--debug``."""
-    options = (
+    return option_group(
         click.option(
             "-v", "--verbose", count=True, expose_value=False, callback=_store, help="Say more; repeatable."
         ),
@@ -127,10 +138,7 @@ def talking_options(function: F) -> F:
         click.option(
             "--debug", is_flag=True, expose_value=False, callback=_store, help="Show tracebacks of errors."
         ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    )(function)
 
 
 def common_options(function: F) -> F:

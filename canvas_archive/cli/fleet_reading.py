@@ -18,12 +18,12 @@ from canvas_archive.cli.context import (
     print_json,
     talking_options,
 )
-from canvas_archive.cli.export import FORMATS, write_export
+from canvas_archive.cli.export import write_export
 from canvas_archive.cli.fleet import open_fleet, root_option
 from canvas_archive.cli.fleet_archives import FleetReading, users
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
-from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
+from canvas_archive.cli.selecting import export_options, message_finder, selection_of
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -152,25 +152,7 @@ def _lines(shown: list[SharedHit]) -> Iterator[str]:
 @click.command()
 @click.argument("dest", type=click.Path(path_type=Path))
 @root_option
-@click.option(
-    "--format",
-    "-f",
-    "formats",
-    multiple=True,
-    required=True,
-    metavar="FORMAT",
-    help=f"{', '.join(FORMATS)}; repeatable.",
-)
-@selection_options
-@click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen.")
-@click.option(
-    "--with-attachments/--without-attachments",
-    default=None,
-    help="Include the bytes of attachments. [default: yes, unless --redact]",
-)
-@click.option("--bag", is_flag=True, help="A BagIt bag with a chain of custody for every custodian.")
-@click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms.")
-@click.option("--force", is_flag=True, help="Replace earlier exports.")
+@export_options(format_required=True)
 @json_option
 @talking_options
 @pass_settings

@@ -10,6 +10,7 @@ import click
 from canvas_archive.cli.context import Settings
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.errors import ArchiveError
+from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 MOST_OFFERED = 40
-FOLDERS = ("inbox", "unread", "starred", "archived", "sent", "removed")
 
 _NEWEST = """
 SELECT id, coalesce(subject, '(no subject)') FROM conversations

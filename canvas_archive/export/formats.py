@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from canvas_archive.errors import BadInput
-from canvas_archive.export.context import ExportContext, Writer
 from canvas_archive.lazy import load
+
+if TYPE_CHECKING:
+    from canvas_archive.export.context import ExportContext, Writer
 
 
 class Format(NamedTuple):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from canvas_archive.lazy import exports
 
 if TYPE_CHECKING:
+    from canvas_archive.store.account import Account as Account
     from canvas_archive.store.blobs import BlobWriter as BlobWriter
     from canvas_archive.store.blobs import blob_path as blob_path
     from canvas_archive.store.config import Config as Config
     from canvas_archive.store.connection import connect_readonly as connect_readonly
     from canvas_archive.store.connection import refresh_statistics as refresh_statistics
     from canvas_archive.store.connection import transaction as transaction
-    from canvas_archive.store.folder import Account as Account
     from canvas_archive.store.folder import Archive as Archive
     from canvas_archive.store.ingest import Ingest as Ingest
     from canvas_archive.store.ingest import SaveResult as SaveResult
@@ -25,10 +25,11 @@ else:
     __getattr__, __all__ = exports(
         __name__,
         {
+            "account": ("Account",),
             "blobs": ("BlobWriter", "blob_path"),
             "config": ("Config",),
             "connection": ("connect_readonly", "refresh_statistics", "transaction"),
-            "folder": ("Account", "Archive"),
+            "folder": ("Archive",),
             "ingest": ("Ingest", "SaveResult"),
         },
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, replace
 
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.web import queries
 from canvas_archive.web.cache import cached
 from canvas_archive.web.dates import Dates
@@ -80,8 +81,8 @@ class Frame:
     def folders(self) -> tuple[FolderLink, ...]:
         """Return the folders in their order."""
         return tuple(
-            FolderLink(key, folder.title, self.counts[key], key in ("unread", "starred", "gone"))
-            for key, folder in queries.FOLDERS.items()
+            FolderLink(key, folder.label, self.counts[key], key in ("unread", "starred", "removed"))
+            for key, folder in FOLDERS.items()
         )
 
     def label_of(self, name: str) -> str:

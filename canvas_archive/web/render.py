@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import unicodedata
 import zlib
 from html import unescape
 from pathlib import Path
@@ -20,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from canvas_archive.export.links import ADDRESS, trimmed
+from canvas_archive.unicode import SHOWN_NAME, filtered
 from canvas_archive.web.per_datasette import PerDatasette
 
 HERE = Path(__file__).resolve().parent
@@ -129,10 +129,7 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 def file_name(name: str | None) -> str:
     """Return a file's name for showing: without the marks that turn ``exe.pdf`` around."""
-    clean = "".join(
-        "\ufffd" if unicodedata.category(letter) in ("Cc", "Cf") else letter for letter in name or ""
-    )
-    return clean or "unnamed file"
+    return filtered(name or "", SHOWN_NAME) or "unnamed file"
 
 
 def extension(name: str | None) -> str:

@@ -7,19 +7,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+from canvas_archive.store.verbs import Change
 from canvas_archive.web.per_datasette import PerDatasette
 
 MOST_NOTICES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One column of one conversation, before and after."""
-
-    conversation_id: int
-    field: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from markupsafe import Markup
 
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, BadInput
-from canvas_archive.web import queries, writing
+from canvas_archive.store.writing import brief_writer
+from canvas_archive.web import queries
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
 from canvas_archive.web.undo import remember
+from canvas_archive.web.writing import PATIENCE
 
 if TYPE_CHECKING:
     from canvas_archive.search import Filters, Hit, SearchResult
@@ -287,14 +289,18 @@ async def save(page_request: PageRequest) -> Any:
 
     form = form_of(page_request)
     forget, name, query = form.one("forget"), form.one("name").strip(), form.one("query").strip()
-    path = page_request.archive.path
+
+    def keep() -> None:
+        with brief_writer(page_request.archive.path, patience=PATIENCE) as db:
+            if forget:
+                forget_search(db, forget)
+            else:
+                save_search(db, name, query, now=SYSTEM.now())
+
+    await in_thread(keep)
     if forget:
-        await in_thread(lambda: writing.with_writer(path, lambda db: forget_search(db, forget)))
         target, message = "/mail/search?", f"“{forget}” is forgotten."
     else:
-        await in_thread(
-            lambda: writing.with_writer(path, lambda db: save_search(db, name, query, now=SYSTEM.now()))
-        )
         target, message = f"/mail/search?{urlencode({'q': query})}&", f"Saved as “{name}”."
     notice = remember(page_request.datasette, message)
     return Response.redirect(page_request.path(f"{target}done={notice.key}"), status=303)

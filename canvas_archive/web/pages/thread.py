@@ -11,13 +11,14 @@ from urllib.parse import quote, urlencode
 from datasette import NotFound, Response
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.reading import read_thread, thread_files
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import CALM, Context, PageRequest, in_thread, view
-from canvas_archive.web.rows import ListSource, key_of, source_of
+from canvas_archive.web.rows import FORMER_NAMES, ListSource, key_of, source_of, source_of_folder
 from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
 from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
 
@@ -79,11 +80,11 @@ def list_of(connection: sqlite3.Connection, argument: str) -> tuple[BackLink, Li
     if kind == "person" and rest.isdecimal() and len(rest) < 19:
         total = connection.execute(queries.COUNT_PERSON, {"person": int(rest)}).fetchone()[0]
         return BackLink("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
-    key = kind if kind in queries.FOLDERS and not rest else "inbox"
-    folder = queries.FOLDERS[key]
+    kind = FORMER_NAMES.get(kind, kind)
+    key = kind if kind in FOLDERS and not rest else "inbox"
     return (
-        BackLink(folder.title, "/mail" if key == "inbox" else f"/mail/{key}"),
-        ListSource(folder.where, folder.order, {}),
+        BackLink(FOLDERS[key].label, "/mail" if key == "inbox" else f"/mail/{key}"),
+        source_of_folder(key),
         "" if key == "inbox" else key,
     )
 
