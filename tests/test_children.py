@@ -117,6 +117,7 @@ def test_the_walk_sees_what_is_clean(source: str) -> None:
     assert unclean(source) == []
 
 
+@pytest.mark.thorough
 def test_no_program_starts_with_a_secret() -> None:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):

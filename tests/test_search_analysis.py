@@ -81,6 +81,7 @@ def test_only_wanted_spans_are_returned_when_asked() -> None:
     ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.text("aAb1 '-.é", max_size=38), st.sets(st.text("ab1", min_size=1, max_size=2), max_size=4))
 def test_occurrences_are_the_wanted_spans(text: str, words: set[str]) -> None:
@@ -170,6 +171,7 @@ _ENDINGS = (
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=500, deadline=None)
 @given(
     st.text("aeioubcdlrstyz", min_size=3, max_size=9),

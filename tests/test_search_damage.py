@@ -29,6 +29,8 @@ from canvas_archive.search.query import suggest
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, utc
 
+pytestmark = pytest.mark.sampled
+
 
 class Listed:
     """What a table of contents says of a segment."""

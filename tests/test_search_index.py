@@ -44,6 +44,8 @@ from canvas_archive.search.index.record import read_record, toc_name, write_reco
 from canvas_archive.store import transaction
 from tests.search_support import OWNER, SearchArchive, utc
 
+pytestmark = pytest.mark.thorough
+
 WORDS = ("exam", "exams", "grade", "photo", "photos", "lab", "report", "monday", "bio", "chen")
 
 
@@ -91,6 +93,7 @@ def answers(archive: SearchArchive) -> dict[str, set[int]]:
 # Building and updating
 
 
+@pytest.mark.sampled
 def test_nothing_is_indexed_twice_and_the_queue_is_emptied(filled: SearchArchive) -> None:
     report = update_index(filled.db, filled.search_dir)
     assert (report.added, report.removed, report.total, report.rebuilt) == (240, 0, 240, True)
@@ -240,6 +243,7 @@ def killer(*_: Any, **__: Any) -> Any:
     raise Killed
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("where", "what"),
     [
@@ -407,6 +411,7 @@ def test_changed_bytes_never_end_in_a_traceback(filled: SearchArchive) -> None:
     assert filled.search("exam").total
 
 
+@pytest.mark.sampled
 def test_a_strangers_index_is_not_loaded(filled: SearchArchive, tmp_path: Path) -> None:
     stranger = SearchArchive(tmp_path / "stranger", owner=8)
     stranger.message("exam of a stranger")
@@ -532,6 +537,7 @@ def test_without_an_index_the_reason_is_said(filled: SearchArchive) -> None:
     assert check_index(filled.db, filled.search_dir).problem == "There is no search index yet."
 
 
+@pytest.mark.sampled
 def test_the_check_compares_with_the_messages(filled: SearchArchive) -> None:
     filled.index()
     filled.message("not indexed")
@@ -568,6 +574,7 @@ def test_the_check_counts_what_sets_would_count(
 # Whoosh's own eyes
 
 
+@pytest.mark.sampled
 def test_stock_whoosh_reads_the_index(filled: SearchArchive) -> None:
     filled.index()
     fill(filled, 5, seed=4)
@@ -606,6 +613,7 @@ def test_the_term_index_is_whooshs_own_byte_for_byte() -> None:
         reader.close()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("count", [1, 2, 47, 48, 511, 512, 513, 3000])
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_lists_come_back_as_they_were_written(count: int, step: int) -> None:

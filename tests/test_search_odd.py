@@ -15,6 +15,8 @@ from canvas_archive.search.index import building, segments
 from canvas_archive.search.index.documents import Document
 from tests.search_support import SearchArchive
 
+pytestmark = pytest.mark.sampled
+
 NOT_UTF8 = "CAST(x'666f6fff626172' AS TEXT)"
 
 

@@ -71,6 +71,7 @@ def test_a_phrase_does_not_span_subject_and_body(empty: SearchArchive) -> None:
     assert empty.found("review session") == {one}
 
 
+@pytest.mark.thorough
 def test_phrases_far_into_a_long_text(empty: SearchArchive) -> None:
     filler = "word " * 70_000
     one = empty.message(f"{filler} violet octopus {filler}")

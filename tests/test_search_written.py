@@ -115,6 +115,7 @@ def _trees(field: Field) -> st.SearchStrategy[Node]:
 _IN_FILES = st.lists(_trees("attached"), min_size=1, max_size=3).map(lambda parts: And((Has("text"), *parts)))
 
 
+@pytest.mark.thorough
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(_trees("text"), _IN_FILES, st.builds(And, st.tuples(_trees("text"), _IN_FILES))))
 def test_every_tree_comes_back(tree: Node) -> None:

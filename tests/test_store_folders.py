@@ -14,7 +14,7 @@ import pytest
 from canvas_archive.cli import values
 from canvas_archive.export.records import _FOLDERS
 from canvas_archive.search.query.resolve import state_sets
-from canvas_archive.store import schema
+from canvas_archive.store import migrations
 from canvas_archive.store.folders import FOLDERS, is_in
 from canvas_archive.store.reading import list_conversations
 from canvas_archive.web import queries
@@ -94,14 +94,14 @@ def test_the_views_say_the_same(db: sqlite3.Connection, view: str, column: str) 
     where = re.search(r"WHERE (.*)\n", text)
     assert where and where[1] == FOLDERS[view].condition().replace("+", "")
     assert f"ORDER BY {FOLDERS[view].order} DESC" in text
-    assert FOLDERS["inbox"].condition() in schema.LARGE_MAILBOXES  # the index of the inbox
+    assert FOLDERS["inbox"].condition() in migrations.LARGE_MAILBOXES  # the index of the inbox
 
 
 @pytest.mark.parametrize(
     ("name", "folder"), [("inbox", "inbox"), ("in sent", "sent"), ("removed", "removed")]
 )
 def test_the_search_says_the_same(db: sqlite3.Connection, name: str, folder: str) -> None:
-    from canvas_archive.search import resolve
+    from canvas_archive.search.query import resolve
 
     assert resolve._conversations(db, name) == {n for n, row in ROWS.items() if is_in(row, folder)}
     assert state_sets(db, "inbox").conversations == resolve._conversations(db, "inbox")

@@ -17,6 +17,8 @@ from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.reading import list_conversations, read_thread, run_sql
 from tests.store_support import OWNER, TickingClock, conversation, create, message, person
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:

@@ -31,7 +31,7 @@ from tests.hostile_support import assert_inert, on_terminal
 from tests.trust_support import TALLY
 from tests.web_support import Visitor, make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 CONVERSATION = 800001
 
@@ -166,6 +166,7 @@ REFUSED = (
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("in_environment", [True, False])
 def test_it_is_read_and_nothing_of_it_is_run_or_told(
     foreign: Path, tmp_path: Path, attacker: Attacker, in_environment: bool, monkeypatch: pytest.MonkeyPatch
@@ -350,6 +351,7 @@ def _plant_pickles(folder: Path, canary: Path) -> int:
     return planted
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("known", [True, False])
 def test_a_planted_pickle_is_never_run(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
@@ -398,6 +400,7 @@ CHANGED = (
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("statements", [*((one,) for one in TRIGGERS), *CHANGED])
 def test_a_planted_trigger_or_view_is_reported_and_not_adopted(
     foreign: Path, statements: tuple[str, ...]
@@ -447,6 +450,7 @@ def test_the_address_of_the_configuration_counts_for_nothing(foreign: Path, atta
 # -- links --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["archive.db", "config.toml", "lock", "files", "search"])
 def test_nothing_is_written_through_a_link(own: Path, tmp_path: Path, name: str) -> None:
     elsewhere = tmp_path / "elsewhere"
