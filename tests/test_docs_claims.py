@@ -10,7 +10,7 @@ import pytest
 from canvas_archive.cli.topics import TOPICS
 from canvas_archive.clock import SYSTEM
 from canvas_archive.search.query.language import parse
-from canvas_archive.store.reading import FOLDERS
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.sync.arrivals import MOST_TOGETHER
 from tests.docs_support import REPOSITORY
 from tests.push_support import Mail, open_mail

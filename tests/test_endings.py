@@ -18,16 +18,15 @@ import pytest
 
 from canvas_archive.cli import fleet_reading, main, sync
 from canvas_archive.cli.context import Settings
-from canvas_archive.cli.editing import brief_write, show_report
-from canvas_archive.cli.export import FORMATS
+from canvas_archive.cli.editing import show_report
 from canvas_archive.cli.fleet_reading import SharedHit
 from canvas_archive.cli.streams import prepare_streams, reader_left, takes_everything
 from canvas_archive.cli.terminal import age, count_of, fit, local_time
 from canvas_archive.cli.usage import usage_lines
 from canvas_archive.errors import ArchiveLocked, CanvasProblem, CredentialProblem
-from canvas_archive.export import formats
 from canvas_archive.search import search
 from canvas_archive.store import Archive, Ingest, edits, runs
+from canvas_archive.store.writing import brief_write
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import Report, ReportedProblem
 from canvas_archive.sync.service import SyncResult
@@ -164,10 +163,6 @@ def test_a_text_fits_its_cells() -> None:
     assert fit("Zoe\u0308", 4) == "Zoe\u0308 "
 
 
-def test_the_formats_that_help_names_are_those_there_are() -> None:
-    assert tuple(formats.FORMATS) == FORMATS
-
-
 def test_usage_without_a_command_and_numbers_without_an_end() -> None:
     assert usage_lines(click.UsageError("No such thing")) == ["Error: No such thing"]
     for call, told in (
@@ -260,7 +255,7 @@ def test_what_a_search_finds_and_nobody_can_edit_is_left_out(mail: Path) -> None
 )
 def test_a_database_that_stays_locked(mail: Path, said: str, raised: type[Exception]) -> None:
     with Archive.open(mail) as archive, pytest.raises(raised):
-        with brief_write(archive):
+        with brief_write(archive.db_path):
             raise sqlite3.OperationalError(said)
 
 

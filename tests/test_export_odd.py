@@ -136,11 +136,11 @@ def test_addresses_are_not_remembered_without_bound(archive: Path) -> None:
 def test_a_database_that_is_no_archive_is_not_exported(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "other.db")) as db:
         db.execute("CREATE TABLE thesis (text)")
-    with pytest.raises(ForeignFolder, match="is not an archive"):
+    with pytest.raises(ForeignFolder, match="but not an archive"):
         Snapshot(tmp_path / "other.db")
     with closing(sqlite3.connect(tmp_path / "other.db")) as db:
         db.execute("CREATE TABLE account (base_url, user_id, name, as_user_id, created_at)")
-    with pytest.raises(ForeignFolder, match="is not an archive"):
+    with pytest.raises(ForeignFolder, match="but not an archive"):
         Snapshot(tmp_path / "other.db")
 
 

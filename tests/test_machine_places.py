@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from canvas_archive.cli.export import FORMATS
 from canvas_archive.errors import ArchiveError, BadInput, MachineTrouble
+from canvas_archive.export.formats import FORMATS
 from canvas_archive.machine import machine_trouble
 from canvas_archive.places import data_folder, expanded, state_folder
 from canvas_archive.sandbox import Sandbox

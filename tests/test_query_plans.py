@@ -64,10 +64,10 @@ PAGES = [
     "/mail/starred",
     "/mail/archived",
     "/mail/sent",
-    "/mail/gone",
+    "/mail/removed",
     *(
         f"/mail{folder}?{way}=2026-03-01T00:00:00Z~910100"
-        for folder in ("", "/unread", "/starred", "/archived", "/sent", "/gone")
+        for folder in ("", "/unread", "/starred", "/archived", "/sent", "/removed")
         for way in ("before", "after")
     ),
     "/mail/c/800001",
@@ -290,7 +290,7 @@ def test_syncing_and_pushing(
     [
         ("/mail", "conversations_inbox"),
         ("/mail/sent?before=2026-03-01T00:00:00Z~910100", "conversations_sent"),
-        ("/mail/gone", "conversations_gone"),
+        ("/mail/removed", "conversations_gone"),
         ("/mail/people/4", "conversation_participants_user"),
         ("/archive/messages", "messages_created"),
         ("/mail/edits", "edits_unsettling"),

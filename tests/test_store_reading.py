@@ -13,6 +13,7 @@ from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.model import Attachment, MediaComment
 from canvas_archive.store import Archive, Ingest, edits, reading
 from canvas_archive.store.counts import archive_counts
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.reading import list_conversations, read_thread, run_sql
 from tests.store_support import OWNER, TickingClock, conversation, create, message, person
 
@@ -87,7 +88,7 @@ def test_pages_do_not_stumble_over_equal_times(archive: Archive) -> None:
     assert [line.id for line in first.lines + second.lines] == [4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("folder", reading.FOLDERS)
+@pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("top", [True, False])
 def test_folders_are_read_in_index_order(archive: Archive, folder: str, top: bool) -> None:
     values = (50,) if top else (50, "2026-03-09T10:00:00Z", 3)

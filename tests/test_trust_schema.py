@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.errors import ForeignSchema, UnusableFile
+from canvas_archive.errors import ForeignSchema, NotAdopted, UnusableFile
 from canvas_archive.export.backup import backup
 from canvas_archive.store import Archive, connection, schema_check
 from canvas_archive.store.connection import connect_readonly, connect_writable, refresh_statistics
@@ -100,7 +100,7 @@ def test_a_trigger_that_a_foreign_key_fires_is_never_fired(
         TALLY["hostile inputs: triggers and views"] += 1
     assert refusing == len(WRITING) if adopted else refusing == 1
     assert (own / "archive.db").read_bytes() == before
-    with pytest.raises(ForeignSchema if adopted else Exception, match=r"_sqlite_quiet|not made by you"):
+    with pytest.raises(ForeignSchema if adopted else NotAdopted, match=r"_sqlite_quiet|on another machine"):
         writing.apply(own / "archive.db", "star", [700001])
     checked = on_terminal("verify", "--no-files")
     assert checked.code == 8 and "_sqlite_quiet" in checked.text and "_sqlite_notes" in checked.text

@@ -34,7 +34,7 @@ PAGES = [
     "/mail/starred",
     "/mail/archived",
     "/mail/sent",
-    "/mail/gone",
+    "/mail/removed",
     "/mail/c/800001",
     "/mail/c/800002",
     "/mail/c/800005",
@@ -85,7 +85,7 @@ def rows(text: str) -> list[int]:
             "workflow_state = 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL",
         ),
         ("/mail/sent", "last_authored_message_at IS NOT NULL AND removed_at IS NULL"),
-        ("/mail/gone", "removed_at IS NOT NULL"),
+        ("/mail/removed", "removed_at IS NOT NULL"),
         ("/mail/people/4", "id IN (SELECT conversation_id FROM conversation_participants WHERE user_id = 4)"),
         ("/mail/courses/course_106", "context_code = 'course_106'"),
     ],
@@ -141,7 +141,7 @@ def test_a_conversation_shows_what_it_holds(visitor: Visitor) -> None:
 def test_what_is_gone_from_canvas_offers_no_buttons(visitor: Visitor) -> None:
     text = visitor.get("/mail/c/800008").text
     assert 'action="/mail/edit"' not in text
-    assert 'type="checkbox"' not in visitor.get("/mail/gone").text
+    assert 'type="checkbox"' not in visitor.get("/mail/removed").text
 
 
 def test_a_forwarded_message_leads_to_where_it_belongs(visitor: Visitor, folder: Path) -> None:
@@ -380,3 +380,12 @@ def test_a_template_of_one_s_own_replaces_ours(folder: Path, tmp_path: Path) -> 
         assert visitor.get("/mail").text == "Inbox of my own"
     finally:
         visitor.close()
+
+
+def test_the_former_address_of_removed_conversations_leads_to_the_new_one(visitor: Visitor) -> None:
+    for query in ("", "?before=2026-03-01T00:00:00Z~910100"):
+        answer = visitor.get(f"/mail/gone{query}")
+        assert answer.status_code == 301 and answer.headers["location"] == f"/mail/removed{query}"
+    page = visitor.get("/mail/c/800008?in=gone").text
+    assert 'href="/mail/removed"' in page and "Removed from Canvas" in page
+    assert "/mail/gone" not in page

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.errors import ForeignSchema, ItemsFailed, NotAdopted, VerificationFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     again and repairs damaged ones; 'canvas-archive verify DEST' checks all of it at any time.
     """
     from canvas_archive.cli.progress import steps
-    from canvas_archive.errors import ItemsFailed, VerificationFailed
     from canvas_archive.export.backup import backup as write
 
     with steps(settings) as progress:
@@ -61,7 +61,6 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
 def restore(settings: Settings, source: Path, folder: Path | None, index: bool, as_json: bool) -> None:
     """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
     from canvas_archive.cli.progress import steps
-    from canvas_archive.errors import ForeignSchema, NotAdopted
     from canvas_archive.export.restore import restore as make
     from canvas_archive.store import Archive
 

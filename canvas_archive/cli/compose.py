@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,10 +13,11 @@ import click
 from canvas_archive.children import secrets_hidden
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.editing import brief_write, note_left
+from canvas_archive.cli.editing import note_left
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, printable
 from canvas_archive.cli.values import CONVERSATION_ID
+from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -227,13 +229,13 @@ def _ask(archive: Archive, question: str, people: int, *, queue: bool, yes: bool
 def _queue(
     settings: Settings, archive: Archive, draft: Draft, attach: tuple[Path, ...], as_json: bool
 ) -> None:
-    from dataclasses import replace
 
     from canvas_archive.store.outbox import queue_message
+    from canvas_archive.store.writing import brief_write
     from canvas_archive.sync.online import enclose
 
     whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
-    with brief_write(archive) as db:
+    with brief_write(archive.db_path) as db:
         number = queue_message(db, whole)
     if as_json:
         print_json({"state": "queued", "outbox_id": number, "conversation_ids": [], "message_ids": []})
@@ -243,9 +245,7 @@ def _queue(
 
 
 def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...]) -> Queued:
-    from dataclasses import replace
 
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
     from canvas_archive.sync.online import enclose, send_now
     from canvas_archive.sync.service import open_client

@@ -11,6 +11,7 @@ import click
 
 from canvas_archive.cli.streams import takes_everything
 from canvas_archive.cli.terminal import json_text, printable
+from canvas_archive.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,9 +114,20 @@ def archive_option(function: F) -> F:
     )(function)
 
 
+def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds all of these options, in their order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def talking_options(function: F) -> F:
     """Add what says how much to say: ``-v``, ``-q``, ``--no-progress``, ``--debug``."""
-    options = (
+    return option_group(
         click.option(
             "-v", "--verbose", count=True, expose_value=False, callback=_store, help="Say more; repeatable."
         ),
@@ -126,10 +138,7 @@ def talking_options(function: F) -> F:
         click.option(
             "--debug", is_flag=True, expose_value=False, callback=_store, help="Show tracebacks of errors."
         ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    )(function)
 
 
 def common_options(function: F) -> F:
@@ -144,6 +153,5 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def fail(sentence: str) -> NoReturn:
     """Stop with a usage error (exit 2)."""
-    from canvas_archive.errors import BadInput
 
     raise BadInput(sentence)

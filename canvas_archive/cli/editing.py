@@ -1,16 +1,12 @@
-"""What the commands around edits share: writing beside a running sync, and how a push is told."""
+"""What the commands around edits share: how they report a push, and which acts were left unanswered."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from canvas_archive.cli.terminal import one_line, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from canvas_archive.cli.context import Settings
     from canvas_archive.store import Archive
     from canvas_archive.sync.push_report import PushReport
@@ -19,37 +15,12 @@ ASK_OVER = 20
 """More changes than that at once are asked about."""
 
 
-@contextmanager
-def brief_write(archive: Archive) -> Iterator[sqlite3.Connection]:
-    """Yield a connection within one write transaction, without the writer's lock: a sync goes on meanwhile.
-
-    Raises NotAdopted for somebody else's archive, ArchiveLocked when another process keeps the database
-    for longer than SQLite's patience.
-    """
-    from canvas_archive.errors import ArchiveLocked
-    from canvas_archive.store import transaction
-    from canvas_archive.store.connection import connect_writable
-
-    archive.require_adopted()
-    with closing(connect_writable(archive.db_path)) as db:
-        try:
-            with transaction(db):
-                yield db
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) and "busy" not in str(error):
-                raise
-            raise ArchiveLocked(
-                "The archive is being written to all the time, probably by a sync. Nothing was changed; "
-                "try again in a moment."
-            ) from error
-
-
 def note_left(settings: Settings, archive: Archive) -> None:
     """Say which acts on Canvas an earlier process began and left without an answer."""
     from canvas_archive.clock import SYSTEM
-    from canvas_archive.sync.acts import tell_left
+    from canvas_archive.sync.acts import settle_unfinished
 
-    for sentence in tell_left(archive, SYSTEM):
+    for sentence in settle_unfinished(archive, SYSTEM):
         settings.warn(sentence)
 
 

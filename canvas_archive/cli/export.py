@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +13,14 @@ import click
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
-from canvas_archive.cli.selecting import message_finder, selection_of, selection_options
-from canvas_archive.cli.values import FOLDERS
+from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
+from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from canvas_archive.cli.progress_display import ProgressCallback
     from canvas_archive.export.context import ExportOptions
@@ -26,30 +29,12 @@ if TYPE_CHECKING:
     from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.store import Archive
 
-FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
-
 
 @click.command()
 @click.argument("dest", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "-f",
-    "formats",
-    multiple=True,
-    metavar="FORMAT",
-    help=f"{', '.join(FORMATS)}; repeatable. [default: by the name of DEST]",
-)
-@selection_options
+@export_options(format_required=False)
 @click.option("--ids", metavar="ID,…", multiple=True, help="Only these conversations.")
 @click.option("--folder", "folders", metavar="FOLDER", multiple=True, help=f"Only {', '.join(FOLDERS)}.")
-@click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen.")
-@click.option(
-    "--with-attachments/--without-attachments",
-    default=None,
-    help="Include the bytes of attachments. [default: yes, unless --redact]",
-)
-@click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv.")
-@click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms.")
 @click.option(
     "--redact-key",
     metavar="FILE",
@@ -64,7 +49,6 @@ FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
     help="One RSMF file per conversation, or per conversation and day.",
 )
 @click.option("--excel", is_flag=True, help="Begin CSV with a byte order mark, as Excel wants it.")
-@click.option("--force", is_flag=True, help="Replace an earlier export.")
 @json_option
 @common_options
 @pass_settings
@@ -152,9 +136,7 @@ def write_export(
 
     ``absent`` is as in ``export.run.Request``.
     """
-    from dataclasses import replace
 
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.export.run import ExportProgress, Request
     from canvas_archive.export.run import export as write
     from canvas_archive.search import understand
@@ -206,7 +188,6 @@ def write_export(
 
 def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[str]:
     """Yield what the query means, and each name of ``--with`` that several people have."""
-    from datetime import timezone
 
     from canvas_archive.search import understand
     from canvas_archive.search.query.resolve import people
@@ -221,7 +202,6 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
-    from canvas_archive.errors import BadInput
 
     words = [word for text in texts for word in text.replace(",", " ").split()]
     if not all(word.isdecimal() for word in words):
@@ -230,7 +210,6 @@ def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
-    from canvas_archive.errors import ItemsFailed
 
     counts = report.counts
     if as_json:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
+from canvas_archive.cli.sync import mode_of, sync_options
 from canvas_archive.cli.terminal import age, count_of, fit, one_line
+from canvas_archive.errors import ItemsFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,21 +82,12 @@ def fleet() -> None:
     show_default=True,
     help="Requests under way at most, over all custodians.",
 )
-@click.option("--full", is_flag=True, help="Compare every conversation, not only the tops of the lists.")
-@click.option("--quick", is_flag=True, help="Only what six requests tell, even when a full sweep is due.")
-@click.option("--attachments/--no-attachments", default=None, help="Download attachments. [default: yes]")
-@click.option("--index/--no-index", default=True, help="Update the search indexes. [default: yes]")
+@sync_options
 @click.option(
     "--skip-newer-than",
     metavar="HOURS",
     type=click.FloatRange(min=0),
     help="Leave out whoever was synced completely within that time.",
-)
-@click.option(
-    "--patience",
-    metavar="MINUTES",
-    type=click.FloatRange(min=0),
-    help="How long to wait for a throttling or failing Canvas. [default: 10]",
 )
 @json_option
 @talking_options
@@ -119,15 +113,13 @@ def sync(
     may act as other users) comes from CANVAS_API_TOKEN or the system keyring. A run that was cut short is
     run again: whoever has no success yet comes first. Exit code 5: somebody is not complete.
     """
-    from datetime import timedelta
 
     from canvas_archive.cli.fleet_progress import fleet_progress
     from canvas_archive.sync.custodians import read_custodians
     from canvas_archive.sync.fleet import FleetOptions, sync_fleet
     from canvas_archive.sync.service import SyncOptions
 
-    if full and quick:
-        fail("--full and --quick exclude each other.")
+    mode = mode_of(full=full, quick=quick)
     people = read_custodians(custodians)
     opened = open_fleet(root)
     address = url or opened.base_url
@@ -138,7 +130,7 @@ def sync(
         concurrency=requests,
         skip_newer_than=None if skip_newer_than is None else timedelta(hours=skip_newer_than),
         sync=SyncOptions(
-            mode="full" if full else "quick" if quick else None,
+            mode=mode,
             attachments=attachments,
             index=index,
             jobs=requests,
@@ -192,7 +184,6 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
     Exit code 5: an archive cannot be read.
     """
     from canvas_archive.cli.fleet_archives import users
-    from canvas_archive.errors import ItemsFailed
 
     opened = open_fleet(root)
     opened.collected()  # refuses a folder without any

@@ -17,7 +17,7 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.editing import ASK_OVER, brief_write, subject_line
+from canvas_archive.cli.editing import ASK_OVER, subject_line
 from canvas_archive.cli.tables import print_table
 from canvas_archive.cli.terminal import count_of, local_time
 from canvas_archive.cli.values import EDIT_NUMBER
@@ -163,6 +163,7 @@ def discard(
     from canvas_archive.store import Archive
     from canvas_archive.store.edits import discard_edits, pending_edits
     from canvas_archive.store.outbox import discard_messages, outbox
+    from canvas_archive.store.writing import brief_write
 
     if (everything and ids) or not (everything or ids or messages):
         fail("Name edits by their numbers in 'canvas-archive edits', or give --all.")
@@ -174,7 +175,7 @@ def discard(
         _refuse_unknown("waiting message", set(messages) - open_messages)
         if len(wanted) > ASK_OVER:
             require_consent(f"Discard {len(wanted):,} edits?", yes=yes)
-        with brief_write(opened) as db:
+        with brief_write(opened.db_path) as db:
             edited = discard_edits(db, wanted)
             withdrawn = discard_messages(db, messages)
     if as_json:

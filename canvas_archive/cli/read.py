@@ -19,7 +19,8 @@ from canvas_archive.cli.context import (
 )
 from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
 from canvas_archive.cli.terminal import fit, local_time, one_line, printable
-from canvas_archive.cli.values import CONVERSATION_ID, FOLDER, FOLDERS
+from canvas_archive.cli.values import CONVERSATION_ID, FOLDER
+from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from canvas_archive.model import JsonObject

@@ -1,23 +1,23 @@
-"""What the exports of one archive and of a fleet share: which messages, as options and as a selection."""
+"""What the exports of one archive and of a fleet share: their options, and the messages they choose."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.context import F, option_group
+from canvas_archive.export.formats import FORMATS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
-    from typing import Any
 
     from canvas_archive.export.selection import Selection
     from canvas_archive.search.query.resolve import AbsentNames
 
-F = TypeVar("F", bound="Callable[..., Any]")
-
-_OPTIONS = (
+_SELECTION = (
     click.option("--query", metavar="QUERY", help="Only messages that this search finds."),
     click.option(
         "--after",
@@ -43,11 +43,30 @@ _OPTIONS = (
 )
 
 
-def selection_options(function: F) -> F:
-    """Add the options that choose messages."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+def export_options(*, format_required: bool) -> Callable[[F], F]:
+    """Return what adds the options that every export takes: formats, which messages, what becomes of them."""
+    by_name = "" if format_required else " [default: by the name of DEST]"
+    return option_group(
+        click.option(
+            "--format",
+            "-f",
+            "formats",
+            multiple=True,
+            required=format_required,
+            metavar="FORMAT",
+            help=f"{', '.join(FORMATS)}; repeatable.{by_name}",
+        ),
+        *_SELECTION,
+        click.option("--whole-threads", is_flag=True, help="The whole conversation of every message chosen."),
+        click.option(
+            "--with-attachments/--without-attachments",
+            default=None,
+            help="Include the bytes of attachments. [default: yes, unless --redact]",
+        ),
+        click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv."),
+        click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms."),
+        click.option("--force", is_flag=True, help="Replace an earlier export."),
+    )
 
 
 def selection_of(
@@ -67,7 +86,6 @@ def selection_of(
 
     The dates of a query are local, in a bag those of UTC: it must be the same on every machine.
     """
-    from datetime import timezone
 
     from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.search.query.dates import local_zone, zone, zone_name

@@ -14,7 +14,7 @@ from canvas_archive.cli.terminal import age, count_of, one_line
 from canvas_archive.clock import SYSTEM, iso
 
 if TYPE_CHECKING:
-    from canvas_archive.store import Archive
+    from canvas_archive.store import Account, Archive
     from canvas_archive.store.counts import ArchiveCounts
     from canvas_archive.store.runs import Problem
 
@@ -44,10 +44,7 @@ class Status:
     """Everything ``status`` tells; ``to_json`` is its document."""
 
     archive: str
-    base_url: str
-    user_id: int
-    as_user_id: int | None
-    name: str | None
+    account: Account
     counts: ArchiveCounts
     first_message_at: str | None
     last_message_at: str | None
@@ -72,10 +69,10 @@ class Status:
             "archive": self.archive,
             "adopted": self.adopted,
             "account": {
-                "base_url": self.base_url,
-                "user_id": self.user_id,
-                "as_user_id": self.as_user_id,
-                "name": self.name,
+                "base_url": self.account.base_url,
+                "user_id": self.account.user_id,
+                "as_user_id": self.account.as_user_id,
+                "name": self.account.name,
             },
             "conversations": {
                 "total": counts.conversations,
@@ -124,10 +121,7 @@ def read_status(archive: Archive) -> Status:
     resting, accepted = runs.count_untouched(db, (), SYSTEM)
     return Status(
         archive=str(archive.folder),
-        base_url=account.base_url,
-        user_id=account.user_id,
-        as_user_id=account.as_user_id,
-        name=account.name,
+        account=account,
         counts=archive_counts(db),
         first_message_at=first_at,
         last_message_at=last_at,
@@ -194,10 +188,10 @@ def _ending(status: Status) -> str:
 
 def _lines(status: Status) -> list[str]:
     counts = status.counts
-    custodian = f", collected by user {status.user_id}" if status.as_user_id else ""
+    account = status.account
+    custodian = f", collected by user {account.user_id}" if account.as_user_id else ""
     lines = [
-        f"{status.name or 'User'} (user {status.as_user_id or status.user_id}) "
-        f"at {status.base_url}{custodian}",
+        f"{account.name or 'User'} (user {account.owner_id}) at {account.base_url}{custodian}",
         f"  in {status.archive}",
         f"Conversations  {counts.conversations:,} ({counts.unread:,} unread, "
         f"{counts.removed_conversations:,} gone from Canvas)",

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    option_group,
+    pass_settings,
+    print_json,
+)
 from canvas_archive.cli.terminal import count_of, one_line
+from canvas_archive.errors import ArchiveLocked, CanvasProblem, ConflictsLeft, ItemsFailed
 
 if TYPE_CHECKING:
     from canvas_archive.sync.listing import Mode
@@ -16,23 +25,36 @@ if TYPE_CHECKING:
     from canvas_archive.sync.service import SyncOptions, SyncResult
 
 
+sync_options = option_group(
+    click.option("--full", is_flag=True, help="Compare every conversation, not only the tops of the lists."),
+    click.option("--quick", is_flag=True, help="Only what six requests tell, even when a full sweep is due."),
+    click.option("--attachments/--no-attachments", default=None, help="Download attachments. [default: yes]"),
+    click.option("--index/--no-index", default=True, help="Update the search index. [default: yes]"),
+    click.option(
+        "--patience",
+        metavar="MINUTES",
+        type=click.FloatRange(min=0),
+        help="How long to wait for a throttling or failing Canvas. [default: 10]",
+    ),
+)
+"""The options that a sync of one archive and of many take."""
+
+
+def mode_of(*, full: bool, quick: bool) -> Mode | None:
+    """Return the mode that ``--full`` and ``--quick`` ask for, if any. Raises BadInput for both."""
+    if full and quick:
+        fail("--full and --quick exclude each other.")
+    return "full" if full else "quick" if quick else None
+
+
 @click.command()
 @common_options
-@click.option("--full", is_flag=True, help="Compare every conversation, not only the tops of the lists.")
-@click.option("--quick", is_flag=True, help="Only what six requests tell, even when a full sweep is due.")
+@sync_options
 @click.option("--push", is_flag=True, help="Send pending edits afterwards.")
-@click.option("--attachments/--no-attachments", default=None, help="Download attachments. [default: yes]")
-@click.option("--index/--no-index", default=True, help="Update the search index. [default: yes]")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; write nothing at all.")
 @click.option("--watch", metavar="MINUTES", type=click.FloatRange(min=0.01), help="Repeat until stopped.")
 @click.option(
     "--jobs", type=click.IntRange(1, 32), help="Conversations fetched at a time at most. [default: 8]"
-)
-@click.option(
-    "--patience",
-    metavar="MINUTES",
-    type=click.FloatRange(min=0),
-    help="How long to wait for a throttling or failing Canvas. [default: 10]",
 )
 @click.option(
     "--max-attachment-size", metavar="MB", type=click.FloatRange(min=0), help="Refuse larger files."
@@ -68,15 +90,13 @@ def sync(
     """
     from canvas_archive.sync.service import SyncOptions
 
-    if full and quick:
-        fail("--full and --quick exclude each other.")
+    mode = mode_of(full=full, quick=quick)
     if refetch and quick:
         fail("--refetch needs a full sweep: leave out --quick.")
     if dry_run and (push or watch):
         fail("--dry-run goes with neither --push nor --watch.")
-    mode: Mode | None = "full" if full or refetch else "quick" if quick else None
     options = SyncOptions(
-        mode=mode,
+        mode="full" if refetch else mode,
         dry_run=dry_run,
         attachments=attachments,
         index=index,
@@ -149,7 +169,6 @@ def _once(settings: Settings, options: SyncOptions, as_json: bool) -> None:
 
 def _watched(settings: Settings, options: SyncOptions, as_json: bool) -> None:
     """Run once; trouble that may pass is told and survived, trouble that needs a person ends the watch."""
-    from canvas_archive.errors import ArchiveLocked, CanvasProblem, ConflictsLeft, ItemsFailed
 
     try:
         _once(settings, options, as_json)

@@ -7,29 +7,17 @@ from datetime import datetime, timezone
 from unicodedata import combining, east_asian_width
 
 from canvas_archive.clock import parse_iso
-
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
-)
-"""C0 and C1 controls (but tab and newline) and everything that changes the direction of what follows."""
-
-_BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
-_TORN = re.compile("[\ud800-\udfff]")
-"""Half a surrogate pair, which no encoding can write."""
-
-_ESCAPED_IN_JSON = re.compile(
-    "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
+from canvas_archive.unicode import ESCAPED_IN_JSON, TERMINAL_LINE, TERMINAL_TEXT, filtered
 
 
 def printable(text: str) -> str:
     """Return the text without anything a terminal would obey rather than show."""
-    return _CONTROLS.sub("", _TORN.sub("\ufffd", _BREAKS.sub("\n", text)))
+    return filtered(text, TERMINAL_TEXT)
 
 
 def one_line(text: str) -> str:
     """Return the text as ``printable`` does, on one line: nothing in it can pose as a line of its own."""
-    return " ".join(printable(text).split("\n"))
+    return filtered(text, TERMINAL_LINE)
 
 
 def fit(text: str, width: int) -> str:
@@ -52,7 +40,7 @@ def json_text(document: object, *, escaped: bool = False) -> str:
     import json  # here: the text of --help needs none
 
     text = json.dumps(document, ensure_ascii=escaped, indent=2)
-    return _ESCAPED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(ESCAPED_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def local_time(text: str | None) -> str:

@@ -18,13 +18,13 @@ from canvas_archive.clock import iso, parse_iso
 from canvas_archive.export.context import ExportContext
 from canvas_archive.export.names import content_type, safe_name
 from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
+from canvas_archive.unicode import MAIL_HEADER, filtered
 
 Out = Callable[[bytes], object]
 
 MOST_REFERENCES = 20
 """How many earlier messages ``References`` names: the first, which holds a thread, and the latest."""
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _ODD_IN_BODY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|^>*From |\n>*From ")
 _FROM_LINE = re.compile(rb"^>*From ", re.MULTILINE)
 _ATOM = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]+\Z")
@@ -162,7 +162,7 @@ def date_header(moment: str) -> str:
 
 def header(name: str, value: str) -> str:
     """Return one header, folded and encoded as RFC 2047 asks; a line break cannot start another."""
-    value = _UNPRINTABLE.sub(" ", value).strip()
+    value = filtered(value, MAIL_HEADER).strip()
     if value.isascii() and "=?" not in value and len(name) + len(value) < 76:
         return f"{name}: {value}\n"
     if len(value) > _LONG_VALUE:
@@ -176,7 +176,7 @@ def header(name: str, value: str) -> str:
 
 def display_name(name: str) -> str:
     """Return a person's name as it may stand before an address."""
-    name = _UNPRINTABLE.sub(" ", name).strip()
+    name = filtered(name, MAIL_HEADER).strip()
     if not name:
         return '""'
     if name.isascii() and "=?" not in name and len(name) <= 60:

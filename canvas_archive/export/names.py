@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 
-from canvas_archive.unicode import normalized
+from canvas_archive.unicode import FILE_NAME, filtered, normalized
 
 LONGEST_NAME = 100
 """In bytes of UTF-8: with a folder or two before it, a path stays below Windows's 260 characters."""
 
-# A percent sign before two digits is among them because BagIt's manifests, like addresses, decode it.
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\ud800-\udfff\u2028\u2029]|%(?=[0-9A-Fa-f]{2})')
-# Overrides of the reading direction make "annexe[U+202E]fdp.exe" look like "annexeexe.pdf".
-_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])\Z",
     re.IGNORECASE,
@@ -27,8 +23,7 @@ def safe_name(name: str, *, fallback: str = "file") -> str:
 
     No separators, devices, control or direction characters; at most 100 bytes, the extension kept. Pure.
     """
-    text = normalized("NFC", _FORBIDDEN.sub("_", name))
-    text = _DIRECTION.sub("", text).strip(" ")
+    text = normalized("NFC", filtered(name, FILE_NAME)).strip(" ")
     # Windows drops dots and spaces at the end, Unix hides a leading dot.
     text = text.rstrip(". ")
     if text.startswith("."):

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from canvas_archive.errors import ForeignFolder
 from canvas_archive.export.records import Custodian, MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.export.selection import Scope, Selection, resolve
 from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
+from canvas_archive.store.account import read_account
 from canvas_archive.store.forwarded import Forwards
 from canvas_archive.store.reading import recording_name
 
@@ -91,7 +91,7 @@ class Snapshot:
         self.db.row_factory = None
         try:
             self.db.execute("BEGIN")
-            self.custodian = _custodian(self.db, db_path)
+            self.custodian = _custodian(self.db)
         except BaseException:
             self.db.close()
             raise
@@ -348,29 +348,23 @@ def _grouped(rows: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return found
 
 
-def _custodian(db: sqlite3.Connection, db_path: Path) -> Custodian:
-    try:
-        row = db.execute("SELECT base_url, user_id, name, as_user_id, created_at FROM account").fetchone()
-    except sqlite3.OperationalError:
-        row = None
-    if row is None:
-        raise ForeignFolder(f"{db_path} is not an archive of canvas-archive.")
-    base_url, user_id, name, as_user_id, created_at = row
-    owner = as_user_id or user_id
-    if as_user_id:
+def _custodian(db: sqlite3.Connection) -> Custodian:
+    account = read_account(db)
+    owner, name = account.owner_id, account.name
+    if account.as_user_id is not None:
         known = db.execute("SELECT coalesce(full_name, name) FROM users WHERE id = ?", (owner,)).fetchone()
         name = known[0] if known else None
     # The archive's own dates stand in for the clock, so that the same archive gives the same bytes.
     collected = db.execute("SELECT max(finished_at) FROM sync_runs").fetchone()[0]
     collected = collected or db.execute("SELECT max(fetched_at) FROM conversations").fetchone()[0]
     return Custodian(
-        base_url=base_url,
-        host=_host(base_url),
+        base_url=account.base_url,
+        host=_host(account.base_url),
         user_id=owner,
         name=name or f"User {owner}",
-        collected_by=user_id,
-        created_at=created_at,
-        collected_at=collected or created_at,
+        collected_by=account.user_id,
+        created_at=account.created_at,
+        collected_at=collected or account.created_at,
         schema_version=db.execute("PRAGMA user_version").fetchone()[0],
     )
 

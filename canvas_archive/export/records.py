@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from canvas_archive.model import JsonObject
+from canvas_archive.store.folders import is_in
+
+_FOLDERS = ("inbox", "unread", "archived", "sent", "starred", "removed")
+"""In the order in which exports list them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +105,7 @@ class ThreadRecord:
     @property
     def folders(self) -> tuple[str, ...]:
         """Return the mail folders the conversation is in, as Canvas defines them."""
-        if self.removed_at is not None:
-            return ("removed",)
-        received = self.last_message_at is not None
-        rules = (
-            ("inbox", received and self.workflow_state != "archived"),
-            ("unread", received and self.workflow_state == "unread"),
-            ("archived", received and self.workflow_state == "archived"),
-            ("sent", self.last_authored_message_at is not None),
-            ("starred", self.starred),
-        )
-        return tuple(name for name, holds in rules if holds)
+        return tuple(name for name in _FOLDERS if is_in(self, name))
 
     @property
     def latest_at(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from canvas_archive.canvas import CanvasClient, Scope
 from canvas_archive.errors import NotFound, WrongAccount
 from canvas_archive.export.checks import Check, findings
+from canvas_archive.store.account import read_account
 
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
 """Together these hold everything a person can see."""
@@ -46,11 +47,12 @@ def verify_remote(
 
 
 def _check_owner(db: sqlite3.Connection, client: CanvasClient) -> None:
-    row = db.execute("SELECT coalesce(as_user_id, user_id), base_url FROM account").fetchone()
+    account = read_account(db)
     user = client.current_user()
-    if user.id != row[0]:
+    if user.id != account.owner_id:
         raise WrongAccount(
-            f"The archive is of user {row[0]} at {row[1]}, but the token belongs to {user.name} ({user.id})."
+            f"The archive is of user {account.owner_id} at {account.base_url}, "
+            f"but the token belongs to {user.name} ({user.id})."
         )
 
 

@@ -17,20 +17,11 @@ from typing import TYPE_CHECKING
 from canvas_archive.clock import iso, parse_iso
 from canvas_archive.errors import BadInput, UnknownName
 from canvas_archive.model import JsonObject
+from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from canvas_archive.export.context import Words
     from canvas_archive.search.query.resolve import AbsentNames
-
-FOLDERS = {
-    "inbox": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state <> 'archived'",
-    "unread": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state = 'unread'",
-    "archived": "c.removed_at IS NULL AND c.last_message_at IS NOT NULL AND c.workflow_state = 'archived'",
-    "sent": "c.removed_at IS NULL AND c.last_authored_message_at IS NOT NULL",
-    "starred": "c.removed_at IS NULL AND c.starred = 1",
-    "removed": "c.removed_at IS NOT NULL",
-}
-"""The condition on ``conversations c`` of each folder."""
 
 _LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")
@@ -201,7 +192,7 @@ def _conversation_conditions(
         unknown = [name for name in selection.folders if name not in FOLDERS]
         if unknown:
             raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
-        conditions.append(" OR ".join(f"({FOLDERS[name]})" for name in selection.folders))
+        conditions.append(" OR ".join(f"({FOLDERS[name].condition('c')})" for name in selection.folders))
     if selection.people:
         from canvas_archive.search.query.resolve import people as people_of
 

@@ -10,8 +10,9 @@ Each uses only those above it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from canvas_archive.lazy import exports
 
 if TYPE_CHECKING:
     from canvas_archive.search.answer.facets import FacetValue, Filters
@@ -57,7 +58,7 @@ _HOMES = {
     ),
     "answer.snippet": ("Snippet",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+__getattr__, _ = exports(__name__, _HOMES)
 
 __all__ = [
     "FacetValue",
@@ -84,12 +85,3 @@ __all__ = [
     "understand",
     "update_index",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value

@@ -140,12 +140,12 @@ def _reader(path: Path, parameters: str) -> sqlite3.Connection:
 
 
 def connect_writable(
-    db_path: Path | str, *, synchronous: str = "NORMAL", patience: float = BUSY_MILLISECONDS / 1000
+    db_path: Path | str, *, synchronous: str = "NORMAL", patience: float | None = None
 ) -> sqlite3.Connection:
     """Open an existing database for writing: WAL, foreign keys on, no implicit transactions.
 
     ``synchronous`` is ``NORMAL`` (a power cut may lose the last commits, never the consistency) or ``FULL``;
-    ``patience`` is how many seconds to wait for another writer.
+    ``patience`` is how many seconds to wait for another writer, ``BUSY_MILLISECONDS`` by default.
     Nothing is written before the schema was found to be this program's own, on this same connection.
 
     Raises ForeignFolder when the file is not a SQLite database, UnusableFile when it is no file at all,
@@ -162,7 +162,8 @@ def connect_writable(
         raise ArchiveError(f"{path} cannot be opened for writing: {error}.") from error
     try:
         db.row_factory = sqlite3.Row
-        db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        waited = BUSY_MILLISECONDS if patience is None else int(patience * 1000)
+        db.execute(f"PRAGMA busy_timeout = {waited}")
         require_own_schema(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL" if synchronous == "FULL" else "PRAGMA synchronous = NORMAL")

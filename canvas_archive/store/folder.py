@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from canvas_archive.errors import (
 )
 from canvas_archive.places import expanded
 from canvas_archive.store import adoption, migrations, upgrade
+from canvas_archive.store.account import Account, read_account
 from canvas_archive.store.config import CONFIG_NAME, Config, Grant, read_config, write_config
 from canvas_archive.store.connection import (
     connect_readonly,
@@ -51,22 +51,6 @@ SEARCH_NAME = "search"
 UNFINISHED_NAME = "archive.db.unfinished"
 FILE_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, adoption.IDENTITY_NAME)
 FOLDER_NAMES = (FILES_NAME, SEARCH_NAME)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whose mailbox an archive holds; ``user_id`` is the token's owner."""
-
-    base_url: str
-    user_id: int
-    name: str | None
-    as_user_id: int | None
-    created_at: str
-
-    @property
-    def owner_id(self) -> int:
-        """Return the person whose mailbox it is: the custodian when masquerading, else the token's owner."""
-        return self.as_user_id or self.user_id
 
 
 class Archive:
@@ -158,7 +142,7 @@ class Archive:
         db = resources.enter_context(
             closing(connect_writable(db_path) if write else connect_readonly(db_path))
         )
-        return cls(path, db, config, _read_account(db, path), resources.pop_all())
+        return cls(path, db, config, read_account(db), resources.pop_all())
 
     @property
     def adopted(self) -> bool:
@@ -229,7 +213,7 @@ def require_free_folder(folder: Path | str) -> None:
     require_usable(path)
     if (path / DB_NAME).exists():
         with closing(connect_readonly(path / DB_NAME)) as db:
-            account = _read_account(db, path)
+            account = read_account(db)
         owner = account.name or f"user {account.owner_id}"
         raise GuardRefused(
             f"{path} is already an archive of {owner} at {account.base_url}. Use it, or name another folder."
@@ -310,7 +294,7 @@ def _refuse_untrusted(path: Path, *, adopting: bool = False) -> None:
                 f"{path} belongs to another user of this machine: it can be read, but is not written to."
             )
     with closing(connect_readonly(path / DB_NAME)) as db:
-        _read_account(db, path)
+        read_account(db)
         if not adopting:
             adoption.require_adopted(db, path)
 
@@ -346,15 +330,3 @@ def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
             raise ArchiveError(
                 f"Upgrading the archive in {path} failed ({error}). It is as it was; a copy lies beside it."
             ) from error
-
-
-def _read_account(db: sqlite3.Connection, path: Path) -> Account:
-    try:
-        row = db.execute("SELECT base_url, user_id, name, as_user_id, created_at FROM account").fetchone()
-    except sqlite3.OperationalError as error:
-        if not str(error).startswith("no such"):
-            raise  # the machine's trouble, which says nothing about whose database it is
-        row = None
-    if row is None:
-        raise ForeignFolder(f"{path / DB_NAME} is a database, but not an archive of canvas-archive.")
-    return Account(*row)

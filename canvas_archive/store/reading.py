@@ -9,13 +9,13 @@ from typing import Any
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.connection import plain_cursor
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.forwarded import DEEPEST_FORWARD, Forwards
 from canvas_archive.store.rows import ids_json
 from canvas_archive.store.sql_access import SqlResult, run_sql
 
 __all__ = [
     "DEEPEST_FORWARD",
-    "FOLDERS",
     "ConversationLine",
     "FolderPage",
     "SqlResult",
@@ -37,27 +37,14 @@ _RECORDED = frozenset(
 )  # fmt: skip
 """Endings of the names of recordings."""
 
-_INBOX = "last_message_at IS NOT NULL AND removed_at IS NULL"
-_FOLDERS = {
-    # name: (the column it is sorted by, the condition)
-    # In these words for the inbox, SQLite walks its own index: that by state would have to be sorted.
-    "inbox": ("last_message_at", f"workflow_state <> 'archived' AND {_INBOX}"),
-    "unread": ("last_message_at", f"workflow_state = 'unread' AND {_INBOX}"),
-    "starred": ("latest_at", "starred = 1 AND removed_at IS NULL"),
-    "archived": ("last_message_at", f"workflow_state = 'archived' AND {_INBOX}"),
-    "sent": ("last_authored_message_at", "last_authored_message_at IS NOT NULL AND removed_at IS NULL"),
-    "removed": ("removed_at", "removed_at IS NOT NULL"),
-}
-FOLDERS = tuple(_FOLDERS)
-
 _LINES = {
     # By folder, and whether the page begins at the top. Behind "?1 IS NULL OR" SQLite would walk from the
     # top to a page it can seek to, so there are two statements.
-    (name, top): f"""
+    (folder.name, top): f"""
     WITH page AS (
-      SELECT id, {column} AS sorted_at FROM conversations
-      WHERE {condition} {"" if top else f"AND ({column}, id) < (?2, ?3)"}
-      ORDER BY {column} DESC, id DESC LIMIT ?1
+      SELECT id, {folder.order} AS sorted_at FROM conversations
+      WHERE {folder.condition()} {"" if top else f"AND ({folder.order}, id) < (?2, ?3)"}
+      ORDER BY {folder.order} DESC, id DESC LIMIT ?1
     )
     SELECT t.id, t.subject, t.people, t.context_code, t.context_name, t.workflow_state, t.starred,
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
@@ -67,7 +54,7 @@ _LINES = {
     FROM page JOIN threads t ON t.id = page.id JOIN conversations c ON c.id = page.id
     ORDER BY page.sorted_at DESC, page.id DESC
     """  # noqa: S608 (constants)
-    for name, (column, condition) in _FOLDERS.items()
+    for folder in FOLDERS.values()
     for top in (True, False)
 }
 
@@ -107,7 +94,7 @@ def list_conversations(
 
     Raises BadInput for an unknown folder or a limit below 1.
     """
-    if folder not in _FOLDERS:
+    if folder not in FOLDERS:
         raise BadInput(f"There is no folder {folder!r}; there are {', '.join(FOLDERS)}.")
     if limit < 1:
         raise BadInput("The number of conversations to list must be at least 1.")

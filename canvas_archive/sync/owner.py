@@ -1,4 +1,4 @@
-"""Whose mailbox a token opens: asked before anything of it is read or written."""
+"""Whose mailbox a token opens: checked before it is read or written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_account(archive: Archive, client: CanvasClient) -> None:
     """
     user = client.current_user()
     account = archive.account
-    owner = account.as_user_id or account.user_id
+    owner = account.owner_id
     if user.id != owner:
         raise WrongAccount(
             f"This archive belongs to {account.name or 'user'} (user {owner}), but the token answers for "

@@ -1,10 +1,11 @@
-"""What stands around every page: folders with their counts, courses by term, what waits, who owns it."""
+"""The frame of every page: folders with their counts, courses by term, pending changes, the owner."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, replace
 
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.web import queries
 from canvas_archive.web.cache import cached
 from canvas_archive.web.dates import Dates
@@ -29,7 +30,7 @@ class CourseLabel:
 
     @property
     def hue(self) -> int:
-        """Return which colour it has: neighbours differ, and keep theirs."""
+        """Return the number of its colour: neighbours differ, and a course keeps its colour."""
         return self.place % HUES
 
     @property
@@ -53,7 +54,7 @@ class TermHeading:
 
 @dataclass(frozen=True, slots=True)
 class FolderLink:
-    """A folder in the side column; ``count`` is shown where it tells something to do."""
+    """A folder in the side column; ``count`` is shown where there is something to do."""
 
     key: str
     title: str
@@ -80,8 +81,8 @@ class Frame:
     def folders(self) -> tuple[FolderLink, ...]:
         """Return the folders in their order."""
         return tuple(
-            FolderLink(key, folder.title, self.counts[key], key in ("unread", "starred", "gone"))
-            for key, folder in queries.FOLDERS.items()
+            FolderLink(key, folder.label, self.counts[key], key in ("unread", "starred", "removed"))
+            for key, folder in FOLDERS.items()
         )
 
     def label_of(self, name: str) -> str:
@@ -89,7 +90,7 @@ class Frame:
         return next((course.label for course in self.courses.values() if course.name == name), name)
 
     def course(self, code: str | None, fallback: str | None = None) -> CourseLabel | None:
-        """Return the course of that code, made of the conversation's own words when it is not known."""
+        """Return the course of that code. An unknown one gets the name that the conversation has."""
         if not code:
             return None
         return self.courses.get(code) or course_of(code, code.partition("_")[0], fallback, None, None, None)

@@ -1,13 +1,12 @@
 """The SQL of the mail pages. Everything a visitor chose is a bound parameter.
 
 Lists are paged by key, never by OFFSET: page 500 costs what page 1 costs. Counts come from covering
-indexes, minus the few rows that are gone from Canvas. ``+column`` keeps the planner from an index
-that would need a sort.
+indexes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from canvas_archive.store import folders
 
 ACCOUNT = """
 SELECT a.base_url, a.name, coalesce(a.as_user_id, a.user_id) AS owner_id, a.created_at,
@@ -22,79 +21,29 @@ FROM contexts x ORDER BY x.kind, x.canvas_id, x.code
 """
 """In the order of their ids, so that neighbours get different colours and keep them."""
 
-_INBOX = "workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL"
-_UNREAD = "workflow_state = 'unread' AND last_message_at IS NOT NULL"
-_ARCHIVED = "workflow_state = 'archived' AND last_message_at IS NOT NULL"
-_SENT = "last_authored_message_at IS NOT NULL"
-
-
-def _here(condition: str) -> str:
-    """Count what a folder holds: all of it from a covering index, less the few that are gone."""
-    gone = condition.replace("workflow_state", "+workflow_state").replace("last_", "+last_")
-    return (
-        f"(SELECT count(*) FROM conversations WHERE {condition}) - "  # noqa: S608 (constants)
-        f"(SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL AND {gone})"
-    )
-
-
 COUNTS = f"""
-SELECT {_here(_INBOX)} AS inbox, {_here(_UNREAD)} AS unread, {_here(_ARCHIVED)} AS archived,
-  {_here("starred = 1").replace("AND starred", "AND +starred")} AS starred, {_here(_SENT)} AS sent,
-  (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL) AS gone,
+SELECT {", ".join(f"{folder.count()} AS {folder.name}" for folder in folders.FOLDERS.values())},
   (SELECT count(*) FROM edits WHERE state = 'pending') AS pending,
   (SELECT count(*) FROM problems WHERE kind <> 'ghost' AND accepted_at IS NULL) AS problems
 """  # noqa: S608 (constants)
 LAST_SYNC = "SELECT started_at, finished_at, status, error FROM sync_runs ORDER BY id DESC LIMIT 1"
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A list of conversations: which ones, by which time, and what its emptiness means."""
-
-    title: str
-    where: str
-    order: str
-    empty: str
-
-
-FOLDERS: dict[str, Folder] = {
-    "inbox": Folder(
-        "Inbox",
-        "c.workflow_state <> 'archived' AND c.last_message_at IS NOT NULL AND c.removed_at IS NULL",
-        "last_message_at",
-        "Your inbox is empty.",
-    ),
-    "unread": Folder(
-        "Unread",
-        "c.workflow_state = 'unread' AND c.last_message_at IS NOT NULL AND +c.removed_at IS NULL",
-        "last_message_at",
-        "Everything is read.",
-    ),
-    "starred": Folder(
-        "Starred",
-        "c.starred = 1 AND +c.removed_at IS NULL",
-        "latest_at",
-        "Nothing is starred. The star at the end of a row keeps a conversation here.",
-    ),
-    "archived": Folder(
-        "Archived",
-        "c.workflow_state = 'archived' AND c.last_message_at IS NOT NULL AND +c.removed_at IS NULL",
-        "last_message_at",
-        "Nothing is archived.",
-    ),
-    "sent": Folder(
-        "Sent",
-        "c.last_authored_message_at IS NOT NULL AND +c.removed_at IS NULL",
-        "last_authored_message_at",
-        "You have not written any of these conversations.",
-    ),
-    "gone": Folder(
-        "Gone from Canvas",
-        "c.removed_at IS NOT NULL",
-        "latest_at",
-        "Nothing has disappeared from Canvas. What does will be kept here.",
-    ),
+EMPTY = {
+    "inbox": "Your inbox is empty.",
+    "unread": "Everything is read.",
+    "starred": "Nothing is starred. The star at the end of a row keeps a conversation here.",
+    "archived": "Nothing is archived.",
+    "sent": "You have not written any of these conversations.",
+    "removed": "Canvas has removed no conversation. Those that it removes stay here.",
 }
+"""What the emptiness of each folder means."""
+
+
+def folder_order(name: str) -> str:
+    """Return the column a folder's page is sorted and dated by: never the time a sync missed something."""
+    return "latest_at" if name == folders.REMOVED else folders.FOLDERS[name].order
+
 
 _ROW = """c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.context_code,
        c.context_name, c.removed_at, c.last_message, c.last_authored_message"""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import unicodedata
-import weakref
 import zlib
 from html import unescape
 from pathlib import Path
@@ -21,6 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from canvas_archive.export.links import ADDRESS, trimmed
+from canvas_archive.unicode import SHOWN_NAME, filtered
+from canvas_archive.web.per_datasette import PerDatasette
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
@@ -129,10 +129,7 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 def file_name(name: str | None) -> str:
     """Return a file's name for showing: without the marks that turn ``exe.pdf`` around."""
-    clean = "".join(
-        "\ufffd" if unicodedata.category(letter) in ("Cc", "Cf") else letter for letter in name or ""
-    )
-    return clean or "unnamed file"
+    return filtered(name or "", SHOWN_NAME) or "unnamed file"
 
 
 def extension(name: str | None) -> str:
@@ -156,38 +153,33 @@ def asset(name: str) -> str:
     return f"/mail/static/{name}?v={digest}"
 
 
-_environments: weakref.WeakKeyDictionary[Any, Environment] = weakref.WeakKeyDictionary()
-
-
+@PerDatasette
 def _environment(datasette: Any) -> Environment:
-    environment = _environments.get(datasette)
-    if environment is None:
-        folders = [datasette.template_dir] if datasette.template_dir else []
-        environment = Environment(
-            loader=FileSystemLoader([*folders, str(folder_of_templates())]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        path = datasette.urls.path
-        environment.globals.update(
-            path=path,
-            asset=lambda name: path(asset(name)),
-            plural=plural,
-        )
-        environment.filters.update(
-            body=body,
-            linkify=linkify,
-            initials=initials,
-            hue=hue,
-            filesize=filesize,
-            number=number,
-            file_name=file_name,
-            extension=extension,
-        )
-        _environments[datasette] = environment
+    folders = [datasette.template_dir] if datasette.template_dir else []
+    environment = Environment(
+        loader=FileSystemLoader([*folders, str(folder_of_templates())]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    path = datasette.urls.path
+    environment.globals.update(
+        path=path,
+        asset=lambda name: path(asset(name)),
+        plural=plural,
+    )
+    environment.filters.update(
+        body=body,
+        linkify=linkify,
+        initials=initials,
+        hue=hue,
+        filesize=filesize,
+        number=number,
+        file_name=file_name,
+        extension=extension,
+    )
     return environment
 
 

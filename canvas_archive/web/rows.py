@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.web import queries
 from canvas_archive.web.frame import CourseLabel, Frame
 from canvas_archive.web.page_request import PageRequest
@@ -48,7 +49,7 @@ class ConversationRow:
     starred: bool
     archived: bool
     files: bool
-    gone: bool
+    removed: bool
     course: CourseLabel | None
 
     @property
@@ -88,6 +89,15 @@ class ListSource:
     values: dict[str, Any]
     tables: str = "conversations c"
     mine: bool = False  # show what the owner wrote last, not what came last
+
+
+FORMER_NAMES = {"gone": "removed"}
+"""What folders were called in addresses that somebody may have kept."""
+
+
+def source_of_folder(name: str) -> ListSource:
+    """Return the list of a folder."""
+    return ListSource(FOLDERS[name].condition("c"), queries.folder_order(name), {}, mine=name == "sent")
 
 
 def source_of(person: int, conversations: int) -> ListSource:
@@ -166,6 +176,6 @@ def _row(row: sqlite3.Row, people: list[PersonLabel], frame: Frame, *, mine: boo
         starred=bool(row["starred"]),
         archived=row["workflow_state"] == "archived",
         files='"attachments"' in row["properties"],
-        gone=row["removed_at"] is not None,
+        removed=row["removed_at"] is not None,
         course=frame.course(row["context_code"], row["context_name"]),
     )

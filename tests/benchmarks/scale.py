@@ -108,7 +108,7 @@ def pages(folder: Path) -> dict[str, str]:
         "starred": "/mail/starred",
         "archived, nine tenths down": f"/mail/archived?before={key}",
         "sent": "/mail/sent",
-        "gone from Canvas": "/mail/gone",
+        "gone from Canvas": "/mail/removed",
         "a conversation": "/mail/c/3",
         "the longest conversation": f"/mail/c/{longest}",
         "the longest conversation, its middle": f"/mail/c/{longest}?m={middle}",

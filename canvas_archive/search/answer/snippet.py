@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import html
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from canvas_archive.search.index.analysis import Span, composed, occurrences, spans
+from canvas_archive.unicode import SNIPPET, filtered
 
 LENGTH = 220  # characters of a passage, about
 _LONGEST_TEXT = 60_000  # characters looked at
-_SPACE = re.compile(r"\s+")
-# What a terminal would take for a command, and marks that turn the direction of writing around.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,7 @@ class Marking:
 
 def printable(text: str) -> str:
     """Return people's text safe for a terminal, on one line."""
-    return _SPACE.sub(" ", _UNPRINTABLE.sub("", text))
+    return filtered(text, SNIPPET)
 
 
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:

@@ -12,6 +12,7 @@ from canvas_archive.search.index.analysis import terms
 from canvas_archive.search.query.operators import KINDS
 from canvas_archive.search.query.spelling import listed, nearest_names
 from canvas_archive.search.query.tree import Kind, Numbered, Sized
+from canvas_archive.store.folders import FOLDERS
 
 AbsentNames = set[tuple[str, str]]
 """Names of a query that an archive does not know, each with its operator."""
@@ -170,9 +171,9 @@ _CONVERSATIONS = {
     "group": "private = 0",
     "subscribed": "subscribed = 1",
     "unsubscribed": "subscribed = 0",
-    "removed": "removed_at IS NOT NULL",
-    "inbox": "workflow_state IN ('read', 'unread') AND last_message_at IS NOT NULL AND removed_at IS NULL",
-    "in sent": "last_authored_message_at IS NOT NULL AND removed_at IS NULL",
+    "removed": FOLDERS["removed"].members(),
+    "inbox": FOLDERS["inbox"].members(),
+    "in sent": FOLDERS["sent"].members(),
 }
 _REMOVED_MESSAGES = "SELECT id FROM messages WHERE removed_at IS NOT NULL"
 # States that most conversations are in are looked up by their exceptions.

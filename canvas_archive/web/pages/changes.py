@@ -1,7 +1,7 @@
 """``POST /mail/edit`` and ``POST /mail/undo``: the buttons of lists and conversations.
 
 One form holds a whole list: its check boxes are named ``id``, its buttons ``do``. A button of a single
-row says ``star:17``, so that it means that row whatever is ticked.
+row says ``star:17``: it means that row, and no check box.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from datasette import Response
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.verbs import VERBS
 from canvas_archive.web import writing
 from canvas_archive.web.page_request import PageRequest, form_of, in_thread, view
 from canvas_archive.web.undo import remember, take
@@ -34,7 +35,7 @@ def wanted(do: str, ticked: list[str]) -> tuple[str, list[int]]:
     Raises BadInput for an unknown verb, no conversation at all, or too many.
     """
     match = _DO.fullmatch(do)
-    if match is None or match["verb"] not in writing.VERBS:
+    if match is None or match["verb"] not in VERBS:
         raise BadInput("That button is not known. Reload the page and try again.")
     texts = [match["id"]] if match["id"] else ticked
     ids = list(dict.fromkeys(int(text) for text in texts if re.fullmatch(r"[0-9]{1,18}", text)))
@@ -63,7 +64,8 @@ async def edit(page_request: PageRequest) -> Any:
     """Star, archive or mark what the form names."""
     form = form_of(page_request)
     verb, ids = wanted(form.one("do"), form.all("id"))
-    changes = await in_thread(lambda: writing.apply(page_request.archive.path, verb, ids))
+    applied = await in_thread(lambda: writing.apply(page_request.archive.path, verb, ids))
+    changes = tuple(applied.changes)
     message = writing.sentence(verb, changes)
     notice = remember(page_request.datasette, message, changes)
     return go_on(
@@ -77,12 +79,12 @@ async def edit(page_request: PageRequest) -> Any:
 
 @view(method="POST")
 async def undo(page_request: PageRequest) -> Any:
-    """Take back what the notice of that key tells of."""
+    """Undo the changes of the notice with that key."""
     notice = take(page_request.datasette, form_of(page_request).one("undo"))
     if notice is None:
         raise BadInput("That was already undone, or is too long ago. The Changes page can still discard it.")
-    done = await in_thread(lambda: writing.revert(page_request.archive.path, notice.changes))
-    message = "Undone." if done else "Nothing to undo: it has changed again since."
+    done = await in_thread(lambda: writing.undo(page_request.archive.path, notice.changes))
+    message = writing.undone(notice.changes, done)
     return go_on(
         page_request,
         remember(page_request.datasette, message).key,

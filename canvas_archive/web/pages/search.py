@@ -1,4 +1,4 @@
-"""``/mail/search``: the message search, with facets that narrow, and searches worth keeping.
+"""``/mail/search``: the message search, with facets that narrow, and saved searches.
 
 A facet that narrows is counted without itself, so that its other values stay in sight and can be added.
 """
@@ -15,10 +15,12 @@ from markupsafe import Markup
 
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, BadInput
-from canvas_archive.web import queries, writing
+from canvas_archive.store.writing import brief_writer
+from canvas_archive.web import queries
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
 from canvas_archive.web.undo import remember
+from canvas_archive.web.writing import PATIENCE
 
 if TYPE_CHECKING:
     from canvas_archive.search import Filters, Hit, SearchResult
@@ -116,7 +118,7 @@ def name_of(connection: sqlite3.Connection, user_id: str) -> str:
 
 
 def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> str:
-    """Write a question with its facets in the query language alone, as it is kept under a name."""
+    """Return a query with its facets in the query language alone, as it is saved."""
     from canvas_archive.search.query.tree import Course, Person
     from canvas_archive.search.query.written import written_query
 
@@ -149,7 +151,7 @@ class FacetLine:
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:
-    """What a search gave, or the sentence why it gave nothing. ``missing``: there is no sound index."""
+    """What a search found, or the sentence why it failed. ``missing``: there is no sound index."""
 
     result: SearchResult | None = None
     trouble: str = ""
@@ -287,14 +289,18 @@ async def save(page_request: PageRequest) -> Any:
 
     form = form_of(page_request)
     forget, name, query = form.one("forget"), form.one("name").strip(), form.one("query").strip()
-    path = page_request.archive.path
+
+    def keep() -> None:
+        with brief_writer(page_request.archive.path, patience=PATIENCE) as db:
+            if forget:
+                forget_search(db, forget)
+            else:
+                save_search(db, name, query, now=SYSTEM.now())
+
+    await in_thread(keep)
     if forget:
-        await in_thread(lambda: writing.with_writer(path, lambda db: forget_search(db, forget)))
         target, message = "/mail/search?", f"“{forget}” is forgotten."
     else:
-        await in_thread(
-            lambda: writing.with_writer(path, lambda db: save_search(db, name, query, now=SYSTEM.now()))
-        )
         target, message = f"/mail/search?{urlencode({'q': query})}&", f"Saved as “{name}”."
     notice = remember(page_request.datasette, message)
     return Response.redirect(page_request.path(f"{target}done={notice.key}"), status=303)

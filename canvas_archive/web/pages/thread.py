@@ -11,13 +11,14 @@ from urllib.parse import quote, urlencode
 from datasette import NotFound, Response
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.reading import read_thread, thread_files
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import CALM, Context, PageRequest, in_thread, view
-from canvas_archive.web.rows import ListSource, key_of, source_of
+from canvas_archive.web.rows import FORMER_NAMES, ListSource, key_of, source_of, source_of_folder
 from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
 from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
 
@@ -44,7 +45,7 @@ class BackLink:
 
 @dataclass(frozen=True, slots=True)
 class EditNote:
-    """What waits for, or happened to, an edit of this conversation."""
+    """The state of an edit of this conversation, in words."""
 
     state: str
     sentence: str
@@ -56,7 +57,7 @@ def value_words(field: str, value: str) -> str:
 
 
 def note_of(row: sqlite3.Row) -> EditNote:
-    """Say in one sentence how an edit stands."""
+    """Return the state of an edit as one sentence."""
     wanted = value_words(row["field"], row["value"])
     if row["state"] == "pending":
         return EditNote("pending", f"Waiting to be sent to Canvas: {wanted}.")
@@ -79,11 +80,11 @@ def list_of(connection: sqlite3.Connection, argument: str) -> tuple[BackLink, Li
     if kind == "person" and rest.isdecimal() and len(rest) < 19:
         total = connection.execute(queries.COUNT_PERSON, {"person": int(rest)}).fetchone()[0]
         return BackLink("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
-    key = kind if kind in queries.FOLDERS and not rest else "inbox"
-    folder = queries.FOLDERS[key]
+    kind = FORMER_NAMES.get(kind, kind)
+    key = kind if kind in FOLDERS and not rest else "inbox"
     return (
-        BackLink(folder.title, "/mail" if key == "inbox" else f"/mail/{key}"),
-        ListSource(folder.where, folder.order, {}),
+        BackLink(FOLDERS[key].label, "/mail" if key == "inbox" else f"/mail/{key}"),
+        source_of_folder(key),
         "" if key == "inbox" else key,
     )
 
@@ -111,7 +112,7 @@ def span_of(part: ThreadPart, dates: Dates) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """What stands around a part of a long conversation: which messages it shows, and ways to the others."""
+    """The pagination of a long conversation: which messages this page shows, and links to the others."""
 
     sentence: str
     whole: str
@@ -121,7 +122,7 @@ class Pagination:
 
 
 def pagination_of(part: ThreadPart, messages: tuple[MessageView, ...], context: str) -> Pagination | None:
-    """Return the way through a long conversation; ``None`` for one that is shown whole."""
+    """Return the pagination of a long conversation; ``None`` for one that is shown whole."""
     if part.ids is None:
         return None
     pairs = [("in", context)] if context else []
