@@ -99,9 +99,9 @@ def _wrap(datasette: Any, app: App) -> App:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope.get("headers") or []}
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url")).lstrip("/")
         mail = path == "/mail" or path.startswith("/mail/")
-        policy = access_policy(datasette)
-        known = policy.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
-        content_policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
+        access = access_policy(datasette)
+        known = access.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
+        policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
         table = not mail and path.endswith(".csv") and _has_archive(datasette, path)
         if table:
             scope = {**scope, "query_string": without_trace(scope.get("query_string", b""))}
@@ -118,7 +118,7 @@ def _wrap(datasette: Any, app: App) -> App:
                     cells = CellGuard()
                     present = [pair for pair in present if pair[0].lower() != b"content-length"]
                 names = {key.lower() for key, _ in present}
-                present += [pair for pair in (content_policy, *HEADERS) if pair[0] not in names]
+                present += [pair for pair in (policy, *HEADERS) if pair[0] not in names]
                 if b"cache-control" not in names:
                     present.append((b"cache-control", b"private, no-store"))
                 message = {**message, "headers": present}
@@ -130,7 +130,7 @@ def _wrap(datasette: Any, app: App) -> App:
         tool = path.startswith(BEHIND_SIGN_IN) and not OPEN_TO_ALL.match(path)
         if refused is None and not mail and (tool or scope["method"] not in SAFE_METHODS):
             # Datasette's own tools ask for no permission, nor do routes of other plugins.
-            refused = None if policy.allows(headers.get(b"cookie", "")) else (403, "Sign in first.")
+            refused = None if access.allows(headers.get(b"cookie", "")) else (403, "Sign in first.")
         if refused is None:
             await app(_with_readable_cookies(scope, headers), receive, send_with_headers)
             return
