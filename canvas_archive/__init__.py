@@ -1,3 +1,3 @@
 """A complete, searchable, offline archive of a Canvas LMS inbox."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

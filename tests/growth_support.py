@@ -47,7 +47,7 @@ def redactor() -> Any:
 
 
 def _marking() -> Any:
-    from canvas_archive.search.snippet import Marking
+    from canvas_archive.search.answer.snippet import Marking
 
     return Marking({"a": 1.0}, (((0, frozenset({"a"})), (1, frozenset({"a"}))),))
 
@@ -58,7 +58,9 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.canvas.body import decode_json
     from canvas_archive.cli import read, terminal
     from canvas_archive.export import mime, names, redact, site_pages
-    from canvas_archive.search import analysis, dates, language, snippet
+    from canvas_archive.search.answer import snippet
+    from canvas_archive.search.index import analysis
+    from canvas_archive.search.query import dates, language
     from canvas_archive.store import cells, rows, threads
     from canvas_archive.sync import sent_messages
     from canvas_archive.web import files, guarded_csv, login, render

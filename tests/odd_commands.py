@@ -32,7 +32,6 @@ PLACES = (
     "lock",
     "identity.key",
     "redaction.key",
-    "verify.state",
     "files",
     "search",
     "files/{blob[:2]}",

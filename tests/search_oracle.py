@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from canvas_archive.search import docset
-from canvas_archive.search.contents import read_toc
-from canvas_archive.search.facets import Filters
-from canvas_archive.search.language import parse
-from canvas_archive.search.matching import (
+from canvas_archive.search.answer.facets import Filters
+from canvas_archive.search.answer.matching import (
     AllOf,
     AnyOf,
     DateMatcher,
@@ -26,13 +23,16 @@ from canvas_archive.search.matching import (
     StateMatcher,
     TextMatcher,
 )
-from canvas_archive.search.planning import Plan, Planner
-from canvas_archive.search.postings import position_of
-from canvas_archive.search.ranking import ADJACENT, RECENT
-from canvas_archive.search.reading import OpenIndex, Segment
-from canvas_archive.search.record import usable_record
-from canvas_archive.search.schema import HAS, unpack_context
-from canvas_archive.search.weights import WEIGHT, rarity, saturated
+from canvas_archive.search.answer.planning import Plan, Planner
+from canvas_archive.search.answer.ranking import ADJACENT, RECENT
+from canvas_archive.search.index import docset
+from canvas_archive.search.index.contents import read_toc
+from canvas_archive.search.index.postings import position_of
+from canvas_archive.search.index.reading import OpenIndex, Segment
+from canvas_archive.search.index.record import usable_record
+from canvas_archive.search.index.schema import HAS, unpack_context
+from canvas_archive.search.index.weights import WEIGHT, rarity, saturated
+from canvas_archive.search.query.language import parse
 from tests.search_support import NOW, SearchArchive
 
 YEAR = 365.0 * 86400.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -335,3 +336,88 @@ def test_what_is_not_left_by_a_restoration_is_kept(archive: Path, tmp_path: Path
     with pytest.raises(ForeignFolder):
         restore(tmp_path / "backup", left)
     assert (left / "thesis.tex").read_text() == "years of work"
+
+
+# -- what an earlier backup left is looked at ---------------------------------------------------------------
+
+
+def broken(path: Path) -> bytes:
+    """Change a byte in the middle of a file, leave its size and times, and return what it was."""
+    data, times = path.read_bytes(), path.stat()
+    path.write_bytes(data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return data
+
+
+def test_a_damaged_copy_is_repaired(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    first, second = sorted((tmp_path / "backup").glob("files/*/*"))[:2]
+    was, _ = broken(first), second.unlink()
+    assert run(["--archive", str(archive), "backup", "--json", str(tmp_path / "backup")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["checked_files"], document["copied_files"]) == (3, 2)
+    assert document["repaired"] == [first.name] and first.read_bytes() == was
+    assert all(check.ok for check in verify_path(tmp_path / "backup"))
+    broken(first)
+    assert run(["--archive", str(archive), "backup", str(tmp_path / "backup")]) == 0
+    assert "(1 files copied, 4 earlier copies checked, 1 of them repaired)" in capsys.readouterr().err
+
+
+def test_a_damaged_copy_that_nothing_can_repair_is_named(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    copy = sorted((tmp_path / "backup").glob("files/*/*"))[0]
+    broken(copy)
+    (archive / copy.relative_to(tmp_path / "backup")).unlink()
+    assert run(["--archive", str(archive), "backup", str(tmp_path / "backup")]) == 8
+    assert f"1 attachments are damaged in the backup, and the archive lacks them: {copy.name}" in (
+        capsys.readouterr().err
+    )
+    assert [check.name for check in verify_path(tmp_path / "backup") if not check.ok] == ["files"]
+
+
+def test_an_attachment_that_only_the_backup_has_is_named_and_stays(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    copy = sorted((tmp_path / "backup").glob("files/*/*"))[0]
+    (archive / copy.relative_to(tmp_path / "backup")).unlink()
+    assert run(["--archive", str(archive), "backup", str(tmp_path / "backup")]) == 5
+    assert f"the backup has them: {copy.name}" in capsys.readouterr().err
+    assert copy.exists() and all(check.ok for check in verify_path(tmp_path / "backup"))
+
+
+def test_an_altered_attachment_of_the_archive_is_refused_though_the_backup_has_it(
+    archive: Path, tmp_path: Path
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    before = tree(tmp_path / "backup")
+    copy = sorted((tmp_path / "backup").glob("files/*/*"))[0]
+    broken(archive / copy.relative_to(tmp_path / "backup"))
+    with pytest.raises(VerificationFailed, match=f"{copy.name} was altered; the backup has a sound copy"):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert tree(tmp_path / "backup") == before
+
+
+FIRST = "WHERE id = (SELECT min(id) FROM messages)"
+FORGED = {
+    "a body": (f"UPDATE messages SET body = 'never written' {FIRST}", "contents"),
+    "nobody": (f"PRAGMA foreign_keys = OFF; UPDATE messages SET author_id = 424242 {FIRST}", "foreign keys"),
+    "a run": ("UPDATE sync_runs SET finished_at = '2020-01-01T00:00:00Z'", "chain"),
+}
+
+
+@pytest.mark.parametrize(("statement", "check"), FORGED.values(), ids=FORGED)
+def test_a_forged_archive_is_not_backed_up(archive: Path, tmp_path: Path, statement: str, check: str) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    before = tree(tmp_path / "backup")
+    with closing(sqlite3.connect(archive / "archive.db")) as db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f'DROP TRIGGER "{name}"')
+        db.executescript(statement)
+    with pytest.raises(VerificationFailed, match=rf"not what its own records say \({check}\)"):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert tree(tmp_path / "backup") == before

@@ -162,7 +162,7 @@ def test_an_editor_starts_without_the_token(tmp_path: Path, monkeypatch: pytest.
 def test_the_second_process_of_an_index_starts_without_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from canvas_archive.search import shard
+    from canvas_archive.search.index import shard
 
     monkeypatch.setenv("CANVAS_API_TOKEN", "secret")
     seen = []

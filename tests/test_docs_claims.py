@@ -9,7 +9,7 @@ import pytest
 
 from canvas_archive.cli.topics import TOPICS
 from canvas_archive.clock import SYSTEM
-from canvas_archive.search.language import parse
+from canvas_archive.search.query.language import parse
 from canvas_archive.store.folders import FOLDERS
 from canvas_archive.sync.arrivals import MOST_TOGETHER
 from tests.docs_support import REPOSITORY

@@ -294,3 +294,17 @@ def test_names_that_look_like_formulas_are_harmless_in_gaps(tmp_path: Path) -> N
         make.attachment(1, 1, "=HYPERLINK(1)", None)
     bag = pack(tmp_path / "a", tmp_path / "bag")
     assert ",'=HYPERLINK(1): 404," in (bag / "data" / "gaps.csv").read_text("utf-8")
+
+
+def test_the_profile_that_a_bag_names_describes_it(bag: Path, repository: Path) -> None:
+    profile = json.loads((repository / "docs" / "bagit-profile.json").read_text("utf-8"))
+    logging.getLogger("bagit").setLevel(logging.CRITICAL)
+    opened = bagit.Bag(str(bag))
+    assert (
+        opened.info["BagIt-Profile-Identifier"] == profile["BagIt-Profile-Info"]["BagIt-Profile-Identifier"]
+    )
+    assert set(opened.info) == set(profile["Bag-Info"])  # all of it is required, and nothing else is there
+    assert all(isinstance(value, str) for value in opened.info.values())  # nothing is repeated
+    assert sorted(opened.algorithms) == profile["Manifests-Required"] == profile["Tag-Manifests-Required"]
+    assert ".".join(map(str, opened.version_info)) in profile["Accept-BagIt-Version"]
+    assert not profile["Allow-Fetch.txt"] and not (bag / "fetch.txt").exists()

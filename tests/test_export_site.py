@@ -20,7 +20,7 @@ from canvas_archive.export.names import LONGEST_NAME, inert_name, safe_name
 from canvas_archive.export.run import Request, export
 from canvas_archive.export.site_pages import linked
 from canvas_archive.export.site_search import DIGITS, SearchIndex, packed
-from canvas_archive.search.analysis import analysed
+from canvas_archive.search.index.analysis import analysed
 from canvas_archive.web.render import linkify
 from tests.export_support import ArchiveBuilder, small_archive
 

@@ -17,8 +17,8 @@ import pytest
 from canvas_archive.canvas.links import LONGEST_HEADER, next_page, parse_links
 from canvas_archive.errors import BadInput, MalformedAnswer
 from canvas_archive.export.phrases import Phrases
-from canvas_archive.search import weights
-from canvas_archive.search.language import parse
+from canvas_archive.search.index import weights
+from canvas_archive.search.query.language import parse
 from canvas_archive.store.forwarded import DEEPEST_FORWARD, Forwards
 from canvas_archive.unicode import normalized
 from tests.growth_support import NOW, PLACES

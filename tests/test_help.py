@@ -13,9 +13,9 @@ from canvas_archive.cli.read import FOLDERS
 from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.cli.topics import EXIT_CODES, TOPICS
 from canvas_archive.errors import BadInput
-from canvas_archive.search import language
-from canvas_archive.search.operators import IS, OPERATORS
-from canvas_archive.search.schema import HAS
+from canvas_archive.search.index.schema import HAS
+from canvas_archive.search.query import language
+from canvas_archive.search.query.operators import IS, OPERATORS
 from canvas_archive.store.adoption import ALL_ADOPTED
 from tests.docs_support import REPOSITORY, command_lines, every_command, parse_call, tables
 

@@ -13,7 +13,7 @@ from canvas_archive.errors import ArchiveError, ArchiveLocked, MachineTrouble, V
 from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store.blobs import BlobWriter
-from canvas_archive.sync.service import push_now, sync_now
+from canvas_archive.web.syncing import push_now, sync_now
 from tests.fleet_support import collection
 from tests.sync_support import bind
 
@@ -84,11 +84,15 @@ def test_a_sync_from_the_web_tells_it(tmp_path: Path, monkeypatch: pytest.Monkey
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)
         with monkeypatch.context() as patch:
             _fill_the_disk(patch)
-            assert list(sync_now(pair.folder))[-1].startswith("Error: The disk is full")
+            with pytest.raises(MachineTrouble, match=r"^The disk is full"):
+                sync_now(pair.folder, lambda line: None)
         assert pair.one("SELECT status FROM sync_runs") == "failed"
         assert "The disk is full" in pair.one("SELECT error FROM sync_runs")
         (pair.folder / "archive.db").write_bytes(b"SQLite format 3\x00" + bytes(2000))
-        assert any(line.startswith("Error: ") for line in push_now(pair.folder))
+        lines: list[str] = []
+        with pytest.raises(ArchiveError):
+            push_now(pair.folder, lines.append)
+        assert lines == ["Reading what Canvas has…"], "nothing is said about an archive that cannot be read"
 
 
 def test_a_full_disk_ends_a_fleet_at_the_first_custodian(

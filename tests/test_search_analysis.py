@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whoosh.lang import porter2
 
-from canvas_archive.search.analysis import (
+from canvas_archive.search.answer.snippet import Marking, make_snippet
+from canvas_archive.search.index.analysis import (
     analysed,
     composed,
     fold,
@@ -18,8 +19,7 @@ from canvas_archive.search.analysis import (
     stem,
     terms,
 )
-from canvas_archive.search.snippet import Marking, make_snippet
-from canvas_archive.search.stemming import porter
+from canvas_archive.search.index.stemming import porter
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.search import attachments, extraction, update_index
-from canvas_archive.search.attachments import Extraction, extract_missing, text_kind
+from canvas_archive.search import update_index
+from canvas_archive.search.index import attachments, extraction
+from canvas_archive.search.index.attachments import Extraction, extract_missing, text_kind
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, docx, pdf
 

@@ -11,10 +11,10 @@ import pytest
 from whoosh.filedb.filestore import FileStorage
 from whoosh.index import TOC
 
-from canvas_archive.search.contents import read_toc, read_toc_to_change
-from canvas_archive.search.postings import Damaged
-from canvas_archive.search.record import read_record, toc_name
-from canvas_archive.search.schema import INDEX_NAME, whoosh_schema
+from canvas_archive.search.index.contents import read_toc, read_toc_to_change
+from canvas_archive.search.index.postings import Damaged
+from canvas_archive.search.index.record import read_record, toc_name
+from canvas_archive.search.index.schema import INDEX_NAME, whoosh_schema
 from tests.search_support import SearchArchive
 
 

@@ -17,25 +17,15 @@ from typing import Any
 import pytest
 
 from canvas_archive.errors import BadInput
-from canvas_archive.search import (
-    IndexUnusable,
-    building,
-    check_index,
-    documents,
-    matching,
-    opened,
-    rebuild_index,
-    scoring,
-    service,
-    shard,
-    suggest,
-    update_index,
-)
-from canvas_archive.search.hashfile import term_index
-from canvas_archive.search.postings import TERM_INFO, Block, Damaged, blocks, encode
-from canvas_archive.search.reading import Entry, MappedFile, Segment
-from canvas_archive.search.record import changed_files, toc_name, usable_record
-from canvas_archive.search.schema import FIELD_NUMBERS
+from canvas_archive.search import IndexUnusable, check_index, rebuild_index, service, update_index
+from canvas_archive.search.answer import matching, scoring
+from canvas_archive.search.index import building, documents, opened, shard
+from canvas_archive.search.index.hashfile import term_index
+from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, blocks, encode
+from canvas_archive.search.index.reading import Entry, MappedFile, Segment
+from canvas_archive.search.index.record import changed_files, toc_name, usable_record
+from canvas_archive.search.index.schema import FIELD_NUMBERS
+from canvas_archive.search.query import suggest
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, utc
 

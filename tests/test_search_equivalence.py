@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from canvas_archive.search import Filters, building, matching, phrases, ranking, reading, scoring
+from canvas_archive.search import Filters
+from canvas_archive.search.answer import matching, phrases, ranking, scoring
+from canvas_archive.search.index import building, reading
 from canvas_archive.store import transaction
 from tests import search_oracle
 from tests.search_oracle import Oracle

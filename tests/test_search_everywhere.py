@@ -16,7 +16,7 @@ from whoosh.lang import porter2
 
 from canvas_archive.clock import iso
 from canvas_archive.export.run import Request, export
-from canvas_archive.search.analysis import query_terms, stem
+from canvas_archive.search.index.analysis import query_terms, stem
 from tests.search_support import NOW, SearchArchive
 from tests.web_support import open_visitor
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.search import extraction, extractors
-from canvas_archive.search.extraction import Reader, ReaderUnavailable, Unreadable, reader_environment
-from canvas_archive.search.extractors import (
+from canvas_archive.search.index import extraction, extractors
+from canvas_archive.search.index.extraction import Reader, ReaderUnavailable, Unreadable, reader_environment
+from canvas_archive.search.index.extractors import (
     ANSWER,
     KINDS,
     NO_LIBRARY,
@@ -157,7 +157,7 @@ def test_it_starts_with_nothing_of_the_environment(monkeypatch: pytest.MonkeyPat
 
 CONFINED = """
 import sys; sys.path += sys.argv[1:]
-from canvas_archive.search import extractors
+from canvas_archive.search.index import extractors
 extractors.confine()
 try:
     {attempt}
@@ -208,7 +208,7 @@ def instead(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         extraction, "_CHILD",
         "import sys; sys.path += sys.argv[1:]\n"
         "import os, time, signal\n"
-        "from canvas_archive.search import extractors as e\n"
+        "from canvas_archive.search.index import extractors as e\n"
         "def odd(data):\n"
         f"    {code}\n"
         "    return data.decode()\n"

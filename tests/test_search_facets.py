@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from canvas_archive.search import docset, facets, update_index
-from canvas_archive.search.opened import open_index
-from canvas_archive.search.ranking import Matches
-from canvas_archive.search.reading import OpenIndex
-from canvas_archive.search.schema import HAS, unpack_context
+from canvas_archive.search import update_index
+from canvas_archive.search.answer import facets
+from canvas_archive.search.answer.ranking import Matches
+from canvas_archive.search.index import docset
+from canvas_archive.search.index.opened import open_index
+from canvas_archive.search.index.reading import OpenIndex
+from canvas_archive.search.index.schema import HAS, unpack_context
 from canvas_archive.store import Archive, transaction
 from tests.web_support import OWNER, Maker
 

@@ -182,7 +182,7 @@ def test_the_longest_queries_are_answered(archive: SearchArchive) -> None:
 def test_any_message_is_indexed_and_found_by_its_own_words(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[str]
 ) -> None:
-    from canvas_archive.search.analysis import terms
+    from canvas_archive.search.index.analysis import terms
 
     TALLY["fuzz inputs: indexed messages"] += len(bodies)
     folder: Path = tmp_path_factory.mktemp("any")

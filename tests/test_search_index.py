@@ -28,21 +28,19 @@ from whoosh.query import And, Term
 from canvas_archive.errors import ArchiveLocked
 from canvas_archive.search import (
     IndexUnusable,
-    building,
     check_index,
-    opened,
     pending_messages,
     rebuild_index,
     search,
-    shard,
     update_index,
 )
-from canvas_archive.search.checking import compare_messages
-from canvas_archive.search.contents import read_toc
-from canvas_archive.search.hashfile import term_index
-from canvas_archive.search.merging import segments_to_merge
-from canvas_archive.search.postings import Block, Damaged, blocks, encode, place_of, position_of
-from canvas_archive.search.record import read_record, toc_name, write_record
+from canvas_archive.search.index import building, opened, shard
+from canvas_archive.search.index.checking import compare_messages
+from canvas_archive.search.index.contents import read_toc
+from canvas_archive.search.index.hashfile import term_index
+from canvas_archive.search.index.merging import segments_to_merge
+from canvas_archive.search.index.postings import Block, Damaged, blocks, encode, place_of, position_of
+from canvas_archive.search.index.record import read_record, toc_name, write_record
 from canvas_archive.store import transaction
 from tests.search_support import OWNER, SearchArchive, utc
 
@@ -245,11 +243,11 @@ def killer(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        ("canvas_archive.search.segments.SegmentBuilder.write", killer),
-        ("canvas_archive.search.building._commit", killer),
+        ("canvas_archive.search.index.segments.SegmentBuilder.write", killer),
+        ("canvas_archive.search.index.building._commit", killer),
         ("whoosh.index.TOC.write", killer),
-        ("canvas_archive.search.building.write_record", killer),
-        ("canvas_archive.search.building._tidy", killer),
+        ("canvas_archive.search.index.building.write_record", killer),
+        ("canvas_archive.search.index.building._tidy", killer),
     ],
 )
 @pytest.mark.parametrize("rebuild", [False, True])
@@ -498,7 +496,7 @@ def test_an_index_cannot_run_code_even_with_a_matching_record(filled: SearchArch
 
 
 def building_fields() -> dict[str, int]:
-    from canvas_archive.search.schema import FIELD_NUMBERS
+    from canvas_archive.search.index.schema import FIELD_NUMBERS
 
     return FIELD_NUMBERS
 
@@ -512,7 +510,7 @@ def iter_rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
 
 def test_another_version_is_rebuilt(filled: SearchArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     filled.index()
-    monkeypatch.setattr("canvas_archive.search.record.VERSION", "99.99")
+    monkeypatch.setattr("canvas_archive.search.index.record.VERSION", "99.99")
     monkeypatch.setattr(building, "VERSION", "99.99")
     with pytest.raises(IndexUnusable, match="another version"):
         filled.search("exam")

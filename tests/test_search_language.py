@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from canvas_archive.errors import BadInput
-from canvas_archive.search.dates import local_zone, zone, zone_name
-from canvas_archive.search.language import LONGEST_QUERY, parse
-from canvas_archive.search.tree import (
+from canvas_archive.search.query.dates import local_zone, zone, zone_name
+from canvas_archive.search.query.language import LONGEST_QUERY, parse
+from canvas_archive.search.query.tree import (
     And,
     Course,
     Dated,

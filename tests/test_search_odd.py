@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from canvas_archive.search import building, check_index, rebuild_index, segments, update_index
-from canvas_archive.search.documents import Document
+from canvas_archive.search import check_index, rebuild_index, update_index
+from canvas_archive.search.index import building, segments
+from canvas_archive.search.index.documents import Document
 from tests.search_support import SearchArchive
 
 NOT_UTF8 = "CAST(x'666f6fff626172' AS TEXT)"
@@ -203,6 +204,6 @@ def test_a_locked_database_is_not_taken_for_damaged_rows(
     def locked(*_: object) -> Iterator[Document]:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr("canvas_archive.search.documents._Reader.batch", locked)
+    monkeypatch.setattr("canvas_archive.search.index.documents._Reader.batch", locked)
     with pytest.raises(sqlite3.OperationalError):
         rebuild_index(archive.db, archive.search_dir)

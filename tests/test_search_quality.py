@@ -15,9 +15,9 @@ import pytest
 
 from canvas_archive.errors import BadInput
 from canvas_archive.sandbox.sample import NOW, sample_mailbox
-from canvas_archive.search.attachments import extract_missing
-from canvas_archive.search.language import parse
-from canvas_archive.search.tree import Dated
+from canvas_archive.search.index.attachments import extract_missing
+from canvas_archive.search.query.language import parse
+from canvas_archive.search.query.tree import Dated
 from tests.search_questions import BLIND, NEW_OPERATORS, SEEN, Question
 from tests.search_support import SearchArchive, load_mailbox
 

@@ -11,8 +11,8 @@ import pytest
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search import Filters, select_conversations, select_messages
-from canvas_archive.search.language import parse
-from canvas_archive.search.written import written_query
+from canvas_archive.search.query.language import parse
+from canvas_archive.search.query.written import written_query
 from tests.search_support import NOW, OWNER, SearchArchive, days_ago, utc
 
 CHEN, GARCIA, LEE, OBRIEN = 20, 21, 22, 23
@@ -119,8 +119,8 @@ def test_prefixes(empty: SearchArchive) -> None:
 def test_beginnings_that_fit_too_much_are_bounded(
     empty: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("canvas_archive.search.planning.MOST_LISTS", 3)
-    monkeypatch.setattr("canvas_archive.search.scoring._WIDE", 1)
+    monkeypatch.setattr("canvas_archive.search.answer.planning.MOST_LISTS", 3)
+    monkeypatch.setattr("canvas_archive.search.answer.scoring._WIDE", 1)
     old = empty.message("sand sea", at=utc(2024))
     new = empty.message("sand", at=utc(2025))
     empty.message("salt sugar soup tea")
@@ -139,7 +139,7 @@ def test_a_beginning_as_frequent_as_the_messages_does_not_count(
     once = empty.message("sand", at=utc(2025))
     empty.index()
     assert empty.order("s*") == [often, once]
-    monkeypatch.setattr("canvas_archive.search.scoring._OFTEN", 3)
+    monkeypatch.setattr("canvas_archive.search.answer.scoring._OFTEN", 3)
     assert empty.order("s*") == [once, often]  # newest first: the four places say nothing
     assert empty.order("sa*") == [often, once]
     assert {hit.score for hit in empty.search("s*").hits} == {0.0}

@@ -6,9 +6,9 @@ from array import array
 
 import pytest
 
-from canvas_archive.search import docset
-from canvas_archive.search.analysis import _FoldTable
-from canvas_archive.search.spelling import listed, nearest_names, nearest_word, reach, slips
+from canvas_archive.search.index import docset
+from canvas_archive.search.index.analysis import _FoldTable
+from canvas_archive.search.query.spelling import listed, nearest_names, nearest_word, reach, slips
 
 
 def numbers(chosen: int, count: int) -> list[int]:

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canvas_archive.errors import BadInput
-from canvas_archive.search.language import DEEPEST, LONGEST_QUERY, parse
-from canvas_archive.search.operators import KINDS
-from canvas_archive.search.schema import HAS
-from canvas_archive.search.tree import (
+from canvas_archive.search.index.schema import HAS
+from canvas_archive.search.query.language import DEEPEST, LONGEST_QUERY, parse
+from canvas_archive.search.query.operators import KINDS
+from canvas_archive.search.query.tree import (
     And,
     Course,
     Dated,
@@ -31,8 +31,8 @@ from canvas_archive.search.tree import (
     State,
     Word,
 )
-from canvas_archive.search.understood import Understanding
-from canvas_archive.search.written import written_query
+from canvas_archive.search.query.understood import Understanding
+from canvas_archive.search.query.written import written_query
 from tests.search_support import NOW
 from tests.test_search_fuzz import QUERIES
 from tests.trust_support import TALLY

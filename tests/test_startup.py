@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ HEAVY = {
     "logging", "multiprocessing", "pyarrow", "rich", "sqlite_utils", "starlette", "uvicorn", "whoosh",
 }  # fmt: skip
 NOT_FOR_HELP = HEAVY | {"json", "pathlib", "sqlite3", "tomllib", "tomli", "platformdirs", "tempfile"}
-HELP = {"cli", "clock", "errors", "unicode"}
+HELP = {"cli", "clock", "errors", "lazy", "unicode"}
 """The parts of the package that ``--help`` may import."""
 
 WRITING = {f"canvas_archive.store.{name}" for name in ("blobs", "ingest", "ingest_messages", "revisions")}
@@ -79,13 +80,15 @@ def test_a_sync_loads_no_server_and_no_index() -> None:
     assert not packages(imported("sync", "--help")) & HEAVY
 
 
-def test_the_stores_names_are_all_there() -> None:
-    import canvas_archive.store as store
-
-    for name in store.__all__:
-        assert getattr(store, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        store.Nothing  # noqa: B018
+@pytest.mark.parametrize("name", ["sandbox", "search", "store"])
+def test_the_public_names_of_a_package_are_imported_on_first_use(name: str) -> None:
+    package = importlib.import_module(f"canvas_archive.{name}")
+    for public in package.__all__:
+        vars(package).pop(public, None)
+        assert getattr(package, public).__name__ == public
+        assert public in vars(package), "the second use costs nothing"
+    with pytest.raises(AttributeError, match=rf"'canvas_archive\.{name}' has no attribute 'Nothing'"):
+        package.Nothing  # noqa: B018
 
 
 def test_the_client_brings_no_console_along_and_leaves_httpx_whole() -> None:

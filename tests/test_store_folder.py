@@ -31,7 +31,9 @@ from canvas_archive.store import (
     connection,
     folder,
     migrations,
+    schema,
     transaction,
+    upgrade,
 )
 from canvas_archive.store.connection import TransactionError, connect_writable, refresh_statistics
 from canvas_archive.store.lock import WriterLock, read_holder
@@ -135,7 +137,7 @@ def test_a_crash_while_creating_leaves_nothing_or_everything(
 
     place = tmp_path / "mail"
     with monkeypatch.context() as patched:
-        patched.setattr(migrations if step == "apply_pending" else folder, step, crash)
+        patched.setattr(upgrade if step == "apply_pending" else folder, step, crash)
         with pytest.raises(Crash):
             create(place)
     if step == "sync_folder":  # after the rename: complete
@@ -191,7 +193,7 @@ def test_open_refuses_a_foreign_database(tmp_path: Path) -> None:
 
 def test_a_database_without_the_tables_is_no_archive(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "archive.db")) as db:
-        db.execute(f"PRAGMA application_id = {connection.APPLICATION_ID}")
+        db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {migrations.known_version()}")
         assert adoption.who_of(db) is None
     (tmp_path / "config.toml").write_text('base_url = "https://canvas.example.edu"\n')

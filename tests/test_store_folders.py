@@ -13,7 +13,7 @@ import pytest
 
 from canvas_archive.cli import values
 from canvas_archive.export.records import _FOLDERS
-from canvas_archive.search.resolve import state_sets
+from canvas_archive.search.query.resolve import state_sets
 from canvas_archive.store import schema
 from canvas_archive.store.folders import FOLDERS, is_in
 from canvas_archive.store.reading import list_conversations

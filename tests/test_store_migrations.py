@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from canvas_archive.errors import ArchiveError, ArchiveLocked
-from canvas_archive.store import Archive, migrations, runs, schema
+from canvas_archive.store import Archive, migrations, runs, schema, upgrade
 from canvas_archive.store.lock import WriterLock
 from tests.store_support import TickingClock, create
 
@@ -79,14 +79,14 @@ def test_an_upgrade_that_another_process_did_meanwhile_is_not_done_twice(
     acquire = WriterLock.acquire
 
     def overtaken(self: WriterLock) -> None:
-        migrations.apply_pending(tmp_path / "mail" / "archive.db")
+        upgrade.apply_pending(tmp_path / "mail" / "archive.db")
         acquire(self)
 
     monkeypatch.setattr(WriterLock, "acquire", overtaken)
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" in columns(archive.db)
     assert list((tmp_path / "mail").glob("archive.db.before-*")) == []
-    assert migrations.apply_pending(tmp_path / "mail" / "archive.db") == migrations.known_version()
+    assert upgrade.apply_pending(tmp_path / "mail" / "archive.db") == migrations.known_version()
 
 
 def plain_schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
@@ -164,9 +164,9 @@ def test_without_room_for_the_copy_nothing_is_upgraded(
         def full(*args: object) -> None:
             raise OSError(28, "No space left on device")
 
-        patched.setattr(migrations.os, "open", full)
+        patched.setattr(upgrade.os, "open", full)
         with pytest.raises(ArchiveError, match="No space left"):
-            migrations.copy_before_migration(tmp_path / "mail" / "archive.db")
+            upgrade.copy_before_migration(tmp_path / "mail" / "archive.db")
     with Archive.open(tmp_path / "mail") as archive:
         assert "nickname" not in columns(archive.db)
 

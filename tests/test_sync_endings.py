@@ -12,8 +12,7 @@ import pytest
 from canvas_archive.errors import ItemsFailed, TokenRefused
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
-from canvas_archive.sync import service
-from canvas_archive.sync.fetching import BROKEN_IN_A_ROW
+from canvas_archive.sync.jobs import BROKEN_IN_A_ROW
 from canvas_archive.sync.pull import Pull
 from canvas_archive.sync.report import Report
 from tests.sync_support import Pair, assert_equal, bind
@@ -93,10 +92,3 @@ def test_a_defect_is_not_taken_for_the_machines_trouble(pair: Pair, monkeypatch:
     with pytest.raises(OSError, match="nobody has thought of"):
         pair.sync(mode="full")
     assert pair.one("SELECT status FROM sync_runs ORDER BY id DESC") == "failed", "and the run has ended"
-
-
-def test_a_page_hears_of_every_twenty_fifth_conversation() -> None:
-    lines = service._Lines()
-    for done in range(1, 61):
-        lines.conversations(done, 60)
-    assert lines.lines == ["25 of 60 conversations", "50 of 60 conversations", "60 of 60 conversations"]

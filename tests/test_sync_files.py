@@ -31,6 +31,7 @@ from canvas_archive.sandbox.faults import Fault
 from canvas_archive.sandbox.mailbox import Media
 from canvas_archive.store import Archive, BlobWriter
 from canvas_archive.sync.attachments import Files
+from canvas_archive.sync.downloads import place
 from canvas_archive.sync.file_tasks import Ending, FileTask
 from tests.sync_support import Pair, bind
 from tests.test_sync_faults import QuickClock
@@ -274,7 +275,7 @@ def test_what_becomes_of_an_answer(
     with Archive.create(tmp_path / "archive", base_url=client.base_url, user_id=7, name="Ada") as archive:
         client.asked.clear()
         files = Files(archive, cast("CanvasClient", client), max_bytes=None)
-        result = files.place(task, files.fetch(task))
+        result = place(archive.files_dir, task, files.fetch(task))
         assert (result.ending, len(client.asked)) == (ending, asked)
         assert sentence in (result.sentence or "")
         if result.ending.state in ("gone", "refused") or isinstance(

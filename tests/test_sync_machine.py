@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.store import Archive
-from canvas_archive.sync.progress import Silent
+from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.service import SyncOptions, sync
 from tests.sync_support import Pair, assert_equal
 from tests.test_sync_faults import QuickClock
@@ -32,7 +32,7 @@ class Killed(BaseException):
     """The end of a process, as far as one thread can play it."""
 
 
-class KillAt(Silent):
+class KillAt(SyncProgress):
     """Ends the run after so many stored conversations."""
 
     def __init__(self, number: int) -> None:

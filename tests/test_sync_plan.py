@@ -19,8 +19,7 @@ from canvas_archive.store.summaries import StoredSummary, fingerprint
 from canvas_archive.sync import listing, plan, service
 from canvas_archive.sync.ledger import Ledger
 from canvas_archive.sync.plan import Fetch, Membership, UpdateFlags
-from canvas_archive.sync.progress import Silent
-from canvas_archive.sync.pull import Pull, PullOptions
+from canvas_archive.sync.report import Report
 from tests.store_support import conversation, create, message
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import LIST, QuickClock
@@ -121,11 +120,11 @@ def page(*rows: Any, malformed: tuple[Malformed, ...] = ()) -> ConversationPage:
 
 def test_a_page_holds_something_new_when_one_of_its_rows_does(tmp_path: Path) -> None:
     with create(tmp_path / "mail") as archive:
-        ledger = Ledger(archive.db, SYSTEM)
+        ledger = Ledger(archive.db, SYSTEM, Report("full"))
         for _ in range(2):
             ledger.record_conversation(2, "broken")
             ledger.record_conversation(3, "broken")
-        known, resting = {1: summary()}, Ledger(archive.db, SYSTEM)
+        known, resting = {1: summary()}, Ledger(archive.db, SYSTEM, Report("full"))
     other, unreadable = replace(ROW, id=2), Malformed(3, "has no subject")
 
     def nothing_new(content: ConversationPage, ledger: Ledger = ledger, stored: int = STORED) -> bool:
@@ -155,13 +154,23 @@ def test_what_is_being_fetched_counts_as_new_even_when_it_is_stored_by_now(pair:
     from canvas_archive.store.summaries import stored_summaries
 
     with Archive.open(pair.folder, write=True) as archive, service.open_client(archive) as client:
-        pull = Pull(archive, client, PullOptions("quick"), Silent(), SYSTEM, threading.Event(), 1)
-        pull._known = stored_summaries(archive.db)
+        wanted: set[int] = set()
+        reader = listing.ListReader(
+            client,
+            archive.db_path,
+            "quick",
+            Ledger(archive.db, SYSTEM, Report("quick")),
+            stored_summaries(archive.db),
+            wanted,
+            False,
+            lambda page: None,
+            threading.Event(),
+        )
         with closing(client.conversations("inbox", per_page=5)) as pages:  # type: ignore[type-var]
             content = next(pages)
-        assert pull._holds_nothing_new(content)
-        pull._wanted.add(content.conversations[-1].id)
-        assert not pull._holds_nothing_new(content)
+        assert reader.holds_nothing_new(content)
+        wanted.add(content.conversations[-1].id)
+        assert not reader.holds_nothing_new(content)
 
 
 # -- what a run does without --------------------------------------------------------------------------------
@@ -189,18 +198,3 @@ def test_a_list_that_cannot_be_read_again_is_a_problem_until_it_can(pair: Pair) 
     again = pair.sync(mode="full", attachments=False, clock=QuickClock())
     assert again.report.complete
     assert pair.one("SELECT count(*) FROM problems") == 0
-
-
-def test_the_page_that_streams_a_sync_tells_of_waiting_and_of_what_went_wrong(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "SYSTEM", QuickClock())
-    pair.sandbox.faults.add(Fault("throttle_429", LIST, times=1, retry_after=3))
-    lines = list(service.sync_now(pair.folder))
-    assert any(line.startswith("Waiting ") for line in lines)
-    assert not any(line.startswith("Error") for line in lines)
-    pair.update("UPDATE conversations SET starred = 1 - starred WHERE id = (SELECT min(id) FROM inbox)")
-    monkeypatch.setenv("CANVAS_API_TOKEN", "7~wrong")
-    refused = list(service.sync_now(pair.folder))
-    assert refused[-1].startswith("Error: ")
-    assert any(line.startswith("Error: ") for line in service.push_now(pair.folder))

@@ -15,7 +15,7 @@ from canvas_archive.errors import ForeignSchema, NotAdopted, UnusableFile
 from canvas_archive.export.backup import backup
 from canvas_archive.store import Archive, connection, schema_check
 from canvas_archive.store.connection import connect_readonly, connect_writable, refresh_statistics
-from canvas_archive.store.migrations import MIGRATIONS, apply_pending, known_version
+from canvas_archive.store.migrations import MIGRATIONS, known_version
 from canvas_archive.store.schema_check import (
     KNOWN_DIGESTS,
     digest_of,
@@ -23,6 +23,7 @@ from canvas_archive.store.schema_check import (
     require_own_schema,
     schema_differences,
 )
+from canvas_archive.store.upgrade import apply_pending
 from canvas_archive.web import writing
 from tests.hostile_support import on_terminal
 from tests.store_support import create

@@ -12,7 +12,7 @@ from canvas_archive import unicode
 from canvas_archive.cli.terminal import json_text, one_line, printable
 from canvas_archive.export.mime import header
 from canvas_archive.export.names import safe_name
-from canvas_archive.search.snippet import Snippet
+from canvas_archive.search.answer.snippet import Snippet
 from canvas_archive.unicode import Profile, filtered
 from canvas_archive.web.render import file_name
 

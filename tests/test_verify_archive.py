@@ -19,7 +19,7 @@ import pytest
 
 from canvas_archive.cli import run
 from canvas_archive.export.checks import Check
-from canvas_archive.export.rehash import BlobReport, check_blobs
+from canvas_archive.export.rehash import BlobReport, check_blobs, state_path
 from canvas_archive.export.verify import verify_archive
 from canvas_archive.store import Archive, connect_readonly, transaction
 from canvas_archive.store.chain import extend_chain
@@ -378,13 +378,19 @@ def stopped(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     with pytest.raises(KeyboardInterrupt):
         rehash(archive, progress=stop)
-    assert (archive / "verify.state").stat().st_mode & 0o777 == 0o600
+    assert state_of(archive).stat().st_mode & 0o777 == 0o600
     return archive
 
 
 def rehash(archive: Path, **more: Any) -> BlobReport:
     with closing(connect_readonly(archive / "archive.db")) as db:
-        return check_blobs(archive / "files", db, jobs=2, state_file=archive / "verify.state", **more)
+        return check_blobs(archive / "files", db, jobs=2, state_file=state_of(archive), **more)
+
+
+def state_of(archive: Path) -> Path:
+    found = state_path(archive)
+    assert found is not None and not found.is_relative_to(archive)
+    return found
 
 
 def blobs(archive: Path) -> list[Path]:
@@ -394,9 +400,51 @@ def blobs(archive: Path) -> list[Path]:
 def test_rehashing_resumes_where_it_stopped(stopped: Path) -> None:
     report = rehash(stopped, resume=True)
     assert (report.skipped, report.checked, report.bad) == (2, 2, [])
-    assert not (stopped / "verify.state").exists()
+    assert not state_of(stopped).exists()
     whole = rehash(stopped, resume=True)
     assert (whole.skipped, whole.checked) == (0, 4)
+
+
+def contents(archive: Path) -> dict[Path, bytes]:
+    """Return every file but the two that SQLite makes for whoever reads."""
+    files = (path for path in archive.rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in files if not path.name.endswith(("-wal", "-shm"))}
+
+
+def test_verifying_writes_nothing_into_the_archive(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = contents(archive)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rehash(archive, progress=stop)
+    monkeypatch.setenv("XDG_STATE_HOME", "not/a/whole/path")
+    assert state_path(archive) is None and run(["-q", "verify", "--archive", str(archive)]) == 0
+    assert contents(archive) == before
+
+
+def test_a_file_that_came_between_is_read(stopped: Path) -> None:
+    """Also where it stands among those that were read."""
+    first = blobs(stopped)[0].name
+    data = b"new"
+    sha256 = next(
+        one for number in range(9999) if (one := hashlib.sha256(data + b"%d" % number).hexdigest()) < first
+    )
+    number = next(n for n in range(9999) if hashlib.sha256(data + b"%d" % n).hexdigest() == sha256)
+    place = stopped / "files" / sha256[:2] / sha256
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(data + b"%d" % number)
+    size = place.stat().st_size
+    change(
+        stopped,
+        "INSERT INTO attachments (id, state, sha256, stored_size) "
+        f"VALUES (9999, 'stored', '{sha256}', {size})",
+    )
+    report = rehash(stopped, resume=True)
+    assert (report.skipped, report.checked, report.bad) == (1, 4, [])
 
 
 def test_without_resume_everything_is_read(stopped: Path) -> None:
@@ -446,14 +494,16 @@ def test_what_was_wrong_is_read_again(archive: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("where", [0, 12, 20, 40, 60, -3])
 def test_a_damaged_record_of_a_run_is_not_trusted(stopped: Path, where: int) -> None:
-    flip(stopped / "verify.state", where)
+    flip(state_of(stopped), where)
     assert rehash(stopped, resume=True).checked == 4
 
 
-@pytest.mark.parametrize("text", ["", "{}", "null", "[]", '{"began": 1, "after": "f", "bad": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "null", "[]", '{"blocks": [["f"]], "bad": []}', '{"blocks": [], "bad": 3}']
+)
 def test_a_record_of_a_run_that_makes_no_sense(stopped: Path, text: str) -> None:
     digest = hashlib.sha256(text.encode()).hexdigest()
-    (stopped / "verify.state").write_text(f"{text}\n{digest}")
+    state_of(stopped).write_text(f"{text}\n{digest}")
     assert rehash(stopped, resume=True).checked == 4
 
 
@@ -492,12 +542,12 @@ def test_a_verification_killed_midway_is_taken_up(tmp_path: Path, verify: Callab
         assert running.stdout is not None
         assert running.stdout.readline().strip() == b"here"
         running.kill()
-    left = (archive / "verify.state").read_bytes()
+    left = state_of(archive).read_bytes()
     outcome = verify("--archive", archive, "--resume")
     assert outcome.code == 0
     # It had saved its place after 500 files, and nothing but the rest was read.
     assert outcome.details["attachments"] == "700 files match their SHA-256 (500 more in an earlier run)"
-    (archive / "verify.state").write_bytes(left)
+    state_of(archive).write_bytes(left)
     flip(files[1000], 0)
     flip(files[10], 0)
     outcome = verify("--archive", archive, "--resume")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from datasette.app import Datasette
 
-from canvas_archive.web.login import AccessPolicy, install_access_policy
+from canvas_archive.web.login import AccessPolicy, access_policy
 from tests.web_support import Visitor, change, make_archive
 
 SECOND = "/mail/archive/other+mail"
@@ -34,7 +34,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def both(folders: tuple[Path, Path], **metadata: object) -> Visitor:
     first, second = folders
     datasette = Datasette([str(first / "archive.db"), str(second / "other mail.db")], metadata=metadata)
-    install_access_policy(datasette, AccessPolicy(open_to_all=True))
+    access_policy.install(datasette, AccessPolicy(open_to_all=True))
     return Visitor(datasette)
 
 

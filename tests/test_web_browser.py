@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -495,23 +495,17 @@ def test_on_paper_there_is_the_mail_and_nothing_else(chromium: Any, reading: Run
 def test_sync_now_streams_into_the_page(
     chromium: Any, writing: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-    import types
-
-    from canvas_archive.web import actions
+    from canvas_archive.web import syncing, tokens
 
     go_on = threading.Event()
-    module: Any = types.ModuleType(actions.SERVICE)
 
-    def sync_now(folder: Path) -> Iterator[str]:
-        yield "Looking at the inbox…"
+    def sync_now(folder: Path, show: Callable[[str], None]) -> None:
+        show("Looking at the inbox…")
         go_on.wait(10)
-        yield "2 new, 1 changed"
+        show("2 new, 1 changed")
 
-    module.sync_now = module.push_now = sync_now
-    module.token_available = lambda folder: True
-    monkeypatch.setitem(sys.modules, actions.SERVICE, module)
-    actions.forget_tokens()
+    monkeypatch.setattr(syncing, "sync_now", sync_now)
+    monkeypatch.setattr(tokens, "token_available", lambda datasette, folder: True)
     with page_request(chromium, writing) as watched:
         page = watched.page
         watched.go("/mail/status")
@@ -521,7 +515,6 @@ def test_sync_now_streams_into_the_page(
         page.wait_for_selector(".toast:has-text('Done.')")
         assert re.search("2 new, 1 changed", page.locator(".progress").inner_text())
         assert watched.complaints == []
-    actions.forget_tokens()
 
 
 def test_datasette_s_pages_carry_no_outside_request(chromium: Any, reading: Running) -> None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput
+from canvas_archive.errors import ArchiveError, ArchiveLocked, BadInput, ItemsFailed
 from canvas_archive.store.writing import brief_write
-from canvas_archive.web import actions, server, streams, writing
+from canvas_archive.web import server, streams, syncing, tokens, writing
 from canvas_archive.web.pages.changes import safe_next, wanted
 from canvas_archive.web.streams import ProgressStream, is_running
-from canvas_archive.web.undo import KEPT, notice_of, remember
-from tests.web_support import Visitor, change, column, make_archive, open_visitor
+from canvas_archive.web.undo import MOST_NOTICES, notice_of, remember
+from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
 
 @pytest.fixture
@@ -184,7 +183,7 @@ def test_old_notices_are_forgotten() -> None:
 
     keeper = Anyone()
     first = remember(keeper, "first")
-    for number in range(KEPT):
+    for number in range(MOST_NOTICES):
         remember(keeper, str(number))
     assert notice_of(keeper, first.key) is None
 
@@ -239,23 +238,20 @@ def test_a_search_is_kept_and_forgotten(visitor: Visitor, folder: Path) -> None:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
-    """A syncer that does what a test tells it."""
-    module: Any = types.ModuleType(actions.SERVICE)
-    module.lines = ["Pulling…", "12 <conversations>", "3 new, 1 changed"]
+def service(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """A sync and a push that show ``lines``, and raise those that are exceptions."""
+    service = types.SimpleNamespace(lines=["Pulling…", "12 <conversations>", "3 new, 1 changed"])
 
-    def sync_now(folder: Path) -> Iterator[str]:
-        for line in module.lines:
+    def sync_now(folder: Path, show: Callable[[str], None]) -> None:
+        for line in service.lines:
             if isinstance(line, Exception):
                 raise line
-            yield line
+            show(line)
 
-    module.sync_now = module.push_now = sync_now
-    module.token_available = lambda folder: True
-    monkeypatch.setitem(sys.modules, actions.SERVICE, module)
-    actions.forget_tokens()
-    yield module
-    actions.forget_tokens()
+    monkeypatch.setattr(syncing, "sync_now", sync_now)
+    monkeypatch.setattr(syncing, "push_now", sync_now)
+    monkeypatch.setattr(tokens, "token_available", lambda datasette, folder: True)
+    return service
 
 
 def test_sync_now_tells_line_by_line(visitor: Visitor, service: Any) -> None:
@@ -285,7 +281,7 @@ def test_push_now_from_the_changes(visitor: Visitor, service: Any) -> None:
             RuntimeError("token abc"),
             "Error: an unexpected RuntimeError. Run canvas-archive sync in a terminal to see more.",
         ),
-        ("Error: 3 items failed.", "Error: 3 items failed."),
+        (ItemsFailed("3 items\nfailed."), "Error: 3 items failed."),
     ],
 )
 def test_a_failed_sync_ends_with_its_reason(
@@ -301,7 +297,7 @@ def test_a_failed_sync_ends_with_its_reason(
 def test_only_one_runs_at_a_time(visitor: Visitor, service: Any) -> None:
     from canvas_archive.web.streams import ProgressStream
 
-    stream = ProgressStream(visitor.datasette, lambda: iter(()))
+    stream = ProgressStream(visitor.datasette, lambda show: None)
     answer = visitor.post("/mail/status/sync", {})
     assert answer.status_code == 400 and "running already" in answer.text
     assert "A sync is running." in visitor.get("/mail/status").text
@@ -313,18 +309,28 @@ def test_only_one_runs_at_a_time(visitor: Visitor, service: Any) -> None:
     assert "A sync is running." not in visitor.get("/mail/status").text
 
 
-def test_without_a_token_there_is_no_button(visitor: Visitor, service: Any) -> None:
-    service.token_available = lambda folder: False
+def test_without_a_token_there_is_no_button(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "token_source", lambda *account, **options: None)
     assert "Sync now" not in visitor.get("/mail/status").text
     answer = visitor.post("/mail/status/sync", {})
     assert answer.status_code == 400 and "no access token" in answer.text
 
 
-def test_without_the_syncer_there_is_no_button(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "SERVICE", "canvas_archive.sync.not_there")
-    actions.forget_tokens()
-    assert "Sync now" not in visitor.get("/mail/status").text
-    actions.forget_tokens()
+def test_a_token_is_looked_for_again_after_a_while(
+    visitor: Visitor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SteadyClock()
+    monkeypatch.setattr(tokens, "time", clock)
+    for found, seconds, answer in ((None, 0, False), ("keyring", 29, False), ("keyring", 1, True)):
+        monkeypatch.setattr(tokens, "token_source", lambda *account, found=found, **options: found)
+        clock.seconds += seconds
+        assert tokens.token_available(visitor.datasette, folder) is answer
+    other = types.SimpleNamespace()
+    monkeypatch.setattr(tokens, "token_source", lambda *account, **options: None)
+    assert not tokens.token_available(other, folder), "each server has answers of its own"
+    (folder / "config.toml").unlink()
+    clock.seconds += 30
+    assert not tokens.token_available(visitor.datasette, folder)
 
 
 def test_what_canvas_took_back_is_said(visitor: Visitor, folder: Path) -> None:
@@ -365,10 +371,10 @@ def test_work_outlives_a_server_that_ended(folder: Path) -> None:
     datasette = server.build(folder, host="127.0.0.1", port=8001, login=False)
     go_on, done = threading.Event(), threading.Event()
 
-    def work() -> Iterator[str]:
-        yield "begun"
+    def work(show: Callable[[str], None]) -> None:
+        show("begun")
         go_on.wait(10)
-        yield "told to nobody"
+        show("nobody reads this")
         done.set()
 
     sent: list[bytes] = []
@@ -386,7 +392,7 @@ def test_work_outlives_a_server_that_ended(folder: Path) -> None:
     assert is_running(datasette)
     go_on.set()
     assert done.wait(10)
-    lock = streams._lock_of(datasette)
+    lock = streams.running_lock(datasette)
     assert lock.acquire(timeout=10)  # the work came to its end
     lock.release()
     for database in datasette.databases.values():

@@ -18,7 +18,7 @@ from canvas_archive.store.config import powers
 from canvas_archive.web import login, page_request, queries, server
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
-from canvas_archive.web.login import AccessPolicy, access_policy, install_access_policy
+from canvas_archive.web.login import AccessPolicy, access_policy
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
 
@@ -209,31 +209,31 @@ def test_signing_out_ends_the_session(locked: Visitor) -> None:
 
 def test_a_session_ends_a_day_after_its_last_use() -> None:
     clock = SteadyClock()
-    door = AccessPolicy(locked=True, clock=clock)
-    session = door.redeem(door.new_link())
+    policy = AccessPolicy(locked=True, clock=clock)
+    session = policy.redeem(policy.new_link())
     assert session is not None
     clock.seconds += 80_000
-    assert door.admits(session)
+    assert policy.admits(session)
     clock.seconds += 80_000
-    assert door.admits(session)
+    assert policy.admits(session)
     clock.seconds += 90_000
-    assert not door.admits(session)
-    assert "secret" not in repr(door) and session not in repr(door)
+    assert not policy.admits(session)
+    assert "secret" not in repr(policy) and session not in repr(policy)
 
 
 def test_another_archive_s_cookie_opens_nothing(locked: Visitor) -> None:
     sign_in(locked)
     value = locked.cookies["canvas_archive_4321"]
-    install_access_policy(locked.datasette, AccessPolicy(locked=True, cookie="canvas_archive_4321"))
+    access_policy.install(locked.datasette, AccessPolicy(locked=True, cookie="canvas_archive_4321"))
     assert locked.get("/mail", cookies={"canvas_archive_4321": value}).status_code == 403
 
 
 def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> None:
     """Cookies ignore ports, and Python's parser refuses all of a header for one name like these."""
-    door = access_policy(locked.datasette)
-    session = door.redeem(door.new_link())
+    policy = access_policy(locked.datasette)
+    session = policy.redeem(policy.new_link())
     for odd in ("a/b=1", "user@host=x", "a/b=1; c:d=2"):
-        for header in (f"{odd}; {door.cookie}={session}", f"{door.cookie}={session}; {odd}"):
+        for header in (f"{odd}; {policy.cookie}={session}", f"{policy.cookie}={session}; {odd}"):
             for path in ("/mail", "/-/databases.json", "/archive"):
                 answer = locked.get(path, cookies=None, headers={"cookie": header})
                 assert answer.status_code == 200, (header, path)
@@ -257,7 +257,7 @@ def test_writing_needs_the_owner(folder: Path) -> None:
 
 def test_an_immutable_archive_is_read_only(folder: Path) -> None:
     visitor = Visitor(Datasette(immutables=[str(folder / "archive.db")]))
-    install_access_policy(visitor.datasette, AccessPolicy(open_to_all=True))
+    access_policy.install(visitor.datasette, AccessPolicy(open_to_all=True))
     try:
         assert 'name="do"' not in visitor.get("/mail").text
         answer = visitor.post("/mail/edit", {"do": "star:700005"})

@@ -217,27 +217,27 @@ def clock() -> SteadyClock:
 
 
 def test_an_unused_link_expires_after_ten_minutes(clock: SteadyClock) -> None:
-    door = AccessPolicy(locked=True, clock=clock)
-    early, late = door.new_link(), door.new_link()
+    policy = AccessPolicy(locked=True, clock=clock)
+    early, late = policy.new_link(), policy.new_link()
     clock.seconds += LINK_SECONDS - 1
-    session = door.redeem(early)
+    session = policy.redeem(early)
     assert LINK_SECONDS == 600 and session is not None
     clock.seconds += 1
-    assert door.redeem(late) is None
-    assert (door.state_of(early), door.state_of(late)) == ("used", "expired")
-    assert door.admits(session)  # what was signed in stays so
-    assert door.redeem(door.new_link()) is not None
+    assert policy.redeem(late) is None
+    assert (policy.state_of(early), policy.state_of(late)) == ("used", "expired")
+    assert policy.admits(session)  # what was signed in stays so
+    assert policy.redeem(policy.new_link()) is not None
 
 
 def test_the_second_use_is_told_once_for_each_link(clock: SteadyClock) -> None:
     told: list[str] = []
-    door = AccessPolicy(locked=True, clock=clock, warn=told.append)
-    link = door.new_link()
-    assert door.redeem("wrong") is None and door.redeem("") is None and door.redeem(link) and told == []
+    policy = AccessPolicy(locked=True, clock=clock, warn=told.append)
+    link = policy.new_link()
+    assert policy.redeem("wrong") is None and policy.redeem("") is None and policy.redeem(link) and told == []
     clock.seconds += 10 * LINK_SECONDS
-    assert door.redeem(link) is None and door.redeem(link) is None
+    assert policy.redeem(link) is None and policy.redeem(link) is None
     assert told == [USED_TWICE] and "Ctrl-C" in USED_TWICE
-    assert link not in repr(door)
+    assert link not in repr(policy)
 
 
 def test_pages_and_terminal_say_what_became_of_a_link(
@@ -245,7 +245,7 @@ def test_pages_and_terminal_say_what_became_of_a_link(
 ) -> None:
     warned: list[str] = []
     pages: list[str] = []
-    clock = made.door.clock = SteadyClock()
+    clock = made.policy.clock = SteadyClock()
 
     def ready(url: str) -> None:
         """Look at the pages in another thread, while the server goes on."""
@@ -293,7 +293,7 @@ def test_enter_prints_a_new_link(made: server.BoundServer, monkeypatch: pytest.M
     first, second = told
     assert first == made.url != second
     links = [address.rpartition("=")[2] for address in told]
-    answers = [made.door.redeem(link) is not None for link in links]
+    answers = [made.policy.redeem(link) is not None for link in links]
     assert answers == [True, True]
 
 

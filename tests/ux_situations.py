@@ -17,7 +17,7 @@ from canvas_archive.search import update_index
 from canvas_archive.store import Archive, Ingest, edits, migrations, runs
 from canvas_archive.store.adoption import state_file
 from canvas_archive.sync import service
-from canvas_archive.sync.progress import Silent
+from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.service import SyncOptions, sync
 from tests.store_support import TickingClock, conversation, create, message
 
@@ -186,7 +186,7 @@ def wrong_token(folder: Path) -> Iterator[None]:
         yield
 
 
-class Stopping(Silent):
+class Stopping(SyncProgress):
     """A person who presses Ctrl-C when half is done."""
 
     def conversations(self, done: int, total: int) -> None:

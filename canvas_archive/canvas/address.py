@@ -65,7 +65,7 @@ def normalise_base_url(text: str) -> str:
         ) from None
     if url.userinfo:
         raise BadInput(
-            "The address of a Canvas has no name or password in it. Leave out what stands before the @."
+            "The address of a Canvas has no name or password in it. Leave out what is before the @."
         )
     if url.path.rstrip("/") not in ("", "/api", "/api/v1") or url.query or url.fragment:
         raise BadInput(f"Give only the address of the Canvas itself: {origin}")

@@ -27,7 +27,7 @@ NEW_TOKEN = "Make a new one in Canvas: Account -> Settings -> New Access Token."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: ``request`` is ``"METHOD path"``, ``url`` whence it came, ``location`` where it points."""
+    """One answer: ``request`` is ``"METHOD path"``, ``location`` the target of a redirect."""
 
     status: int
     headers: httpx.Headers
@@ -70,9 +70,9 @@ class Answer:
 
 
 def own_redirect(response: httpx.Response) -> None:
-    """Take a redirect's target away from httpx (a response hook): it is judged here, where it may lead.
+    """Remove a redirect's target from the response (a hook): this package decides whether to follow it.
 
-    httpx would follow none either, but prepares to, and fails on targets it cannot parse.
+    httpx would follow none either, but it parses the target, and fails at some.
     """
     if response.has_redirect_location:
         response.extensions["location"] = response.headers.pop("Location")
@@ -85,7 +85,7 @@ def location_of(response: httpx.Response) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return another machine's text fit for a message: one line, inert in a terminal, not endless."""
+    """Return text of another machine for use in a message: one short line without control characters."""
     begun = text[: 10 * _LONGEST_MESSAGE]  # of what may be 64 MB, all but its beginning is cut off anyway
     line = " ".join("".join(char if char.isprintable() else " " for char in begun).split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 3] + "..."

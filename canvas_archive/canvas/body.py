@@ -20,11 +20,11 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Truncated(Exception):
-    """A body ended before its end: the connection's fault, so worth another try."""
+    """A body was cut short by the connection, so another try may succeed."""
 
 
 class TooSlow(Truncated):
-    """A body was not read to its end, because hardly anything of it came."""
+    """A body was not read to its end, because it arrived too slowly."""
 
 
 def encoding_of(headers: httpx.Headers) -> str:

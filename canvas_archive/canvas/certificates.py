@@ -1,7 +1,7 @@
 """Which certificates prove who a host is: the system's own, and those the user's environment adds.
 
 Schools have authorities of their own, whose certificates are installed in the system or named by one of
-``VARIABLES``. What a variable names is trusted in addition, whatever other programs make of it.
+``VARIABLES``. The certificates that a variable names are trusted in addition.
 """
 
 from __future__ import annotations

@@ -30,23 +30,23 @@ _SPARE_CONNECTIONS = 16  # for downloads, which do not hold a slot while their b
 
 
 class _NoCookies(httpx.Cookies):
-    """Takes nothing from any answer."""
+    """An httpx cookie jar that stores nothing."""
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them where they are."""
+        """Store nothing."""
 
 
 class _Forgetful(httpx.Client):
-    """Remembers nothing between requests: the token alone says who asks. Looking for cookies costs, too."""
+    """An httpx client without cookies: the token alone identifies the user, and cookies cost time."""
 
     @property
     def cookies(self) -> httpx.Cookies:
-        """No cookies, whatever an answer sets."""
+        """Return no cookies."""
         return _NoCookies()
 
     @cookies.setter
     def cookies(self, cookies: object) -> None:
-        """Take none."""
+        """Ignore cookies that are set."""
 
 
 class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
@@ -55,7 +55,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
     ``base_url`` is what a person would type as the address. ``as_user_id`` makes every request on behalf of
     that user. ``patience`` is for how many seconds a request may wait without anything going forward before
     it counts as failed; ``timeout`` how many seconds the network may stay silent; ``concurrency`` how many
-    requests may be under way at most. ``on_wait`` is told of every pause (from whichever thread makes it).
+    requests may be under way at most. ``on_wait`` is called with every pause, from the thread that makes it.
     ``limiter`` is another client's: Canvas counts by token, so clients with one token share what it allows.
     ``allowed_file_hosts`` are names of hosts that files may come from although their addresses are private.
 
@@ -120,7 +120,7 @@ class CanvasClient(ConversationsApi, PeopleApi, FilesApi):
 
     @property
     def limiter(self) -> Limiter:
-        """What decides how many requests may be under way (``allowed_in_flight``)."""
+        """Return the limiter, which decides how many requests may be under way."""
         return self._limiter
 
     @property

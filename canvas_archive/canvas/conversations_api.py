@@ -39,7 +39,7 @@ class ConversationsApi(Endpoints):
         """Yield the pages of a list, newest first; rows that cannot be read are in ``malformed``.
 
         ``per_page`` is 1 to 100. ``filters`` are codes (``course_1``, ``group_1``, ``user_1``). With
-        ``with_all_ids`` the first page tells the ids of the whole list. The list may move between pages.
+        ``with_all_ids`` the first page has the ids of the whole list. The list may move between pages.
 
         Raises ValueError for an unknown scope; UnsafeRedirect or MalformedAnswer for a next link that
         leaves the host or goes in circles.

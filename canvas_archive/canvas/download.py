@@ -53,15 +53,15 @@ class FileTooLarge(MalformedAnswer):
 
 
 class NoRoom(MalformedAnswer):
-    """A file is larger than the room there is for it, or has no end."""
+    """A file is larger than the free space, or has no end."""
 
 
 class FileHostUnreachable(Unanswered):
-    """The host that keeps a file cannot be reached; Canvas itself may well be."""
+    """The host of a file cannot be reached; Canvas itself may be reachable."""
 
 
 class SignInNeeded(NotPermitted):
-    """Canvas asks for a sign-in at a file's address: the token does not count there."""
+    """Canvas asks for a sign-in at a file's address: it does not accept the token there."""
 
 
 EndedBy: TypeAlias = Literal["length", "chunks", "close"]
@@ -74,7 +74,7 @@ class Download:
 
     ``status`` is 200, or 206 after a continuation; ``content_type`` what the server calls it (a login page is
     ``text/html``: the caller decides); ``written`` the bytes this call added to the sink; ``total`` the size
-    of the whole file in bytes, if told; ``resumed``: the bytes before ``offset`` were kept. Otherwise the
+    of the whole file in bytes, if known; ``resumed``: the bytes before ``offset`` were used. Otherwise the
     sink was emptied first. ``ended_by`` is what marked the end: the announced length, the last chunk, or only
     the end of the connection, which proves nothing. ``attached``: the server calls it a file to save.
     """
@@ -129,16 +129,16 @@ class Downloader:
                 return self._attempt()
             except _NoRanges:
                 self._ranges = False
-            except TransientFailure as trouble:
-                trouble.error = self._named(trouble.error)
+            except TransientFailure as failure:
+                failure.error = self._named(failure.error)
                 if self._held - held >= PROGRESS:
                     effort.progressed()
-                elif not self._worth_repeating or trouble.is_silence:
-                    raise of_one_request("The download", trouble) from None
-                if (trouble.asked or 0.0) > ITEM_SECONDS:
-                    raise of_one_request("The download", trouble) from None
-                trouble.most_tries = trouble.most_tries or ITEM_TRIES
-                self._transport.before_retry("The download", trouble, effort, idempotent=True)
+                elif not self._worth_repeating or failure.is_silence:
+                    raise of_one_request("The download", failure) from None
+                if (failure.asked or 0.0) > ITEM_SECONDS:
+                    raise of_one_request("The download", failure) from None
+                failure.most_tries = failure.most_tries or ITEM_TRIES
+                self._transport.before_retry("The download", failure, effort, idempotent=True)
             except Unreachable as error:
                 raise self._named(error) from None
 
@@ -263,7 +263,7 @@ class Downloader:
         )
 
     def _prepare(self, response: httpx.Response) -> int | None:
-        """Make the sink ready for what the answer holds; return the size of the whole file, if told."""
+        """Make the sink ready for what the answer holds; return the size of the whole file, if known."""
         packed = encoding_of(response.headers)
         etag = response.headers.get("ETag", "")
         self._etag = etag if etag.startswith('"') else None

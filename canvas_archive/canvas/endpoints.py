@@ -1,4 +1,4 @@
-"""What every group of endpoints stands on: reading one document, walking pages, writing."""
+"""The base of all groups of endpoints: reading a document, pagination, writing."""
 
 from __future__ import annotations
 

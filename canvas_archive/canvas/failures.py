@@ -25,7 +25,7 @@ from canvas_archive.errors import (
 class TransientFailure(Exception):
     """An attempt that failed in a way that may pass.
 
-    ``error`` is what it becomes when the patience ends; ``sent`` tells whether Canvas may have acted;
+    ``error`` is raised when the patience ends; ``sent``: Canvas may have acted;
     ``asked`` is the number of seconds to wait that the answer named, ``advised`` the limiter's own.
     ``most_tries`` bounds the attempts in any case, ``alone_tries`` while Canvas answers other requests.
     """
@@ -107,9 +107,9 @@ def of_connection(error: httpx.TransportError, host: Origin, name: str, *, first
     return TransientFailure(what, failure, sent=not unsent, most_tries=tries, alone_tries=silent)
 
 
-def of_one_request(name: str, trouble: TransientFailure) -> ArchiveError:
+def of_one_request(name: str, failure: TransientFailure) -> ArchiveError:
     """Return the error of a request that keeps failing while Canvas answers others."""
-    error = trouble.error
+    error = failure.error
     if isinstance(error, Throttled):
         sentence = f"Canvas refuses {name} for its rate again and again, and answers other requests."
         return Unanswered(sentence, never_sent=True)
@@ -118,21 +118,21 @@ def of_one_request(name: str, trouble: TransientFailure) -> ArchiveError:
     return error
 
 
-def of_canvas(trouble: TransientFailure) -> ArchiveError:
+def of_canvas(failure: TransientFailure) -> ArchiveError:
     """Return the error of a request that failed because Canvas as a whole does not answer."""
-    error = trouble.error
+    error = failure.error
     if isinstance(error, CanvasProblem) and error.item_alone:
         return Unreachable(str(error))
     return error
 
 
-def of_uncertain_write(name: str, trouble: TransientFailure) -> ArchiveError:
+def of_uncertain_write(name: str, failure: TransientFailure) -> ArchiveError:
     """Return the error of a write that may or may not have happened: it says so, and is not sent again."""
-    error = trouble.error
+    error = failure.error
     if isinstance(error, MalformedAnswer):
         return MalformedAnswer(f"{error} It is unknown whether Canvas did it: look before you repeat it.")
     sentence = (
-        f"{name}: {trouble.reason}. It is unknown whether Canvas did it, so it was not sent again. Look "
+        f"{name}: {failure.reason}. It is unknown whether Canvas did it, so it was not sent again. Look "
         "before you repeat it."
     )
     if isinstance(error, ServerFailure):

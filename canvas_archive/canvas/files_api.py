@@ -130,8 +130,8 @@ class FilesApi(Endpoints):
                 if answer.status >= 400 or answer.status < 200:
                     raise error_of(answer, token_sent=False)
                 return answer
-            except TransientFailure as trouble:
-                transport.before_retry(request_name, trouble, effort, idempotent=False)
+            except TransientFailure as failure:
+                transport.before_retry(request_name, failure, effort, idempotent=False)
 
     def _confirmed(self, answer: Answer) -> Json:
         """Complete the upload by asking for what the answer points to; return the file's JSON."""

@@ -107,7 +107,7 @@ class Limiter:
         return 0.0, ""
 
     def acquire(self) -> RequestSlot:
-        """Wait until a request may start, and count it as under way. Give the slot back with ``release``."""
+        """Wait until a request may start, and count it as under way. Return the slot with ``release``."""
         with self._turn:
             while True:
                 seconds, reason = self._pause()
@@ -124,7 +124,7 @@ class Limiter:
                     self._turn.wait()
 
     def _sleep(self, seconds: float, reason: str) -> None:
-        """Sleep for all who wait: one thread does, so the pause is made and told once."""
+        """Sleep for all threads that wait: one of them does, so the pause is made and reported once."""
         self._someone_sleeps = True
         self._turn.release()
         try:
@@ -137,7 +137,7 @@ class Limiter:
     def release(
         self, slot: RequestSlot, *, clean: bool, remaining: float | None = None, cost: float | None = None
     ) -> None:
-        """Give a slot back. ``clean``: Canvas answered without throttling or failing.
+        """Return a slot. ``clean``: Canvas answered without throttling or failing.
 
         ``remaining`` and ``cost`` are what Canvas reported, in units of the bucket.
         """

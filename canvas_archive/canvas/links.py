@@ -48,7 +48,7 @@ def next_page(
     """Return the URL of the next page, or ``None`` on the last one.
 
     The link must stay on the configured scheme, host and port: the token goes with it. The masquerading
-    parameter is added when Canvas left it out; the wish for all ids, made on the first page, is dropped.
+    parameter is added when Canvas left it out. The parameter for all ids is for the first page, and dropped.
     Raises UnsafeRedirect, or MalformedAnswer for a link that is no address and a header that is too long.
     """
     if header is not None and len(header) > LONGEST_HEADER:

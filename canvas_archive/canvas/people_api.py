@@ -35,15 +35,15 @@ class PeopleApi(Endpoints):
             ) from None
 
     def current_token(self) -> AccessToken | None:
-        """Return what Canvas tells of the token in use; ``None`` when it is not to be told from the others.
+        """Return Canvas's record of the token in use; ``None`` when several tokens match it.
 
         Canvas shows the beginnings of the tokens that a person made; they are compared here, nothing of the
         token is sent. Raises any CanvasProblem or CredentialProblem; a school may not allow the question.
 
         :calls: GET /api/v1/users/self/user_generated_tokens
         """
-        told = self._rows("/users/self/user_generated_tokens", (("per_page", "100"),), parse.access_token)
-        mine = [token for token in told if self._transport.sends(token.hint)]
+        tokens = self._rows("/users/self/user_generated_tokens", (("per_page", "100"),), parse.access_token)
+        mine = [token for token in tokens if self._transport.sends(token.hint)]
         return mine[0] if len(mine) == 1 else None
 
     def courses(self) -> Iterator[Course]:

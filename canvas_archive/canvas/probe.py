@@ -1,4 +1,4 @@
-"""Whether Canvas as a whole answers: asked when one request fails, so that one item is not taken for all."""
+"""Whether Canvas as a whole answers: checked when one request fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GOOD_SECONDS = 5.0
 
 
 class Probe:
-    """Asks one cheap question for all threads: one at a time, and not again while the answer holds."""
+    """Makes one cheap request for all threads: one at a time, and not again while its answer is recent."""
 
     def __init__(self, ask: Callable[[], bool], clock: Clock) -> None:
         self._ask = ask

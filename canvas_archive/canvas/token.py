@@ -1,4 +1,4 @@
-"""The access token: a secret that shows itself to nothing but the ``Authorization`` header."""
+"""The access token: a secret that only the ``Authorization`` header shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Token:
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
-        """Take the secret as Canvas showed it, without what was copied along (see ``token_text``).
+        """Take the secret as Canvas showed it, without what was copied with it (see ``token_text``).
 
         Raises TokenRefused when the text cannot be a token at all.
         """

@@ -118,7 +118,7 @@ class Transport:
         self._rng = rng
         self._patience = patience
         self._most_body_bytes = most_body_bytes
-        self._answered: set[Origin] = set()  # whoever answered anything at all
+        self._answered: set[Origin] = set()  # those that answered anything
         self._probe = Probe(self._ask_for_oneself, clock)
         self._of_thread = threading.local()
 
@@ -173,8 +173,8 @@ class Transport:
         while True:
             try:
                 return self._attempt(call)
-            except TransientFailure as trouble:
-                self.before_retry(call.name, trouble, effort, idempotent=call.idempotent)
+            except TransientFailure as failure:
+                self.before_retry(call.name, failure, effort, idempotent=call.idempotent)
 
     # -- one attempt -----------------------------------------------------------------------------
 
@@ -314,12 +314,12 @@ class Transport:
         return self._unreadable(f"Canvas answers {call.name} with {what} instead of data. Try again later.")
 
     def _unreadable(self, sentence: str) -> TransientFailure:
-        """Return the trouble of an answer that makes no sense: a few tries, since it may be a hiccup."""
+        """Return the failure of an answer that makes no sense: a few tries, since it may be a hiccup."""
         error = MalformedAnswer(sentence)
         return TransientFailure("the answer cannot be read", error, most_tries=_UNREADABLE_TRIES)
 
     def server_trouble(self, answer: Answer) -> TransientFailure:
-        """Return the trouble that a 5xx answer is: given up sooner where Canvas itself says it failed."""
+        """Return the failure that a 5xx answer is: given up sooner where Canvas itself says it failed."""
         own = answer.status == 500 and isinstance(answer.error_document(), dict)
         error = error_of(answer, as_user_id=self.as_user_id)
         if answer.status < 500:
@@ -336,47 +336,47 @@ class Transport:
     # -- between attempts ------------------------------------------------------------------------
 
     def before_retry(
-        self, name: str, trouble: TransientFailure, effort: RetryBudget, *, idempotent: bool
+        self, name: str, failure: TransientFailure, effort: RetryBudget, *, idempotent: bool
     ) -> None:
         """Wait for the next attempt, or raise the error when there is to be none."""
-        effort.fail(self._limiter.last_success if trouble.throttled else None)
-        if trouble.sent and not idempotent:
-            raise of_uncertain_write(name, trouble)
-        asked = trouble.asked or 0.0
-        last = effort.is_last(trouble.alone_tries) or asked > effort.left_alone
-        if trouble.throttled:
+        effort.fail(self._limiter.last_success if failure.throttled else None)
+        if failure.sent and not idempotent:
+            raise of_uncertain_write(name, failure)
+        asked = failure.asked or 0.0
+        last = effort.is_last(failure.alone_tries) or asked > effort.left_alone
+        if failure.throttled:
             # A throttle concerns everybody, unless this request is refused again after everybody waited.
             doubtful = asked > effort.left or effort.attempts > (1 if last else 2)
         else:
             # What fails for the first time is likely to pass by itself: nothing is asked about Canvas yet.
             doubtful = last or effort.attempts > 1
-        if doubtful and self._answers_others(name, trouble, effort):
+        if doubtful and self._answers_others(name, failure, effort):
             if last:
-                raise of_one_request(name, trouble)
-            self._pause(effort.wait_alone(self._wanted(trouble, effort)), trouble)
+                raise of_one_request(name, failure)
+            self._pause(effort.wait_alone(self._wanted(failure, effort)), failure)
             return
         if doubtful:
             effort.canvas_is_away()
         if effort.left <= 0 or asked > effort.left:
-            raise of_canvas(trouble)
-        if trouble.throttled:
+            raise of_canvas(failure)
+        if failure.throttled:
             # Everything pauses, and the waiting itself happens before the next slot is given.
-            self._limiter.pause(min(trouble.advised, effort.left))
+            self._limiter.pause(min(failure.advised, effort.left))
             self.stats.add(retries=1)
             return
-        if trouble.most_tries is not None and effort.attempts >= trouble.most_tries:
-            raise of_canvas(trouble)
-        self._pause(min(self._wanted(trouble, effort), effort.left), trouble)
+        if failure.most_tries is not None and effort.attempts >= failure.most_tries:
+            raise of_canvas(failure)
+        self._pause(min(self._wanted(failure, effort), effort.left), failure)
 
-    def _wanted(self, trouble: TransientFailure, effort: RetryBudget) -> float:
-        return max(backoff(effort.attempts, self._rng), trouble.asked or 0.0)
+    def _wanted(self, failure: TransientFailure, effort: RetryBudget) -> float:
+        return max(backoff(effort.attempts, self._rng), failure.asked or 0.0)
 
-    def _pause(self, seconds: float, trouble: TransientFailure) -> None:
+    def _pause(self, seconds: float, failure: TransientFailure) -> None:
         """Let this request wait before it is made again, and no other one."""
-        self._waiter.wait(seconds, trouble.reason)
+        self._waiter.wait(seconds, failure.reason)
         self.stats.add(retries=1)
 
-    def _answers_others(self, name: str, trouble: TransientFailure, effort: RetryBudget) -> bool:
+    def _answers_others(self, name: str, failure: TransientFailure, effort: RetryBudget) -> bool:
         """Return whether Canvas answers other requests than the one that keeps failing.
 
         :calls: GET /api/v1/users/self
@@ -386,7 +386,7 @@ class Transport:
         success = self._limiter.last_success
         # An answer that makes no sense counts as a success with the limiter: it may be this request's own.
         lately = success is not None and self.clock.monotonic() - success < GOOD_SECONDS
-        if success is not None and lately and success > effort.since and trouble.without_answer:
+        if success is not None and lately and success > effort.since and failure.without_answer:
             return True
         return self._probe.canvas_answers()
 

@@ -49,7 +49,7 @@ OnWait = Callable[[RetryWait], None]
 
 
 class Waiter:
-    """Makes pauses through the injected clock and tells about them."""
+    """Makes pauses through the injected clock, and reports them."""
 
     def __init__(self, clock: Clock, on_wait: OnWait | None, stats: Stats) -> None:
         self._clock = clock
@@ -155,13 +155,13 @@ class RetryBudget:
             self._since = now
 
     def progressed(self) -> None:
-        """Begin anew: the last attempt went forward a good way."""
+        """Start again: the last attempt made progress."""
         self.attempts = 0
         self._since = None
         self.canvas_is_away()
 
     def canvas_is_away(self) -> None:
-        """Forgive the request its failures: Canvas does not answer other requests either."""
+        """Reset the failures of the request: Canvas does not answer other requests either."""
         self._alone_tries = 0
         self._alone_waited = 0.0
 

@@ -9,6 +9,7 @@ import click
 from canvas_archive.cli.consent import can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.errors import ForeignFolder
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
@@ -34,7 +35,6 @@ def adopt(settings: Settings, yes: bool, as_json: bool) -> None:
     run, a host in allowed_hosts is not let in. Its search index is dropped and built anew by the next search
     or sync.
     """
-    from canvas_archive.errors import ForeignFolder
     from canvas_archive.store import Archive, transaction
     from canvas_archive.store.adoption import unagreed
     from canvas_archive.store.config import powers

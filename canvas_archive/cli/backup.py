@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.errors import ForeignSchema, ItemsFailed, NotAdopted, VerificationFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
@@ -24,16 +25,25 @@ if TYPE_CHECKING:
 def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     """Copy the archive to the folder DEST while it is in use.
 
-    Repeat it into the same folder: only new attachments are copied again. Every copy is read back and
-    compared; 'canvas-archive verify DEST' checks all of it at any time.
+    Repeat it into the same folder: only new attachments are copied. Every run reads the earlier copies
+    again and repairs damaged ones; 'canvas-archive verify DEST' checks all of it at any time.
     """
     from canvas_archive.cli.progress import steps
-    from canvas_archive.errors import ItemsFailed
     from canvas_archive.export.backup import backup as write
 
     with steps(settings) as progress:
         report = write(settings.folder, expanded(dest), progress=progress)
     _show(settings, report, as_json, "Backed up")
+    if report.damaged:
+        raise VerificationFailed(
+            f"{len(report.damaged):,} attachments are damaged in the backup, and the archive lacks them: "
+            f"{report.damaged[0]}. Copy them from another backup."
+        )
+    if report.lost:
+        raise ItemsFailed(
+            f"{len(report.lost):,} stored attachments are missing on the disk; the backup has them: "
+            f"{report.lost[0]}. Copy them from {report.folder}/files, or sync again."
+        )
     if report.missing:
         raise ItemsFailed(
             f"{len(report.missing):,} stored attachments are missing on the disk and not in the backup. "
@@ -51,7 +61,6 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
 def restore(settings: Settings, source: Path, folder: Path | None, index: bool, as_json: bool) -> None:
     """Make an archive in FOLDER (new or empty; default: the archive's folder) from the backup SOURCE."""
     from canvas_archive.cli.progress import steps
-    from canvas_archive.errors import ForeignSchema, NotAdopted
     from canvas_archive.export.restore import restore as make
     from canvas_archive.store import Archive
 
@@ -92,11 +101,18 @@ def _show(settings: Settings, report: BackupReport, as_json: bool, done: str) ->
                 "files": report.files,
                 "copied_files": report.copied_files,
                 "copied_bytes": report.copied_bytes,
+                "checked_files": report.checked_files,
+                "repaired": list(report.repaired),
+                "damaged": list(report.damaged),
                 "missing": list(report.missing),
+                "missing_in_archive": list(report.lost),
             }
         )
         return
+    did = [f"{report.copied_files:,} files copied"]
+    did += [f"{report.checked_files:,} earlier copies checked"] if report.checked_files else []
+    did += [f"{len(report.repaired):,} of them repaired"] if report.repaired else []
     settings.note(
         f"{done} {report.messages:,} messages and {report.files:,} attachments in {report.folder} "
-        f"({report.copied_files:,} files copied)."
+        f"({', '.join(did)})."
     )

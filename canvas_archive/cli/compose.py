@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from canvas_archive.cli.editing import note_left
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, printable
 from canvas_archive.cli.values import CONVERSATION_ID
+from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -227,7 +229,6 @@ def _ask(archive: Archive, question: str, people: int, *, queue: bool, yes: bool
 def _queue(
     settings: Settings, archive: Archive, draft: Draft, attach: tuple[Path, ...], as_json: bool
 ) -> None:
-    from dataclasses import replace
 
     from canvas_archive.store.outbox import queue_message
     from canvas_archive.store.writing import brief_write
@@ -244,9 +245,7 @@ def _queue(
 
 
 def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...]) -> Queued:
-    from dataclasses import replace
 
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
     from canvas_archive.sync.online import enclose, send_now
     from canvas_archive.sync.service import open_client

@@ -11,6 +11,7 @@ import click
 
 from canvas_archive.cli.streams import takes_everything
 from canvas_archive.cli.terminal import json_text, printable
+from canvas_archive.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +153,5 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def fail(sentence: str) -> NoReturn:
     """Stop with a usage error (exit 2)."""
-    from canvas_archive.errors import BadInput
 
     raise BadInput(sentence)

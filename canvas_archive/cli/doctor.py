@@ -19,6 +19,7 @@ import click
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.surroundings import Check, Finding, checks, folder_checks, guarded
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.clock import parse_iso
 from canvas_archive.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -192,7 +193,6 @@ def _expiry(client: CanvasClient) -> Finding:
 
     :calls: GET /api/v1/users/self/user_generated_tokens
     """
-    from canvas_archive.clock import parse_iso
 
     try:
         token = client.current_token()

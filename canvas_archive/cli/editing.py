@@ -18,9 +18,9 @@ ASK_OVER = 20
 def note_left(settings: Settings, archive: Archive) -> None:
     """Say which acts on Canvas an earlier process began and left without an answer."""
     from canvas_archive.clock import SYSTEM
-    from canvas_archive.sync.acts import tell_left
+    from canvas_archive.sync.acts import settle_unfinished
 
-    for sentence in tell_left(archive, SYSTEM):
+    for sentence in settle_unfinished(archive, SYSTEM):
         settings.warn(sentence)
 
 

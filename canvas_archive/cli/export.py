@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +14,19 @@ from canvas_archive.cli.context import Settings, common_options, json_option, pa
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
 from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from canvas_archive.cli.progress_display import ProgressCallback
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.run import ExportReport
     from canvas_archive.export.selection import Selection
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.store import Archive
 
 
@@ -133,9 +136,7 @@ def write_export(
 
     ``absent`` is as in ``export.run.Request``.
     """
-    from dataclasses import replace
 
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.export.run import ExportProgress, Request
     from canvas_archive.export.run import export as write
     from canvas_archive.search import understand
@@ -187,12 +188,11 @@ def write_export(
 
 def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[str]:
     """Yield what the query means, and each name of ``--with`` that several people have."""
-    from datetime import timezone
 
     from canvas_archive.search import understand
-    from canvas_archive.search.resolve import people
-    from canvas_archive.search.tree import Person
-    from canvas_archive.search.understood import Understanding
+    from canvas_archive.search.query.resolve import people
+    from canvas_archive.search.query.tree import Person
+    from canvas_archive.search.query.understood import Understanding
 
     if selection.query is not None:
         yield understand(archive.db_path, selection.query, tz=selection.zone, now=now)[0]
@@ -202,7 +202,6 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
-    from canvas_archive.errors import BadInput
 
     words = [word for text in texts for word in text.replace(",", " ").split()]
     if not all(word.isdecimal() for word in words):
@@ -211,7 +210,6 @@ def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
-    from canvas_archive.errors import ItemsFailed
 
     counts = report.counts
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
 from canvas_archive.cli.sync import mode_of, sync_options
 from canvas_archive.cli.terminal import age, count_of, fit, one_line
+from canvas_archive.errors import ItemsFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +113,6 @@ def sync(
     may act as other users) comes from CANVAS_API_TOKEN or the system keyring. A run that was cut short is
     run again: whoever has no success yet comes first. Exit code 5: somebody is not complete.
     """
-    from datetime import timedelta
 
     from canvas_archive.cli.fleet_progress import fleet_progress
     from canvas_archive.sync.custodians import read_custodians
@@ -183,7 +184,6 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
     Exit code 5: an archive cannot be read.
     """
     from canvas_archive.cli.fleet_archives import users
-    from canvas_archive.errors import ItemsFailed
 
     opened = open_fleet(root)
     opened.collected()  # refuses a folder without any

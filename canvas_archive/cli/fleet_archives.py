@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from canvas_archive.cli.context import Settings
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 
 MOST_NAMED = 5
@@ -73,7 +73,7 @@ class FleetReading:
             )
 
     def _raise_unknown(self, operator: str, name: str) -> None:
-        from canvas_archive.search.resolve import known_names, unknown_name
+        from canvas_archive.search.query.resolve import known_names, unknown_name
 
         known: set[str] = set()
         for outcome in self.custodians:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,6 +25,7 @@ from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
 from canvas_archive.cli.terminal import count_of, local_time, one_line
+from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
@@ -84,7 +85,6 @@ def search(
     A name or course needs to be known to one archive, not to all. Exit code 5: an archive could not be
     searched.
     """
-    from typing import cast
 
     from canvas_archive.search import search as find
     from canvas_archive.search import understand
@@ -182,7 +182,6 @@ def export(
     A person or course needs to be known to one archive, not to all. An archive that holds nothing of what is
     asked for gets no folder. Exit code 5: an export failed, or none holds anything of it.
     """
-    from canvas_archive.errors import ItemsFailed
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.formats import check_formats
     from canvas_archive.search import understand
@@ -276,7 +275,6 @@ def destination(
 
     Raises BadInput or ForeignFolder, before anything is written, when one of the exports cannot be placed.
     """
-    from canvas_archive.errors import BadInput
     from canvas_archive.export.destination import check_destination
 
     folders = {one.folder: fleet.root / one.folder for one in custodians}

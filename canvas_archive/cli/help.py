@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @talking_options
 @click.pass_context
 def help_(ctx: click.Context, about: tuple[str, ...]) -> None:
-    """Tell about a command or a topic: query, folders, tables, environment, exit-codes."""
+    """Explain a command or a topic: query, folders, tables, environment, exit-codes."""
     root = ctx.find_root()
     topic = TOPICS.get(" ".join(about).lower())
     if topic is not None:

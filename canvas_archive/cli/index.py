@@ -10,6 +10,7 @@ import click
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.terminal import count_of, local_time
+from canvas_archive.errors import VerificationFailed
 
 if TYPE_CHECKING:
     from canvas_archive.search import IndexReport
@@ -33,7 +34,7 @@ def index(settings: Settings, rebuild: bool, documents: bool, check: bool, as_js
     if check:
         _check(settings, as_json)
         return
-    from canvas_archive.search.attachments import SECONDS
+    from canvas_archive.search.index.attachments import SECONDS
 
     report = bring_up_to_date(settings, anew=rebuild, document_seconds=None if documents else SECONDS)
     if as_json:
@@ -72,7 +73,6 @@ def bring_up_to_date(
 
 
 def _check(settings: Settings, as_json: bool) -> None:
-    from canvas_archive.errors import VerificationFailed
     from canvas_archive.search import check_index
     from canvas_archive.store import Archive
 

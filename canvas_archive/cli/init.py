@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import click
 
@@ -12,6 +13,7 @@ from canvas_archive.cli.context import Settings, common_options, fail, json_opti
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_token, keep_token, plaintext_option
 from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, token_from_environment
+from canvas_archive.errors import ApiError, BadRequest, KeyringUnusable, NotPermitted
 from canvas_archive.secret import Secret
 
 
@@ -44,7 +46,6 @@ def init(
     """
     from canvas_archive.canvas import CanvasClient, Token
     from canvas_archive.canvas.address import normalise_base_url
-    from canvas_archive.errors import ApiError, BadRequest, KeyringUnusable, NotPermitted
     from canvas_archive.store import Archive
     from canvas_archive.store.config import powers, read_config, write_config
     from canvas_archive.store.folder import require_free_folder
@@ -68,8 +69,6 @@ def init(
         settings.folder, base_url=base_url, user_id=owner.id, name=person.name, as_user_id=as_user
     ) as archive:
         if token_command:
-            from dataclasses import replace
-
             path = archive.folder / "config.toml"
             config = replace(read_config(path), token_command=token_command)
             write_config(path, config)

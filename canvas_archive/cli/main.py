@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from canvas_archive.cli.registry import COMMANDS, SECTIONS
 from canvas_archive.cli.streams import prepare_streams, reader_left
 from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
+from canvas_archive.lazy import load
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,8 +33,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        module, _, attribute = entry.target.partition(":")
-        command: click.Command = getattr(importlib.import_module(f"canvas_archive.cli.{module}"), attribute)
+        command: click.Command = load(f"canvas_archive.cli.{entry.target}")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -89,12 +88,6 @@ def _ending_signals() -> list[signal.Signals]:
     return numbers
 
 
-def _machine_trouble(error: Exception) -> ArchiveError | None:
-    from canvas_archive.machine import machine_trouble
-
-    return machine_trouble(error)
-
-
 def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
     settings = Settings()
@@ -138,7 +131,9 @@ def run(args: list[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except Exception as error:
-        known = error if isinstance(error, ArchiveError) else _machine_trouble(error)
+        from canvas_archive.machine import machine_trouble
+
+        known = error if isinstance(error, ArchiveError) else machine_trouble(error)
         if settings.debug:
             import traceback
 

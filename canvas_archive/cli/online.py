@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from canvas_archive.cli.editing import note_left, subject_line
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, one_line, printable
 from canvas_archive.cli.values import CONVERSATION_ID
+from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import ItemsFailed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,7 +66,6 @@ def add_recipients(
     settings: Settings, conversation_id: int, who: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
     """Add people (ids, codes or names) to a group conversation. They see everything written so far."""
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.sync import online
 
     with _asking(settings) as (archive, client):
@@ -92,7 +94,6 @@ def remove_messages(
     settings: Settings, conversation_id: int, message_ids: tuple[int, ...], yes: bool, as_json: bool
 ) -> None:
     """Remove messages on Canvas, for you alone; the archive keeps them. 'show ID' names their numbers."""
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
     from canvas_archive.sync import online
 
@@ -121,8 +122,6 @@ def remove_messages(
 @pass_settings
 def delete(settings: Settings, ids: tuple[int, ...], yes: bool, as_json: bool) -> None:
     """Delete conversations on Canvas, for you alone. The archive keeps its copies."""
-    from canvas_archive.clock import SYSTEM
-    from canvas_archive.errors import ItemsFailed
     from canvas_archive.store import Archive
     from canvas_archive.sync import online
 
@@ -152,7 +151,6 @@ def delete(settings: Settings, ids: tuple[int, ...], yes: bool, as_json: bool) -
 @pass_settings
 def mark_all_read(settings: Settings, yes: bool, as_json: bool) -> None:
     """Mark every conversation on Canvas as read, also those this archive does not know yet."""
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
     from canvas_archive.sync import online
 
@@ -178,7 +176,6 @@ def recipients(
     settings: Settings, search: str | None, context: str | None, limit: int, as_json: bool
 ) -> None:
     """Find people, courses and groups to write to, by a part of their name or within a context."""
-    import itertools
 
     if not search and not context:
         fail("Give a part of a name, or --context course_12.")

@@ -8,6 +8,7 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import count_of, local_time, one_line
+from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,6 @@ def problems(ctx: click.Context, settings: Settings, everything: bool, as_json: 
     """
     if ctx.invoked_subcommand is not None:
         return
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
     from canvas_archive.store.runs import known_problems
 
@@ -95,7 +95,6 @@ def accept(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
     They stay in the record, in 'canvas-archive problems --all' and among the gaps of every export. Items are
     those that 'canvas-archive problems' prints, such as: attachment 512. 'all' means all.
     """
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.store import runs
 
     chosen = _change(

@@ -1,28 +1,28 @@
-"""How long work shows itself: rows on a terminal, plain lines or nothing elsewhere."""
+"""How long work shows its progress: rows on a terminal, plain lines or nothing elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
 
+from canvas_archive.cli.context import Settings, console
+from canvas_archive.sync.progress import SyncProgress
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from canvas_archive.cli.context import Settings
     from canvas_archive.cli.progress_display import ProgressCallback, ProgressDisplay
-    from canvas_archive.sync.progress import SyncProgress
 
 _LONG_WAIT = 5.0
-"""Seconds of waiting that a person without a display is told of."""
+"""Waits of so many seconds are a line on standard error, where there is no display."""
 
 
 @contextlib.contextmanager
 def progress_display(settings: Settings) -> Iterator[ProgressDisplay | None]:
-    """Yield what shows rows on the terminal; ``None`` where none are to be shown."""
+    """Yield the display of rows on the terminal; ``None`` where none are shown."""
     if not settings.show_progress:
         yield None
         return
-    from canvas_archive.cli.context import console
     from canvas_archive.cli.progress_display import ProgressDisplay
 
     with ProgressDisplay(console(stderr=True)) as shown:
@@ -31,7 +31,7 @@ def progress_display(settings: Settings) -> Iterator[ProgressDisplay | None]:
 
 @contextlib.contextmanager
 def steps(settings: Settings) -> Iterator[ProgressCallback]:
-    """Yield what hears of one piece of work after the other, and shows it where that is wanted."""
+    """Yield the callback that shows one step after the other, where progress is wanted."""
     with progress_display(settings) as shown:
         yield shown.step if shown is not None else show_nothing
 
@@ -40,8 +40,8 @@ def show_nothing(what: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-class PlainLines:
-    """Waits and phases as lines on standard error: what a log or a pipe wants to see."""
+class PlainLines(SyncProgress):
+    """Waits and phases as lines on standard error, for a log or a pipe."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -63,7 +63,7 @@ class PlainLines:
         self._count(done, total, "messages indexed")
 
     def waiting(self, seconds: float, reason: str) -> None:
-        """Say so when a wait is long enough to wonder about."""
+        """Report a long wait."""
         if seconds >= _LONG_WAIT:
             self._settings.note(f"Waiting {seconds:.0f} s: {reason}")
 
@@ -72,8 +72,8 @@ class PlainLines:
             self._settings.note(f"  {done:,} of {total:,} {what}", level=2)
 
 
-class _OnDisplay:
-    """A sync on the terminal: what it is at, the attachments below it, waits below both."""
+class _OnDisplay(SyncProgress):
+    """A sync on the terminal: its phase, the attachments below it, waits below both."""
 
     def __init__(self, shown: ProgressDisplay) -> None:
         self._shown = shown
@@ -96,12 +96,12 @@ class _OnDisplay:
         self._shown.step("Indexing", done, total)
 
     def waiting(self, seconds: float, reason: str) -> None:
-        """Say so for as long as it lasts."""
+        """Show the wait for as long as it lasts."""
         self._shown.wait(seconds, reason)
 
 
 @contextlib.contextmanager
 def sync_progress(settings: Settings) -> Iterator[SyncProgress]:
-    """Yield what shows a sync or another talk with Canvas: rows on a terminal, else lines."""
+    """Yield the progress of a sync or a push: rows on a terminal, else lines."""
     with progress_display(settings) as shown:
         yield PlainLines(settings) if shown is None else _OnDisplay(shown)

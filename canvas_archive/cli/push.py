@@ -10,6 +10,7 @@ import click
 from canvas_archive.cli.consent import can_ask
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
@@ -49,7 +50,6 @@ def push(settings: Settings, dry_run: bool, on_conflict: Policy, as_json: bool) 
 def _push(settings: Settings, archive: Archive, report: PushReport, policy: Policy, *, as_json: bool) -> None:
     """Push, and say what was done also when something ends it early."""
     from canvas_archive.cli.progress import PlainLines, sync_progress
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.sync.push import push_archive
     from canvas_archive.sync.service import open_client
 

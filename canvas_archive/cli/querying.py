@@ -82,7 +82,7 @@ class QueryCommand(click.Command):
 
     @staticmethod
     def _negates(arg: str) -> bool:
-        from canvas_archive.search.operators import is_operator
+        from canvas_archive.search.query.operators import is_operator
 
         return bool(_OPENING.match(arg)) or is_operator(arg, 1)
 

@@ -20,7 +20,7 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry("init:init", "Create an archive and bind it to your Canvas account.", "Start"),
     "token": Entry("token:token", "Keep a new access token for an archive.", "Start"),
     "sandbox": Entry("sandbox:sandbox", "Run the local Canvas alone.", "Start"),
-    "help": Entry("help:help_", "Tell about a command or a topic.", "Start"),
+    "help": Entry("help:help_", "Explain a command or a topic.", "Start"),
     "completion": Entry("completion:completion", "Let a shell complete commands and ids.", "Start"),
     "sync": Entry("sync:sync", "Pull what changed on Canvas into the archive.", "Archive"),
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),

@@ -27,6 +27,7 @@ from canvas_archive.cli.querying import (
 )
 from canvas_archive.cli.terminal import count_of, local_time, one_line, printable
 from canvas_archive.cli.values import SAVED_NAME
+from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -234,7 +235,6 @@ def _saved_query(settings: Settings, name: str) -> str:
 
 
 def _save(settings: Settings, name: str, text: str) -> None:
-    from canvas_archive.clock import SYSTEM
     from canvas_archive.search import save_search
     from canvas_archive.store import Archive
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +12,10 @@ from canvas_archive.export.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
     from canvas_archive.export.selection import Selection
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 _SELECTION = (
     click.option("--query", metavar="QUERY", help="Only messages that this search finds."),
@@ -86,10 +86,9 @@ def selection_of(
 
     The dates of a query are local, in a bag those of UTC: it must be the same on every machine.
     """
-    from datetime import timezone
 
     from canvas_archive.export.selection import Selection, parse_moment
-    from canvas_archive.search.dates import local_zone, zone, zone_name
+    from canvas_archive.search.query.dates import local_zone, zone, zone_name
 
     given = zone(tz) or timezone.utc
     used = local_zone() if query is not None and not tz and not bag else given

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from canvas_archive.cli.context import Settings, common_options, pass_settings
@@ -29,7 +31,6 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
     once, in the browser that opens it first, within ten minutes. Enter prints a new one. Ctrl-C ends the
     server and every session.
     """
-    import sys
 
     from canvas_archive.hosts import is_loopback
     from canvas_archive.web.server import serve_archive
@@ -52,7 +53,6 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
 
 def announce(settings: Settings, url: str, *, login: bool = True) -> None:
     """Print the address to open first, and what it is worth."""
-    import sys
 
     click.echo(url)
     sys.stdout.flush()

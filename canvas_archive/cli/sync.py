@@ -17,6 +17,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.terminal import count_of, one_line
+from canvas_archive.errors import ArchiveLocked, CanvasProblem, ConflictsLeft, ItemsFailed
 
 if TYPE_CHECKING:
     from canvas_archive.sync.listing import Mode
@@ -168,7 +169,6 @@ def _once(settings: Settings, options: SyncOptions, as_json: bool) -> None:
 
 def _watched(settings: Settings, options: SyncOptions, as_json: bool) -> None:
     """Run once; trouble that may pass is told and survived, trouble that needs a person ends the watch."""
-    from canvas_archive.errors import ArchiveLocked, CanvasProblem, ConflictsLeft, ItemsFailed
 
     try:
         _once(settings, options, as_json)

@@ -10,6 +10,7 @@ from canvas_archive.cli.context import Settings, common_options, fail, pass_sett
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_token, keep_token, plaintext_option
 from canvas_archive.credentials import TOKEN_VARIABLE, token_from_environment
+from canvas_archive.errors import KeyringUnusable
 from canvas_archive.secret import Secret, token_text
 
 MOST_PIPED = 64 * 1024
@@ -26,7 +27,6 @@ def token(settings: Settings, plaintext: bool) -> None:
     the archive's own person.
     """
     from canvas_archive.canvas import CanvasClient, Token
-    from canvas_archive.errors import KeyringUnusable
     from canvas_archive.store import Archive
     from canvas_archive.sync.owner import check_account
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.context import Settings
+from canvas_archive.cli.terminal import one_line
+from canvas_archive.errors import ArchiveError
 from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
@@ -41,8 +44,6 @@ class _FromArchive:
         """Offer values; nothing where there is no archive that can be read."""
         from click.shell_completion import CompletionItem
 
-        from canvas_archive.cli.terminal import one_line
-
         return [
             CompletionItem(one_line(str(value)), help=one_line(str(description)))
             for value, description in _rows(ctx, self.query, incomplete)
@@ -52,8 +53,6 @@ class _FromArchive:
 def _rows(ctx: click.Context, query: str, incomplete: str) -> Sequence[tuple[object, object]]:
     import sqlite3
 
-    from canvas_archive.cli.context import Settings
-    from canvas_archive.errors import ArchiveError
     from canvas_archive.store.connection import connect_readonly
     from canvas_archive.store.folder import DB_NAME
 

@@ -11,6 +11,7 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
+from canvas_archive.errors import VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,6 @@ def verify(
 
     Ends with exit code 8 and a list when anything does not match.
     """
-    from canvas_archive.errors import VerificationFailed
     from canvas_archive.export.verify import VerifyOptions
 
     head = None if chain_head is None else whole_head(chain_head)

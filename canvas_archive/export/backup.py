@@ -19,9 +19,9 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,9 +35,16 @@ from canvas_archive.errors import (
     VerificationFailed,
     WrongAccount,
 )
+from canvas_archive.export.checks import (
+    Check,
+    check_contents,
+    check_evidence,
+    check_foreign_keys,
+    check_integrity,
+)
 from canvas_archive.export.copies import copy_file, make_private, sync_file
 from canvas_archive.export.custody import copy_database
-from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest, walk
+from canvas_archive.export.manifest import MANIFEST, hash_file, hash_files, read_manifest, walk
 from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.redact import KEY_NAME
 from canvas_archive.machine import machine_trouble
@@ -52,7 +59,6 @@ from canvas_archive.store.private import (
     read_regular,
     require_folder,
     require_regular,
-    require_way,
     sync_folder,
     touch_private,
     write_private,
@@ -65,6 +71,8 @@ SMALL = (CONFIG_NAME, KEY_NAME, IDENTITY_NAME)
 """The small files of an archive that a backup holds; the last two only where there are any."""
 
 _MOST_BYTES = 1 << 20
+_CLOCKS_DIFFER = 86_400.0
+"""Seconds by which the clocks of two disks may differ at most."""
 _WRITTEN = re.compile(r"archive-.*\.db|.*\.partial", re.DOTALL)
 BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
 """The name of an attachment in a backup, as a pattern; the second group is its hash."""
@@ -83,7 +91,11 @@ ProgressCallback = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What a backup or a restoration did; sizes in bytes. ``missing`` blobs were not there to copy."""
+    """What a backup or a restoration did; sizes in bytes, attachments by their SHA-256.
+
+    ``checked_files`` of an earlier backup were read again, ``repaired`` ones copied again. ``damaged`` ones
+    have no sound copy any more. ``missing`` ones are nowhere, ``lost`` ones only in the backup.
+    """
 
     folder: Path
     messages: int
@@ -91,6 +103,10 @@ class BackupReport:
     copied_files: int
     copied_bytes: int
     missing: tuple[str, ...] = ()
+    checked_files: int = 0
+    repaired: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def backup(
@@ -98,8 +114,10 @@ def backup(
 ) -> BackupReport:
     """Write or refresh a backup of the archive in ``folder``, dated by ``clock``.
 
-    Everything that is written is read back and compared. Raises ForeignFolder when ``dest`` holds anything
-    but a backup, WrongAccount when that is of another mailbox, VerificationFailed when a copy differs.
+    Everything that is written is read back and compared; what an earlier backup left is read again, and
+    repaired where it is damaged. Raises ForeignFolder when ``dest`` holds anything but a backup, WrongAccount
+    when that is of another mailbox, VerificationFailed when a copy differs, or when the archive is not what
+    its own records say: the backup before is kept then.
     """
     progress = progress or (lambda what, done, total: None)
     clock = clock or clock_for_output()
@@ -111,16 +129,17 @@ def backup(
         account = archive.account
         begun = _claim(dest, account.base_url, account.owner_id)
         progress("database", 0, 0)
+        database = None
         try:
-            database = _copy_database(archive.db, dest)
+            database = _copy_database(archive.db, dest, progress)
+            with closing(open_copy(dest / database)) as copy:
+                messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
+                result = _copy_blobs(copy, archive.files_dir, dest, progress)
         except ArchiveError:
             if begun and (dest / RECORD).exists():
-                (dest / UNFINISHED).unlink()  # the backup before is left exactly as it was
+                # The backup before is left exactly as it was.
+                _sweep(dest, str((read_record(dest) or {}).get("database")))
             raise
-        with closing(open_copy(dest / database)) as copy:
-            messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
-            known = _known_hashes(dest)
-            result = _copy_blobs(copy, archive.files_dir, dest, known, progress)
         settings = {
             name: read_regular(archive.folder / name, _MOST_BYTES)
             for name in SMALL
@@ -140,7 +159,18 @@ def backup(
         text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
         _switch(dest, database, {RECORD: text.encode("utf-8"), **settings}, result.hashes)
         _sweep(dest, database)
-    return BackupReport(dest, messages, result.files, result.copied, result.size, tuple(result.missing))
+    return BackupReport(
+        dest,
+        messages,
+        result.files,
+        result.copied,
+        result.size,
+        tuple(result.missing),
+        result.checked,
+        tuple(result.repaired),
+        tuple(result.damaged),
+        tuple(result.lost),
+    )
 
 
 def read_record(folder: Path) -> dict[str, object] | None:
@@ -189,30 +219,41 @@ def _refuse_odd(dest: Path) -> None:
             require_regular(entry)
 
 
-def _copy_database(live: sqlite3.Connection, dest: Path) -> str:
+def _copy_database(live: sqlite3.Connection, dest: Path, progress: ProgressCallback) -> str:
     partial = dest / "archive.db.partial"
     partial.unlink(missing_ok=True)
     write_private(partial, b"")
     try:
         copy_database(live, partial)
-        with closing(sqlite3.connect(partial.absolute())) as copy:
-            found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(10)")]
+        found = next((check for check in _checks(partial, progress) if not check.ok), None)
     except sqlite3.DatabaseError as error:
         trouble = machine_trouble(error)
         if trouble is not None and not isinstance(trouble, VerificationFailed):
             partial.unlink()
             raise trouble from error
-        found = [str(error)]
-    if found != ["ok"]:
+        found = Check("database", False, str(error))
+    if found is not None:
         partial.unlink()
+        what = found.items[0] if found.items else found.detail
+        state = "damaged" if found.name == "database" else f"not what its own records say ({found.name})"
         raise VerificationFailed(
-            f"The archive's database is damaged ({found[0]}); no backup was made of it. "
-            "Restore an earlier one."
+            f"The archive's database is {state}: {what}. No backup was made of it. "
+            "See 'canvas-archive verify', and restore an earlier backup."
         )
     name = f"archive-{hash_file(partial)[0][:16]}.db"
     sync_file(partial)
     partial.replace(dest / name)
     return name
+
+
+def _checks(copy: Path, progress: ProgressCallback) -> Iterator[Check]:
+    """Yield the checks that show a damaged or a forged database."""
+    with closing(open_copy(copy)) as db:
+        db.row_factory = sqlite3.Row
+        yield check_integrity(db)
+        yield check_foreign_keys(db)
+        yield check_evidence(db, None)
+        yield check_contents(db, progress)
 
 
 def open_copy(path: Path) -> sqlite3.Connection:
@@ -222,56 +263,84 @@ def open_copy(path: Path) -> sqlite3.Connection:
 
 @dataclass
 class _Copied:
-    files: int
-    copied: int
-    size: int
-    missing: list[str]
-    hashes: dict[str, str]
+    files: int = 0
+    copied: int = 0
+    size: int = 0
+    checked: int = 0
+    missing: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    hashes: dict[str, str] = field(default_factory=dict)
 
 
-def _copy_blobs(
-    db: sqlite3.Connection, files_dir: Path, dest: Path, known: dict[str, str], progress: ProgressCallback
-) -> _Copied:
-    rows = db.execute(_BLOBS).fetchall()
-    result = _Copied(0, 0, 0, [], {})
-    for number, (digest, size) in enumerate(rows, start=1):
-        progress("attachments", number, len(rows))
-        name = f"{FILES_NAME}/{digest[:2]}/{digest}"
-        source, target = files_dir / digest[:2] / digest, dest / name
-        result.hashes[name] = digest
-        if known.get(name) == digest and _is_copied(target, dest, size):
-            result.files += 1
-            continue
+def _copy_blobs(db: sqlite3.Connection, files_dir: Path, dest: Path, progress: ProgressCallback) -> _Copied:
+    """Bring every attachment into the backup: those that are sound there stay, the others are copied."""
+    rows = {f"{FILES_NAME}/{digest[:2]}/{digest}": size for digest, size in db.execute(_BLOBS)}
+    result = _Copied()
+    sound, damaged = _look_at_copies(dest, result, progress)
+    _check_sources(files_dir, dest, sound & rows.keys(), result)
+    # What only an earlier backup needed is repaired like the rest, where the archive still has it.
+    wanted = sorted((rows.keys() | damaged) - sound)
+    result.files = len(sound & rows.keys())
+    for number, name in enumerate(wanted, start=1):
+        progress("attachments", number, len(wanted))
+        digest = name.rpartition("/")[2]
         if readable_blob(files_dir, digest) is None:
-            result.missing.append(digest)
-            del result.hashes[name]
+            (result.damaged if name in damaged else result.missing).append(digest)
             continue
-        make_private(target.parent, dest)
-        copy_file(source, target, expect=digest, below=files_dir)
-        result.files += 1
+        make_private((dest / name).parent, dest)
+        copy_file(files_dir / digest[:2] / digest, dest / name, expect=digest, below=files_dir)
+        result.files += name in rows
         result.copied += 1
-        result.size += size
+        result.size += (dest / name).stat().st_size
+        if name in damaged:
+            result.repaired.append(digest)
+    result.hashes = {name: name.rpartition("/")[2] for name in rows if is_regular(dest / name)}
     return result
 
 
-def _is_copied(target: Path, dest: Path, size: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        require_way(target, dest)
-        return require_regular(target).st_size == size
-    return False
+def _look_at_copies(dest: Path, result: _Copied, progress: ProgressCallback) -> tuple[set[str], set[str]]:
+    """Read the attachments of earlier backups; return the names of the sound ones, and of the others."""
+    names = [name for name in _stored(dest) if re.fullmatch(BLOB, name)]
+    sound: set[str] = set()
+    damaged: set[str] = set()
+    for number, (name, hashes) in enumerate(hash_files(dest, names), start=1):
+        progress("earlier copies", number, len(names))
+        is_sound = not isinstance(hashes, OSError) and hashes[0] == name.rpartition("/")[2]
+        (sound if is_sound else damaged).add(name)
+    result.checked = len(names)
+    return sound, damaged
 
 
-def _known_hashes(dest: Path) -> dict[str, str]:
-    with contextlib.suppress(OSError, ValueError):
-        return {name: value for value, name in read_manifest(dest / MANIFEST)}
-    return {}
+def _check_sources(files_dir: Path, dest: Path, names: set[str], result: _Copied) -> None:
+    """Note attachments that only the backup has. Raises VerificationFailed for one that was altered.
+
+    The content is compared where the disk says that it may have changed since the backup before.
+    """
+    since = 0.0
+    with contextlib.suppress(OSError):
+        since = (dest / MANIFEST).stat().st_mtime - _CLOCKS_DIFFER
+    changed = []
+    for name in sorted(names):
+        path = readable_blob(files_dir, name.rpartition("/")[2])
+        if path is None:
+            result.lost.append(name.rpartition("/")[2])
+        elif path.lstat().st_ctime > since:
+            changed.append(f"{path.parent.name}/{path.name}")
+    for name, hashes in hash_files(files_dir, changed):
+        if isinstance(hashes, OSError) or hashes[0] != name.rpartition("/")[2]:
+            raise VerificationFailed(
+                f"{files_dir / name} was altered; the backup has a sound copy, and was left as it was. "
+                "See 'canvas-archive verify' for what else is wrong."
+            )
 
 
 def _switch(dest: Path, database: str, small: dict[str, bytes], blobs: dict[str, str]) -> None:
     """Make what was copied the backup; interrupted anywhere, the folder is the old backup or the new one."""
     listed = {name: {value} for name, value in blobs.items()}
     # Blobs of earlier backups that no row of this one refers to stay: nothing is ever deleted.
-    for name in walk(dest / FILES_NAME, f"{FILES_NAME}/") if (dest / FILES_NAME).is_dir() else ():
+    for name in _stored(dest):
         if found := re.fullmatch(BLOB, name):
             listed.setdefault(name, {found[2]})
     listed[database] = {hash_file(dest / database)[0]}
@@ -295,11 +364,15 @@ def _write_manifest(dest: Path, listed: dict[str, set[str]]) -> None:
     sync_folder(dest)
 
 
+def _stored(dest: Path) -> Iterator[str]:
+    """Yield the names of all that lies among the attachments of a backup."""
+    return walk(dest / FILES_NAME, f"{FILES_NAME}/") if (dest / FILES_NAME).is_dir() else iter(())
+
+
 def _sweep(dest: Path, database: str) -> None:
     for path in dest.glob("archive-*.db"):
         if path.name != database:
             path.unlink()
-    copied = walk(dest / FILES_NAME, f"{FILES_NAME}/") if (dest / FILES_NAME).is_dir() else ()
-    partial = [dest / name for name in copied if name.endswith(PARTIAL)]
+    partial = [dest / name for name in _stored(dest) if name.endswith(PARTIAL)]
     for path in (*dest.glob(f"*{PARTIAL}"), *partial, dest / UNFINISHED):
         path.unlink(missing_ok=True)

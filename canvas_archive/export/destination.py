@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +21,9 @@ from canvas_archive.store.private import read_regular
 
 RECORD = "export.json"
 RECORD_TYPE = "canvas-archive export"
+IN_USE = "in-use"
+"""The file in a staging folder that is locked while an export is written there."""
+
 _MOST_BYTES = 16 << 20
 
 
@@ -54,16 +59,44 @@ def is_export(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def staging(dest: Path) -> Iterator[Path]:
-    """Provide a private folder on the destination's disk, removed at the end whatever happens."""
+    """Provide a private folder on the destination's disk, removed at the end whatever happens.
+
+    What an export to the same name left behind when it was killed is removed first.
+    """
+    from filelock import FileLock
+
+    prefix = f".{dest.name}.partial-"
+    _remove_leftovers(dest.parent, prefix)
     try:
-        stage = Path(tempfile.mkdtemp(prefix=f".{dest.name}.partial-", dir=dest.parent))
+        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=dest.parent))
     except OSError as error:
         raise BadInput(f"Nothing can be written to {dest.parent}: {error.strerror}.") from error
     try:
-        yield stage
+        with FileLock(stage / IN_USE, mode=0o600):
+            yield stage
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        _remove_with_few_files(stage)
+        _remove(stage)
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove staging folders of this user's that no process holds any more."""
+    from filelock import FileLock, Timeout
+
+    name = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}")
+    with contextlib.suppress(OSError):
+        for stage in [path for path in folder.iterdir() if name.fullmatch(path.name)]:
+            with contextlib.suppress(OSError, Timeout):
+                about = (stage / IN_USE).lstat()
+                own = os.name != "posix" or about.st_uid == os.getuid()
+                if own and stat.S_ISREG(about.st_mode) and not stage.is_symlink():
+                    with FileLock(stage / IN_USE, timeout=0, mode=0o600):
+                        pass
+                    _remove(stage)
+
+
+def _remove(stage: Path) -> None:
+    shutil.rmtree(stage, ignore_errors=True)
+    _remove_with_few_files(stage)
 
 
 def _remove_with_few_files(stage: Path) -> None:

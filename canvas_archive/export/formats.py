@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from canvas_archive.errors import BadInput
+from canvas_archive.lazy import load
 
 if TYPE_CHECKING:
     from canvas_archive.export.context import ExportContext, Writer
@@ -23,9 +23,7 @@ class Format(NamedTuple):
 
     def open(self, path: Path, context: ExportContext) -> Writer:
         """Import the writer and start it on ``path``."""
-        module, _, attribute = self.target.partition(":")
-        make: Callable[[Path, ExportContext], Writer]
-        make = getattr(importlib.import_module(f"canvas_archive.export.{module}"), attribute)
+        make: Callable[[Path, ExportContext], Writer] = load(f"canvas_archive.export.{self.target}")
         return make(path, context)
 
 

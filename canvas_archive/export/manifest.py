@@ -1,4 +1,4 @@
-"""Lists of files with their hashes, as ``sha256sum`` and BagIt write them, and checking against them.
+"""Lists of files with their hashes, as ``sha256sum`` and BagIt write them, and checking a folder by one.
 
 One line per file: the hash, two spaces, the path with ``/``. ``sha256sum -c`` reads such a list.
 """
@@ -26,7 +26,6 @@ Result = TypeVar("Result")
 MANIFEST = "manifest-sha256.txt"
 _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16
-_SHOWN = {"sha256": "SHA-256", "sha512": "SHA-512"}
 _LIST = """
 INSERT INTO listed VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET hashes = hashes || ' ' || excluded.hashes
 """
@@ -154,11 +153,8 @@ def compare(
     folder: Path,
     listed: Iterable[tuple[str, str]],
     present: Iterable[str],
-    *,
-    algorithm: str = "sha256",
-    name: str = "the manifest",
 ) -> Iterator[str]:
-    """Yield a sentence for every file that is missing, was changed, or is not in the list called ``name``.
+    """Yield a sentence for every file that is missing, was changed, or is not in the list.
 
     Where a file is listed more than once, any of its hashes will do. The list is kept in a temporary
     database, so memory does not grow with the number of files.
@@ -169,12 +165,12 @@ def compare(
         db.executemany(_LIST, ((os.fsencode(path), value) for value, path in listed))
         for path in present:
             if not db.execute(_IS_LISTED, (os.fsencode(path),)).fetchone()[0]:
-                yield f"{path}: not in {name}"
+                yield f"{path}: not in the manifest"
         paths = (os.fsdecode(row[0]) for row in db.execute("SELECT path FROM listed ORDER BY path"))
-        for path, hashes in hash_files(folder, paths, (algorithm,)):
+        for path, hashes in hash_files(folder, paths):
             if isinstance(hashes, FileNotFoundError):
                 yield f"{path}: missing"
             elif isinstance(hashes, OSError):
                 yield f"{path}: cannot be read ({hashes.strerror})"
             elif hashes[0] not in db.execute(_HASHES, (os.fsencode(path),)).fetchone()[0].split():
-                yield f"{path}: changed (its {_SHOWN[algorithm]} is not the recorded one)"
+                yield f"{path}: changed (its SHA-256 is not the recorded one)"

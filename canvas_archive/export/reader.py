@@ -30,7 +30,7 @@ from canvas_archive.store.threads import (
 )
 
 if TYPE_CHECKING:
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 BATCH_MESSAGES = 1000
 """How many messages are held at once (one conversation is never split)."""

@@ -1,7 +1,8 @@
 """Reading every stored attachment again: in parallel, and able to go on after an interruption.
 
-While it runs, ``verify.state`` says how far it came and what was wrong. A run that resumes reads again
-what was wrong then, and every file that was touched since the first run began; it passes over the rest.
+Nothing is written into the archive: how far a run came is kept in a file of the user's own. For each block of
+files that were read it has a hash over their sizes, times and numbers on the disk. A run that resumes passes
+over the blocks that are still so, but for what was wrong then; it reads the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from canvas_archive.errors import BadInput
 from canvas_archive.export.manifest import hash_file, in_parallel, walk
+from canvas_archive.places import state_folder
 from canvas_archive.store.blobs import INCOMING, readable_blob
 from canvas_archive.store.private import read_regular, write_private
 
@@ -50,12 +53,20 @@ class BlobReport:
     unknown: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _State:
+    """The blocks that were read, each with its last hash and the hash over its files; and what was wrong."""
+
+    blocks: list[tuple[str, str]] = field(default_factory=list)
+    bad: set[str] = field(default_factory=set)
+
+
 def check_blobs(
     files_dir: Path,
     db: sqlite3.Connection,
     *,
     jobs: int,
-    state_file: Path,
+    state_file: Path | None,
     resume: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BlobReport:
@@ -64,62 +75,63 @@ def check_blobs(
     How far it came is kept in ``state_file`` while it runs (where that can be written); ``resume`` goes on
     there, unless that file is not as it was written.
     """
-    report = BlobReport()
-    state = (_load(state_file) if resume else None) or _begin(state_file)
+    report, state = BlobReport(), _State()
+    before = (_load(state_file) if resume and state_file else None) or _State()
     total = db.execute(_COUNT).fetchone()[0]
-    files = size = 0
-    rows = _to_read(map(tuple, db.execute(_STORED)), files_dir, state, report)
-    for (sha256, _, stored, _), problem in in_parallel(partial(_problem, files_dir), rows, max(1, jobs)):
-        report.checked += 1
-        state.note(sha256, sound=problem is None)
-        if problem:
-            report.bad.append(problem)
-        files, size = files + 1, size + (stored or 0)
-        if files >= _SAVE_EVERY or size >= _SAVE_BYTES:
-            _save(state_file, state)
-            files = size = 0
-        progress(report.checked + report.skipped, total)
+    for rows, known in _blocks(map(tuple, db.execute(_STORED)), before.blocks):
+        found = _about(files_dir, rows)  # before they are read: what changes meanwhile differs later
+        to_read = [row for row in rows if row[0] in before.bad] if found == known else rows
+        report.skipped += len(rows) - len(to_read)
+        state.blocks.append((rows[-1][0], found))
+        for (sha256, *_), problem in in_parallel(partial(_problem, files_dir), to_read, max(1, jobs)):
+            report.checked += 1
+            if problem:
+                report.bad.append(problem)
+                state.bad.add(sha256)
+            if sha256 == to_read[-1][0]:
+                _save(state_file, state, before)
+            progress(report.checked + report.skipped, total)
+        if not to_read:
+            progress(report.checked + report.skipped, total)
     report.unknown = list(_unknown(files_dir, db))
     with contextlib.suppress(OSError):
-        state_file.unlink(missing_ok=True)
+        if state_file:
+            state_file.unlink(missing_ok=True)
     return report
 
 
-@dataclass
-class _State:
-    """Files up to the hash ``after`` are read, ``bad`` of them were wrong; ``began`` is in nanoseconds."""
-
-    began: int
-    after: str = ""
-    bad: set[str] = field(default_factory=set)
-
-    def note(self, sha256: str, *, sound: bool) -> None:
-        """Take what was found of one file into account."""
-        (self.bad.discard if sound else self.bad.add)(sha256)
-        self.after = max(self.after, sha256)
-
-    def covers(self, sha256: str, path: Path, sizes: set[int]) -> bool:
-        """Return whether a file was read and sound, and lies there untouched since, of the recorded size."""
-        if sha256 > self.after or sha256 in self.bad:
-            return False
-        try:
-            # No program can set the time of a change of the inode, as it can set that of the content.
-            about = path.lstat()
-            return about.st_ctime_ns < self.began and sizes == {about.st_size}
-        except OSError:
-            return False
-
-
-def _to_read(
-    rows: Iterator[tuple[Any, ...]], files_dir: Path, state: _State, report: BlobReport
-) -> Iterator[tuple[Any, ...]]:
-    resumed = _State(state.began, state.after, set(state.bad))
+def _blocks(
+    rows: Iterator[tuple[Any, ...]], known: list[tuple[str, str]]
+) -> Iterator[tuple[list[tuple[Any, ...]], str | None]]:
+    """Yield the rows in blocks, those that an earlier run read with its hash over them."""
+    ends = iter([*known, None])
+    end, size = next(ends), 0
+    block: list[tuple[Any, ...]] = []
     for row in rows:
-        sha256, least, most, _ = row
-        if resumed.covers(sha256, files_dir / sha256[:2] / sha256, {least, most}):
-            report.skipped += 1
-        else:
-            yield row
+        while end is not None and row[0] > end[0]:
+            if block:
+                yield block, end[1]
+            end, block, size = next(ends), [], 0
+        block.append(row)
+        size += row[2] or 0
+        if end is None and (len(block) >= _SAVE_EVERY or size >= _SAVE_BYTES):
+            yield block, None
+            block, size = [], 0
+    if block:
+        yield block, None if end is None else end[1]
+
+
+def _about(files_dir: Path, rows: list[tuple[Any, ...]]) -> str:
+    """Return a hash over what the disk and the tables say of some files."""
+    digest = hashlib.sha256()
+    for sha256, least, most, _ in rows:
+        about: tuple[int, ...] = ()
+        with contextlib.suppress(OSError):
+            found = (files_dir / sha256[:2] / sha256).lstat()
+            # No program can set the time of a change of the inode, as it can set that of the content.
+            about = found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino
+        digest.update(repr((sha256, least, most, about)).encode())
+    return digest.hexdigest()
 
 
 def _problem(files_dir: Path, row: tuple[Any, ...], stop: Event) -> str | None:
@@ -164,13 +176,13 @@ def _unknown(files_dir: Path, db: sqlite3.Connection) -> Iterator[str]:
             yield f"{files_dir / name}: no attachment refers to it"
 
 
-def _begin(state_file: Path) -> _State:
-    """Start a run: its beginning is a time by the clock of the disk that the files lie on."""
-    state = _State(0)
-    _save(state_file, state)
-    with contextlib.suppress(OSError):
-        state.began = state_file.stat().st_ctime_ns
-    return state
+def state_path(folder: Path) -> Path | None:
+    """Return where the state of a run is kept; ``None`` where this user has no folder for such files."""
+    try:
+        name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+        return state_folder() / "verify" / f"{name}.json"
+    except (BadInput, OSError):
+        return None
 
 
 def _load(state_file: Path) -> _State | None:
@@ -180,14 +192,20 @@ def _load(state_file: Path) -> _State | None:
         if hashlib.sha256(text.encode("utf-8")).hexdigest() != digest:
             return None
         document = json.loads(text)
-        return _State(int(document["began"]), str(document["after"]), set(document["bad"]))
+        blocks = [(str(last), str(about)) for last, about in document["blocks"]]
+        return _State(blocks, set(document["bad"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _save(state_file: Path, state: _State) -> None:
-    text = json.dumps({"began": state.began, "after": state.after, "bad": sorted(state.bad)})
-    # An archive on a medium that cannot be written is verified all the same.
-    with contextlib.suppress(OSError):
-        data = text.encode("utf-8")
+def _save(state_file: Path | None, state: _State, before: _State) -> None:
+    """Write down what was read, and behind it what is still known from an earlier run."""
+    if state_file is None:
+        return
+    (*_, (last, _)) = state.blocks
+    blocks = [*state.blocks, *(block for block in before.blocks if block[0] > last)]
+    bad = state.bad | {sha256 for sha256 in before.bad if sha256 > last}
+    data = json.dumps({"blocks": blocks, "bad": sorted(bad)}).encode("utf-8")
+    with contextlib.suppress(OSError):  # a disk that cannot be written to is no reason not to verify
+        state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(state_file, data + f"\n{hashlib.sha256(data).hexdigest()}".encode("ascii"))

@@ -44,7 +44,7 @@ from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.private import write_private
 
 if TYPE_CHECKING:
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from canvas_archive.export.context import Words
-    from canvas_archive.search.resolve import AbsentNames
+    from canvas_archive.search.query.resolve import AbsentNames
 
 _LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")
@@ -194,7 +194,7 @@ def _conversation_conditions(
             raise BadInput(f"There is no folder {unknown[0]!r}; there are {', '.join(FOLDERS)}.")
         conditions.append(" OR ".join(f"({FOLDERS[name].condition('c')})" for name in selection.folders))
     if selection.people:
-        from canvas_archive.search.resolve import people as people_of
+        from canvas_archive.search.query.resolve import people as people_of
 
         people = [number for text in selection.people for number in people_of(db, "--with", text, absent)]
         conditions.append(

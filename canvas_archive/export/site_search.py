@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 
-from canvas_archive.search.analysis import analysed, is_spaceless, query_tables, stem
-from canvas_archive.search.operators import ALIASES, OPERATORS
+from canvas_archive.search.index.analysis import analysed, is_spaceless, query_tables, stem
+from canvas_archive.search.query.operators import ALIASES, OPERATORS
 
 DOCS_PER_FILE = 200
 SPLIT_ABOVE = 200_000

@@ -28,7 +28,7 @@ from canvas_archive.export.checks import (
     check_states,
     findings,
 )
-from canvas_archive.export.rehash import check_blobs
+from canvas_archive.export.rehash import check_blobs, state_path
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.adoption import is_adopted
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_usable
@@ -168,7 +168,7 @@ def check_files(
         folder / FILES_NAME,
         db,
         jobs=options.jobs,
-        state_file=folder / "verify.state",
+        state_file=state_path(folder),
         resume=options.resume,
         progress=lambda done, total: progress("attachments", done, total),
     )

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
 from canvas_archive.export.backup import UNFINISHED
-from canvas_archive.export.bag import ALGORITHMS, DECLARATION, PAYLOAD
+from canvas_archive.export.bag import PAYLOAD
+from canvas_archive.export.bag_check import check_bag
 from canvas_archive.export.checks import Check, findings
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
-from canvas_archive.store.private import open_regular, read_regular, require_folder
+from canvas_archive.store.private import open_regular
 
 _LONGEST_LINE = 256 << 20
-_MOST_BYTES = 1 << 20
 
 
 def verify_path(path: Path) -> Iterator[Check]:
@@ -29,8 +29,11 @@ def verify_path(path: Path) -> Iterator[Check]:
     given, path = path, path.resolve()  # the user may name a link; a link inside is not followed
     if path.is_file() and path.suffix.lower() == ".jsonl":
         yield check_jsonl(path)
-    elif any(os.path.lexists(path / name) for name in ("bagit.txt", "manifest-sha512.txt")):
+    elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
+        lines = path / PAYLOAD / "conversations.jsonl"
+        if os.path.lexists(lines):
+            yield check_jsonl(lines)
     elif os.path.lexists(path / MANIFEST):
         yield check_manifest(path)
         lines = path / "conversations.jsonl"
@@ -93,52 +96,3 @@ def check_jsonl(path: Path) -> Check:
         f"{messages:,} messages in {conversations:,} conversations",
         "the file is not as written",
     )
-
-
-def check_bag(folder: Path) -> Iterator[Check]:
-    """Check a bag as RFC 8493 asks: complete, and every hash of every manifest right."""
-    yield findings("bag declaration", list(_declaration(folder)), "BagIt 1.0", "this is no valid bag")
-    for algorithm in ALGORITHMS:
-        yield findings(
-            f"payload {algorithm}",
-            list(_manifest(folder, f"manifest-{algorithm}.txt", algorithm, PAYLOAD)),
-            "every payload file is as it was collected",
-            "{count} payload files are missing, new or changed",
-        )
-        yield findings(
-            f"tags {algorithm}",
-            list(_manifest(folder, f"tagmanifest-{algorithm}.txt", algorithm, None)),
-            "every tag file is as it was written",
-            "{count} tag files are missing, new or changed",
-        )
-    lines = folder / PAYLOAD / "conversations.jsonl"
-    if os.path.lexists(lines):
-        yield check_jsonl(lines)
-
-
-def _declaration(folder: Path) -> Iterator[str]:
-    try:
-        text = read_regular(folder / "bagit.txt", _MOST_BYTES).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        yield f"bagit.txt: {error}"
-        return
-    if text != DECLARATION:
-        yield "bagit.txt: changed"
-
-
-def _manifest(folder: Path, name: str, algorithm: str, payload: str | None) -> Iterator[str]:
-    present: Iterable[str]
-    try:
-        if payload is None:
-            present = [entry.name for entry in sorted(folder.iterdir()) if not _is_folder(entry)]
-            present = [entry for entry in present if not entry.startswith("tagmanifest-")]
-        else:
-            require_folder(folder / payload)
-            present = walk(folder / payload, f"{payload}/")
-        yield from compare(folder, read_manifest(folder / name), present, algorithm=algorithm, name=name)
-    except (OSError, ValueError) as error:
-        yield f"{name}: {error}"
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()

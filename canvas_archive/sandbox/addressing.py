@@ -1,4 +1,4 @@
-"""Whom a person may write to, and what a list of recipients stands for."""
+"""Who a person may write to, and the people that a list of recipients means."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def may_message(state: State, user_id: int, other_id: int) -> bool:
 
 
 def people_in(state: State, user_id: int, code: str) -> list[int]:
-    """Return everyone a context recipient such as ``course_1_teachers`` stands for, if that may be seen."""
+    """Return everyone a context recipient such as ``course_1_teachers`` means, if that may be seen."""
     match = _CONTEXT_RECIPIENT.match(code)
     if match is None:
         return []
@@ -72,7 +72,7 @@ def people_in(state: State, user_id: int, code: str) -> list[int]:
 def resolve(
     state: State, user_id: int, recipients: Sequence[object], conversation: Conversation | None = None
 ) -> list[int]:
-    """Return the people a list of recipients stands for, without those the person may not write to.
+    """Return the people that a list of recipients means, without those the person may not write to.
 
     People of ``conversation`` are always allowed. The person is left out, unless named alone.
     """
@@ -119,7 +119,7 @@ def may_use_context(state: State, user_id: int, code: str) -> bool:
 
 
 def course_of(state: State, code: str | None) -> SandboxCourse | None:
-    """Return the course a context code stands for, also that of a group."""
+    """Return the course that a context code means, also that of a group."""
     context = state.context(code)
     return state.courses.get(context.course_id) if isinstance(context, Group) else context
 

@@ -70,7 +70,7 @@ def _routes(service: FileService, tokens: Tokens) -> list[tuple[Route, Endpoint]
 
 
 class CanvasApp:
-    """One application for both origins; the port a connection came in on tells them apart."""
+    """One application for both origins; the port of the connection decides which one."""
 
     def __init__(self, school: School, tokens: Tokens, throttle: Throttle) -> None:
         self.school = school

@@ -1,4 +1,4 @@
-"""The open connections, so that a fault can break one in a way no well-behaved server would."""
+"""Connections that a fault can break in a way no well-behaved server would."""
 
 from __future__ import annotations
 
@@ -12,37 +12,29 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_transports: dict[tuple[Any, ...], asyncio.Transport] = {}
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not typed for us
-    """A connection of the sandbox that can be found by its two addresses."""
+    """A connection of the sandbox. The scope of each of its requests has its transport."""
+
+    app_state: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Broken answers are this server's purpose; its complaints about them are nobody's concern.
+        # The sandbox breaks answers on purpose. Uvicorn's warnings about them are of no use.
         self.logger = logging.getLogger("canvas_archive.sandbox.http")
         self.logger.propagate = False
         if not self.logger.handlers:
             self.logger.addHandler(logging.NullHandler())
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Note the connection."""
+        """Give the transport to the requests."""
         super().connection_made(transport)
         # Head and body are written apart: without this the body waits for the client to confirm the head.
         raw: socket.socket = transport.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _transports[_key(self.client, self.server)] = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        _transports.pop(_key(self.client, self.server), None)
-        super().connection_lost(exc)
-
-
-def _key(client: Any, server: Any) -> tuple[Any, ...]:
-    return (tuple(client or ()), tuple(server or ()))
+        self.app_state = {**self.app_state, "transport": transport}  # copied into each scope's "state"
 
 
 async def cut(scope: Scope, receive: Receive, kind: str, response: Response | None = None) -> None:
@@ -51,7 +43,7 @@ async def cut(scope: Scope, receive: Receive, kind: str, response: Response | No
     ``reset`` closes it within the headers, ``abort`` resets it before any byte, ``truncate`` closes it in the
     middle of the body, ``hang`` waits until the client has gone.
     """
-    transport = _transports[_key(scope["client"], scope["server"])]
+    transport: asyncio.Transport = scope["state"]["transport"]
     if kind == "reset":
         transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: applica")
         transport.close()

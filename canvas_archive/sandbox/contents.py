@@ -1,4 +1,4 @@
-"""The bytes of files and recordings: kept ones as they are, sample ones rendered when first asked for."""
+"""The bytes of files and recordings: stored ones as they are, sample ones rendered on first use."""
 
 from __future__ import annotations
 

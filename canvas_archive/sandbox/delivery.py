@@ -185,7 +185,7 @@ def _date_sender(row: MailboxRow, at: datetime, *, moves: bool, by_email: bool) 
 
 
 def _flag_attachments(conversation: Conversation, message: SentMessage) -> None:
-    """Mark attachments and recordings on every row, whoever got this message: so does Canvas."""
+    """Mark attachments and recordings on every row, not only of its recipients: so does Canvas."""
     if message.file_ids:
         conversation.has_attachments = True
     if message.media is not None:

@@ -1,4 +1,4 @@
-"""What people do to their own view: read, archive, star, follow, remove, delete. Others never notice."""
+"""What people do to their own view: read, archive, star, follow, remove, delete. No other person notices."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def restore_message(state: State, row: MailboxRow, message_id: int) -> None:
     row.removed.remove(message_id)
     row.visible.append(message_id)
     row.visible.sort(key=lambda number: (state.messages[number].created_at, number))
-    # Canvas counts every message here, generated ones too, and dates the row by whatever is newest.
+    # Canvas counts every message here, generated ones too, and dates the row by the newest one.
     row.message_count = len(row.visible)
     row.last_message_at = state.messages[row.visible[-1]].created_at
     state.saved(row)

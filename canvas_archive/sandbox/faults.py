@@ -1,4 +1,4 @@
-"""Programmable trouble: what goes wrong, on which requests, how often.
+"""Programmable faults: what goes wrong, on which requests, how often.
 
 Kinds that replace the answer (the request is not performed, unless ``performed``):
 
@@ -79,7 +79,7 @@ _NEXT = re.compile(r'<([^>]*)>; rel="next"')
 
 @dataclass(slots=True)
 class Fault:
-    """One kind of trouble. ``match`` is searched in ``path?query``, or called with the logged request.
+    """One kind of fault. ``match`` is searched in ``path?query``, or called with the logged request.
 
     It strikes ``times`` times (``None``: for ever), not before ``after`` matching requests went by, and each
     time with ``probability``.
@@ -133,7 +133,7 @@ class _Hook:
 
 
 class Faults:
-    """The faults in force. They are asked in the order they were added; the first that strikes is it."""
+    """The active faults. The first one that matches a request strikes it, in the order of adding."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -141,14 +141,14 @@ class Faults:
         self._hooks: list[_Hook] = []
 
     def add(self, fault: Fault | Kind, match: str | Match = "", **options: Any) -> Fault:
-        """Put a fault in force: a :class:`Fault`, or its kind, match and other fields."""
+        """Activate a fault: a :class:`Fault`, or its kind, match and other fields."""
         made = fault if isinstance(fault, Fault) else Fault(fault, match, **options)
         with self._lock:
             self._faults.append(made)
         return made
 
     def clear(self) -> None:
-        """Take back all faults and hooks."""
+        """Remove all faults and hooks."""
         with self._lock:
             self._faults.clear()
             self._hooks.clear()

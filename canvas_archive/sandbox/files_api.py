@@ -1,7 +1,7 @@
 """Files: their API, the three-step upload, the download links, and the second origin that has the bytes.
 
-Canvas itself never sends bytes: a download link answers with a redirect to another host, which must not be
-told the token. The second origin notes every Authorization header it is sent.
+Canvas itself never sends bytes: a download link answers with a redirect to another host, which must not get
+the token. The second origin notes every Authorization header it is sent.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def bookmark(offset: int) -> str:
 
 
 def bookmark_offset(name: str | None) -> int:
-    """Return the offset a page name stands for; unknown names are a 404."""
+    """Return the offset of a page name; unknown names are a 404."""
     if not name or name in ("first", "1"):
         return 0
     try:

@@ -26,7 +26,7 @@ CONTENT_TYPES = {
 
 
 def render_recipe(recipe: str) -> bytes:
-    """Return the bytes a recipe stands for. Raises ValueError for an unknown kind."""
+    """Return the bytes of a recipe. Raises ValueError for an unknown kind."""
     kind, _, rest = recipe.partition(":")
     if kind not in _RENDERERS:
         raise ValueError(f"unknown kind of sample file {kind!r}; known are {', '.join(sorted(_RENDERERS))}")

@@ -2,7 +2,7 @@
 
 The owner, Jules Marchetti, has been a student since Autumn 2024 and assists in two courses. Most threads
 play one of the scripts in ``texts/`` with people and words of a course. The landmark threads
-(``LANDMARKS``) come first and have the same ids and words whatever the seed and the size.
+(``LANDMARKS``) come first, and have the same ids and words for every seed and size.
 
 Message ids are made from the time, so they grow with it and a landmark's never move. The one exception
 is the thread of another shard, whose message ids carry that shard's number and exceed 2**53. One thread

@@ -26,7 +26,7 @@ from canvas_archive.sandbox.throttle import Throttle
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not typed for us
-    """A uvicorn server that says when it is ready, and stops at once when told."""
+    """A uvicorn server that says when it is ready, and stops at once."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not typed for
         self.ready.set()
 
     async def main_loop(self) -> None:
-        """Run until told to stop."""
+        """Run until it is stopped."""
         counter = 0
         while not await self.on_tick(counter):
             counter = (counter + 1) % 864_000

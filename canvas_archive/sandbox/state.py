@@ -68,7 +68,7 @@ class Conversation:
 
 @dataclass(slots=True)
 class StoredFile:
-    """A file of the school and where it stands: only some folders can be attached from."""
+    """A file of the school and its folder: only files of some folders can be attached."""
 
     file: SandboxFile
     uuid: str

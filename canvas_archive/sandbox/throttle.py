@@ -21,7 +21,7 @@ class Bucket:
 
 
 class Throttle:
-    """The buckets. When not ``enforced`` they are kept and reported, but nobody is turned away.
+    """The buckets. When not ``enforced`` they are counted and reported, but no request is refused.
 
     ``status`` is what a throttled request gets: 429 as hosted Canvas answers today, or 403 as older ones do.
     ``cost_of`` gives the price of a finished request; Canvas's is its processor and database seconds.

@@ -1,38 +1,26 @@
 """Full-text search over the messages: a Whoosh index beside the archive, built from it and for it alone.
 
-tree, language, dates  the query language: text into a tree
-operators, tokens      the names of operators and their values; the text in pieces
-written, understood    a tree as a query again, and as a sentence
-analysis, stemming     text into terms, the same for indexing and queries
-documents, attachments what is indexed of a message and of the files it carries
-extraction, extractors the process that reads these files: who asks it, and what runs in it
-segments, postings     writing and reading Whoosh's files
-docset                 sets of documents as bytes of one number
-record, contents       which index counts, and which segments it consists of
-building, merging      update and rebuild it, on two cores (``shard``)
-checking               whether it is sound
-planning, matching     a tree into matchers, a set of documents at a time
-phrases                words side by side
-scoring, ranking       what documents score, and the order of hits
-snippet                the passage that shows why
-facets                 counts beside the hits
-suggest, spelling      "did you mean"
-explain                why nothing was found
-opened                 the indexes kept open between searches
-service                ``search`` and its relatives
+index    building and reading the index
+query    the query language: text into a tree, and the tree as a sentence
+answer   from the tree to the hits of a page
+service  ``search`` and its relatives
+
+Each uses only those above it.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from canvas_archive.lazy import exports
 
 if TYPE_CHECKING:
-    from canvas_archive.search.building import IndexReport, rebuild_index, update_index
-    from canvas_archive.search.checking import IndexState, check_index
-    from canvas_archive.search.facets import FacetValue, Filters
-    from canvas_archive.search.record import IndexUnusable, pending_messages
-    from canvas_archive.search.saved import (
+    from canvas_archive.search.answer.facets import FacetValue, Filters
+    from canvas_archive.search.answer.snippet import Snippet
+    from canvas_archive.search.index.building import IndexReport, rebuild_index, update_index
+    from canvas_archive.search.index.checking import IndexState, check_index
+    from canvas_archive.search.index.record import IndexUnusable, pending_messages
+    from canvas_archive.search.query.saved import (
         SavedSearch,
         forget_search,
         save_search,
@@ -49,16 +37,15 @@ if TYPE_CHECKING:
         select_messages,
         understand,
     )
-    from canvas_archive.search.snippet import Snippet
 
 # Where each name lives: imported when it is asked for, because a search must start at once and needs
 # nothing of what builds an index.
 _HOMES = {
-    "building": ("IndexReport", "rebuild_index", "update_index"),
-    "checking": ("IndexState", "check_index"),
-    "facets": ("FacetValue", "Filters"),
-    "record": ("IndexUnusable", "pending_messages"),
-    "saved": ("SavedSearch", "forget_search", "save_search", "saved_query", "saved_searches"),
+    "index.building": ("IndexReport", "rebuild_index", "update_index"),
+    "index.checking": ("IndexState", "check_index"),
+    "answer.facets": ("FacetValue", "Filters"),
+    "index.record": ("IndexUnusable", "pending_messages"),
+    "query.saved": ("SavedSearch", "forget_search", "save_search", "saved_query", "saved_searches"),
     "service": (
         "Freshness",
         "Hit",
@@ -69,9 +56,9 @@ _HOMES = {
         "select_messages",
         "understand",
     ),
-    "snippet": ("Snippet",),
+    "answer.snippet": ("Snippet",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+__getattr__, _ = exports(__name__, _HOMES)
 
 __all__ = [
     "FacetValue",
@@ -98,12 +85,3 @@ __all__ = [
     "understand",
     "update_index",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value

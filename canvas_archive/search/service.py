@@ -15,10 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from canvas_archive.errors import ArchiveError, BadInput
-from canvas_archive.search import docset
-from canvas_archive.search.dates import local_zone, zone, zone_name
-from canvas_archive.search.explain import explain
-from canvas_archive.search.facets import (
+from canvas_archive.search.answer.facets import (
     FACETS,
     MOST_VALUES,
     FacetValue,
@@ -28,19 +25,22 @@ from canvas_archive.search.facets import (
     count_people,
     count_years,
 )
-from canvas_archive.search.language import parse
-from canvas_archive.search.matching import AllOf, Matcher, TextMatcher
-from canvas_archive.search.opened import forget, open_index
-from canvas_archive.search.planning import Plan, Planner
-from canvas_archive.search.postings import Damaged
-from canvas_archive.search.ranking import Matches, Ranked, Ranker
-from canvas_archive.search.record import IndexUnusable, changed_files, pending_messages
-from canvas_archive.search.resolve import AbsentNames
-from canvas_archive.search.snippet import Marking, Snippet, make_snippet
-from canvas_archive.search.suggest import respelt
-from canvas_archive.search.tree import Node
-from canvas_archive.search.understood import Understanding
-from canvas_archive.search.written import written_query
+from canvas_archive.search.answer.matching import AllOf, Matcher, TextMatcher
+from canvas_archive.search.answer.planning import Plan, Planner
+from canvas_archive.search.answer.ranking import Matches, Ranked, Ranker
+from canvas_archive.search.answer.snippet import Marking, Snippet, make_snippet
+from canvas_archive.search.index import docset
+from canvas_archive.search.index.opened import forget, open_index
+from canvas_archive.search.index.postings import Damaged
+from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages
+from canvas_archive.search.query.dates import local_zone, zone, zone_name
+from canvas_archive.search.query.explain import explain
+from canvas_archive.search.query.language import parse
+from canvas_archive.search.query.resolve import AbsentNames
+from canvas_archive.search.query.suggest import respelt
+from canvas_archive.search.query.tree import Node
+from canvas_archive.search.query.understood import Understanding
+from canvas_archive.search.query.written import written_query
 from canvas_archive.store.connection import bad_text_replaced, connect_readonly
 
 Sort = Literal["relevance", "newest", "oldest"]

@@ -8,48 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canvas_archive.lazy import exports
+
 if TYPE_CHECKING:
-    from canvas_archive.store.account import Account
-    from canvas_archive.store.blobs import BlobWriter, blob_path
-    from canvas_archive.store.config import Config
-    from canvas_archive.store.connection import connect_readonly, refresh_statistics, transaction
-    from canvas_archive.store.folder import Archive
-    from canvas_archive.store.ingest import Ingest, SaveResult
+    from canvas_archive.store.account import Account as Account
+    from canvas_archive.store.blobs import BlobWriter as BlobWriter
+    from canvas_archive.store.blobs import blob_path as blob_path
+    from canvas_archive.store.config import Config as Config
+    from canvas_archive.store.connection import connect_readonly as connect_readonly
+    from canvas_archive.store.connection import refresh_statistics as refresh_statistics
+    from canvas_archive.store.connection import transaction as transaction
+    from canvas_archive.store.folder import Archive as Archive
+    from canvas_archive.store.ingest import Ingest as Ingest
+    from canvas_archive.store.ingest import SaveResult as SaveResult
 else:
-    # Out of the type checker's sight, which would take any name for one that is here.
-    from importlib import import_module
-
-    _HOMES = {
-        "Account": "account",
-        "Archive": "folder",
-        "BlobWriter": "blobs",
-        "Config": "config",
-        "Ingest": "ingest",
-        "SaveResult": "ingest",
-        "blob_path": "blobs",
-        "connect_readonly": "connection",
-        "refresh_statistics": "connection",
-        "transaction": "connection",
-    }
-
-    def __getattr__(name: str) -> object:
-        """Import the part that has the name."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
-
-
-__all__ = [
-    "Account",
-    "Archive",
-    "BlobWriter",
-    "Config",
-    "Ingest",
-    "SaveResult",
-    "blob_path",
-    "connect_readonly",
-    "refresh_statistics",
-    "transaction",
-]
+    __getattr__, __all__ = exports(
+        __name__,
+        {
+            "account": ("Account",),
+            "blobs": ("BlobWriter", "blob_path"),
+            "config": ("Config",),
+            "connection": ("connect_readonly", "refresh_statistics", "transaction"),
+            "folder": ("Archive",),
+            "ingest": ("Ingest", "SaveResult"),
+        },
+    )

@@ -26,38 +26,6 @@ if TYPE_CHECKING:
 
 Outcome: TypeAlias = Literal["done", "refused", "unknown"]
 
-SCHEMA = """
-CREATE TABLE acts (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  command TEXT NOT NULL,
-  conversation_id INTEGER,
-  message_ids TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(message_ids)),
-  recipients INTEGER,
-  request TEXT NOT NULL,
-  parameters TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(parameters)),
-  user_id INTEGER NOT NULL,
-  as_user_id INTEGER,
-  begun_at TEXT NOT NULL,
-  state TEXT NOT NULL DEFAULT 'begun' CHECK (state IN ('begun', 'done', 'refused', 'unknown')),
-  ended_at TEXT,
-  answer TEXT,
-  result_ids TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(result_ids)),
-  CHECK ((state = 'begun') = (ended_at IS NULL))
-) STRICT;
-
-CREATE TRIGGER acts_begun BEFORE INSERT ON acts
-WHEN NEW.state <> 'begun' OR EXISTS (SELECT 1 FROM acts WHERE id = NEW.id)
-BEGIN SELECT RAISE(ABORT, 'acts is append-only: an act is written before its request is sent'); END;
-CREATE TRIGGER acts_fixed BEFORE UPDATE ON acts
-WHEN OLD.state <> 'begun' OR NEW.state = 'begun' OR NEW.id <> OLD.id OR NEW.command <> OLD.command
-  OR NEW.conversation_id IS NOT OLD.conversation_id OR NEW.message_ids <> OLD.message_ids
-  OR NEW.recipients IS NOT OLD.recipients OR NEW.request <> OLD.request OR NEW.parameters <> OLD.parameters
-  OR NEW.user_id <> OLD.user_id OR NEW.as_user_id IS NOT OLD.as_user_id OR NEW.begun_at <> OLD.begun_at
-BEGIN SELECT RAISE(ABORT, 'acts is append-only: an act is settled once and never changes'); END;
-CREATE TRIGGER acts_kept BEFORE DELETE ON acts
-BEGIN SELECT RAISE(ABORT, 'acts is append-only'); END;
-"""
-
 _COLUMNS = (
     "id, command, conversation_id, message_ids, recipients, request, parameters, user_id, as_user_id, "
     "begun_at, state, ended_at, answer, result_ids"

@@ -19,7 +19,6 @@ from canvas_archive.errors import ArchiveError, ForeignFolder, UnusableFile
 from canvas_archive.store.private import open_regular, require_regular
 from canvas_archive.store.schema_check import require_own_schema
 
-APPLICATION_ID = 0x43764172
 """``PRAGMA application_id`` of an archive ("CvAr"), by which it is told from any other database."""
 
 BUSY_MILLISECONDS = 30_000

@@ -28,11 +28,10 @@ from canvas_archive.errors import (
     NoArchive,
 )
 from canvas_archive.places import expanded
-from canvas_archive.store import adoption, migrations
+from canvas_archive.store import adoption, migrations, upgrade
 from canvas_archive.store.account import Account, read_account
 from canvas_archive.store.config import CONFIG_NAME, Config, Grant, read_config, write_config
 from canvas_archive.store.connection import (
-    APPLICATION_ID,
     connect_readonly,
     connect_writable,
     require_sqlite,
@@ -40,6 +39,7 @@ from canvas_archive.store.connection import (
 )
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
 from canvas_archive.store.private import PARTIAL, is_regular, require_folder, require_regular, sync_folder
+from canvas_archive.store.schema import APPLICATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -252,7 +252,7 @@ def _build_database(path: Path, account: Account) -> None:
             unfinished.with_name(unfinished.name + suffix).unlink()
     # SQLite gives its -wal and -shm files the mode of the database.
     os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    migrations.apply_pending(unfinished)
+    upgrade.apply_pending(unfinished)
     with closing(connect_writable(unfinished, synchronous="FULL")) as db:
         with transaction(db):
             db.execute(
@@ -303,7 +303,7 @@ def _is_outdated(path: Path) -> bool:
     with closing(connect_readonly(path / DB_NAME)) as db:
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ForeignFolder(f"{path / DB_NAME} is a database, but not one of canvas-archive.")
-        migrations.refuse_newer(db, path)
+        upgrade.refuse_newer(db, path)
         return migrations.schema_version(db) < migrations.known_version()
 
 
@@ -322,9 +322,9 @@ def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
         import logging  # here: every command would pay for it, and hardly any upgrades
 
         logger = logging.getLogger("canvas_archive.store")
-        copy = migrations.copy_before_migration(path / DB_NAME)
+        copy = upgrade.copy_before_migration(path / DB_NAME)
         try:
-            migrations.apply_pending(path / DB_NAME)
+            upgrade.apply_pending(path / DB_NAME)
             logger.warning("The archive in %s was upgraded. As it was, it lies there in %s.", path, copy.name)
         except sqlite3.Error as error:
             raise ArchiveError(

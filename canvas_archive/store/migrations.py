@@ -1,23 +1,15 @@
-"""The versions of the schema, as sqlite-utils migrations; ``PRAGMA user_version`` counts those applied.
+"""The steps from one version of the schema to the next; ``PRAGMA user_version`` counts those applied.
 
-sqlite-utils takes a while to import, so it is loaded only when ``user_version`` says that something is
-pending. A released migration is never edited: a change of the schema is a new one at the end.
+A released migration is never edited: a change of the schema is a new one at the end.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
-from canvas_archive.errors import ArchiveError, NewerArchive
-from canvas_archive.store import acts, schema
-from canvas_archive.store.connection import APPLICATION_ID, connect_writable
-
-SET_NAME = "canvas_archive"
+from canvas_archive.store import schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +25,47 @@ def m001_first_schema(db: sqlite3.Connection) -> None:
     for script in (schema.TABLES, schema.INDEXES, schema.VIEWS, schema.TRIGGERS):
         for statement in statements(script):
             db.execute(statement)
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+
+
+LARGE_MAILBOXES = """
+DROP INDEX conversations_inbox;
+DROP INDEX messages_conversation;
+DROP INDEX messages_created;
+DROP INDEX attachments_sha256;
+CREATE INDEX conversations_inbox ON conversations (last_message_at, id)
+  WHERE workflow_state <> 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL;
+CREATE INDEX conversations_gone ON conversations (latest_at, id) WHERE removed_at IS NOT NULL;
+CREATE INDEX messages_conversation ON messages (conversation_id, created_at, id, author_id, generated);
+CREATE INDEX messages_created ON messages (created_at, id, conversation_id);
+CREATE INDEX attachments_sha256 ON attachments (sha256, stored_size);
+CREATE INDEX attachments_created ON attachments (created_at, id);
+CREATE INDEX edits_waiting ON edits (id) WHERE state = 'pending';
+CREATE INDEX edits_unsettling ON edits (id) WHERE state IN ('conflict', 'reverted', 'gone');
+CREATE INDEX edits_settled ON edits (id) WHERE state IN ('pushed', 'discarded');
+DROP VIEW pending_edits;
+CREATE VIEW pending_edits AS
+SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin
+FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
+WHERE e.state = 'pending'
+ORDER BY e.id;
+DROP VIEW inbox;
+CREATE VIEW inbox AS
+SELECT * FROM threads
+WHERE workflow_state <> 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL
+ORDER BY last_message_at DESC, id DESC;
+"""
+"""The second version: indexes that hold all that a list, a count or a chart reads, so that no row is opened.
+
+``workflow_state <> 'archived'`` is the inbox in words that no index by state can answer: SQLite walks the
+inbox's own, which is in order already and holds nothing else, however much is archived. The CROSS JOIN says
+that the few edits are walked, and not the conversations, whatever the statistics of an empty journal say.
+"""
 
 
 def m002_large_mailboxes(db: sqlite3.Connection) -> None:
     """Exchange the indexes that made pages slow at a million messages, and the inbox's view with them."""
-    for statement in statements(schema.LARGE_MAILBOXES):
+    for statement in statements(LARGE_MAILBOXES):
         db.execute(statement)
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
         # Statistics of a dropped index are gone with it: without, SQLite would not trust the new ones.
@@ -47,15 +74,55 @@ def m002_large_mailboxes(db: sqlite3.Connection) -> None:
             db.execute(f"ANALYZE {table}")
 
 
+PROBLEMS_REST = """
+ALTER TABLE problems ADD COLUMN next_at TEXT;
+ALTER TABLE problems ADD COLUMN accepted_at TEXT;
+ALTER TABLE problems ADD COLUMN fingerprint INTEGER;
+"""
+
+
 def m003_problems_rest(db: sqlite3.Connection) -> None:
     """Let problems rest until their next try; those that exist are due at once."""
-    for statement in statements(schema.PROBLEMS_REST):
+    for statement in statements(PROBLEMS_REST):
         db.execute(statement)
+
+
+ACTS = """
+CREATE TABLE acts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  command TEXT NOT NULL,
+  conversation_id INTEGER,
+  message_ids TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(message_ids)),
+  recipients INTEGER,
+  request TEXT NOT NULL,
+  parameters TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(parameters)),
+  user_id INTEGER NOT NULL,
+  as_user_id INTEGER,
+  begun_at TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'begun' CHECK (state IN ('begun', 'done', 'refused', 'unknown')),
+  ended_at TEXT,
+  answer TEXT,
+  result_ids TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(result_ids)),
+  CHECK ((state = 'begun') = (ended_at IS NULL))
+) STRICT;
+
+CREATE TRIGGER acts_begun BEFORE INSERT ON acts
+WHEN NEW.state <> 'begun' OR EXISTS (SELECT 1 FROM acts WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'acts is append-only: an act is written before its request is sent'); END;
+CREATE TRIGGER acts_fixed BEFORE UPDATE ON acts
+WHEN OLD.state <> 'begun' OR NEW.state = 'begun' OR NEW.id <> OLD.id OR NEW.command <> OLD.command
+  OR NEW.conversation_id IS NOT OLD.conversation_id OR NEW.message_ids <> OLD.message_ids
+  OR NEW.recipients IS NOT OLD.recipients OR NEW.request <> OLD.request OR NEW.parameters <> OLD.parameters
+  OR NEW.user_id <> OLD.user_id OR NEW.as_user_id IS NOT OLD.as_user_id OR NEW.begun_at <> OLD.begun_at
+BEGIN SELECT RAISE(ABORT, 'acts is append-only: an act is settled once and never changes'); END;
+CREATE TRIGGER acts_kept BEFORE DELETE ON acts
+BEGIN SELECT RAISE(ABORT, 'acts is append-only'); END;
+"""
 
 
 def m004_acts(db: sqlite3.Connection) -> None:
     """Create the journal of acts, and let the evidence chain take it in: its records stay as they are."""
-    for statement in statements(acts.SCHEMA):
+    for statement in statements(ACTS):
         db.execute(statement)
     owned = db.execute(
         "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL"
@@ -73,9 +140,14 @@ def m004_acts(db: sqlite3.Connection) -> None:
         db.execute("ANALYZE evidence_chain")
 
 
+TEXT_READERS = """
+ALTER TABLE attachment_texts ADD COLUMN reader TEXT NOT NULL DEFAULT '0';
+"""
+
+
 def m005_text_readers(db: sqlite3.Connection) -> None:
     """Record what read each attached file: one without a text is read again by another reader."""
-    for statement in statements(schema.TEXT_READERS):
+    for statement in statements(TEXT_READERS):
         db.execute(statement)
 
 
@@ -97,72 +169,6 @@ def schema_version(db: sqlite3.Connection) -> int:
     """Return the schema version of an open database (0: no migration has run)."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     return version
-
-
-def refuse_newer(db: sqlite3.Connection, where: Path) -> None:
-    """Raise NewerArchive when the database was written by a newer version of this program."""
-    version = schema_version(db)
-    if version > known_version():
-        raise NewerArchive(
-            f"The archive in {where} was written by a newer version of canvas-archive (schema {version}; "
-            f"this one knows {known_version()}). Nothing was changed. Install the newer version the way "
-            "this one was installed."
-        )
-
-
-def apply_pending(db_path: Path, *, synchronous: str = "FULL") -> int:
-    """Apply what is missing, each step in its own transaction; return the version reached.
-
-    Uses a connection of its own, because sqlite-utils changes settings of the one it is given.
-    """
-    with closing(connect_writable(db_path, synchronous=synchronous)) as db:
-        if schema_version(db) >= known_version():
-            return schema_version(db)
-        from sqlite_utils import Database, Migrations
-
-        # Rows come as plain tuples for sqlite-utils.
-        db.row_factory = None
-        migrations = Migrations(SET_NAME)
-        for number, step in enumerate(MIGRATIONS, start=1):
-            migrations(name=step.name)(_numbered(step, number))
-        migrations.apply(Database(db))
-        return schema_version(db)
-
-
-def _numbered(step: Migration, number: int) -> Callable[[object], None]:
-    def run(database: object) -> None:
-        db: sqlite3.Connection = database.conn  # type: ignore[attr-defined]
-        step.apply(db)
-        db.execute(f"PRAGMA user_version = {number}")
-
-    run.__name__ = step.name
-    return run
-
-
-def copy_before_migration(db_path: Path) -> Path:
-    """Copy the database to ``archive.db.before-vN`` beside it, N the version to come, and return the copy.
-
-    An existing copy of that name is kept and a free number is added. Raises ArchiveError when it fails.
-    """
-    base = db_path.with_name(f"{db_path.name}.before-v{known_version()}")
-    copy, attempt = base, 1
-    while copy.exists():
-        attempt += 1
-        copy = base.with_name(f"{base.name}.{attempt}")
-    try:
-        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with (
-            closing(sqlite3.connect(db_path.absolute())) as source,
-            closing(sqlite3.connect(copy.absolute())) as target,
-        ):
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")
-    except (OSError, sqlite3.Error) as error:
-        copy.unlink(missing_ok=True)
-        raise ArchiveError(
-            f"The archive must be upgraded, but the copy to keep cannot be made: {error}. Nothing changed."
-        ) from error
-    return copy
 
 
 def statements(script: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ Triggers also keep ``index_queue``: the ids of messages whose search document is
 
 from __future__ import annotations
 
+APPLICATION_ID = 0x43764172
+
 TABLES = """
 CREATE TABLE account (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -312,40 +314,6 @@ WHERE e.state = 'pending'
 ORDER BY e.id;
 """
 
-LARGE_MAILBOXES = """
-DROP INDEX conversations_inbox;
-DROP INDEX messages_conversation;
-DROP INDEX messages_created;
-DROP INDEX attachments_sha256;
-CREATE INDEX conversations_inbox ON conversations (last_message_at, id)
-  WHERE workflow_state <> 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL;
-CREATE INDEX conversations_gone ON conversations (latest_at, id) WHERE removed_at IS NOT NULL;
-CREATE INDEX messages_conversation ON messages (conversation_id, created_at, id, author_id, generated);
-CREATE INDEX messages_created ON messages (created_at, id, conversation_id);
-CREATE INDEX attachments_sha256 ON attachments (sha256, stored_size);
-CREATE INDEX attachments_created ON attachments (created_at, id);
-CREATE INDEX edits_waiting ON edits (id) WHERE state = 'pending';
-CREATE INDEX edits_unsettling ON edits (id) WHERE state IN ('conflict', 'reverted', 'gone');
-CREATE INDEX edits_settled ON edits (id) WHERE state IN ('pushed', 'discarded');
-DROP VIEW pending_edits;
-CREATE VIEW pending_edits AS
-SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin
-FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
-WHERE e.state = 'pending'
-ORDER BY e.id;
-DROP VIEW inbox;
-CREATE VIEW inbox AS
-SELECT * FROM threads
-WHERE workflow_state <> 'archived' AND last_message_at IS NOT NULL AND removed_at IS NULL
-ORDER BY last_message_at DESC, id DESC;
-"""
-"""The second version: indexes that hold all that a list, a count or a chart reads, so that no row is opened.
-
-``workflow_state <> 'archived'`` is the inbox in words that no index by state can answer: SQLite walks the
-inbox's own, which is in order already and holds nothing else, however much is archived. The CROSS JOIN says
-that the few edits are walked, and not the conversations, whatever the statistics of an empty journal say.
-"""
-
 _EDIT_TRIGGER = """
 CREATE TRIGGER edit_{field} AFTER UPDATE OF {field} ON conversations
 WHEN NEW.{field} IS NOT OLD.{field}
@@ -443,15 +411,6 @@ END;
 """
 )
 
-TEXT_READERS = """
-ALTER TABLE attachment_texts ADD COLUMN reader TEXT NOT NULL DEFAULT '0';
-"""
-
-PROBLEMS_REST = """
-ALTER TABLE problems ADD COLUMN next_at TEXT;
-ALTER TABLE problems ADD COLUMN accepted_at TEXT;
-ALTER TABLE problems ADD COLUMN fingerprint INTEGER;
-"""
 INDEX_STATE = """CREATE TABLE index_state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   record TEXT NOT NULL CHECK (json_valid(record))

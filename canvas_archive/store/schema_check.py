@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canvas_archive.errors import ForeignSchema
+from canvas_archive.store import migrations
 from canvas_archive.store.schema import INDEX_STATE
 
 Row = tuple["bytes | None", "bytes | None", "bytes | None", "bytes | None"]
@@ -127,10 +128,8 @@ def require_own_schema(db: sqlite3.Connection, path: Path) -> None:
 @functools.cache
 def expected_rows(version: int) -> frozenset[Row]:
     """Return the rows of sqlite_master of a new archive of that version, but for what others add."""
-    from canvas_archive.store.migrations import MIGRATIONS  # here: it needs the connections of this package
-
     with closing(sqlite3.connect(":memory:")) as fresh:
-        for step in MIGRATIONS[:version]:
+        for step in migrations.MIGRATIONS[:version]:
             step.apply(fresh)
         return frozenset(_rows_of(fresh))
 

@@ -1,4 +1,4 @@
-"""Writing down what is done on Canvas at once: before each request leaves, and with its answer."""
+"""The journal of requests that change Canvas at once: written before each one leaves, and with its answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REFUSALS = (BadRequest, NotPermitted, NotFound, Throttled, CredentialProblem)
 
 @dataclass(slots=True)
 class ActAnswer:
-    """What Canvas answered, for the one who sends to fill in: words, and the ids of what it made."""
+    """What Canvas answered, filled in by the caller: words, and the ids of what it made."""
 
     words: str = "done"
     result_ids: Sequence[int] = ()
@@ -41,9 +41,9 @@ class ActAnswer:
 
 @contextmanager
 def recorded(archive: Archive, clock: Clock, request: ActRequest) -> Iterator[ActAnswer]:
-    """Write down a request, let the block send it, and write down the answer or the error.
+    """Record a request, let the block send it, and record the answer or the error.
 
-    Nothing but the request belongs into the block. A process killed within it leaves the act as begun.
+    The block must do nothing else. A process that is killed in it leaves the act as begun.
     """
     with transaction(archive.db):
         number = begin_act(archive.db, request, clock=clock)
@@ -66,13 +66,13 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def words_of(error: BaseException) -> str:
-    """Return an error in words; Canvas's own have the status in them."""
+    """Return an error in words. Canvas's errors contain the status."""
     return str(error) or f"ended by {type(error).__name__}"
 
 
 @contextmanager
 def chained(archive: Archive, clock: Clock) -> Iterator[None]:
-    """Take what the block records into the evidence chain at its end, also when it raises."""
+    """Add what the block records to the evidence chain at its end, also when it raises."""
     try:
         yield
     finally:
@@ -80,8 +80,8 @@ def chained(archive: Archive, clock: Clock) -> Iterator[None]:
             extend_chain(archive.db, clock=clock)
 
 
-def tell_left(archive: Archive, clock: Clock) -> list[str]:
-    """Settle as unknown what a process that died had begun; return a sentence for each."""
+def settle_unfinished(archive: Archive, clock: Clock) -> list[str]:
+    """Settle the acts of a process that died as unknown; return a sentence for each."""
     if not unsettled_acts(archive.db):
         return []
     with transaction(archive.db):

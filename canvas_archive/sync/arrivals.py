@@ -1,8 +1,7 @@
-"""Storing the threads that have arrived: those that arrive within a moment of each other share a commit.
+"""Storing the conversations that have arrived: those that arrive close together share a commit.
 
-A commit costs as much as writing several threads. So a thread waits for the next ones, but no longer than a
-fortieth of a second, and not at all when nothing else is under way: what a killed run loses, and asks for
-again the next time, is what was in flight at that moment.
+A commit costs as much as writing several conversations. So one waits for the next, for at most 25 ms, and not
+at all when no other job is open. A killed run loses only those, and the next run fetches them again.
 """
 
 from __future__ import annotations
@@ -25,45 +24,45 @@ MOST_TOGETHER = 64
 """A group never grows beyond this, however fast Canvas answers."""
 
 MOMENT_SECONDS = 0.025
-"""How long a thread that has arrived may wait for company."""
+"""How long a conversation may wait for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One thread that is in the archive now, and what saving it did."""
+    """A conversation that is now in the archive, and what saving it did."""
 
     conversation: Conversation
     saved: SaveResult
 
     @property
     def may_bring_files(self) -> bool:
-        """Return whether there may be something new to download."""
+        """Return whether it may have new files to download."""
         messages = self.conversation.messages or ()
         return bool(self.saved.new_attachment_ids) or any(message.media_comment for message in messages)
 
 
 class Arrivals:
-    """Threads that Canvas answered with and that are not stored yet; used by the writing thread alone.
+    """Conversations that were fetched and are not stored yet; used by the writing thread alone.
 
-    ``struck_off`` are the kinds of ledger entries that a stored conversation ends.
+    ``clears`` are the kinds of problems that a stored conversation ends.
     """
 
-    def __init__(self, db: sqlite3.Connection, ingest: Ingest, struck_off: Sequence[str]) -> None:
+    def __init__(self, db: sqlite3.Connection, ingest: Ingest, clears: Sequence[str]) -> None:
         self._db = db
         self._ingest = ingest
-        self._struck_off = tuple(struck_off)
+        self._clears = tuple(clears)
         self._waiting: list[Conversation] = []
         self._since = 0.0
 
     def add(self, conversation: Conversation) -> None:
-        """Take one in."""
+        """Add one."""
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(conversation)
 
     @property
     def patience(self) -> float | None:
-        """For how many seconds more threads may be waited for; ``None`` when there are none to store."""
+        """Return for how many seconds to wait for others; ``None`` when there is none to store."""
         if not self._waiting:
             return None
         if len(self._waiting) >= MOST_TOGETHER:
@@ -71,10 +70,10 @@ class Arrivals:
         return max(0.0, self._since + MOMENT_SECONDS - time.monotonic())
 
     def store(self) -> Iterator[Stored]:
-        """Store all that wait, yielding each one when it is committed.
+        """Store all that have arrived; yield each one when it is committed.
 
-        When a group fails, each of it gets a transaction of its own, so that an answer that cannot be stored
-        (a defect) costs no other; its error is then raised.
+        When a group fails, each gets a transaction of its own. So a conversation that cannot be stored (a
+        defect) costs no other. Its error is then raised.
         """
         group, self._waiting = self._waiting, []
         if not group:
@@ -92,5 +91,5 @@ class Arrivals:
     def _store(self, group: list[Conversation]) -> list[Stored]:
         with transaction(self._db):
             saved = self._ingest.save_conversations(group)
-            runs.clear_problems(self._db, self._struck_off, [str(one.id) for one in group])
+            runs.clear_problems(self._db, self._clears, [str(one.id) for one in group])
         return [Stored(one, what) for one, what in zip(group, saved, strict=True)]

@@ -1,7 +1,7 @@
-"""Downloading attachments and recordings, and being honest about what came.
+"""Downloading attachments and recordings, and checking that what came is the file.
 
-A status of 200 is not success: a login page, a short body or a wrong size is told from the real bytes, and a
-fresh address is asked for before an item counts as failed. Whatever one file does becomes a ``FileResult``.
+A status of 200 is not success: it may be a login page, a short body or another size. Before an item counts as
+failed, Canvas is asked for a new address. The errors of one file become a ``FileResult``.
 States: ``stored``; ``gone`` (Canvas's own record of the file says so; full syncs look again at growing
 intervals); ``refused`` (locked, too large, not permitted; full syncs look again); ``failed``; ``pending``
 (not tried yet, or Canvas has a record of the file and no bytes).
@@ -29,7 +29,7 @@ from canvas_archive.errors import (
     UnusableFile,
 )
 from canvas_archive.store import runs
-from canvas_archive.store.blobs import BlobWriter, StoredBlob, forget_part, part_path, place_blob
+from canvas_archive.store.blobs import BlobWriter, forget_part
 from canvas_archive.sync.file_bytes import Verdict, judge
 from canvas_archive.sync.file_hosts import LEDGER, FileHosts, HostRests
 from canvas_archive.sync.file_tasks import Ending, FileResult, FileTask
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from canvas_archive.canvas.download import Visit
     from canvas_archive.clock import Clock
     from canvas_archive.model import Attachment
-    from canvas_archive.store import Archive, Ingest
+    from canvas_archive.store import Archive
 
 T = TypeVar("T")
 
@@ -49,11 +49,6 @@ _FINAL = frozenset({Ending.STORED, Ending.TOO_LARGE, Ending.HOST, Ending.PLACE, 
 """Where another address of the same file would not help."""
 
 _HEAD = 1024
-_SETTLE_MEDIA = """
-UPDATE media_comments SET state = :state, sha256 = :sha256, stored_size = :size, error = :error,
-  fetched_at = CASE WHEN :state IN ('stored', 'gone') THEN :now ELSE fetched_at END
-WHERE message_id = :message_id AND media_id = :media_id
-"""
 
 
 class _Unusable(Exception):
@@ -65,7 +60,7 @@ class _Unusable(Exception):
 
 
 class Files:
-    """Downloads one thing (in any thread), and records the result (in the writing thread).
+    """Downloads one thing; used by several threads.
 
     ``everything``: also from hosts that rest since an earlier run.
     """
@@ -91,7 +86,7 @@ class Files:
         """Download one thing to its place under ``files/``. Errors of one item become a result.
 
         Raises CredentialProblem, CanvasProblem when Canvas as a whole does not answer, and OSError for
-        trouble of the machine.
+        an error of the machine.
         """
         if self._max_bytes is not None and task.size is not None and task.size > self._max_bytes:
             sentence = f"{task.size:,} bytes is over the limit of {self._max_bytes:,}"
@@ -99,14 +94,14 @@ class Files:
         try:
             with self._client.one_try() if task.failed_before else nullcontext():
                 result = self._recording(task) if task.kind == "media" else self._attachment(task)
-        except HostRests as error:  # the address was tried, and what Canvas has on record is not to be had
+        except HostRests as error:  # the address was tried, and Canvas's record of the file cannot be read
             return FileResult(Ending.UNTRIED, self.hosts.why(error.host), hosts=(error.host,))
         if result.ending.state in ("gone", "refused"):
             forget_part(self._archive.files_dir, task.part_number)
         return result
 
     def _recording(self, task: FileTask) -> FileResult:
-        """Fetch a recording; Canvas keeps no record of one that could be asked."""
+        """Fetch a recording. Canvas has no record of recordings that could be read."""
         if not task.url:
             return FileResult(Ending.WRONG, "Canvas gives no address for it")
         return self._try(task, task.url)
@@ -159,7 +154,7 @@ class Files:
     # -- what Canvas says of a file --------------------------------------------------------------
 
     def _record(self, task: FileTask) -> Attachment | FileResult | None:
-        """Return what Canvas knows of a file, or what that means for it; ``None``: it may not be asked.
+        """Return Canvas's record of a file, or the result that follows from it; ``None``: not permitted.
 
         :calls: GET /api/v1/files/:id
         """
@@ -183,7 +178,7 @@ class Files:
         return record if record.url else FileResult(Ending.LOCKED, "locked on Canvas")
 
     def _public(self, task: FileTask) -> FileResult:
-        """Fetch a file from the address that Canvas gives to those who have no token there.
+        """Fetch a file from its public address, which needs no token.
 
         :calls: GET /api/v1/files/:id/public_url
         """
@@ -282,47 +277,6 @@ class Files:
                     raise _Unusable(found)
                 earlier = sink.size
                 sink.restart()
-
-    # -- recording -------------------------------------------------------------------------------
-
-    def place(self, task: FileTask, result: FileResult) -> FileResult:
-        """Give the bytes that came their name; return how the download ended with that."""
-        if result.sha256 is None or result.size is None:
-            return result
-        files_dir = self._archive.files_dir
-        finished = StoredBlob(result.sha256, result.size, part_path(files_dir, task.part_number), known=False)
-        try:
-            place_blob(files_dir, finished)
-        except UnusableFile as error:
-            return FileResult(Ending.PLACE, str(error))
-        return result
-
-    def record(self, task: FileTask, result: FileResult, ingest: Ingest, now: str) -> None:
-        """Write down how it ended; the caller holds the transaction."""
-        state = result.ending.state
-        if task.kind == "attachment":
-            ingest.save_attachment_state(
-                int(task.key),
-                state,
-                sha256=result.sha256,
-                stored_size=result.size,
-                error=result.sentence,
-                url=result.url,
-            )
-            return
-        message_id, _, media_id = task.key.partition("/")
-        self._archive.db.execute(
-            _SETTLE_MEDIA,
-            {
-                "state": state,
-                "sha256": result.sha256,
-                "size": result.size,
-                "error": result.sentence,
-                "now": now,
-                "message_id": int(message_id),
-                "media_id": media_id,
-            },
-        )
 
 
 def _of_problem(error: CanvasProblem) -> FileResult:

@@ -14,9 +14,9 @@ POLL_LIMIT_SECONDS = 900.0
 
 
 def await_batch(client: CanvasClient, clock: Clock, progress: Progress) -> str:
-    """Poll until Canvas says the batch is over; return what it says that concerns failures.
+    """Poll until Canvas says that the batch is over; return what it says of failures.
 
-    What came of the batch is read from the rows: a completed one may have failed for some of them. Raises
+    The rows show the outcome: a completed batch may have failed for some of them. Raises
     CanvasProblem when the batch cannot be followed.
 
     :calls: GET /api/v1/progress/:id

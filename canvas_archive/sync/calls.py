@@ -42,7 +42,7 @@ VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class SingleCall:
-    """``PUT /api/v1/conversations/:id`` with every wished field of one conversation."""
+    """``PUT /api/v1/conversations/:id`` with every edited field of one conversation."""
 
     conversation_id: int
     edits: tuple[PendingEdit, ...]
@@ -79,7 +79,7 @@ def _spoken(edit: PendingEdit) -> str:
 
 
 def is_sendable(edit: PendingEdit) -> bool:
-    """Return whether the wished value is one Canvas knows: nothing else is ever sent."""
+    """Return whether Canvas knows the value: no other is ever sent."""
     return edit.value in VALUES[edit.field]
 
 
@@ -99,11 +99,11 @@ def plan_calls(edits: Iterable[PendingEdit]) -> list[Call]:
             continue
         for edit in group:
             by_event.setdefault(EVENTS[edit.field, edit.value], []).append(edit)
-    for event in [event for event, wished in by_event.items() if len(wished) <= FEW]:
+    for event in [event for event, group in by_event.items() if len(group) <= FEW]:
         for edit in by_event.pop(event):
             single.setdefault(edit.conversation_id, []).append(edit)
     calls: list[Call] = [SingleCall(id_, tuple(group)) for id_, group in single.items()]
-    for event, wished in by_event.items():
-        for start in range(0, len(wished), BATCH):
-            calls.append(BatchCall(event, tuple(wished[start : start + BATCH])))
+    for event, group in by_event.items():
+        for start in range(0, len(group), BATCH):
+            calls.append(BatchCall(event, tuple(group[start : start + BATCH])))
     return calls

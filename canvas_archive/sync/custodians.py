@@ -68,16 +68,16 @@ def _custodians(
 ) -> Iterator[ListedCustodian]:
     seen: dict[str, int] = {}
     for line, row in rows:
-        told = {name: value.strip() for name, value in zip(header, row, strict=False)}
-        if not any(told.values()):
+        fields = {name: value.strip() for name, value in zip(header, row, strict=False)}
+        if not any(fields.values()):
             continue
-        text = told.get("user_id", "")
+        text = fields.get("user_id", "")
         number = _ID.fullmatch(text)
         if number is None or int(number[1]) > LARGEST_ID:
             complaints.append(f"line {line}: {text[:40]!r} is no user id")
             continue
         user_id = int(number[1])
-        folder = told.get("folder") or text
+        folder = fields.get("folder") or text
         if not _FOLDER.fullmatch(folder) or _RESERVED.fullmatch(folder) or folder.endswith((".", " ")):
             complaints.append(f"line {line}: {folder!r} cannot be the name of a folder")
             continue
@@ -86,4 +86,4 @@ def _custodians(
             complaints.append(f"line {line}: {repeated.lstrip('/')} is on line {seen[repeated]} already")
             continue
         seen[number[1]] = seen[f"/{folder.casefold()}"] = line
-        yield ListedCustodian(user_id, told.get("name") or None, folder)
+        yield ListedCustodian(user_id, fields.get("name") or None, folder)

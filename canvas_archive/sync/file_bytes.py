@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERRORS = frozenset({"application/json", "application/xml", "text/xml", "text/plain"})
-"""Types in which servers word their errors."""
+"""Types that servers use for error messages."""
 
 _PAGE = re.compile(
     rb"\s{0,99}(?:<!--[^>]{0,300}>\s{0,9})?<(?:!doctype\s{1,9}html|html[\s>]|head[\s>])", re.IGNORECASE
@@ -20,7 +20,7 @@ _PAGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What arrived: the ``file``, a web ``page``, something ``wrong``; ``again`` when one try cannot tell.
+    """What arrived: the ``file``, a web ``page``, something ``wrong``; ``again``: one try cannot decide.
 
     ``sentence`` says what is wrong, or, for a file, what is odd about it.
     """
@@ -36,7 +36,7 @@ def judge(
 
     ``came`` is how many bytes arrived, ``head`` the first of them; ``earlier`` is how many came when the file
     was downloaded before in this try. A whole file of another size than Canvas says is the file all the same:
-    Canvas's record is wrong more often than storage loses the end and says so in its length.
+    Canvas's record is wrong more often than storage cuts a file and states the shorter length.
     """
     if size == came:
         return Verdict("file")
@@ -44,7 +44,7 @@ def judge(
         return Verdict("wrong", "nothing came")
     arrived, declared = _plain(answer.content_type), _plain(content_type)
     if arrived in _PAGES or _PAGE.match(head):
-        # A login page is no attachment, whatever else is.
+        # A login page is never the attachment.
         if declared not in _PAGES or not answer.attached:
             return Verdict("page", "a web page (a login page?) came instead of the file")
     elif arrived in _ERRORS and arrived != declared and not answer.attached and size is not None:

@@ -1,7 +1,7 @@
-"""Which hosts of files answer: after a few failures in a row, the rest of a host's files is left for later.
+"""Which hosts of files answer: after a few failures in a row, no more files of a host are tried.
 
 A host is Canvas itself, for attachments and for recordings separately, or the origin that a file's address or
-a redirect leads to. What a run learns of a host is kept for the next one in the ledger.
+a redirect leads to. The ledger has what a run learns of a host, for the next run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class HostRests(Exception):
 
 
 class FileHosts:
-    """Counts how the hosts of files do. Thread-safe.
+    """Counts the failures of the hosts of files. Thread-safe.
 
     ``resting`` are hosts that failed in earlier runs and are not due: only new files are asked of them, and
     the first failure ends that, too.
@@ -57,7 +57,7 @@ class FileHosts:
             return host in self.failing or (host in self._resting and not anew)
 
     def is_doubtful(self, host: str) -> bool:
-        """Return whether nothing is to be repeated at a host: it failed last, or often in this run."""
+        """Return whether a request to a host is made once only: it failed last, or often in this run."""
         with self._lock:
             return self._failures[host] > 0 or self._all_failures[host] >= FAILURES
 
@@ -71,7 +71,7 @@ class FileHosts:
                     self.failing.pop(host, None)
 
     def failed(self, host: str, sentence: str, seconds: float = 0.0) -> None:
-        """Note that a host broke off, was silent or answered with 5xx, after so many seconds."""
+        """Count a failure of a host: it broke off, did not answer or answered with 5xx, after ``seconds``."""
         with self._lock:
             self._failures[host] += 1
             self._all_failures[host] += 1

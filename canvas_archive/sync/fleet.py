@@ -2,7 +2,7 @@
 
 Every archive is a whole one that can be used, moved and verified alone; a fleet is the folder they lie in,
 which remembers the last outcome of each (``fleet_record.py``). A run that was cut short is simply run again:
-whoever has no success yet comes first, then the stalest, and every archive goes on where it was.
+custodians without a success come first, then those with the oldest one. Every archive continues where it was.
 
 All share one rate limiter, because Canvas counts by token. What concerns one custodian (no such user, no
 permission, a foreign or damaged archive) fails that one. What concerns all (the token, Canvas itself, a full
@@ -44,7 +44,7 @@ from canvas_archive.store.folder import is_archive
 from canvas_archive.store.private import require_folder
 from canvas_archive.sync.custodians import ListedCustodian
 from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet, in_order, require_owner
-from canvas_archive.sync.progress import Silent
+from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
 from canvas_archive.sync.workers import StoppableClock, Stopped
 
@@ -247,7 +247,7 @@ class _Run:
             report, error = result.report, result.error
         except (KeyboardInterrupt, Stopped):
             status = "interrupted"
-        except Exception as caught:  # whatever it is, the others can still be collected
+        except Exception as caught:  # any error of one: the others can still be collected
             error = as_archive_error(caught)
         if error is not None:
             self.fatal = self.fatal or self._concerns_all(error)
@@ -308,7 +308,7 @@ class _Run:
             return client.stats.requests, person.name
 
     def _sync(self, folder: Path, limiter: Limiter, stop: threading.Event) -> SyncResult:
-        return sync(folder, self._options.sync, Silent(), self._clock, limiter=limiter, stop=stop)
+        return sync(folder, self._options.sync, SyncProgress(), self._clock, limiter=limiter, stop=stop)
 
     def _concerns_all(self, error: ArchiveError) -> ArchiveError | None:
         """Return the error that ends the run when the next custodian would meet the same; else ``None``.

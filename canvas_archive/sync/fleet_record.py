@@ -1,7 +1,7 @@
 """What a fleet remembers: who is on the list, and how the last sync of each ended.
 
 ``fleet.json`` in the fleet's folder is the memory, ``fleet.csv`` beside it shows it to a spreadsheet. Both
-are written anew at every outcome, so a run that is cut short has told how far it came.
+are written again at every outcome, so they show how far an interrupted run came.
 """
 
 from __future__ import annotations

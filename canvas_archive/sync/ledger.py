@@ -1,7 +1,7 @@
-"""What earlier runs left in the ledger of problems, and how this run adds to it.
+"""The ledger of problems: what earlier runs left in it, and what this run adds.
 
 An item that failed before gets one try when it is due, and rests otherwise. A conversation that rests is
-tried all the same when its list row is another one than at the last try: a message may have come.
+tried anyway when its list row differs from the one of the last try: there may be a new message.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from canvas_archive.store import runs, transaction
 from canvas_archive.store.runs import GHOST
 from canvas_archive.store.summaries import lasting_fingerprint
+from canvas_archive.sync.report import ReportedProblem
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,25 +19,29 @@ if TYPE_CHECKING:
 
     from canvas_archive.clock import Clock
     from canvas_archive.model import Conversation
+    from canvas_archive.sync.report import Report
 
 CONVERSATION = "conversation"
 LIST = "list"
 COURSES = "courses"
 """Item of kind ``list``: the list of courses. Others are a scope, ``SCOPE/page-N`` for a later page of it,
-``SCOPE/row`` for a row that cannot be told apart, ``SCOPE/recheck`` for reading it once more."""
+``SCOPE/row`` for a row without a readable id, ``SCOPE/recheck`` for reading its ids again."""
 
 UNTRIED = "not tried, because three others in a row had failed"
 
 
 class Ledger:
-    """The ledger as it was when the run began; failures go to the database at once.
+    """The ledger as it was when the run began; failures go to the database and to ``report`` at once.
 
-    ``everything`` tries what rests, too. What somebody accepted as missing always rests.
+    ``everything``: also try what rests. A problem that a person accepted always rests.
     """
 
-    def __init__(self, db: sqlite3.Connection, clock: Clock, *, everything: bool = False) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, clock: Clock, report: Report, *, everything: bool = False
+    ) -> None:
         self._db = db
         self._clock = clock
+        self._report = report
         self._known = {int(one.item_id): one for one in runs.open_problems(db, CONVERSATION)}
         due = runs.due_problems(db, CONVERSATION, clock, everything=everything)
         self.due = [int(problem.item_id) for problem in due]
@@ -58,11 +63,11 @@ class Ledger:
         return conversation_id in self._known
 
     def rests(self, conversation_id: int) -> bool:
-        """Return whether the conversation is not to be tried, as far as its id alone says."""
+        """Return whether the conversation is not due, judged by its id alone."""
         return conversation_id in self._resting
 
     def accepted(self, conversation_id: int) -> bool:
-        """Return whether somebody accepted that the conversation is missing."""
+        """Return whether a person accepted that the conversation is missing."""
         problem = self._known.get(conversation_id)
         return problem is not None and problem.accepted_at is not None
 
@@ -86,6 +91,16 @@ class Ledger:
                 self._clock,
                 fingerprint=self._rows.get(conversation_id),
             )
+        self._report.problems.append(ReportedProblem(CONVERSATION, str(conversation_id), sentence))
+
+    def record_absent(self, conversation_id: int, *, listed: bool) -> None:
+        """Enter a conversation that Canvas answered 404 for. The caller holds the transaction.
+
+        Where a list names it all the same, it is a ghost: asked for again by full syncs alone.
+        """
+        runs.clear_problem(self._db, CONVERSATION, str(conversation_id))
+        if listed:
+            runs.record_problem(self._db, GHOST, str(conversation_id), "listed, but not found", self._clock)
 
     def record_untried(self, conversation_ids: Collection[int]) -> None:
         """Enter conversations that changed and were left out, so that the next run tries them."""
@@ -101,23 +116,23 @@ class Ledger:
         return any(one == item or one.startswith(f"{item}/") for one in self._lists)
 
     def rests_list(self, item: str) -> bool:
-        """Return whether a list, or a later page of it, is not to be tried more than needed."""
+        """Return whether a list, or a later page of it, rests: it is read no further than needed."""
         return any(one == item or one.startswith(f"{item}/") for one in self._resting_lists)
 
-    def record_list(self, item: str, sentence: str) -> bool:
+    def record_list(self, item: str, sentence: str) -> None:
         """Enter a list, or a page or row of it, that was tried and failed.
 
-        Return whether that is news: not if it failed in this run already, or somebody accepted it.
+        Nothing is entered twice in a run, or when a person accepted it.
         """
         if item in self._accepted_lists or item in self._failed_lists:
-            return False
+            return
         self._failed_lists.add(item)
         with transaction(self._db):
             runs.record_problem(self._db, LIST, item, sentence, self._clock)
-        return True
+        self._report.problems.append(ReportedProblem(LIST, item, sentence))
 
     def clear_list(self, item: str, *, to_the_end: bool) -> None:
-        """Strike a list that was read off the ledger, its later pages only if it was read to its end."""
+        """Remove a list that was read from the ledger; its later pages only if it was read to its end."""
         read = {
             one for one in self._lists if one == item or (to_the_end and one.startswith(f"{item}/"))
         } - self._failed_lists

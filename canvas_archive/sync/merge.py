@@ -1,8 +1,8 @@
 """The three-way decision for one local edit: a pure function, and the table the README publishes.
 
 ``base`` is what Canvas had when the edit was made, ``value`` is what the person wants, ``remote`` is what
-Canvas has now (just read). Fields are decided one by one: a star never conflicts with an archive wish.
-Values are text, as the journal keeps them: ``0``/``1``, or ``read``/``unread``/``archived``.
+Canvas has now (just read). Fields are decided one by one: a star never conflicts with archiving.
+Values are text, as in the journal: ``0``/``1``, or ``read``/``unread``/``archived``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Field: TypeAlias = Literal["starred", "workflow_state", "subscribed"]
 
 @dataclass(frozen=True, slots=True)
 class PendingEdit:
-    """A journalled wish that Canvas does not know of yet."""
+    """A change in the journal that was not sent to Canvas yet."""
 
     id: int
     conversation_id: int
@@ -74,8 +74,8 @@ Decision: TypeAlias = "Send | AlreadySo | Yield | Ask | TargetGone"
 def decide(edit: PendingEdit, remote: str | None, *, new_message: bool, policy: Policy) -> Decision:
     """Decide one edit. ``remote`` is ``None`` when Canvas answers 404 for the conversation.
 
-    ``new_message`` tells whether somebody wrote since the person last saw the conversation: that beats a
-    wish to archive it, under every policy, because archiving would hide what was never read.
+    ``new_message``: a message came since the person last saw the conversation: that beats a
+    archiving, under every policy, because archiving would hide a message that was never read.
     """
     if remote is None:
         return TargetGone(edit)
@@ -95,10 +95,10 @@ def decide(edit: PendingEdit, remote: str | None, *, new_message: bool, policy: 
 
 
 def protect_states(decisions: Iterable[Decision]) -> list[Decision]:
-    """Return the decisions with every wished state sent along where a subscription is changed.
+    """Return the decisions, with the state sent along where a subscription is changed.
 
-    Unsubscribing makes Canvas mark the conversation as read, subscribing may make it unread: a state that
-    is already as wished would be lost. In one request an explicit state wins.
+    Unsubscribing makes Canvas mark the conversation as read, subscribing may make it unread: a state
+    that is already right would be lost. In one request an explicit state wins.
     """
     settled = list(decisions)
     moved = {

@@ -1,7 +1,7 @@
-"""The rest of the API: what changes Canvas at once, and tells the archive from the answer.
+"""Requests that change Canvas at once. Their answers are stored in the archive.
 
-Each request is written down in ``acts`` before it leaves, and made once; what Canvas answers is taken into
-the archive right away, and the conversation is read again, so that the archive shows it as Canvas does.
+Each request has a row in ``acts`` before it leaves, and is made once. Then the conversation is read again, so
+that the archive shows it as Canvas does.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SELECT id FROM messages WHERE conversation_id = ? AND id IN (SELECT value FROM j
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Whom a message goes to: the code Canvas takes, a name to show, how many people that is at least."""
+    """A recipient: the code that Canvas takes, a name to show, and the least number of people."""
 
     code: str
     name: str
@@ -59,14 +59,14 @@ class Addressee:
 
 @dataclass(slots=True)
 class Deleted:
-    """What became of deleting conversations: gone now, gone before, failed."""
+    """The result of deleting conversations: deleted now, absent before, failed."""
 
     deleted: list[int] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)
     problems: list[ReportedProblem] = field(default_factory=list)
 
 
-# -- whom to write to -----------------------------------------------------------------------------------
+# -- recipients -----------------------------------------------------------------------------------
 
 
 def is_code(text: str) -> bool:
@@ -77,7 +77,7 @@ def is_code(text: str) -> bool:
 def resolve_recipients(client: CanvasClient, texts: Iterable[str]) -> tuple[Addressee, ...]:
     """Return whom these texts mean: ids and codes as they are, names looked up on Canvas.
 
-    Raises BadInput for a name that nobody or more than one has, with the candidates.
+    Raises BadInput, with the candidates, for a name that no one or more than one person has.
 
     :calls: GET /api/v1/search/recipients
     """
@@ -115,7 +115,7 @@ def _full(one: Recipient) -> str:
 def resolve_offline(db: sqlite3.Connection, texts: Iterable[str]) -> tuple[Addressee, ...]:
     """Return whom these texts mean, asking the archive alone: ids, codes, and the names of known people.
 
-    Raises BadInput for a name that nobody or more than one in the archive has.
+    Raises BadInput for a name that no one or more than one person in the archive has.
     """
     found = []
     for text in (one.strip() for one in texts):
@@ -159,7 +159,7 @@ def check_text(body: str, subject: str | None = None) -> None:
 
 
 def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[OutgoingFile, ...]:
-    """Copy files into the archive, so that they can be sent later whatever becomes of the originals.
+    """Copy files into the archive, so that they can be sent later without the originals.
 
     Raises BadInput for one that cannot be read or is empty.
     """
@@ -167,7 +167,7 @@ def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[OutgoingFile, ...]:
 
 
 def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
-    # Downloads use the ids of attachments and small negative numbers; this is neither.
+    # Not a number that downloads use: those are ids of attachments, and small negative numbers.
     number = LEAST_TAKEN - secrets.randbelow(2**61)
     try:
         with path.open("rb") as source, BlobWriter(files_dir, number) as sink:
@@ -185,8 +185,8 @@ def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
 def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft) -> Queued:
     """Send a message at once, by way of the outbox; return its row with the ids Canvas gave it.
 
-    Raises what Canvas refuses it with. When its fate is unknown it stays in the outbox as ``sending``, and
-    the next push finds out; when Canvas certainly did not act it is not left to be sent by surprise.
+    Raises what Canvas refuses it with. When it is unknown whether Canvas sent it, it stays in the outbox as
+    ``sending``, and the next push checks. When Canvas certainly did not act, it leaves the outbox.
 
     :calls: POST /api/v1/conversations
     :calls: POST /api/v1/conversations/:id/add_message

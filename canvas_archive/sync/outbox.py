@@ -1,8 +1,8 @@
 """Sending the messages of the outbox, none of them twice.
 
-Canvas has no way to make a POST safe to repeat. So before it goes out, what Canvas has is read and
-committed with the state ``sending``; a message found in that state later (the process was killed, or the
-answer was lost) is first looked for on Canvas. Only one that is certainly not there is sent again.
+A POST to Canvas cannot be repeated safely. So what Canvas has is read before, and committed with the state
+``sending``. A message found in that state later (the process was killed, or the answer was lost) is first
+looked for on Canvas. Only one that is certainly not there is sent again.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from canvas_archive.sync.push_report import PushReport
 
 SETTLING_SECONDS = 30.0
-"""For so long after a request went out Canvas may still be at it; only then is "not there" certain."""
+"""For so long after a request Canvas may still work on it. Only then is "not there" certain."""
 
 MOST_SHOWN = 20
-"""A send to more people than that gets its messages with the next sync, not one by one at once."""
+"""The conversations of a message to more people than this are fetched by the next sync, not at once."""
 
 DELIVERED_LATER = "Canvas accepted it and delivers it later"
 
@@ -53,7 +53,7 @@ IN_DOUBT = (MalformedAnswer, ServerFailure)
 
 
 class Outbox:
-    """Sends what an archive's outbox holds. What happens is told to ``report``."""
+    """Sends the messages of an archive's outbox, and counts in ``report``."""
 
     def __init__(self, archive: Archive, client: CanvasClient, clock: Clock, report: PushReport) -> None:
         self._archive = archive
@@ -65,7 +65,7 @@ class Outbox:
         self.report = report
 
     def send_pending(self) -> None:
-        """Look for the messages whose fate is unknown, then send what waits, in the order it was queued.
+        """Look for the messages that may have been sent, then send the queued ones in their order.
 
         A message that Canvas refuses becomes ``failed`` and a problem of the report; the others go on.
         Raises CredentialProblem, or CanvasProblem when Canvas is out of reach.
@@ -202,7 +202,7 @@ class Outbox:
         )
 
     def _look_at_once(self, queued: Queued, baseline: Baseline) -> bool:
-        """After an answer that says nothing: see whether it arrived all the same. Never raises."""
+        """Return whether the message arrived, after an unreadable answer. Never raises."""
         try:
             return self._recognise(queued, baseline, certain=False)
         except ArchiveError:
@@ -238,7 +238,7 @@ class Outbox:
         self._keep_files(draft)
 
     def _keep_files(self, draft: Draft) -> None:
-        """Note that the bytes of what was enclosed are here already."""
+        """Record that the bytes of the enclosed files are in the archive already."""
         with transaction(self._db):
             for enclosure in draft.enclosures:
                 known = self._db.execute(
@@ -256,7 +256,7 @@ class Outbox:
     # -- in doubt --------------------------------------------------------------------------------
 
     def _settle_doubt(self, queued: Queued) -> bool:
-        """Find out about a message that may have been sent. True when it needs no sending any more."""
+        """Find out whether a message was sent. Return whether it is settled and must not be sent."""
         baseline = queued.baseline
         if baseline is None:
             return self._give_up(queued, "what Canvas had before it was sent is not recorded")
@@ -278,7 +278,7 @@ class Outbox:
     def _recognise(self, queued: Queued, baseline: Baseline, *, certain: bool) -> bool:
         """Look for the message on Canvas; note what is found. Raises CanvasProblem when Canvas is away.
 
-        ``certain``: Canvas has had its time, so what is there is all there will be.
+        ``certain``: enough time has passed, so no more will arrive.
         """
         draft = queued.draft
         if draft.conversation_id is not None:
@@ -306,7 +306,7 @@ class Outbox:
         return self._note_arrival(queued, found, (conversation_id,))
 
     def _give_up(self, queued: Queued, why: str) -> bool:
-        """Leave a message alone whose fate cannot be told: rather lost, with a word, than sent twice."""
+        """Mark a message as failed whose fate is unknown: it is not sent twice, and a person is told."""
         self._fail(queued, f"{why}, so whether it was sent cannot be told")
         self.report.problems.append(ReportedProblem("message", str(queued.id), why))
         return True
@@ -335,7 +335,7 @@ class Outbox:
             new = [row.id for row in page.conversations if sent_messages.may_hold_new(row, baseline)]
             changed += new
             if len(new) < len(page.conversations):
-                break  # the list goes from the newest to the oldest: what follows is as it was
+                break  # the newest come first: the rest is unchanged
         found = []
         for id_ in changed:
             try:

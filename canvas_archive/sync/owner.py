@@ -1,4 +1,4 @@
-"""Whose mailbox a token opens: asked before anything of it is read or written."""
+"""Whose mailbox a token opens: checked before it is read or written."""
 
 from __future__ import annotations
 

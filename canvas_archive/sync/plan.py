@@ -5,11 +5,11 @@ Nothing here reads a network, a database or a clock. The runner in ``pull.py`` p
 
 Canvas has no change feed. What can be known cheaply:
 
-* the id lists of the five scopes tell which conversations exist, and by membership whether each is
+* the id lists of the five scopes show which conversations exist, and by membership whether each is
   unread, read, archived, starred (``membership``);
 * a list row carries a fingerprint of the content: when it equals the stored one, nothing that ``show``
-  would tell has changed (``judge_row``);
-* an id in no list is only a suspicion: ``show`` answering 404 confirms that it is gone.
+  returns has changed (``judge_row``);
+* an id in no list may be removed: only a 404 from ``show`` confirms it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 Reason: TypeAlias = Literal["retry", "new", "changed", "reappeared", "slipped", "asked", "unfinished"]
 
 LISTED_SCOPES = ("inbox", "archived", "sent", "starred")
-"""Their union is everything a person can see; ``unread`` lies within ``inbox``."""
+"""Their union is everything a person can see; ``unread`` is a part of ``inbox``."""
 
 GUARD_MINIMUM = 5
-"""A mailbox that loses fewer conversations than this is never held up by the mass-removal guard."""
+"""The mass-removal guard never stops the removal of fewer conversations than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def flags_from_membership(
     """Derive starred and read/unread/archived for every known conversation from the id lists alone.
 
     A conversation that is only in ``sent`` (or only ``starred``) may have any state: its state is left
-    alone until a row or a show tells it. Where two lists disagree, because something moved between two
+    alone until a row or a show has it. Where two lists disagree, because something moved between two
     requests, the list that was asked for later is right: archived over unread over inbox. A list that could
     not be read says nothing about anybody.
     """
@@ -143,7 +143,7 @@ def flags_from_membership(
 
 
 def fetches_from_ids(listed: Collection[int], known: Mapping[int, StoredSummary]) -> Iterator[Fetch]:
-    """Name the ids that the lists know and the archive does not (or thinks removed, or never finished)."""
+    """Yield the ids that the lists know and the archive does not (or thinks removed, or never finished)."""
     for id_ in sorted(listed):
         summary = known.get(id_)
         if summary is None:
@@ -155,7 +155,7 @@ def fetches_from_ids(listed: Collection[int], known: Mapping[int, StoredSummary]
 
 
 def slipped(order: Sequence[int], depth: int | None, seen: Collection[int]) -> list[int]:
-    """Name the ids among the first ``depth`` of a list read last whose rows no page had shown.
+    """Return the ids among the first ``depth`` of a list read last whose rows no page had shown.
 
     Rows move while a list is being paged: one archived above pulls the next page's first row onto a page
     already read. ``depth`` ``None`` means the whole list was paged.
@@ -165,12 +165,12 @@ def slipped(order: Sequence[int], depth: int | None, seen: Collection[int]) -> l
 
 
 def removal_candidates(known: Mapping[int, StoredSummary], listed: Collection[int]) -> list[int]:
-    """Name the conversations the archive thinks present and no list named."""
+    """Return the conversations that the archive has as present and no list has."""
     return sorted(
         id_ for id_, summary in known.items() if not summary.removed and summary.fetched and id_ not in listed
     )
 
 
 def is_mass_removal(candidates: int, present: int) -> bool:
-    """Return whether that many missing out of ``present`` stored conversations calls for a person."""
+    """Return whether that many missing out of ``present`` stored conversations needs a person's decision."""
     return candidates >= GUARD_MINIMUM and candidates * 2 > present

@@ -52,9 +52,9 @@ def preview(
     """
     check_account(archive, client)
     known = stored_summaries(archive.db)
-    ledger = Ledger(archive.db, clock, everything=retry)
     listed = Listed(mode)
     report = Report(mode, dry_run=True, total=len(known))
+    ledger = Ledger(archive.db, clock, report, everything=retry)
     actions: dict[int, plan.Action] = {}
     for id_ in ledger.due:
         actions[id_] = Fetch(id_, "retry")

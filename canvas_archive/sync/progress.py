@@ -1,43 +1,22 @@
-"""How a run shows itself while it works; the command line draws bars, the web page streams lines."""
+"""How a run shows its progress: the command line draws bars, a web page gets lines."""
 
 from __future__ import annotations
 
-from typing import Protocol
 
-
-class SyncProgress(Protocol):
-    """What the runner tells. Called from the writing thread, except ``waiting`` (from any)."""
+class SyncProgress:
+    """Callbacks of a run; this one shows nothing. The writing thread calls all but ``waiting``."""
 
     def phase(self, text: str) -> None:
-        """Say what is being done now."""
+        """Show what is being done now."""
 
     def conversations(self, done: int, total: int) -> None:
-        """Tell how many of the conversations that need fetching are stored."""
+        """Show how many of the conversations to fetch are stored."""
 
     def files(self, done: int, total: int) -> None:
-        """Tell how many of the attachments that need fetching are settled."""
+        """Show how many of the attachments to fetch are settled."""
 
     def indexed(self, done: int, total: int) -> None:
-        """Tell how many of the messages that search does not know yet are indexed."""
+        """Show how many of the messages that are new to search are indexed."""
 
     def waiting(self, seconds: float, reason: str) -> None:
-        """Say that Canvas makes us wait."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def phase(self, text: str) -> None:
-        """Say nothing."""
-
-    def conversations(self, done: int, total: int) -> None:
-        """Say nothing."""
-
-    def files(self, done: int, total: int) -> None:
-        """Say nothing."""
-
-    def indexed(self, done: int, total: int) -> None:
-        """Say nothing."""
-
-    def waiting(self, seconds: float, reason: str) -> None:
-        """Say nothing."""
+        """Show that Canvas makes us wait. Called from any thread."""

@@ -1,11 +1,12 @@
 """Sending pending edits: read what Canvas has, decide each field, send, read back, settle.
 
-Killed at any point, the next push converges: it reads Canvas's rows first, and what already arrived is
-settled without being sent again. Nothing is sent that is not in the journal.
+A push can be killed at any point. The next one reads Canvas's rows first, and settles what has arrived
+without sending it again. Nothing is sent that is not in the journal.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from canvas_archive.errors import (
@@ -18,8 +19,7 @@ from canvas_archive.errors import (
     Unreachable,
 )
 from canvas_archive.store import Ingest, edits, transaction
-from canvas_archive.store.chain import extend_chain
-from canvas_archive.sync.acts import tell_left
+from canvas_archive.sync.acts import chained, settle_unfinished
 from canvas_archive.sync.batches import await_batch
 from canvas_archive.sync.calls import BatchCall, SingleCall, is_sendable, plan_calls
 from canvas_archive.sync.merge import (
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     Chooser = Callable[[Ask], Policy]
 
 BROKEN_IN_A_ROW = 3
-"""So many conversations failing one after another is no longer about them: Canvas is gone."""
+"""After so many failed conversations in a row, the failure is Canvas's, not theirs."""
 
 REFUSED_IN_A_ROW = 10
 """So many edits of a failed batch refused one after another: the rest would be refused as well."""
@@ -96,15 +96,11 @@ def push_archive(
     report = report or PushReport()
     report.dry_run = dry_run
     if not dry_run:
-        report.notes += tell_left(archive, clock)
-    try:
+        report.notes += settle_unfinished(archive, clock)
+    with nullcontext() if dry_run else chained(archive, clock):
         Push(archive, client, clock, report, policy=policy, choose=choose, only=only).run()
         if only is None:
             Outbox(archive, client, clock, report).send_pending()
-    finally:
-        if not dry_run:
-            with transaction(archive.db):
-                extend_chain(archive.db, clock=clock)
     return report
 
 
@@ -146,13 +142,13 @@ class Push:
             self.report.pending = len(self._pending())
 
     def _run(self) -> None:
-        wishes = [wish for wish in self._pending() if self._is_sendable(wish)]
-        if not wishes:
+        pending = [edit for edit in self._pending() if self._is_sendable(edit)]
+        if not pending:
             return
         check_account(self._archive, self._client)
-        rows = self._read_rows({wish.conversation_id for wish in wishes})
+        rows = self._read_rows({edit.conversation_id for edit in pending})
         decisions = protect_states(
-            self._decide(wish, rows[wish.conversation_id]) for wish in wishes if wish.conversation_id in rows
+            self._decide(edit, rows[edit.conversation_id]) for edit in pending if edit.conversation_id in rows
         )
         sends = [decision for decision in decisions if isinstance(decision, Send)]
         calls = plan_calls(send.edit for send in sends)
@@ -181,34 +177,36 @@ class Push:
             if self._only is None or edit.id in self._only
         ]
 
-    def _is_sendable(self, wish: PendingEdit) -> bool:
-        if is_sendable(wish):
+    def _is_sendable(self, edit: PendingEdit) -> bool:
+        if is_sendable(edit):
             return True
-        self._failed(wish, f"{wish.field} = {wish.value!r} is nothing Canvas knows; it was not sent")
+        self._failed(
+            edit.conversation_id, f"{edit.field} = {edit.value!r} is nothing Canvas knows; it was not sent"
+        )
         return False
 
-    def _decide(self, wish: PendingEdit, row: Conversation | None) -> Decision:
-        remote = None if row is None else _value_of(row, wish)
-        new_message = row is not None and self._has_news(wish, row)
-        decision = decide(wish, remote, new_message=new_message, policy=self._policy)
+    def _decide(self, edit: PendingEdit, row: Conversation | None) -> Decision:
+        remote = None if row is None else _value_of(row, edit)
+        new_message = row is not None and self._has_news(edit, row)
+        decision = decide(edit, remote, new_message=new_message, policy=self._policy)
         if isinstance(decision, Ask) and self._choose is not None:
-            decision = decide(wish, remote, new_message=new_message, policy=self._choose(decision))
+            decision = decide(edit, remote, new_message=new_message, policy=self._choose(decision))
         return decision
 
-    def _has_news(self, wish: PendingEdit, row: Conversation) -> bool:
+    def _has_news(self, edit: PendingEdit, row: Conversation) -> bool:
         """Return whether somebody wrote since the person last saw the conversation.
 
-        A message that came with the very sync before the edit, within one second, counts as seen unless
-        Canvas's state has moved since the edit. Who does not follow a conversation does not wait for news.
+        A message of the sync just before the edit, within one second, counts as seen unless Canvas's state
+        has changed since the edit. A conversation that the person does not follow has no new messages.
         """
         if not row.subscribed:
             return False
         known_until, arrived = self._db.execute(
             _NEWS,
             {
-                "edit": wish.id,
+                "edit": edit.id,
                 "owner": self._archive.account.owner_id,
-                "moved": _value_of(row, wish) != wish.base,
+                "moved": _value_of(row, edit) != edit.base,
             },
         ).fetchone()
         return bool(arrived) or (row.last_message_at or "") > (known_until or "")
@@ -218,7 +216,7 @@ class Push:
     def _read_rows(self, ids: set[int]) -> dict[int, Conversation | None]:
         """Read what Canvas has for these conversations, in the fewest requests; ``None`` for a 404.
 
-        What cannot be read is reported, and missing from the answer.
+        A conversation that cannot be read is reported, and is not in the result.
 
         :calls: GET /api/v1/conversations
         :calls: GET /api/v1/conversations/:id
@@ -238,7 +236,7 @@ class Push:
             except NotFound:
                 rows[id_] = None
             except ITEM_ERRORS as error:
-                self._problem(id_, str(error))
+                self._failed(id_, str(error))
                 self._give_up_if_broken(error)
         return rows
 
@@ -264,7 +262,7 @@ class Push:
                 self._db, edit.id, "gone", "the conversation is no longer on Canvas", edit.value, self._clock
             )
             self._ingest.mark_removed(edit.conversation_id)
-            # No wish waits any more: the column shows what Canvas had last, as every settled column does.
+            # No edit is pending any more: the column shows what Canvas had last, as every settled one does.
             _, last = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
             self._ingest.save_flags(
                 edit.conversation_id,
@@ -274,9 +272,9 @@ class Push:
             )
 
     def _settle(self, edit: PendingEdit, row: Conversation, state: str, detail: str | None) -> bool:
-        """Settle one edit and take in the row in the same transaction: the column then follows Canvas.
+        """Settle one edit and store the row in the same transaction: the column then follows Canvas.
 
-        False when the edit was changed or taken back while Canvas was being asked.
+        Return False when the edit was changed or discarded during the request.
         """
         with transaction(self._db):
             settled = edits.settle_edit(self._db, edit.id, state, detail, edit.value, self._clock)
@@ -284,7 +282,7 @@ class Push:
         return settled
 
     def _settle_sent(self, edit: PendingEdit, row: Conversation) -> None:
-        """Settle an edit that Canvas has carried out, or keep the later wish as a new edit."""
+        """Settle an edit that Canvas has carried out; a later value becomes a new edit."""
         with transaction(self._db):
             detail = self._details.get(edit.id)
             if edits.settle_edit(self._db, edit.id, "pushed", detail, edit.value, self._clock):
@@ -294,12 +292,12 @@ class Push:
                 else:
                     self.report.pushed += 1
                 return
-            wish, _ = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
+            value, _ = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
             origin = self._db.execute(_ORIGIN, (edit.id,)).fetchone()[0]
-            # What the edit was based on is past since the request: the wish of now starts from there.
+            # The request changed what the edit was based on: the later value starts from there.
             edits.discard_edits(self._db, [edit.id], clock=self._clock)
             self._take_row(row)
-            edits.record_edit(self._db, edit.conversation_id, edit.field, wish, origin)
+            edits.record_edit(self._db, edit.conversation_id, edit.field, value, origin)
 
     def _take_row(self, row: Conversation) -> None:
         self._ingest.save_flags(
@@ -316,13 +314,13 @@ class Push:
             self._perform_batch(call)
 
     def _perform_single(self, call: SingleCall) -> None:
-        wished = {edit.field: edit.value for edit in call.edits}
+        values = {edit.field: edit.value for edit in call.edits}
         try:
             row = self._client.update_conversation(
                 call.conversation_id,
-                workflow_state=wished.get("workflow_state"),
-                starred=None if "starred" not in wished else wished["starred"] == "1",
-                subscribed=None if "subscribed" not in wished else wished["subscribed"] == "1",
+                workflow_state=values.get("workflow_state"),
+                starred=None if "starred" not in values else values["starred"] == "1",
+                subscribed=None if "subscribed" not in values else values["subscribed"] == "1",
             )
         except NotFound:
             for edit in call.edits:
@@ -330,17 +328,17 @@ class Push:
                 self.report.gone += 1
             return
         except ITEM_ERRORS as error:
-            self._problem(call.conversation_id, str(error))
+            self._failed(call.conversation_id, str(error))
             self._give_up_if_broken(error)
             return
         self._broken_in_a_row = 0
         self._read_back(call.edits, row)
 
     def _perform_batch(self, call: BatchCall) -> None:
-        told, failure = "", None
+        said, failure = "", None
         try:
             job = self._client.batch_update(call.conversation_ids, call.event)
-            told = await_batch(self._client, self._clock, job)
+            said = await_batch(self._client, self._clock, job)
         except (NotFound, Unreachable, *ITEM_ERRORS) as error:
             failure = error
         rows = self._read_rows(set(call.conversation_ids))
@@ -350,7 +348,7 @@ class Push:
             if row is not None and failure is not None and _value_of(row, edit) != edit.value:
                 left.append(edit)
             elif row is not None:
-                self._read_back((edit,), row, told)
+                self._read_back((edit,), row, said)
             elif edit.conversation_id in rows:
                 self._gone(edit)
                 self.report.gone += 1
@@ -363,39 +361,39 @@ class Push:
         rows: Mapping[int, Conversation | None],
         failure: CanvasProblem,
     ) -> None:
-        """Send what a failed batch has left undone as requests of their own: one bad item fails alone.
+        """Send the edits that a failed batch left undone one by one, so that one bad item fails alone.
 
-        Each edit is decided again, because time has passed. Where Canvas refuses one after another, the rest
-        is not tried.
+        Each edit is decided again, because time has passed. When Canvas refuses many in a row, the rest is
+        not tried.
         """
         decisions = [self._decide(edit, rows[edit.conversation_id]) for edit in left]
         self._settle_unsent(decisions, rows)
         refused = 0
         for send in (decision for decision in decisions if isinstance(decision, Send)):
             if refused >= REFUSED_IN_A_ROW:
-                self._failed(send.edit, str(failure))
+                self._failed(send.edit.conversation_id, str(failure))
                 continue
             self._details[send.edit.id] = send.detail
             problems = len(self.report.problems)
             self._perform(SingleCall(send.edit.conversation_id, (send.edit,)))
             refused = refused + 1 if len(self.report.problems) > problems else 0
 
-    def _read_back(self, wished: Iterable[PendingEdit], row: Conversation, told: str = "") -> None:
-        for edit in wished:
+    def _read_back(self, sent: Iterable[PendingEdit], row: Conversation, said: str = "") -> None:
+        for edit in sent:
             now = _value_of(row, edit)
             if now == edit.value:
                 self._settle_sent(edit, row)
                 continue
             with transaction(self._db):
                 self._take_row(row)
-            self._failed(edit, f"Canvas was told {edit.field} = {edit.value}, but still says {now}{told}")
+            self._failed(
+                edit.conversation_id,
+                f"Canvas was told {edit.field} = {edit.value}, but still says {now}{said}",
+            )
 
     # -- what fails ------------------------------------------------------------------------------
 
-    def _failed(self, edit: PendingEdit, sentence: str) -> None:
-        self._problem(edit.conversation_id, sentence)
-
-    def _problem(self, conversation_id: int, sentence: str) -> None:
+    def _failed(self, conversation_id: int, sentence: str) -> None:
         self.report.problems.append(ReportedProblem("edit", str(conversation_id), sentence))
 
     def _give_up_if_broken(self, error: Exception) -> None:

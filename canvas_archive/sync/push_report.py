@@ -1,4 +1,4 @@
-"""What a push tells of itself: counted while it runs, printed and turned into an exit code at its end."""
+"""The report of a push: counted while it runs, printed and turned into an exit code at its end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PushReport:
     problems: list[ReportedProblem] = field(default_factory=list)
 
     def note_decisions(self, decisions: Iterable[Decision]) -> None:
-        """Count what will not be sent, and note what a person should know before the rest is."""
+        """Count the edits that are not sent, and note what a person should know before the rest is."""
         for decision in decisions:
             edit = decision.edit
             where = f"Conversation {edit.conversation_id}:"
@@ -116,7 +116,7 @@ class PushReport:
         return bool(self.sent_messages or self.recognised or self.queued_messages)
 
     def error(self) -> ArchiveError | None:
-        """Return what the command should end with, if not with success."""
+        """Return the error that the command should end with; ``None`` for success."""
         if self.problems:
             return ItemsFailed(
                 f"{_count(len(self.problems), 'item')} could not be sent; what was not refused for good "

@@ -1,4 +1,4 @@
-"""What a sync tells of itself: counted while it runs, printed and recorded at its end."""
+"""The report of a sync: counted while it runs, printed and recorded at its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReportedProblem:
 
     @property
     def name(self) -> str:
-        """What commands call the item, such as ``attachment 512``."""
+        """Return the name that commands give the item, such as ``attachment 512``."""
         return item_name(self.kind, self.id)
 
 

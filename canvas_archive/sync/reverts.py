@@ -1,13 +1,13 @@
 """An archived conversation that Canvas has as unread again: found after a pull, queued for the next push.
 
 A known defect of Canvas turns a conversation that was archived shortly after somebody wrote in it back to
-unread within minutes. So does its owner, who marks it as unread in a browser, and nothing tells the two
-apart. So a sync sends nothing. It queues the archiving once more as a pending edit, and says so: ``push``
-sends it, ``edits discard`` takes it back. Whatever shows that the owner or somebody else has been there since
-(a new message, another state) ends that edit, and Canvas's state stays.
+unread within minutes. Its owner, who marks it as unread in a browser, causes the same state. So a sync
+sends nothing. It queues the archiving once more as a pending edit, and says so: ``push``
+sends it, ``edits discard`` takes it back. A new message or another state
+shows that a person changed the conversation since: it ends that edit, and Canvas's state stays.
 
-A new message does the same, lawfully. The ``revisions`` tell them apart: what was recorded after the
-archiving either holds a later ``last_message_at``, or it does not.
+A new message un-archives a conversation rightly. The ``revisions`` after the archiving have a later
+``last_message_at`` in that case alone.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ def _message_came(db: sqlite3.Connection, conversation_id: int) -> bool:
 
 
 def queue_reverted(db: sqlite3.Connection, clock: Clock, report: PushReport) -> None:
-    """Queue what Canvas has undone for the next push, and end what is overtaken. Nothing is sent.
+    """Queue what Canvas has undone for the next push, and end edits that are out of date. Nothing is sent.
 
-    To be called after a pull. A conversation that comes back a second time is journalled as ``reverted`` and
-    left alone.
+    To be called after a pull. A second time, the conversation is journalled as ``reverted`` and
+    stays in the inbox.
     """
     _end_overtaken(db, clock, report)
     for found in reverted_archives(db, clock):
@@ -124,7 +124,7 @@ def _give_up(db: sqlite3.Connection, found: Reverted, clock: Clock, report: Push
     report.notes.append(f"Conversation {found.conversation_id}: {sentence}.")
 
 
-# -- what is said -----------------------------------------------------------------------------------------
+# -- sentences -----------------------------------------------------------------------------------------
 
 
 def waiting_lines(db: sqlite3.Connection) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Telling from what Canvas has whether a message of ours arrived: pure functions.
+"""Finding a message of ours among what Canvas has: pure functions.
 
 Canvas may clean HTML out of a body and turn signs into entities, so bodies are compared by their words.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from canvas_archive.store.outbox import Baseline, Draft
 
 _TAG = re.compile(r"<[^<>]*>")
-# More digits than Python makes a number of, which no character has.
+# Python refuses to parse so many digits, and no character has so large a number.
 _ENDLESS = re.compile(r"&#[0-9]{4000,}")
 
 
@@ -37,7 +37,7 @@ class FoundInPart:
 
 
 def same_body(one: str, other: str) -> bool:
-    """Return whether two bodies are the same text, whatever was done to their markup and blanks."""
+    """Return whether two bodies are the same text, apart from markup and blanks."""
     return one == other or _words(one) == _words(other)
 
 
@@ -60,7 +60,7 @@ def find_reply(
 
 
 def summary_of(row: Conversation) -> tuple[int, str | None, int]:
-    """Return what tells a row of the ``sent`` list from the same row after another own message."""
+    """Return the part of a row of the ``sent`` list that changes with every own message."""
     return (row.id, row.last_authored_message_at, row.message_count)
 
 
@@ -75,7 +75,7 @@ def find_new(
     """Return which of these conversations (whole, with their messages) carry this new message.
 
     A person named by id must take part. Sent one by one, each person has a conversation; for a course or a
-    group the number of people is Canvas's to know.
+    group only Canvas knows the number of people.
     """
     since = max((at or "" for _, at, _ in baseline.sent), default="")
     known = {id_ for id_, _, _ in baseline.sent}

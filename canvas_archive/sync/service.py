@@ -1,4 +1,4 @@
-"""A whole sync as one call: open, check, pull, push, index, record. For the command line and the web."""
+"""A whole sync as one call: open, check, pull, push, index, record."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
-from canvas_archive.credentials import find_token, token_from_environment, token_source
+from canvas_archive.credentials import find_token, token_from_environment
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
 from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
 from canvas_archive.sync.ledger import COURSES, LIST
-from canvas_archive.sync.progress import Silent, SyncProgress
+from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.pull import Pull, PullOptions
 from canvas_archive.sync.report import Report
 from canvas_archive.sync.workers import StoppableClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from canvas_archive.canvas import RetryWait
@@ -37,7 +36,7 @@ FULL_SWEEP_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """What a caller may ask of a sync; ``None`` leaves it to the archive's configuration."""
+    """Options of a sync; ``None`` leaves one to the archive's configuration."""
 
     mode: Mode | None = None
     dry_run: bool = False
@@ -54,7 +53,7 @@ class SyncOptions:
 
 @dataclass(slots=True)
 class SyncResult:
-    """The counts of a run and what ended it, if anything did: the caller prints both."""
+    """The counts of a run, and the error that ended it, if any: the caller prints both."""
 
     report: Report
     error: ArchiveError | None = None
@@ -75,8 +74,8 @@ def open_client(
 
     ``limiter`` is that of another client with the same token.
 
-    Raises TokenMissing or CredentialProblem, NotAdopted for an archive (or a ``token_command``) that this
-    user has not made or agreed to: its address and its command are somebody else's.
+    Raises TokenMissing or CredentialProblem. Raises NotAdopted for an archive (or a ``token_command``) that
+    this user has neither made nor adopted: its address and its command come from someone else.
     """
     config = archive.config
     account = archive.account
@@ -84,7 +83,7 @@ def open_client(
     if token_from_environment(account.base_url) is None:
         archive.require_agreed("token_command")
     secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
-    show = progress or Silent()
+    show = progress or SyncProgress()
 
     def on_wait(wait: RetryWait) -> None:
         show.waiting(wait.seconds, wait.reason)
@@ -106,8 +105,8 @@ def open_client(
 def due_mode(archive: Archive, clock: Clock = SYSTEM) -> Mode:
     """Return ``full`` when no full sync was completed within the last day, else ``quick``.
 
-    A last one that lies in the future was made by a wrong clock, and counts as none. While a list
-    rests that cannot be read to its end, an incomplete one counts, too: or every sync would be a full one.
+    One in the future was made with a wrong clock, and does not count. While a list rests that cannot be read
+    to its end, an incomplete full sync counts, too. Otherwise every sync would be a full one.
     """
     rests = runs.resting_ids(archive.db, LIST, clock) - {COURSES}
     last = runs.last_full(archive.db) if rests else runs.last_complete_full(archive.db)
@@ -131,10 +130,10 @@ def sync(
 
     What ends a run early (Canvas out of reach, the guard) is in ``SyncResult.error``, with the counts of
     what was done; an archive that cannot be opened or a missing token raises before anything happens.
-    A machine that refuses (a full disk, a locked or damaged database) is told as ``machine_trouble`` says.
+    A full disk, or a locked or damaged database, becomes the error that ``machine_trouble`` returns.
     """
     options = options or SyncOptions()
-    progress = progress or Silent()
+    progress = progress or SyncProgress()
     if options.dry_run:
         return _dry_run(folder, options, progress, clock)
     with machine_errors_converted(), Archive.open(folder, write=True, clock=clock) as archive:
@@ -190,7 +189,7 @@ def _sync(
             max_attachment_bytes=options.max_attachment_bytes or config.max_attachment_bytes,
             refetch=options.refetch,
             allow_mass_removal=options.allow_mass_removal,
-            retry=options.retry or options.refetch,  # everything means what rests, too
+            retry=options.retry or options.refetch,  # everything includes what rests
         ),
         progress,
         clock,
@@ -228,7 +227,7 @@ def _sync(
     finally:
         report.requests, report.bytes = client.stats.requests, client.stats.bytes
         report.seconds = clock.monotonic() - started
-        # Where the machine refuses to write, it may refuse this, too: the next run ends this one then.
+        # If the machine refuses to write, it may refuse this, too. Then the next run ends this one.
         with contextlib.suppress(KeyboardInterrupt, *((sqlite3.Error,) if refused else ())):
             _finish(archive, run_id, status, report, error, clock)
     return SyncResult(report, error, notes)
@@ -251,16 +250,16 @@ def _send(
     *,
     push: bool,
 ) -> ArchiveError | None:
-    """Queue once more what Canvas un-archived by itself; send what waits only when ``push`` asks for it.
+    """Queue again what Canvas un-archived by itself; send pending edits only with ``push``.
 
-    Returns what a push leaves undone (conflicts, failed items); raises when Canvas is out of reach.
+    Returns the error of a push that left something undone; raises when Canvas does not answer.
     """
-    from canvas_archive.sync.acts import tell_left
+    from canvas_archive.sync.acts import settle_unfinished
     from canvas_archive.sync.push_report import PushReport
     from canvas_archive.sync.reverts import queue_reverted, waiting_lines
 
     sent = PushReport()
-    notes += tell_left(archive, clock)
+    notes += settle_unfinished(archive, clock)
     try:
         queue_reverted(archive.db, clock, sent)
         if push:
@@ -289,7 +288,7 @@ def _finish(
 ) -> None:
     db = archive.db
     if db.in_transaction:
-        # A Ctrl-C can strike between BEGIN and the block that would roll back.
+        # A Ctrl-C can arrive between BEGIN and the block that would roll back.
         db.execute("ROLLBACK")
     counts = db.execute(
         "SELECT (SELECT count(*) FROM conversations),"
@@ -312,91 +311,3 @@ def _finish(
     )
     with transaction(db):
         extend_chain(db, clock=clock)
-
-
-def token_available(folder: Path) -> bool:
-    """Return whether a token could be had for this archive (without running any command)."""
-    with Archive.open(folder) as archive:
-        return (
-            token_source(
-                archive.account.base_url,
-                token_command=archive.config.token_command,
-                user_id=archive.account.user_id,
-            )
-            is not None
-        )
-
-
-class _Lines(Silent):
-    """Progress as lines of text, for the web page that streams them."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._last = 0
-
-    def phase(self, text: str) -> None:
-        self.lines.append(f"{text}…")
-
-    def conversations(self, done: int, total: int) -> None:
-        if total and (done == total or done - self._last >= 25):
-            self._last = done
-            self.lines.append(f"{done:,} of {total:,} conversations")
-
-    def waiting(self, seconds: float, reason: str) -> None:
-        self.lines.append(f"Waiting {seconds:.0f} s: {reason}")
-
-
-def sync_now(folder: Path) -> Iterator[str]:
-    """Sync and yield a line of text whenever there is something to tell; the last one sums up."""
-    show = _Lines()
-    result: list[str] = []
-
-    def work() -> None:
-        try:
-            outcome = sync(folder, progress=show)
-            result.extend(outcome.notes)
-            result.append(outcome.report.summary())
-            if outcome.error is not None:
-                result.append(f"Error: {outcome.error}")
-        except ArchiveError as error:
-            result.append(f"Error: {error}")
-
-    yield from _streamed(work, show, result)
-
-
-def push_now(folder: Path) -> Iterator[str]:
-    """Push and yield lines of text as ``sync_now`` does."""
-    from canvas_archive.sync.push import push_archive
-    from canvas_archive.sync.push_report import PushReport
-
-    show = _Lines()
-    result: list[str] = []
-
-    def work() -> None:
-        sent = PushReport()
-        try:
-            show.phase("Reading what Canvas has")
-            with (
-                machine_errors_converted(),
-                Archive.open(folder, write=True) as archive,
-                open_client(archive, progress=show) as client,
-            ):
-                push_archive(archive, client, SYSTEM, report=sent)
-        except ArchiveError as error:
-            result.append(f"Error: {error}")
-        result.extend(sent.notes)
-        result.append(sent.summary())
-
-    yield from _streamed(work, show, result)
-
-
-def _streamed(work: Callable[[], None], show: _Lines, result: list[str]) -> Iterator[str]:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    told = 0
-    while thread.is_alive() or told < len(show.lines):
-        thread.join(0.2)
-        while told < len(show.lines):
-            yield show.lines[told]
-            told += 1
-    yield from result

@@ -1,8 +1,8 @@
-"""Threads that make requests while one thread writes: bounded, stoppable, never holding up the exit.
+"""Worker pools: threads that make requests while one thread writes.
 
-Work goes in as callables, results come out as values on one queue that the writing thread reads. A worker
-never raises: an error is a result too. The threads are daemons, so a Ctrl-C is not held up by a request
-that waits for its answer, and waits for a throttled Canvas end as soon as ``stop`` is set.
+Work is a callable, and its outcome is a value on the queue that the writing thread reads. A worker never
+raises: an error is an outcome, too. The threads are daemons, so Ctrl-C does not wait for a request. Waits for
+a throttled Canvas end as soon as ``stop`` is set.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StoppableClock:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome(Generic[T]):
-    """What came of one piece of work: ``error`` is ``None`` on success."""
+    """The outcome of one job: ``error`` is ``None`` on success."""
 
     job: T
     value: object
@@ -73,13 +73,13 @@ class WorkerPool(Generic[T]):
         self._stopped = False
 
     def submit(self, job: T, call: Callable[[], object]) -> None:
-        """Queue one piece of work; its outcome will appear on the results queue."""
+        """Queue one job; its outcome will appear on the results queue."""
         if len(self._threads) < self._size:
             thread = threading.Thread(
                 target=self._loop, name=f"{self._name}-{len(self._threads) + 1}", daemon=True
             )
             thread.start()
-            # Only now: a Ctrl-C while it starts must not leave one behind that cannot be joined.
+            # After the start: a Ctrl-C during it must not leave a thread that cannot be joined.
             self._threads.append(thread)
         self._work.put((job, call))
 
@@ -95,7 +95,7 @@ class WorkerPool(Generic[T]):
             self._results.put(outcome)
 
     def stop(self) -> None:
-        """Let the threads end after what they are doing; queued work is dropped."""
+        """End the threads after their current job. Queued jobs are dropped."""
         self._stopped = True
         for _ in self._threads:
             self._work.put(None)

@@ -1,12 +1,13 @@
 """The web pages: a Datasette plugin that makes an archive readable as mail.
 
 It is a package on purpose: for a plain module, where Datasette finds templates depends on the Python
-version. Datasette loads it in every process of its environment, so all hooks stand aside unless an
-archive is attached (``gate.archives``). Each hook lives with what it is about; they are gathered here.
+version. Datasette loads it in every process of its environment, so no hook acts unless an archive is
+attached (``gate.archives``). Each hook is in the module of its subject; this module gathers them.
 """
 
 from __future__ import annotations
 
+from canvas_archive.web.cells import render_cell
 from canvas_archive.web.gate import permission_allowed
 from canvas_archive.web.guard import asgi_wrapper
 from canvas_archive.web.limits import handle_exception, prepare_connection
@@ -17,7 +18,6 @@ from canvas_archive.web.tables import (
     extra_css_urls,
     get_metadata,
     menu_links,
-    render_cell,
     table_actions,
 )
 

@@ -1,7 +1,7 @@
-"""Figures that take a walk over the whole archive, kept for as long as nobody writes to it.
+"""Cache of figures that need the whole archive to be read. A write to the archive empties it.
 
-``PRAGMA data_version`` tells a connection whether another one has committed since. Datasette reads with a
-connection for each of its threads, so each thread keeps figures of its own and needs no lock.
+``PRAGMA data_version`` shows a connection whether another one has committed since. Datasette has a connection
+for each of its threads, so each thread has a cache of its own and needs no lock.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class _Figures:
 
 
 _threads = threading.local()
+"""Process-wide, because figures are cached by connection, and a connection belongs to one server."""
 
 
 def cached(connection: sqlite3.Connection, key: Hashable, make: Callable[[], T]) -> T:

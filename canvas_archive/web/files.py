@@ -1,6 +1,6 @@
-"""Attachment bytes: found by their hash inside the archive's own folder, sent as a download and nothing else.
+"""Attachment bytes: found by their hash in the archive's own folder, and sent only as a download.
 
-Whatever a file claims to be, a browser must never show it as a page of this server.
+A browser must never show a file as a page of this server, with any name and content type.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def blob(files: Path, sha256: str | None) -> Path:
 
 
 class FileResponse:
-    """A response that streams a file in pieces, whatever its size."""
+    """A response that streams a file of any size in pieces."""
 
     def __init__(self, path: Path, name: str, *, head: bool = False) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""What stands around every page: folders with their counts, courses by term, what waits, who owns it."""
+"""The frame of every page: folders with their counts, courses by term, pending changes, the owner."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CourseLabel:
 
     @property
     def hue(self) -> int:
-        """Return which colour it has: neighbours differ, and keep theirs."""
+        """Return the number of its colour: neighbours differ, and a course keeps its colour."""
         return self.place % HUES
 
     @property
@@ -54,7 +54,7 @@ class TermHeading:
 
 @dataclass(frozen=True, slots=True)
 class FolderLink:
-    """A folder in the side column; ``count`` is shown where it tells something to do."""
+    """A folder in the side column; ``count`` is shown where there is something to do."""
 
     key: str
     title: str
@@ -90,7 +90,7 @@ class Frame:
         return next((course.label for course in self.courses.values() if course.name == name), name)
 
     def course(self, code: str | None, fallback: str | None = None) -> CourseLabel | None:
-        """Return the course of that code, made of the conversation's own words when it is not known."""
+        """Return the course of that code. An unknown one gets the name that the conversation has."""
         if not code:
             return None
         return self.courses.get(code) or course_of(code, code.partition("_")[0], fallback, None, None, None)

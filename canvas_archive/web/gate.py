@@ -7,7 +7,6 @@ one; everything else in this package asks here first.
 from __future__ import annotations
 
 import sqlite3
-import weakref
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.connection import require_files
 from canvas_archive.web.hooks import hook
+from canvas_archive.web.per_datasette import PerDatasette
 
 PLUGIN = "canvas-archive"
 ARCHIVE_PREFIX = "/mail/archive"
@@ -69,12 +69,14 @@ class Archive:
         return bool(self.database.is_mutable)
 
 
-_judged: weakref.WeakKeyDictionary[Any, dict[str, tuple[Any, Archive | None]]] = weakref.WeakKeyDictionary()
-"""Of each Datasette the databases that were looked into, by name, and what was found there."""
+@PerDatasette
+def _judged(datasette: Any) -> dict[str, tuple[Any, Archive | None]]:
+    """Return the databases that were examined, by name, each with the archive in it."""
+    return {}
 
 
 def _is_archive(database: Any) -> bool:
-    """Look into a database file without Datasette's threads: hooks need the answer before start-up."""
+    """Examine a database file without Datasette's threads: hooks need the answer before start-up."""
     try:
         with closing(_connect(database)) as connection:
             found = {
@@ -86,10 +88,10 @@ def _is_archive(database: Any) -> bool:
 
 
 def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
-    """Open a database of Datasette's by the very path it has.
+    """Open a database of Datasette's by its exact path.
 
-    Datasette itself takes ``#``, ``?`` and ``%41`` in it for parts of an address, and then opens (or makes)
-    another file; nor does it open what lies on a medium that cannot be written.
+    Datasette itself parses ``#``, ``?`` and ``%41`` in the path as parts of an address, and then opens (or
+    makes) another file. It also cannot open a database on a read-only medium.
     """
     path = Path(database.path).absolute()
     require_files(path)
@@ -104,8 +106,8 @@ def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
 
 
 def archives(datasette: Any) -> tuple[Archive, ...]:
-    """Return the attached archives in Datasette's order; each database file is looked into once."""
-    judged = _judged.setdefault(datasette, {})
+    """Return the attached archives in Datasette's order; each database file is examined once."""
+    judged = _judged(datasette)
     found = []
     for name, database in datasette.databases.items():
         known = judged.get(name)

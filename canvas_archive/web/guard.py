@@ -1,4 +1,4 @@
-"""The outer wall: which requests reach Datasette at all, and which headers every answer carries.
+"""Which requests reach Datasette, and which headers every response has.
 
 Datasette checks neither ``Host`` nor ``Origin``: a page whose name resolves to 127.0.0.1 could read
 the whole inbox, and another port of 127.0.0.1 is the same *site*, so its forms carry our cookies.
@@ -54,7 +54,7 @@ HEADERS = (
 def refusal(
     method: str, headers: dict[bytes, str], *, host_known: bool, mail: bool
 ) -> tuple[int, str] | None:
-    """Decide on a request from its head alone: ``None`` lets it in, else a status and a sentence."""
+    """Return ``None`` for a request that may pass, else a status and a sentence. Reads the headers alone."""
     if not host_known:
         return 421, "This server does not answer under that host name."
     if method in SAFE_METHODS:
@@ -99,8 +99,8 @@ def _wrap(datasette: Any, app: App) -> App:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope.get("headers") or []}
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url")).lstrip("/")
         mail = path == "/mail" or path.startswith("/mail/")
-        door = access_policy(datasette)
-        known = door.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
+        access = access_policy(datasette)
+        known = access.knows_host(headers.get(b"host", ""), configured_hosts(datasette))
         policy = (b"content-security-policy", (MAIL_POLICY if mail else TABLES_POLICY).encode())
         table = not mail and path.endswith(".csv") and _has_archive(datasette, path)
         if table:
@@ -130,7 +130,7 @@ def _wrap(datasette: Any, app: App) -> App:
         tool = path.startswith(BEHIND_THE_DOOR) and not OPEN_TO_ALL.match(path)
         if refused is None and not mail and (tool or scope["method"] not in SAFE_METHODS):
             # Datasette's own tools ask for no permission, nor do routes of other plugins.
-            refused = None if door.lets_in(headers.get(b"cookie", "")) else (403, "Sign in first.")
+            refused = None if access.allows(headers.get(b"cookie", "")) else (403, "Sign in first.")
         if refused is None:
             await app(_with_readable_cookies(scope, headers), receive, send_with_headers)
             return
@@ -148,5 +148,5 @@ def _wrap(datasette: Any, app: App) -> App:
 
 @hook_last
 def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
-    """Wrap Datasette in the guard. It stands aside for as long as no archive is attached."""
+    """Wrap Datasette in the guard. It does nothing while no archive is attached."""
     return functools.partial(_wrap, datasette)

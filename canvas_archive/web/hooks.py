@@ -1,4 +1,4 @@
-"""Datasette's ``hookimpl``, with types: what it marks stays the function it was."""
+"""Datasette's ``hookimpl``, with types: the decorated function keeps its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader may ask of Datasette's own pages: SQL of bounded cost, and parameters that make sense.
+"""Limits of Datasette's own pages: SQL of bounded cost, and parameters that can be read.
 
 The time of a statement is limited, but a single function call cannot be interrupted.
 """
@@ -37,7 +37,7 @@ _PARSING: dict[str, tuple[type[Exception], ...]] = {
 
 @hook
 def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Any) -> None:
-    """Bound what the SQL of readers may make of an archive; other databases are left alone."""
+    """Limit the size of the values that SQL can make of an archive. Other databases are not touched."""
     if is_archive(datasette, database):
         bound_values(conn)
 
@@ -52,7 +52,7 @@ def raised_in(exception: BaseException) -> str:
 
 
 def unreadable(exception: Exception) -> str | None:
-    """Return a sentence for a parameter that Datasette stumbled over; ``None`` for any other failure."""
+    """Return a sentence for a parameter that Datasette failed at; ``None`` for any other failure."""
     module = raised_in(exception)
     if isinstance(exception, DatasetteError) and exception.status == 500 and module.startswith("datasette."):
         return f"{exception.message}."  # ``_sort`` or ``_through`` of a column that there is not
@@ -64,10 +64,10 @@ def unreadable(exception: Exception) -> str | None:
 
 @hook_first
 def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
-    """Call an address that Datasette's tables stumble over (``?_timelimit=x``) a bad one, not a failure.
+    """Answer 400 for an address that Datasette's tables fail at (``?_timelimit=x``).
 
-    An address without parameters is never to blame, nor for what fails in our own code or a plugin's: that
-    is a defect and shall look like one. The mail pages judge their own parameters.
+    Not for an address without parameters, nor for an error of our own code or a plugin's: that is a defect.
+    The mail pages check their own parameters.
     """
     if not archives(datasette) or request.path.startswith(datasette.urls.path("/mail")):
         return None

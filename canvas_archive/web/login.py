@@ -1,7 +1,7 @@
-"""The door: a one-use link from the terminal, then a cookie of our own.
+"""Signing in: a one-use link from the terminal, then a cookie of our own.
 
 Datasette's own sign-in cookie is not HttpOnly, never expires, and is overwritten by any other
-Datasette on 127.0.0.1, because cookies ignore ports. Sessions here live in memory: they die with the
+Datasette on 127.0.0.1, because cookies ignore ports. Sessions here are in memory, and end with the
 process.
 """
 
@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
@@ -22,6 +21,7 @@ from datasette import Response
 from canvas_archive.clock import SYSTEM, Clock
 from canvas_archive.web.gate import OWNER, PLUGIN, archives
 from canvas_archive.web.hooks import hook, hook_first
+from canvas_archive.web.per_datasette import PerDatasette
 from canvas_archive.web.render import render
 
 SESSION_SECONDS = 24 * 3600.0
@@ -44,7 +44,7 @@ def _digest(secret: str) -> bytes:
 
 
 def readable_cookies(header: str) -> str:
-    """Return a ``Cookie`` header without what Python's parser fails at.
+    """Return a ``Cookie`` header without the cookies that Python's parser fails at.
 
     It raises CookieError for all of a header in which one name has a ``/`` or ``@``, as any program on
     another port of this address may set it. Some versions take quadratic time for a value with backslashes:
@@ -81,9 +81,9 @@ class _Link:
 
 @dataclass
 class AccessPolicy:
-    """Who gets in, and under which host names, for one Datasette.
+    """Who may sign in to one Datasette, and under which host names.
 
-    ``locked``: sign-in is needed. ``open_to_all``: whoever reaches the loopback address is the owner.
+    ``locked``: sign-in is needed. ``open_to_all``: every visitor is the owner.
     Neither: plain Datasette, whose own actors and ``allow`` blocks decide.
 
     ``warn`` is called with a sentence for the owner's terminal, ``on_sign_in`` when a link was used.
@@ -108,7 +108,7 @@ class AccessPolicy:
         return secret
 
     def state_of(self, secret: str) -> LinkState:
-        """Return what became of the link with this secret."""
+        """Return the state of the link with this secret."""
         # The digests are compared, so the time of the look-up says nothing about the secret.
         link = self._links.get(_digest(secret))
         if link is None:
@@ -146,8 +146,8 @@ class AccessPolicy:
         self._sessions[key] = now + SESSION_SECONDS
         return True
 
-    def lets_in(self, cookies: str) -> bool:
-        """Return whether a request with this ``Cookie`` header may pass; always where no door is locked."""
+    def allows(self, cookies: str) -> bool:
+        """Return whether a request with this ``Cookie`` header may pass; yes where no sign-in is needed."""
         if not self.locked:
             return True
         given = SimpleCookie(readable_cookies(cookies)).get(self.cookie)
@@ -172,17 +172,10 @@ class AccessPolicy:
         return self.any_address and IP_LITERAL.match(bare) is not None
 
 
-_doors: weakref.WeakKeyDictionary[Any, AccessPolicy] = weakref.WeakKeyDictionary()
-
-
+@PerDatasette
 def access_policy(datasette: Any) -> AccessPolicy:
-    """Return the door of this Datasette; one that was not fitted by ``serve`` leaves all to Datasette."""
-    return _doors.setdefault(datasette, AccessPolicy())
-
-
-def install_access_policy(datasette: Any, door: AccessPolicy) -> None:
-    """Give this Datasette its door, before its first request."""
-    _doors[datasette] = door
+    """Return who may sign in. Unless ``serve`` installed a policy, Datasette alone decides."""
+    return AccessPolicy()
 
 
 def configured_hosts(datasette: Any) -> frozenset[str]:
@@ -196,8 +189,8 @@ def actor_from_request(datasette: Any, request: Any) -> dict[str, str] | None:
     """Recognise the owner by our cookie, or by the loopback address when sign-in was switched off."""
     if not archives(datasette):
         return None
-    door = access_policy(datasette)
-    known = door.open_to_all or (door.locked and door.admits(request.cookies.get(door.cookie, "")))
+    policy = access_policy(datasette)
+    known = policy.open_to_all or (policy.locked and policy.admits(request.cookies.get(policy.cookie, "")))
     return dict(OWNER) if known else None
 
 
@@ -206,9 +199,9 @@ def form_token(datasette: Any, request: Any) -> str:
 
     asgi-csrf's cookie has one name for all ports of a host; ours needs none.
     """
-    door = access_policy(datasette)
-    who = f"{(request.actor or {}).get('id')}\n{request.cookies.get(door.cookie, '')}"
-    return hmac.new(door.form_secret, who.encode(), hashlib.sha256).hexdigest()
+    policy = access_policy(datasette)
+    who = f"{(request.actor or {}).get('id')}\n{request.cookies.get(policy.cookie, '')}"
+    return hmac.new(policy.form_secret, who.encode(), hashlib.sha256).hexdigest()
 
 
 def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
@@ -218,7 +211,7 @@ def form_is_ours(datasette: Any, request: Any, offered: str) -> bool:
 
 @hook
 def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
-    """Take the mail pages out of asgi-csrf: they have the guard, a Strict cookie and their own token."""
+    """Exempt the mail pages from asgi-csrf: they have the guard, a Strict cookie and their own token."""
     if not archives(datasette):
         return False
     path = scope["path"].removeprefix(datasette.setting("base_url").rstrip("/"))
@@ -226,14 +219,14 @@ def skip_csrf(datasette: Any, scope: dict[str, Any]) -> bool:
 
 
 def locked_page(datasette: Any, *, status: int, link: LinkState = "unknown") -> Any:
-    """Return the page for those who are not signed in; ``link`` is what became of the link they opened."""
+    """Return the page for a visitor who is not signed in; ``link`` is the state of the link they opened."""
     body = render(datasette, "mail/locked.html", link=link, locked=access_policy(datasette).locked)
     return Response.html(body, status=status, headers={"Cache-Control": "private, no-store"})
 
 
 @hook_first
 def forbidden(datasette: Any, request: Any) -> Any:
-    """Answer a refusal calmly, and only where there is an archive to protect."""
+    """Answer a refusal with a page that explains it, where an archive is attached."""
     if not archives(datasette) or request.path.endswith(".json"):
         return None
     return locked_page(datasette, status=403)
@@ -242,23 +235,23 @@ def forbidden(datasette: Any, request: Any) -> Any:
 async def login(request: Any, datasette: Any) -> Any:
     """``GET /mail/login?token=``: redeem the one-use link and set the cookie.
 
-    The answer is a page that moves on by itself: a redirect after a link from another site would
-    arrive without a Strict cookie.
+    The response is a page that redirects by itself: after a link from another site, an HTTP redirect
+    would arrive without the Strict cookie.
     """
-    door = access_policy(datasette)
+    policy = access_policy(datasette)
     if request.method != "GET":
         return Response.text("Open the link in a browser.", status=405, headers={"Allow": "GET"})
     home = datasette.urls.path("/mail")
     moved = {"Refresh": f"0; url={home}", "Cache-Control": "no-store"}
-    if not door.locked or (request.actor or {}).get("id") == OWNER["id"]:
+    if not policy.locked or (request.actor or {}).get("id") == OWNER["id"]:
         return Response.html(render(datasette, "mail/welcome.html"), headers=moved)
     secret = request.args.get("token") or ""
-    session = door.redeem(secret)
+    session = policy.redeem(secret)
     if session is None:
-        return locked_page(datasette, status=403, link=door.state_of(secret))
+        return locked_page(datasette, status=403, link=policy.state_of(secret))
     response = Response.html(render(datasette, "mail/welcome.html"), headers=moved)
     response.set_cookie(
-        door.cookie,
+        policy.cookie,
         session,
         max_age=COOKIE_SECONDS,
         httponly=True,

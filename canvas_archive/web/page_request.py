@@ -19,7 +19,7 @@ from datasette.utils import sqlite_timelimit
 
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, BadInput
-from canvas_archive.web import login
+from canvas_archive.web import login, tokens
 from canvas_archive.web.dates import Dates, zone_named
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.gate import ARCHIVE_PREFIX, PLUGIN, Archive, archives, gate, mail_path, may_edit
@@ -44,7 +44,7 @@ class TooSlow(ArchiveError):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Who asks for what, and how answers are made for them."""
+    """One request, and how its answer is made."""
 
     datasette: Any
     request: Any
@@ -63,13 +63,18 @@ class PageRequest:
         return login.access_policy(self.datasette).locked
 
     @property
+    def can_sync(self) -> bool:
+        """Return whether this visitor can start a sync: with the right to edit, and a token."""
+        return self.can_edit and tokens.token_available(self.datasette, self.archive.folder)
+
+    @property
     def wants_json(self) -> bool:
-        """Return whether the page's script asks, rather than a plain form."""
+        """Return whether the page's script sent the request, rather than a plain form."""
         return "application/json" in self.request.headers.get("accept", "")
 
     @property
     def accepts_html(self) -> bool:
-        """Return whether a browser without our script asks, which wants a page."""
+        """Return whether a browser without our script sent the request: it needs a page."""
         return "text/html" in self.request.headers.get("accept", "")
 
     @property
@@ -142,7 +147,7 @@ class PageRequest:
         )
 
     async def message(self, title: str, sentence: str, status: int) -> Any:
-        """Answer with a calm page that says one thing."""
+        """Answer with a page of one sentence."""
         if self.wants_json:
             return Response.json({"ok": False, "message": sentence}, status=status, headers=dict(CALM))
         return await self.page(
@@ -155,7 +160,7 @@ class PageRequest:
 def view(
     table: str = "conversations", *, method: str = "GET"
 ) -> Callable[[View], Callable[..., Awaitable[Any]]]:
-    """Make a route of a function of a Visit: gated, with errors turned into calm pages.
+    """Make a route of a function of a PageRequest: gated, with errors turned into pages.
 
     A ``POST`` view is reached only with the right to edit and a form of ours.
     """
@@ -189,7 +194,7 @@ def view(
             except ArchiveError as error:
                 return await page_request.message("That did not work", str(error), 400)
 
-        # Not functools.wraps: Datasette passes what the signature names, and would follow it to the Visit.
+        # Not functools.wraps: Datasette passes what the signature names, and would follow it to ``function``.
         route.__name__, route.__doc__ = function.__name__, function.__doc__
         return route
 

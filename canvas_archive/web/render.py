@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import weakref
 import zlib
 from html import unescape
 from pathlib import Path
@@ -21,6 +20,7 @@ from markupsafe import Markup, escape
 
 from canvas_archive.export.links import ADDRESS, trimmed
 from canvas_archive.unicode import SHOWN_NAME, filtered
+from canvas_archive.web.per_datasette import PerDatasette
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
@@ -153,38 +153,33 @@ def asset(name: str) -> str:
     return f"/mail/static/{name}?v={digest}"
 
 
-_environments: weakref.WeakKeyDictionary[Any, Environment] = weakref.WeakKeyDictionary()
-
-
+@PerDatasette
 def _environment(datasette: Any) -> Environment:
-    environment = _environments.get(datasette)
-    if environment is None:
-        folders = [datasette.template_dir] if datasette.template_dir else []
-        environment = Environment(
-            loader=FileSystemLoader([*folders, str(folder_of_templates())]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        path = datasette.urls.path
-        environment.globals.update(
-            path=path,
-            asset=lambda name: path(asset(name)),
-            plural=plural,
-        )
-        environment.filters.update(
-            body=body,
-            linkify=linkify,
-            initials=initials,
-            hue=hue,
-            filesize=filesize,
-            number=number,
-            file_name=file_name,
-            extension=extension,
-        )
-        _environments[datasette] = environment
+    folders = [datasette.template_dir] if datasette.template_dir else []
+    environment = Environment(
+        loader=FileSystemLoader([*folders, str(folder_of_templates())]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    path = datasette.urls.path
+    environment.globals.update(
+        path=path,
+        asset=lambda name: path(asset(name)),
+        plural=plural,
+    )
+    environment.filters.update(
+        body=body,
+        linkify=linkify,
+        initials=initials,
+        hue=hue,
+        filesize=filesize,
+        number=number,
+        file_name=file_name,
+        extension=extension,
+    )
     return environment
 
 

@@ -1,4 +1,4 @@
-"""Where the pages live: everything under ``/mail``, and the front page of an archive."""
+"""The addresses of the pages: everything under ``/mail``, and the front page of an archive."""
 
 from __future__ import annotations
 

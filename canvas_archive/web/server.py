@@ -1,4 +1,4 @@
-"""Serving an archive: Datasette in this process, behind our door, until Ctrl-C.
+"""Serving an archive: Datasette in this process, behind our sign-in, until Ctrl-C.
 
 Used by ``canvas-archive serve`` and ``canvas-archive demo``.
 """
@@ -16,18 +16,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
+from canvas_archive import web as plugin
 from canvas_archive.errors import BadInput, GuardRefused
 from canvas_archive.hosts import is_loopback
 from canvas_archive.store import Archive
 from canvas_archive.web import opening
 from canvas_archive.web.connections import BoundedConnection
-
-if TYPE_CHECKING:
-    from canvas_archive.web.login import AccessPolicy
+from canvas_archive.web.gate import OWNER
+from canvas_archive.web.login import LOOPBACK, AccessPolicy, access_policy
 
 SETTINGS: dict[str, Any] = {
     "sql_time_limit_ms": 3000,
@@ -44,8 +44,6 @@ RESERVED = "mail"
 
 
 def _known_names(host: str, configured: list[str]) -> frozenset[str]:
-    from canvas_archive.web.login import LOOPBACK
-
     names = set(LOOPBACK) | {name.lower() for name in configured}
     if not is_loopback(host):
         machine = socket.gethostname().lower()
@@ -54,7 +52,7 @@ def _known_names(host: str, configured: list[str]) -> frozenset[str]:
 
 
 def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
-    """Return a Datasette of the archive in ``folder``, with its door fitted.
+    """Return a Datasette of the archive in ``folder``, with our sign-in.
 
     ``port`` is part of the cookie's name: cookies ignore ports, and two archives may be open at once.
     Raises NoArchive, ForeignFolder or NewerArchive when the folder cannot be served.
@@ -71,10 +69,6 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
     from datasette.app import Datasette
     from datasette.plugins import pm
 
-    import canvas_archive.web as plugin
-    from canvas_archive.web.gate import OWNER
-    from canvas_archive.web.login import AccessPolicy, install_access_policy
-
     # Where rich is installed, Datasette prints every refusal with all local variables: session cookies, too.
     # (Not an import statement: before Datasette's own, it would leave the module without its hook.)
     sys.modules["datasette.handle_exception"].rich = None  # type: ignore[attr-defined]
@@ -86,7 +80,7 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
         settings=dict(SETTINGS),
         secret=None,
     )
-    install_access_policy(
+    access_policy.install(
         datasette,
         AccessPolicy(
             locked=login,
@@ -134,18 +128,16 @@ class BoundServer:
     url: str
 
     @property
-    def door(self) -> AccessPolicy:
-        """Return the door of its Datasette."""
-        from canvas_archive.web.login import access_policy
-
+    def policy(self) -> AccessPolicy:
+        """Return who may sign in."""
         return access_policy(self.datasette)
 
     def new_url(self) -> str:
         """Return where a browser begins: with a new sign-in link, where one is needed."""
-        return _first_url(self.base, self.door)
+        return _first_url(self.base, self.policy)
 
     def close(self) -> None:
-        """Let go of the port, the database and the threads."""
+        """Close the port, the database and the threads."""
         self.listener.close()
         for database in self.datasette.databases.values():
             database.close()
@@ -169,8 +161,6 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     except BaseException:
         listener.close()
         raise
-    from canvas_archive.web.login import access_policy
-
     base = f"http://{_shown_host(host)}:{bound}"
     url = _first_url(base, access_policy(datasette))
     config = uvicorn.Config(
@@ -187,8 +177,8 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
     return BoundServer(uvicorn.Server(config), listener, datasette, base, url)
 
 
-def _first_url(base: str, door: AccessPolicy) -> str:
-    return f"{base}/mail/login?token={door.new_link()}" if door.locked else f"{base}/mail"
+def _first_url(base: str, policy: AccessPolicy) -> str:
+    return f"{base}/mail/login?token={policy.new_link()}" if policy.locked else f"{base}/mail"
 
 
 def serve_archive(
@@ -209,7 +199,7 @@ def serve_archive(
     Raises KeyboardInterrupt when Ctrl-C or a termination signal ended it.
     """
     served = prepare(folder, host=host, port=port, login=login)
-    served.door.warn = warn
+    served.policy.warn = warn
 
     with contextlib.ExitStack() as ending:
         ending.enter_context(contextlib.closing(served))
@@ -235,7 +225,7 @@ def serve_archive(
 def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
     """Open a browser at the first page. Where that would show the sign-in link to others, do nothing."""
     address = served.url
-    if served.door.locked:
+    if served.policy.locked:
         if not opening.browser_reads_files():
             return
         try:
@@ -248,7 +238,7 @@ def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
                 page.unlink(missing_ok=True)
 
         ending.callback(remove)
-        served.door.on_sign_in = remove
+        served.policy.on_sign_in = remove
         address = page.as_uri()
     opening.open_browser(address)
 

@@ -83,6 +83,6 @@ def _by_index(execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
 
 @hook
 def startup(datasette: Any) -> None:
-    """Let the attached archives be asked so."""
+    """Rewrite the statements of the attached archives."""
     for archive in archives(datasette):
         archive.database.execute = _by_index(archive.database.execute)

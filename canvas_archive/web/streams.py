@@ -1,48 +1,46 @@
-"""Answers that grow while work goes on: one sentence per line, as text or inside a page.
+"""Responses that grow while work runs: one sentence per line, as text or inside a page.
 
-The work runs in a thread of its own and is not stopped when the reader leaves: a sync that was begun
-is finished. Only one runs at a time.
+The work runs in a thread of its own, and goes on when the reader leaves the page. Only one runs at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from markupsafe import escape
 
 from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.web.per_datasette import PerDatasette
 
-FAILED = "Error:"
-"""How the last line of work that did not succeed begins."""
+Work = Callable[[Callable[[str], None]], None]
+"""Work that calls its argument with each line of progress. It raises ArchiveError when it failed."""
 
 _END = object()
-_running: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 
 
-def _lock_of(datasette: Any) -> threading.Lock:
-    return _running.setdefault(datasette, threading.Lock())
+@PerDatasette
+def running_lock(datasette: Any) -> threading.Lock:
+    """Return the lock that is held while work runs."""
+    return threading.Lock()
 
 
 def is_running(datasette: Any) -> bool:
-    """Return whether work begun from a page still goes on."""
-    return _lock_of(datasette).locked()
+    """Return whether work begun on a page is still running."""
+    return running_lock(datasette).locked()
 
 
 class ProgressStream:
     """A response that sends the lines of ``work`` as they come.
 
-    ``before`` and ``after`` are what stands around them on a page; without, the answer is plain text.
+    ``before`` and ``after`` are the page around the lines. Without them, the answer is plain text.
     The last line is ``Done.`` or begins with ``Error:``. Raises BadInput when something runs already.
     """
 
-    def __init__(
-        self, datasette: Any, work: Callable[[], Iterator[str]], *, before: str = "", after: str = ""
-    ) -> None:
-        self._lock = _lock_of(datasette)
+    def __init__(self, datasette: Any, work: Work, *, before: str = "", after: str = "") -> None:
+        self._lock = running_lock(datasette)
         if not self._lock.acquire(blocking=False):
             raise BadInput("Something is running already. Wait for it to finish, then try again.")
         self._work = work
@@ -54,12 +52,12 @@ class ProgressStream:
         loop = asyncio.get_running_loop()
         lines: asyncio.Queue[object] = asyncio.Queue()
 
-        def tell(line: object) -> None:
-            # After the server has gone there is no loop to tell; the work itself is finished all the same.
+        def put(line: object) -> None:
+            # The server may have ended, and its loop with it. The work is finished all the same.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(lines.put_nowait, line)
 
-        threading.Thread(target=self._run, args=(tell,), name="canvas-archive-action").start()
+        threading.Thread(target=self._run, args=(put,), name="canvas-archive-action").start()
         page = bool(self._before)
         content_type = "text/html; charset=utf-8" if page else "text/plain; charset=utf-8"
         await send(
@@ -83,19 +81,16 @@ class ProgressStream:
     async def _send(send: Callable[[dict[str, Any]], Awaitable[None]], text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
-    def _run(self, tell: Callable[[object], None]) -> None:
+    def _run(self, put: Callable[[object], None]) -> None:
         try:
-            line = ""
-            for line in self._work():
-                tell(" ".join(str(line).split()))
-            if not line.startswith(FAILED):
-                tell("Done.")
+            self._work(lambda line: put(" ".join(line.split())))
+            put("Done.")
         except ArchiveError as error:
-            tell(f"{FAILED} {error}")
+            put(f"Error: {' '.join(str(error).split())}")
         except Exception as error:
-            # Whatever it was, the reader must not wait for ever; the text of a stray error may hold secrets.
+            # The reader must not wait for ever, and the text of an unexpected error may hold secrets.
             name = type(error).__name__
-            tell(f"{FAILED} an unexpected {name}. Run canvas-archive sync in a terminal to see more.")
+            put(f"Error: an unexpected {name}. Run canvas-archive sync in a terminal to see more.")
         finally:
             self._lock.release()
-            tell(_END)
+            put(_END)

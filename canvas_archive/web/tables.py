@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from datasette.utils import parse_metadata
-from markupsafe import Markup
 
 from canvas_archive.web.gate import archives, is_archive, mail_path
 from canvas_archive.web.hooks import hook
-from canvas_archive.web.render import HERE, asset, body, filesize
+from canvas_archive.web.render import HERE, asset
 
 KEYED_AS = "archive"
-CELL = 300
 THREADS = frozenset({"conversations", "threads", "inbox", "sent"})
 """Tables and views whose ``id`` is a conversation's."""
 
@@ -111,57 +109,3 @@ def table_actions(datasette: Any, database: str, table: str) -> list[dict[str, s
 def extra_css_urls(datasette: Any) -> list[str]:
     """Give Datasette's pages the paper and type of the mail pages."""
     return [asset("tables.css")] if archives(datasette) else []
-
-
-def _link(datasette: Any, database: str, tail: str, label: object) -> Markup:
-    return Markup('<a href="{}">{}</a>').format(mail_path(datasette, database, tail), label)
-
-
-def _value(row: Any, column: str) -> Any:
-    try:
-        return row[column]
-    except (KeyError, IndexError):
-        return None
-
-
-@hook
-def render_cell(
-    row: Any, value: Any, column: str, table: str | None, database: str | None, datasette: Any
-) -> Markup | str | None:
-    """Make cells lead to the mail pages; everything stays escaped."""
-    if database is None or not is_archive(datasette, database) or isinstance(value, (bytes, dict)):
-        return None
-    if column == "subject":
-        ident = _value(row, "conversation_id") or _value(row, "id")
-        if isinstance(ident, int) and table != "messages":
-            return _link(datasette, database, f"/mail/c/{ident}", value or "(no subject)")
-        return None
-    if column == "conversation_id" and isinstance(value, int) and table in (None, "pending_edits"):
-        return _link(datasette, database, f"/mail/c/{value}", value)
-    if column == "message_id" and table is None and isinstance(value, int):
-        conversation = _value(row, "conversation_id")
-        return (
-            _link(datasette, database, f"/mail/c/{conversation}?m={value}#m{value}", value)
-            if conversation
-            else None
-        )
-    if column in ("person", "author") and table is None:
-        ident = _value(row, f"{column}_id")
-        return _link(datasette, database, f"/mail/people/{ident}", value) if isinstance(ident, int) else None
-    if column == "body" and isinstance(value, str):
-        return body(value if len(value) <= CELL else value[: CELL - 1] + "…")
-    if column in ("size", "stored_size", "bytes") and isinstance(value, int):
-        return Markup('<span title="{}">{}</span>').format(f"{value:,} bytes", filesize(value))
-    if column == "starred" and value in (0, 1):
-        return Markup('<span title="{}">{}</span>').format(
-            "starred" if value else "not starred", "★" if value else "☆"
-        )
-    if column == "name" and table == "users" and isinstance(_value(row, "id"), int):
-        return _link(datasette, database, f"/mail/people/{row['id']}", value or "")
-    if column == "name" and table == "contexts":
-        return _link(datasette, database, f"/mail/courses/{row['code']}", value or row["code"])
-    if column == "context_code" and isinstance(value, str):
-        return _link(datasette, database, f"/mail/courses/{value}", value)
-    if column == "display_name" and table == "attachments" and _value(row, "state") == "stored":
-        return _link(datasette, database, f"/mail/files/{row['id']}", value or "file")
-    return None

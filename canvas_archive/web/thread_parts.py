@@ -16,7 +16,7 @@ WHOLE = 150
 """Up to so many messages are one page: a second one for a few of them helps nobody."""
 
 LEAD = 5
-"""So many messages stand before the one an address asks for."""
+"""How many messages are shown before the one that an address asks for."""
 
 Key = tuple[str, int]
 

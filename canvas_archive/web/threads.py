@@ -1,4 +1,4 @@
-"""A conversation as the page shows it: the store's thread, with what a reader needs said in words."""
+"""A conversation as the page shows it: the store's thread, with explanations in words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FileView:
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """A message with what hangs on it. ``elsewhere`` is the conversation a forwarded one belongs to."""
+    """A message, its files and forwarded messages. ``elsewhere``: the conversation of a forwarded one."""
 
     id: int
     author: ThreadPerson

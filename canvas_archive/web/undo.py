@@ -1,16 +1,16 @@
-"""What was just done, and how to take it back: kept in memory under a key that only the visitor gets."""
+"""What was just done, and how to undo it: held in memory under a key that only the visitor gets."""
 
 from __future__ import annotations
 
 import secrets
-import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 from canvas_archive.store.verbs import Change
+from canvas_archive.web.per_datasette import PerDatasette
 
-KEPT = 100
+MOST_NOTICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,27 @@ class Notice:
         return bool(self.changes)
 
 
-_notices: weakref.WeakKeyDictionary[Any, OrderedDict[str, Notice]] = weakref.WeakKeyDictionary()
+@PerDatasette
+def _notices(datasette: Any) -> OrderedDict[str, Notice]:
+    """Return the notices by key, oldest first."""
+    return OrderedDict()
 
 
 def remember(datasette: Any, sentence: str, changes: tuple[Change, ...] = ()) -> Notice:
-    """Keep a notice for the next page; the oldest of many is forgotten."""
-    kept = _notices.setdefault(datasette, OrderedDict())
+    """Store a notice for the next page. Beyond ``MOST_NOTICES``, the oldest one is dropped."""
+    notices = _notices(datasette)
     notice = Notice(secrets.token_urlsafe(12), sentence, changes)
-    kept[notice.key] = notice
-    while len(kept) > KEPT:
-        kept.popitem(last=False)
+    notices[notice.key] = notice
+    while len(notices) > MOST_NOTICES:
+        notices.popitem(last=False)
     return notice
 
 
 def notice_of(datasette: Any, key: str) -> Notice | None:
-    """Return the notice of that key, if it is still kept."""
-    return _notices.get(datasette, OrderedDict()).get(key) if key else None
+    """Return the notice of that key, if it is still stored."""
+    return _notices(datasette).get(key)
 
 
 def take(datasette: Any, key: str) -> Notice | None:
     """Return the notice and forget it, so that it is undone once."""
-    return _notices.get(datasette, OrderedDict()).pop(key, None)
+    return _notices(datasette).pop(key, None)

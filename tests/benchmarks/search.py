@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from canvas_archive.search import rebuild_index, search, update_index
-from canvas_archive.search.dates import year_bounds
+from canvas_archive.search.query.dates import year_bounds
 from canvas_archive.store import Archive
 from tests.benchmarks.corpus import Corpus, make_archive
 from tests.benchmarks.figures import Plan, Row, skipped

@@ -1,7 +1,7 @@
 """``POST /mail/edit`` and ``POST /mail/undo``: the buttons of lists and conversations.
 
 One form holds a whole list: its check boxes are named ``id``, its buttons ``do``. A button of a single
-row says ``star:17``, so that it means that row whatever is ticked.
+row says ``star:17``: it means that row, and no check box.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def edit(page_request: PageRequest) -> Any:
 
 @view(method="POST")
 async def undo(page_request: PageRequest) -> Any:
-    """Take back what the notice of that key tells of."""
+    """Undo the changes of the notice with that key."""
     notice = take(page_request.datasette, form_of(page_request).one("undo"))
     if notice is None:
         raise BadInput("That was already undone, or is too long ago. The Changes page can still discard it.")

@@ -1,4 +1,4 @@
-"""``/mail/courses`` and ``/mail/courses/CODE``: mail by where it belongs."""
+"""``/mail/courses`` and ``/mail/courses/CODE``: mail by course."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/mail/edits``: the journal of changes made here. What waits, what Canvas did with the rest."""
+"""``/mail/edits``: the journal of changes made here: those that are pending, and how the others ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from datasette import Response
 
 from canvas_archive.errors import BadInput
-from canvas_archive.web import actions, queries, writing
+from canvas_archive.web import queries, writing
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
 from canvas_archive.web.pages.thread import value_words
@@ -97,14 +97,14 @@ def act_line(row: sqlite3.Row) -> ActLine:
 
 @view(table="edits")
 async def journal(page_request: PageRequest) -> Any:
-    """Answer with what waits and what became of the rest."""
+    """Answer with the pending changes and how the others ended."""
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         unsettling = connection.execute(queries.UNSETTLING_EDITS, {"limit": HISTORY})
         settled = connection.execute(queries.SETTLED_EDITS, {"limit": HISTORY})
         return {
             "title": "Changes",
-            "can_sync": page_request.can_edit and actions.token_available(page_request.archive.folder),
+            "can_sync": page_request.can_sync,
             "pending": [line_of(row) for row in connection.execute(queries.PENDING_EDITS, {"limit": SHOWN})],
             "total": frame.counts["pending"],
             "conflicts": [line_of(row) for row in unsettling],

@@ -41,5 +41,5 @@ async def folder(page_request: PageRequest) -> Any:
 
 @view()
 async def nowhere(page_request: PageRequest) -> Any:
-    """Answer calmly to any other address below ``/mail``."""
+    """Answer any other address below ``/mail`` with a page that says so."""
     raise NotFound("There is no such page.")

@@ -1,4 +1,4 @@
-"""``/mail/search``: the message search, with facets that narrow, and searches worth keeping.
+"""``/mail/search``: the message search, with facets that narrow, and saved searches.
 
 A facet that narrows is counted without itself, so that its other values stay in sight and can be added.
 """
@@ -109,7 +109,7 @@ def search_form_of(page_request: PageRequest) -> SearchForm:
 
 def name_of(connection: sqlite3.Connection, user_id: str) -> str:
     """Return the name that means this user alone, else the id."""
-    from canvas_archive.search.resolve import people
+    from canvas_archive.search.query.resolve import people
 
     row = connection.execute(queries.PERSON, {"person": user_id}).fetchone()
     name = " ".join(str(row[1]).split()) if row else ""
@@ -118,9 +118,9 @@ def name_of(connection: sqlite3.Connection, user_id: str) -> str:
 
 
 def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> str:
-    """Write a question with its facets in the query language alone, as it is kept under a name."""
-    from canvas_archive.search.tree import Course, Person
-    from canvas_archive.search.written import written_query
+    """Return a query with its facets in the query language alone, as it is saved."""
+    from canvas_archive.search.query.tree import Course, Person
+    from canvas_archive.search.query.written import written_query
 
     parts = [asked.text] if asked.text else []
     for name in FACETS:
@@ -151,7 +151,7 @@ class FacetLine:
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:
-    """What a search gave, or the sentence why it gave nothing. ``missing``: there is no sound index."""
+    """What a search found, or the sentence why it failed. ``missing``: there is no sound index."""
 
     result: SearchResult | None = None
     trouble: str = ""

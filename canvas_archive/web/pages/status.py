@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from datasette import Response
 
 from canvas_archive.errors import CredentialProblem
 from canvas_archive.store.counts import archive_counts
-from canvas_archive.web import actions, login, queries
+from canvas_archive.web import login, queries
 from canvas_archive.web.cache import cached
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.page_request import Context, PageRequest, view
@@ -73,7 +74,7 @@ def context_of(page_request: PageRequest, connection: sqlite3.Connection, frame:
     runs = connection.execute(queries.SYNC_RUNS, {"limit": RUNS}).fetchall()
     return {
         "title": "Sync and status",
-        "can_sync": page_request.can_edit and actions.token_available(page_request.archive.folder),
+        "can_sync": page_request.can_sync,
         "counts": cached(connection, "archive", lambda: archive_counts(connection)),
         "stored_bytes": cached(
             connection, "bytes", lambda: connection.execute(queries.STORED_BYTES).fetchone()[0]
@@ -98,15 +99,15 @@ async def status(page_request: PageRequest) -> Any:
 
 
 async def _stream(page_request: PageRequest, doing: str) -> Any:
-    service = actions.service()
-    if service is None or not actions.token_available(page_request.archive.folder):
+    if not page_request.can_sync:
         raise CredentialProblem(
             "There is no access token for Canvas at hand. Run canvas-archive sync in a terminal."
         )
-    work = service.push_now if doing == "push" else service.sync_now
-    folder = page_request.archive.folder
+    from canvas_archive.web import syncing
+
+    work = partial(syncing.push_now if doing == "push" else syncing.sync_now, page_request.archive.folder)
     if not page_request.accepts_html:
-        return ProgressStream(page_request.datasette, lambda: work(folder))
+        return ProgressStream(page_request.datasette, work)
 
     def make(connection: sqlite3.Connection) -> str:
         frame = read_frame(connection, page_request.dates)
@@ -114,12 +115,12 @@ async def _stream(page_request: PageRequest, doing: str) -> Any:
         return page_request.draw("mail/status.html", frame, context, active="status")
 
     before, _, after = (await page_request.read(make)).partition(MARK)
-    return ProgressStream(page_request.datasette, lambda: work(folder), before=before, after=after)
+    return ProgressStream(page_request.datasette, work, before=before, after=after)
 
 
 @view(table="sync_runs", method="POST")
 async def sync(page_request: PageRequest) -> Any:
-    """``POST /mail/status/sync``: pull now, and tell what happens line by line."""
+    """``POST /mail/status/sync``: sync now, and show the progress line by line."""
     return await _stream(page_request, "sync")
 
 
@@ -132,11 +133,11 @@ async def push(page_request: PageRequest) -> Any:
 @view(method="POST")
 async def sign_out(page_request: PageRequest) -> Any:
     """``POST /mail/logout``: end this browser's session."""
-    door = login.access_policy(page_request.datasette)
-    door.leave(page_request.request.cookies.get(door.cookie, ""))
+    policy = login.access_policy(page_request.datasette)
+    policy.leave(page_request.request.cookies.get(policy.cookie, ""))
     response = Response.redirect(page_request.path("/mail"), status=303)
     response.set_cookie(
-        door.cookie,
+        policy.cookie,
         "",
         max_age=0,
         httponly=True,

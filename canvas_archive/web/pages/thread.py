@@ -45,7 +45,7 @@ class BackLink:
 
 @dataclass(frozen=True, slots=True)
 class EditNote:
-    """What waits for, or happened to, an edit of this conversation."""
+    """The state of an edit of this conversation, in words."""
 
     state: str
     sentence: str
@@ -57,7 +57,7 @@ def value_words(field: str, value: str) -> str:
 
 
 def note_of(row: sqlite3.Row) -> EditNote:
-    """Say in one sentence how an edit stands."""
+    """Return the state of an edit as one sentence."""
     wanted = value_words(row["field"], row["value"])
     if row["state"] == "pending":
         return EditNote("pending", f"Waiting to be sent to Canvas: {wanted}.")
@@ -112,7 +112,7 @@ def span_of(part: ThreadPart, dates: Dates) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """What stands around a part of a long conversation: which messages it shows, and ways to the others."""
+    """The pagination of a long conversation: which messages this page shows, and links to the others."""
 
     sentence: str
     whole: str
@@ -122,7 +122,7 @@ class Pagination:
 
 
 def pagination_of(part: ThreadPart, messages: tuple[MessageView, ...], context: str) -> Pagination | None:
-    """Return the way through a long conversation; ``None`` for one that is shown whole."""
+    """Return the pagination of a long conversation; ``None`` for one that is shown whole."""
     if part.ids is None:
         return None
     pairs = [("in", context)] if context else []

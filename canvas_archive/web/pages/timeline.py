@@ -1,4 +1,4 @@
-"""``/mail/timeline``: when there was how much, with whom and where; a bar opens its month."""
+"""``/mail/timeline``: messages by month, with people and courses; a bar opens its month."""
 
 from __future__ import annotations
 

@@ -1,0 +1,112 @@
+"""Where terms stand, and which documents hold them side by side.
+
+A document's positions are a string with a character for each (``postings.place_of``). To see whether one
+term stands so far after another, the characters of the first are moved by that much, for all documents at
+once, and looked for among those of the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, compress
+
+from canvas_archive.search.answer.slots import Slot
+from canvas_archive.search.index import docset
+from canvas_archive.search.index.docset import DocSet
+from canvas_archive.search.index.postings import place_of, places_in, position_of
+from canvas_archive.search.index.reading import Entry, Segment
+
+# Below this many documents, only the blocks of a list that can hold one of them are read.
+_FEW = 2000
+# Places below 0x8000 that move no farther than this stay clear of the gap in their numbering.
+_FARTHEST = 0x5000
+_LAST = 0x10F800  # positions for which there is a character
+
+
+def side_by_side(segment: Segment, slots: Sequence[Slot], common: DocSet) -> DocSet:
+    """Return those of the documents, which hold all the slots, in which the slots' positions line up."""
+    ordered = sorted(slots, key=lambda slot: slot.documents(segment))
+    anchor = ordered[0]
+    starts = places(segment, anchor.lists(segment), common)
+    for at, slot in enumerate(ordered[1:], 2):  # pragma: no branch - the last slot returns
+        targets = places(segment, slot.lists(segment), common)
+        by = slot.offset - anchor.offset
+        if by >= 0:
+            starts, anchor = moved(starts, by), slot
+        else:
+            targets = moved(targets, -by)
+        numbers = docset.to_numbers(common, segment.count)
+        if at == len(ordered):
+            return docset.from_numbers(compress(numbers, touching(starts, targets)), segment.count)
+        kept = _in_common(starts, targets)
+        common = docset.from_numbers(compress(numbers, kept), segment.count)
+        if not common:
+            break
+        starts = list(filter(None, kept))
+    return common
+
+
+def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[str]:
+    """Return where any of the terms stand in each of the documents, in their order; ``""`` for nowhere."""
+    count = segment.count
+    numbers = docset.to_numbers(within, count)
+    if len(numbers) >= _FEW and len(entries) == 1:
+        listed = segment.documents(entries[0])
+        if within & listed == within:
+            flags = docset.mask(within, count)
+            read = segment.blocks(entries[0], with_positions=True)
+            strings = chain.from_iterable(block.positions() for block in read)
+            return list(compress(strings, compress(flags, docset.mask(listed, count))))
+    found = positions(segment, entries, numbers)
+    get = found.get
+    return [get(number, "") for number in numbers]
+
+
+def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]) -> dict[int, str]:
+    """Return where any of the terms stand, by document, out of some ascending documents."""
+    found: dict[int, str] = {}
+    narrowed = numbers if len(numbers) < _FEW else None
+    chosen = set(numbers)
+    for entry in entries:
+        for block in segment.blocks(entry, narrowed, with_positions=True):
+            documents = segment.numbers(block)
+            here = places_in(documents, numbers, chosen)
+            listed = block.positions() if here else []
+            for at in here:
+                number, string = documents[at], listed[at]
+                found[number] = found[number] + string if number in found else string
+    return found
+
+
+def moved(strings: Sequence[str], by: int) -> list[str]:
+    """Return the strings with every place moved up by so many positions."""
+    joined = "\0".join(strings)
+    units = joined.encode("utf-16-le")
+    if 0 < by < _FARTHEST and len(units) == 2 * len(joined):
+        each = int.from_bytes(units, "little")
+        if not each & int.from_bytes(b"\x00\x80" * len(joined), "little"):  # all are below 0x8000
+            each += int.from_bytes(by.to_bytes(2, "little") * len(joined), "little")
+            # What was between the strings has been moved, too; no place comes before it.
+            return each.to_bytes(len(units), "little").decode("utf-16-le").split(chr(by))
+    return ["".join([_moved(place, by) for place in string]) for string in strings]
+
+
+def _moved(place: str, by: int) -> str:
+    position = position_of(place) + by
+    return place_of(position) if position < _LAST else ""
+
+
+def _in_common(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """Return, string by string, the places of the second that are in the first, too."""
+    return [
+        (one if one in other else "") if len(one) == 1 else "".join(set(one).intersection(other))
+        for one, other in zip(first, second, strict=True)
+    ]
+
+
+def touching(first: Sequence[str], second: Sequence[str]) -> list[bool]:
+    """Tell, string by string, whether the two have a place in common."""
+    return [
+        one in other if len(one) == 1 else other in one if len(other) == 1 else not set(one).isdisjoint(other)
+        for one, other in zip(first, second, strict=True)
+    ]

@@ -1,0 +1,300 @@
+"""Reading an index: its segments, their lists and columns.
+
+Whoosh's files are pickles in places, and an unpickler runs what it is told to. Here every one is read by an
+unpickler that knows only plain values (and, for a table of contents, the classes that it lists). An index
+that somebody else made can therefore be wrong, but it cannot run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import mmap
+import struct
+import sys
+import threading
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from whoosh.filedb.filetables import OrderedHashReader
+from whoosh.filedb.structfile import StructFile
+
+from canvas_archive.search.index import docset
+from canvas_archive.search.index.docset import DocSet
+from canvas_archive.search.index.forms import forms_in, table_key
+from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
+from canvas_archive.search.index.schema import COLUMNS, FIELD_NUMBERS
+from canvas_archive.store.private import open_regular
+
+Files: TypeAlias = "Mapping[str, tuple[int, str]]"
+"""The size and SHA-256 of each file of an index, as its record names them."""
+
+# What Whoosh's readers make of bytes that are not theirs.
+_BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
+
+
+# Documents in lists that are held during a search, for each document of the segment.
+_HELD = 8
+# Lists of so many documents are worth keeping as sets during a search; a set is a byte for every document.
+_FEW = 1000
+_MOST_SETS = 8
+_MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
+
+
+class MappedFile(StructFile):  # type: ignore[misc]
+    """A file in memory as Whoosh's readers want it: random access without seeking, careful unpickling."""
+
+    def __init__(self, path: Path) -> None:
+        with open_regular(path) as source:
+            self._map: mmap.mmap | bytes
+            try:
+                self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError:  # an empty file cannot be mapped
+                self._map = b""
+        self.size = len(self._map)
+        super().__init__(io.BytesIO() if isinstance(self._map, bytes) else self._map, name=path.name)
+        self.is_real = False
+
+    def get(self, position: int, length: int) -> bytes:
+        """Return bytes from anywhere."""
+        return self._map[position : position + length]
+
+    def read_pickle(self) -> Any:
+        """Read plain values."""
+        return PlainUnpickler(self.file).load()
+
+
+class Entry:
+    """A term of one segment: in how many documents, the first and the last of them, and where its list is.
+
+    ``highest`` is its highest level in any document.
+    """
+
+    __slots__ = ("documents", "first", "highest", "last", "offset", "size")
+
+    def __init__(self, row: bytes) -> None:
+        fields = TERM_INFO.unpack(row)
+        if fields[0]:
+            raise Damaged("a term holds its list inline, which this program never writes")
+        self.documents: int = fields[2]
+        self.highest: float = fields[5]
+        self.first: int = fields[6]
+        self.last: int = fields[7]
+        self.offset: int = fields[8]
+        self.size: int = fields[9]
+
+
+class Segment:
+    """One segment, opened. ``files`` are the record's: sizes and digests, by which columns are checked."""
+
+    def __init__(self, folder: Path, segment: Any, files: Files | None = None) -> None:
+        self._files = files or {}
+        self.name: str = segment.segment_id()
+        self.count: int = segment.doc_count_all()
+        try:
+            self.dead = docset.from_numbers(segment.deleted_docs(), self.count)
+        except IndexError as error:
+            raise Damaged("documents are deleted that are not there") from error
+        self._folder = folder
+        terms_file = MappedFile(folder / f"{self.name}.trm")
+        try:
+            self._terms = OrderedHashReader(terms_file, terms_file.size)
+        except Exception as error:
+            raise Damaged(f"a term index cannot be read: {error}") from error
+        if self._terms.hashtype != 0 or self._terms.extras.get("fieldmap") != FIELD_NUMBERS:
+            raise Damaged("the index has other fields")
+        self._lists = MappedFile(folder / f"{self.name}.pst")
+        self._columns: dict[str, array[int]] = {}
+        self._span: tuple[int, int] | None = None
+        self._by_age: array[int] | None = None
+        self._forms: dict[str, tuple[str, ...]] = {}
+        self._held: dict[int, list[Block]] = {}
+        self._room = _HELD * self.count
+        self._sets: dict[int, DocSet] = {}
+
+    def entry(self, field: str, term: str) -> Entry | None:
+        """Look a term up."""
+        key = FIELD_NUMBERS[field].to_bytes(2, "big") + term.encode()
+        try:
+            row = self._terms.get(key)
+            return None if row is None else Entry(row)
+        except _BROKEN as error:
+            raise Damaged(f"the term index cannot be read: {error}") from error
+
+    def expand(self, field: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+        """Yield the terms that begin so, in order."""
+        key = FIELD_NUMBERS[field].to_bytes(2, "big") + prefix.encode()
+        before = b""
+        try:
+            for found, row in self._terms.items_from(key):
+                if not found.startswith(key):
+                    return
+                if found <= before:  # or damaged lengths could lead round in circles
+                    raise Damaged("the term index is out of order")
+                yield found[2:].decode(), Entry(row)
+                before = found
+        except _BROKEN as error:
+            raise Damaged(f"the term index cannot be read: {error}") from error
+
+    def forms(self, stem: str) -> tuple[str, ...]:
+        """Return the forms other than the stem itself that occur in this segment."""
+        found = self._forms.get(stem)
+        if found is None:
+            if len(self._forms) >= _MOST_STEMS:
+                self._forms.clear()
+            entry = self.entry("forms", table_key(stem))
+            parts = () if entry is None else self.whole_blocks(entry)
+            found = tuple(form for block in parts for form in forms_in(block.positions()[0], stem))
+            self._forms[stem] = found
+        return found
+
+    def blocks(
+        self, entry: Entry, within: Sequence[int] | None = None, *, with_positions: bool = False
+    ) -> Iterable[Block]:
+        """Return a list's blocks; with ``within`` (ascending) those that may matter.
+
+        What is read whole is held until the end of the search, as long as there is room. Positions are read
+        when they are asked for, or ``with_positions`` at once.
+        """
+        held = self._held.get(entry.offset)
+        if held is not None:
+            return held
+        if with_positions:
+            return self.whole_blocks(entry, within)
+        found = blocks(self._lists.get(entry.offset, entry.size), within, with_positions=False)
+        if within is None and entry.documents <= self._room:
+            self._room -= entry.documents
+            held = self._held[entry.offset] = list(found)
+            return held
+        return found
+
+    def whole_blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
+        """Yield a list's blocks with positions; with ``within`` (ascending) only those that may matter."""
+        return blocks(self._lists.get(entry.offset, entry.size), within)
+
+    def numbers(self, block: Block) -> Sequence[int]:
+        """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
+        documents = block.documents
+        if not 0 <= documents[0] <= documents[-1] < self.count:
+            raise Damaged("a posting list names documents that are not there")
+        return documents
+
+    def mark(self, entry: Entry, flags: bytearray) -> None:
+        """Set the bytes of a list's documents to 1, one by one: the way for short lists.
+
+        Raises Damaged when the segment does not have them.
+        """
+        if entry.documents <= 2:  # known without looking
+            if not entry.first <= entry.last < self.count:
+                raise Damaged("a term names documents that are not there")
+            flags[entry.first] = flags[entry.last] = 1
+            return
+        for block in self.blocks(entry):
+            try:
+                for number in block.counted_up():
+                    flags[number] = 1
+            except IndexError as error:
+                raise Damaged("a posting list names documents that are not there") from error
+
+    def documents(self, entry: Entry) -> DocSet:
+        """Return the documents of a term's list."""
+        found = self._sets.get(entry.offset)
+        if found is None:
+            found = self._read_documents(entry)
+            if len(self._sets) < _MOST_SETS and entry.documents > _FEW:
+                self._sets[entry.offset] = found
+        return found
+
+    def _read_documents(self, entry: Entry) -> DocSet:
+        try:
+            if entry.documents <= 2:
+                flags = bytearray(self.count)
+                self.mark(entry, flags)
+                return docset.from_mask(flags)
+            steps = array("H" if self.count <= 1 << 16 else "I")
+            before = -1
+            for block in self.blocks(entry):
+                at = len(steps)
+                same = isinstance(block.gaps, array) and block.gaps.typecode == steps.typecode
+                steps.extend(block.gaps if same else tuple(block.gaps))
+                steps[at] -= before
+                before = block.last
+            return docset.from_gaps(steps, self.count)
+        except (ValueError, IndexError, OverflowError, TypeError) as error:
+            raise Damaged(f"a posting list names documents that are not there: {error}") from error
+
+    def column(self, name: str) -> array[int]:
+        """Return a column: one number per document."""
+        column = self._columns.get(name)
+        if column is None:
+            column = array(COLUMNS[name])
+            file = f"{self.name}.{name}.col"
+            with open_regular(self._folder / file) as source:
+                data = source.read()
+            column.frombytes(data[: len(data) - len(data) % column.itemsize])
+            if len(column) != self.count:
+                raise Damaged(f"the column {name} has {len(column)} rows for {self.count} documents")
+            # A wrong number in a column looks like any other, and would answer wrongly.
+            if file in self._files and hashlib.sha256(data).hexdigest() != self._files[file][1]:
+                raise Damaged(f"the column {name} is not what was written")
+            if sys.byteorder == "little":  # pragma: no branch - on big-endian machines they fit already
+                column.byteswap()
+            self._columns[name] = column
+        return column
+
+    def span(self) -> tuple[int, int]:
+        """Return when the oldest and the newest of the documents were written, in seconds since 1970."""
+        if self._span is None:
+            written = self.column("written")
+            self._span = (min(written), max(written)) if written else (0, 0)
+        return self._span
+
+    def written_between(self, start: int, end: int) -> DocSet:
+        """Return the documents written at or after the first moment and before the second."""
+        written = self.column("written").__getitem__
+        if self._by_age is None:
+            self._by_age = array("I", sorted(range(self.count), key=written))
+        first = bisect_left(self._by_age, start, key=written)
+        return docset.from_numbers(
+            self._by_age[first : bisect_left(self._by_age, end, key=written)], self.count
+        )
+
+    def forget_lists(self) -> None:
+        """Let go of the lists that were read: one search looks at them repeatedly, the next at others."""
+        self._held.clear()
+        self._sets.clear()
+        self._room = _HELD * self.count
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._terms.close()
+        self._lists.close()
+
+
+class OpenIndex:
+    """All segments of one generation. Not thread-safe by itself: hold ``lock`` while reading."""
+
+    def __init__(self, folder: Path, segments: Sequence[Any], files: Files | None = None) -> None:
+        self.lock = threading.Lock()
+        self.segments = [Segment(folder, segment, files) for segment in segments]
+        self.count = sum(segment.count - docset.size(segment.dead) for segment in self.segments)
+        self._newest: int | None = None
+
+    def documents_with(self, field: str, term: str) -> int:
+        """Return in how many documents a term occurs (deleted ones included)."""
+        entries = (segment.entry(field, term) for segment in self.segments)
+        return sum(entry.documents for entry in entries if entry is not None)
+
+    def newest(self) -> int:
+        """Return when the newest message was written, in seconds since 1970; 0 in an empty index."""
+        if self._newest is None:
+            self._newest = max((segment.span()[1] for segment in self.segments), default=0)
+        return self._newest
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for segment in self.segments:
+            segment.close()
