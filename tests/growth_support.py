@@ -61,12 +61,12 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.search.answer import snippet
     from canvas_archive.search.index import analysis
     from canvas_archive.search.query import dates, language
-    from canvas_archive.store import cells, reading, rows
+    from canvas_archive.store import cells, rows, threads
     from canvas_archive.sync import sent_messages
     from canvas_archive.web import files, guarded_csv, login, render
     from canvas_archive.web.page_request import PostedForm
 
-    nobody = reading.ThreadPerson(2, "Chen", None, None)
+    nobody = threads.ThreadPerson(2, "Chen", None, None)
 
     def of(unit: str, before: str = "", after: str = "") -> Callable[[int], str]:
         return lambda size: repeated(unit, size, before, after)
@@ -107,7 +107,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
             (of("a@"), of("Maria "), of("a "), of("\u4e2d")),
         ),
         "pseudonyms of one name": (
-            lambda text: redact.Redactor(b"k" * 32, 1, [redact.Person(2, text, "x")]).text(text),
+            lambda text: redact.Redactor(b"k" * 32, 1, [redact.PersonRecord(2, text, "x")]).text(text),
             (lambda size: repeated("a ", size // 4), lambda size: repeated("\u4e2d", size // 4)),
         ),
         "page of a conversation": (
@@ -173,7 +173,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         "terminal, JSON": (lambda text: terminal.json_text({"a": text}), (of("\x9b"), of("\\"))),
         "terminal, message": (
             lambda text: read._message(
-                reading.ThreadMessage(1, nobody, "2026-03-09T14:05:00Z", text, False, None), 1, ""
+                threads.ThreadMessage(1, nobody, "2026-03-09T14:05:00Z", text, False, None), 1, ""
             ),
             (of("a"), of("a "), of("\n"), of("-")),
         ),

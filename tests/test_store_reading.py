@@ -14,7 +14,10 @@ from canvas_archive.model import Attachment, MediaComment
 from canvas_archive.store import Archive, Ingest, edits, reading
 from canvas_archive.store.counts import archive_counts
 from canvas_archive.store.folders import FOLDERS
-from canvas_archive.store.reading import list_conversations, read_thread, run_sql
+from canvas_archive.store.forwarded import DEEPEST_FORWARD
+from canvas_archive.store.reading import list_conversations
+from canvas_archive.store.sql_access import run_sql
+from canvas_archive.store.threads import read_thread
 from tests.store_support import OWNER, TickingClock, conversation, create, message, person
 
 pytestmark = pytest.mark.sampled
@@ -155,7 +158,7 @@ def test_a_very_long_chain_of_forwards_is_cut(archive: Archive) -> None:
     depth = 1
     while shown.forwarded:
         shown, depth = shown.forwarded[0], depth + 1
-    assert depth == reading.DEEPEST_FORWARD
+    assert depth == DEEPEST_FORWARD
     assert archive.db.execute("SELECT count(*) FROM messages WHERE id >= 10000").fetchone()[0] == 400
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from canvas_archive.canvas import Download
-from canvas_archive.store.reading import recording_name
+from canvas_archive.store.threads import recording_name
 from canvas_archive.sync.file_bytes import judge
 
 WHOLE = Download(200, "application/pdf", 10, 10, False)

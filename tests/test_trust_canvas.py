@@ -21,7 +21,8 @@ from canvas_archive.canvas.body import decode_json
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ArchiveError, ItemsFailed, MalformedAnswer
 from canvas_archive.store import Archive, Ingest, transaction
-from canvas_archive.store.reading import list_conversations, read_thread
+from canvas_archive.store.reading import list_conversations
+from canvas_archive.store.threads import read_thread
 from canvas_archive.sync import service
 from canvas_archive.sync.service import SyncOptions, SyncResult, sync
 from tests.client_support import letter, row

@@ -24,7 +24,8 @@ from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
     from canvas_archive.model import JsonObject
-    from canvas_archive.store.reading import ConversationLine, StoredAttachment, Thread, ThreadMessage
+    from canvas_archive.store.reading import ConversationLine
+    from canvas_archive.store.threads import StoredAttachment, Thread, ThreadMessage
 
 WIDTH = 100
 
@@ -102,7 +103,7 @@ def _line(line: ConversationLine) -> str:
 def show(settings: Settings, conversation_id: int, as_json: bool) -> None:
     """Show one conversation with all its messages, oldest first."""
     from canvas_archive.store import Archive
-    from canvas_archive.store.reading import read_thread
+    from canvas_archive.store.threads import read_thread
 
     with Archive.open(settings.folder) as archive:
         thread = read_thread(archive.db, conversation_id)

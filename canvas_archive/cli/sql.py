@@ -53,7 +53,7 @@ def sql(
     """
     from canvas_archive.store import Archive
     from canvas_archive.store.cells import cell_of
-    from canvas_archive.store.reading import run_sql
+    from canvas_archive.store.sql_access import run_sql
 
     if query == "-":
         query = sys.stdin.read()

@@ -10,10 +10,9 @@ import json
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from canvas_archive.export.records import Custodian, MessageRecord, PersonRecord, StoredFile, ThreadRecord
@@ -21,8 +20,14 @@ from canvas_archive.export.selection import Scope, Selection, resolve
 from canvas_archive.model import JsonObject
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.account import read_account
-from canvas_archive.store.forwarded import Forwards
-from canvas_archive.store.reading import recording_name
+from canvas_archive.store.threads import (
+    MESSAGE_COLUMNS,
+    MessageParts,
+    Row,
+    file_name_of,
+    people_rows,
+    recording_name,
+)
 
 if TYPE_CHECKING:
     from canvas_archive.search.query.resolve import AbsentNames
@@ -52,35 +57,10 @@ _CONTEXTS = """
 SELECT conversation_id, context_code, roles FROM conversation_contexts
 WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY conversation_id, context_code
 """
-_MESSAGE_COLUMNS = (
-    "m.id, m.conversation_id, m.author_id, m.created_at, m.body, m.generated, m.removed_at, "
-    "m.first_seen_at, m.extra"
-)
 _MESSAGE_IDS = """
 SELECT conversation_id, id FROM messages
 WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY conversation_id, created_at, id
 """
-_RECIPIENTS = """
-SELECT message_id, user_id FROM message_recipients
-WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, user_id
-"""
-_ATTACHMENTS = """
-SELECT l.message_id, a.id, a.display_name, a.filename, a.content_type, a.size, a.created_at, a.state,
-  a.sha256, a.stored_size, a.error, a.url, a.extra
-FROM message_attachments l JOIN attachments a ON a.id = l.attachment_id
-WHERE l.message_id IN (SELECT value FROM json_each(?)) ORDER BY l.message_id, l.position, a.id
-"""
-_RECORDINGS = """
-SELECT message_id, media_id, media_type, display_name, content_type, state, sha256, stored_size, error, url
-FROM media_comments WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, media_id
-"""
-_FORWARDED = """
-SELECT message_id, forwarded_message_id FROM forwarded_messages
-WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, position, forwarded_message_id
-"""
-_PEOPLE = (
-    "SELECT id, name, full_name, pronouns, avatar_url FROM users WHERE id IN (SELECT value FROM json_each(?))"
-)
 
 
 class Snapshot:
@@ -140,25 +120,21 @@ class Snapshot:
     def _load(self, ids: list[int], scope: Scope) -> Iterator[ThreadRecord]:
         key = json.dumps(ids)
         rows = self.db.execute(
-            f"SELECT {_MESSAGE_COLUMNS} FROM messages m WHERE m.conversation_id IN "  # noqa: S608 (constants)
+            f"SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.conversation_id IN "  # noqa: S608 (constants)
             f"(SELECT value FROM json_each(?)) AND {scope.condition} "
             "ORDER BY m.conversation_id, m.created_at, m.id",
             (key, *scope.parameters),
         ).fetchall()
-        parts = _Parts.load(self.db, rows)
+        parts = MessageParts(self.db.cursor(), rows, _DEEPEST_FORWARD)
         participants = _grouped(self.db.execute(_PARTICIPANTS, (key,)))
         contexts: dict[int, dict[str, tuple[str, ...]]] = defaultdict(dict)
         for number, code, roles in self.db.execute(_CONTEXTS, (key,)):
             contexts[number][code] = tuple(json.loads(roles))
-        of_thread: dict[int, list[MessageRow]] = defaultdict(list)
+        of_thread: dict[int, list[int]] = defaultdict(list)
         for row in rows:
-            of_thread[row[1]].append(row)
+            of_thread[row[1]].append(row[0])
         # Of a part of a conversation, the ids of the rest are still needed to thread it.
-        all_ids = (
-            {number: [row[0] for row in found] for number, found in of_thread.items()}
-            if scope.whole
-            else _grouped(self.db.execute(_MESSAGE_IDS, (key,)))
-        )
+        all_ids = of_thread if scope.whole else _grouped(self.db.execute(_MESSAGE_IDS, (key,)))
         people = self._people_for(
             parts.people() | {user for users in participants.values() for user in users}
         )
@@ -186,7 +162,7 @@ class Snapshot:
                 fetched_at=row[20],
                 participants=tuple(people[user] for user in participants.get(number, ())),
                 contexts=contexts.get(number, {}),
-                messages=tuple(parts.message(entry, people) for entry in of_thread.get(number, ())),
+                messages=tuple(_message(parts, entry, people) for entry in of_thread.get(number, ())),
                 message_ids=tuple(all_ids.get(number, ())),
                 extra=_extra(row[21]),
             )
@@ -197,7 +173,7 @@ class Snapshot:
             if len(self._people) + len(missing) > _PEOPLE_KEPT:
                 self._people = {}
                 missing = list(wanted)
-            for row in self.db.execute(_PEOPLE, (json.dumps(missing),)):
+            for row in people_rows(self.db.cursor(), missing):
                 self._people[row[0]] = _person(*row)
         return self._people
 
@@ -207,79 +183,33 @@ class Snapshot:
             yield _person(*row)
 
 
-MessageRow: TypeAlias = "tuple[Any, ...]"
-"""The columns of ``_MESSAGE_COLUMNS``."""
-
-
-@dataclass
-class _Parts:
-    """What belongs to a batch of messages, by message id; forwarded messages are loaded to the bottom."""
-
-    recipients: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    files: dict[int, list[StoredFile]] = field(default_factory=lambda: defaultdict(list))
-    forwarded: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    rows: dict[int, MessageRow] = field(default_factory=dict)
-    forwards: Forwards = field(default_factory=lambda: Forwards({}))
-
-    @classmethod
-    def load(cls, db: sqlite3.Connection, rows: list[MessageRow]) -> _Parts:
-        parts = cls()
-        parts.rows = {row[0]: row for row in rows}
-        wanted = list(parts.rows)
-        for _ in range(_DEEPEST_FORWARD):
-            if not wanted:
-                break
-            more = parts._add(db, json.dumps(wanted))
-            wanted = [number for number in more if number not in parts.rows]
-            for row in db.execute(
-                f"SELECT {_MESSAGE_COLUMNS} FROM messages m WHERE m.id IN (SELECT value FROM json_each(?))",  # noqa: S608 (constants)
-                (json.dumps(wanted),),
-            ):
-                parts.rows[row[0]] = row
-        parts.forwards = Forwards(parts.forwarded)
-        return parts
-
-    def _add(self, db: sqlite3.Connection, key: str) -> set[int]:
-        for message, user in db.execute(_RECIPIENTS, (key,)):
-            self.recipients[message].append(user)
-        for row in db.execute(_ATTACHMENTS, (key,)):
-            self.files[row[0]].append(_attachment(row))
-        for row in db.execute(_RECORDINGS, (key,)):
-            self.files[row[0]].append(_recording(row))
-        more: set[int] = set()
-        for message, forwarded in db.execute(_FORWARDED, (key,)):
-            self.forwarded[message].append(forwarded)
-            more.add(forwarded)
-        return more
-
-    def people(self) -> set[int]:
-        found = {row[2] for row in self.rows.values()}
-        found.update(user for users in self.recipients.values() for user in users)
-        return found
-
-    def message(
-        self, row: MessageRow, people: dict[int, PersonRecord], above: frozenset[int] = frozenset()
-    ) -> MessageRecord:
-        number = row[0]
-        inner = above | {number}
-        return MessageRecord(
-            id=number,
-            conversation_id=row[1],
-            author=people[row[2]],
-            created_at=row[3],
-            body=row[4],
-            generated=bool(row[5]),
-            removed_at=row[6],
-            first_seen_at=row[7],
-            recipients=tuple(people[user] for user in self.recipients.get(number, ())),
-            files=tuple(self.files.get(number, ())),
-            forwarded=tuple(
-                self.message(self.rows[other], people, inner)
-                for other in self.forwards.below(number, above)
-                if other in self.rows
-            ),
-            extra=_extra(row[8]),
-        )
+def _message(
+    parts: MessageParts,
+    number: int,
+    people: Mapping[int, PersonRecord],
+    above: frozenset[int] = frozenset(),
+) -> MessageRecord:
+    _, conversation_id, author_id, created_at, body, generated, removed_at, first_seen_at, extra = parts.rows[
+        number
+    ]
+    inside = above | {number}
+    return MessageRecord(
+        id=number,
+        conversation_id=conversation_id,
+        author=people[author_id],
+        created_at=created_at,
+        body=body,
+        generated=bool(generated),
+        removed_at=removed_at,
+        first_seen_at=first_seen_at,
+        recipients=tuple(people[user] for user in parts.recipients.get(number, ())),
+        files=(
+            *map(_attachment, parts.attachments.get(number, ())),
+            *map(_recording, parts.recordings.get(number, ())),
+        ),
+        forwarded=tuple(_message(parts, inner, people, inside) for inner in parts.below(number, above)),
+        extra=_extra(extra),
+    )
 
 
 def _person(
@@ -293,12 +223,12 @@ def _person(
     return PersonRecord(number, shown, full_name or shown, pronouns, avatar_url)
 
 
-def _attachment(row: tuple[Any, ...]) -> StoredFile:
-    _, number, display, filename, kind, size, created, state, sha256, stored, error, url, extra = row
+def _attachment(row: Row) -> StoredFile:
+    number, _, filename, kind, size, created, state, sha256, stored, error, url, extra = row
     return StoredFile(
         id=str(number),
         kind="attachment",
-        name=display or filename or f"file {number}",
+        name=file_name_of(row),
         filename=filename,
         content_type=kind,
         size=size,
@@ -312,8 +242,8 @@ def _attachment(row: tuple[Any, ...]) -> StoredFile:
     )
 
 
-def _recording(row: tuple[Any, ...]) -> StoredFile:
-    _, media_id, media_type, display, content_type, state, sha256, stored, error, url = row
+def _recording(row: Row) -> StoredFile:
+    media_id, media_type, display, content_type, state, sha256, stored, error, url = row
     return StoredFile(
         id=media_id,
         kind=media_type or "media",

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from datasette import NotFound
 
 from canvas_archive.store.blobs import readable_blob
-from canvas_archive.store.reading import recording_name
+from canvas_archive.store.threads import recording_name
 from canvas_archive.web import queries
 from canvas_archive.web.page_request import PageRequest, view
 from canvas_archive.web.render import file_name

@@ -14,7 +14,7 @@ from canvas_archive.export.mail import positions
 from canvas_archive.export.mime import MailRenderer, date_header, encode_text, header
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.selection import Selection
-from canvas_archive.store.reading import Thread, ThreadMessage
+from canvas_archive.store.threads import Thread, ThreadMessage
 from canvas_archive.web.dates import Dates
 
 WIDTH = 78

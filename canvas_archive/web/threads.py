@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from canvas_archive.store.reading import StoredAttachment, StoredMedia, Thread, ThreadMessage, ThreadPerson
+from canvas_archive.store.threads import StoredAttachment, StoredMedia, Thread, ThreadMessage, ThreadPerson
 from canvas_archive.web.render import file_name
 
 NAMED = 4

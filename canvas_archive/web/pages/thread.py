@@ -12,7 +12,7 @@ from datasette import NotFound, Response
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.folders import FOLDERS
-from canvas_archive.store.reading import read_thread, thread_files
+from canvas_archive.store.threads import read_thread, thread_files
 from canvas_archive.web import queries
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
