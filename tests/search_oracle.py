@@ -26,7 +26,6 @@ from canvas_archive.search.answer.matching import (
 from canvas_archive.search.answer.planning import Plan, Planner
 from canvas_archive.search.answer.ranking import ADJACENT, RECENT
 from canvas_archive.search.index import docset
-from canvas_archive.search.index.contents import read_toc
 from canvas_archive.search.index.postings import position_of
 from canvas_archive.search.index.reading import OpenIndex, Segment
 from canvas_archive.search.index.record import usable_record
@@ -60,7 +59,7 @@ class Oracle:
 
     def __init__(self, archive: SearchArchive) -> None:
         record = usable_record(archive.db, archive.search_dir)
-        self._index = OpenIndex(archive.search_dir, read_toc(archive.search_dir, record.generation))
+        self._index = OpenIndex(archive.search_dir, record)
         self._db = archive.db
         self._lists: dict[tuple[str, str, str], dict[int, tuple[int, set[int]]]] = {}
         self._newest = max((max(one.column("written")) for one in self._index.segments), default=0)
@@ -156,9 +155,9 @@ class Oracle:
         if key not in self._lists:
             found = self._lists[key] = {}
             entry = segment.entry(field, term)
-            for block in segment.whole_blocks(entry) if entry is not None else ():
+            for block in segment.blocks(entry) if entry is not None else ():
                 levels = block.levels or bytes(len(block.documents))
-                strings = block.positions() if block.packed else [""] * len(block.documents)
+                strings = block.positions() if block.packed or block.data else [""] * len(block.documents)
                 for number, level, places in zip(block.documents, levels, strings, strict=True):
                     found[number] = level, set(map(position_of, places))
         return self._lists[key]

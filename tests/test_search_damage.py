@@ -23,27 +23,11 @@ from canvas_archive.search.index import building, documents, opened, shard
 from canvas_archive.search.index.hashfile import term_index
 from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, blocks, encode
 from canvas_archive.search.index.reading import Entry, MappedFile, Segment
-from canvas_archive.search.index.record import changed_files, toc_name, usable_record
+from canvas_archive.search.index.record import ListedSegment, changed_files, toc_name, usable_record
 from canvas_archive.search.index.schema import FIELD_NUMBERS
 from canvas_archive.search.query import suggest
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, utc
-
-
-class Listed:
-    """What a table of contents says of a segment."""
-
-    def __init__(self, count: int, deleted: tuple[int, ...] = ()) -> None:
-        self._count, self._deleted = count, deleted
-
-    def segment_id(self) -> str:
-        return "MAIN_x"
-
-    def doc_count_all(self) -> int:
-        return self._count
-
-    def deleted_docs(self) -> tuple[int, ...]:
-        return self._deleted
 
 
 def segment(folder: Path, count: int, data: bytes, of: int, first: int = 0, last: int = 0) -> Segment:
@@ -52,7 +36,7 @@ def segment(folder: Path, count: int, data: bytes, of: int, first: int = 0, last
     key = FIELD_NUMBERS["text"].to_bytes(2, "big") + b"word"
     (folder / "MAIN_x.trm").write_bytes(term_index([(key, row)], {"fieldmap": dict(FIELD_NUMBERS)}))
     (folder / "MAIN_x.pst").write_bytes(data)
-    return Segment(folder, Listed(count))
+    return Segment(folder, ListedSegment("MAIN_x", count))
 
 
 def block(content: object, count: int, last: int, *, cut: int = 0) -> bytes:
@@ -132,7 +116,7 @@ def test_documents_that_are_not_there_are_damage(
 def test_what_a_table_of_contents_deletes_must_be_there(tmp_path: Path) -> None:
     segment(tmp_path, 3, encode([1], None, None), 1).close()
     with pytest.raises(Damaged, match="deleted that are not there"):
-        Segment(tmp_path, Listed(3, deleted=(7,)))
+        Segment(tmp_path, ListedSegment("MAIN_x", 3, deleted=(7,)))
 
 
 def test_a_column_has_a_row_for_every_document(tmp_path: Path) -> None:

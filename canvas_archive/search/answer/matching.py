@@ -25,6 +25,8 @@ from canvas_archive.search.query.resolve import StateSets
 _SPARSE = 128
 # Below this many candidates, a condition on columns looks at each instead of at all documents.
 _FEW = 2000
+# A phrase whose words have at most so many lists each is looked for in few candidates without their union.
+_FEW_LISTS = 4
 # Lists of fewer documents than one for so many of the segment are walked through one document at a time.
 _SHORT = 8
 
@@ -50,13 +52,18 @@ class TextMatcher(Matcher):
 
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents that hold the word, or the words in their places."""
-        for slot in sorted(self.slots, key=lambda slot: slot.documents(segment)):
+        ordered = sorted(self.slots, key=lambda slot: slot.documents(segment))
+        for at, slot in enumerate(ordered):
             within = union(segment, slot.lists(segment), within)
             if not within:
                 return docset.NOTHING
-        if len(self.slots) == 1 or within is None:
+            if docset.size(within) < _FEW and all(
+                len(other.lists(segment)) <= _FEW_LISTS for other in ordered[at + 1 :]
+            ):
+                break  # side_by_side reads the other lists, positions and all, for these documents alone
+        if len(ordered) == 1 or within is None:
             return within or docset.NOTHING
-        return side_by_side(segment, self.slots, within)
+        return side_by_side(segment, ordered, within)
 
     def estimate(self, segment: Segment) -> int:
         """Return the length of the shortest list."""

@@ -23,27 +23,29 @@ _FARTHEST = 0x5000
 _LAST = 0x10F800  # positions for which there is a character
 
 
-def side_by_side(segment: Segment, slots: Sequence[Slot], common: DocSet) -> DocSet:
-    """Return those of the documents, which hold all the slots, in which the slots' positions line up."""
-    ordered = sorted(slots, key=lambda slot: slot.documents(segment))
+def side_by_side(segment: Segment, ordered: Sequence[Slot], within: DocSet) -> DocSet:
+    """Return those of the documents in which the slots' positions line up.
+
+    The slots come in the order in which they are looked at: those in the fewest documents first.
+    """
     anchor = ordered[0]
-    starts = places(segment, anchor.lists(segment), common)
+    starts = places(segment, anchor.lists(segment), within)
     for at, slot in enumerate(ordered[1:], 2):  # pragma: no branch - the last slot returns
-        targets = places(segment, slot.lists(segment), common)
+        targets = places(segment, slot.lists(segment), within)
         by = slot.offset - anchor.offset
         if by >= 0:
             starts, anchor = moved(starts, by), slot
         else:
             targets = moved(targets, -by)
-        numbers = docset.to_numbers(common, segment.count)
+        numbers = docset.to_numbers(within, segment.count)
         if at == len(ordered):
             return docset.from_numbers(compress(numbers, touching(starts, targets)), segment.count)
         kept = _in_common(starts, targets)
-        common = docset.from_numbers(compress(numbers, kept), segment.count)
-        if not common:
+        within = docset.from_numbers(compress(numbers, kept), segment.count)
+        if not within:
             break
         starts = list(filter(None, kept))
-    return common
+    return within
 
 
 def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[str]:
@@ -71,9 +73,8 @@ def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]
         for block in segment.blocks(entry, narrowed, with_positions=True):
             documents = segment.numbers(block)
             here = places_in(documents, numbers, chosen)
-            listed = block.positions() if here else []
-            for at in here:
-                number, string = documents[at], listed[at]
+            for at, string in zip(here, block.positions_at(here), strict=True):
+                number = documents[at]
                 found[number] = found[number] + string if number in found else string
     return found
 

@@ -8,10 +8,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from canvas_archive.search.index.analysis import Span, composed, occurrences, spans
+from canvas_archive.search.index.analysis import LONGEST_TERM, Span, composed, occurrences, spans, terms
 
 LENGTH = 220  # characters of a passage, about
 _LONGEST_TEXT = 60_000  # characters looked at
+_NEAR = 100  # characters in which two terms of a sequence mostly stand
 _SPACE = re.compile(r"\s+")
 # What a terminal would take for a command, and marks that turn the direction of writing around.
 _UNPRINTABLE = re.compile(
@@ -86,13 +87,35 @@ def printable(text: str) -> str:
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:
     """Return the passage that holds most of what is to be marked, and how much that is (0: nothing)."""
     text = composed(text[:_LONGEST_TEXT])
-    find = spans if marking.sequences else occurrences
-    places = marking.marks(find(text, marking.wanted()))
+    found = _with_positions(text, marking) if marking.sequences else occurrences(text, marking.wanted())
+    places = marking.marks(found)
     if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
     at, worth = _best_window(places, length)
     start, end = _passage(text, places[at][0], places, length)
     return Snippet(_pieces(text, start, end, places)), worth
+
+
+def _with_positions(text: str, marking: Marking) -> list[Span]:
+    """Return where the wanted terms stand in a text, with positions to compare.
+
+    In plain texts the terms between two of them are counted, as far as it matters for a sequence.
+    """
+    wanted = marking.wanted()
+    if not text.isascii() or max(map(len, text.split()), default=0) > LONGEST_TERM:
+        return spans(text, wanted)
+    farthest = max(offset for sequence in marking.sequences for offset, _ in sequence)
+    at, end = 0, None
+    counted = []
+    for span in occurrences(text, wanted):
+        if end is not None and span.start >= end:  # else it is the first, or beside the one before
+            between = len(terms(text[end : min(span.start, end + _NEAR)]))
+            if between < farthest and span.start > end + _NEAR:
+                between = len(terms(text[end : span.start]))
+            at += 1 + between
+        end = max(end or 0, span.end)
+        counted.append(span._replace(at=at))
+    return counted
 
 
 def _best_window(places: Sequence[tuple[int, int, str, float]], length: int) -> tuple[int, float]:

@@ -169,6 +169,7 @@ def run(visit: Visit, asked: Asked) -> Found:
             filters=asked.filters,
             tz=visit.dates.zone,
             now=visit.dates.now,
+            keep_open=True,
         )
     except BadInput as error:
         return Found(trouble=str(error))
