@@ -40,7 +40,7 @@ from canvas_archive.search.query.resolve import AbsentNames
 from canvas_archive.search.query.suggest import respelt
 from canvas_archive.search.query.tree import Node
 from canvas_archive.search.query.understood import Understanding
-from canvas_archive.search.query.written import written_query
+from canvas_archive.search.query.written import canonical_query
 from canvas_archive.store.connection import bad_text_replaced, connect_readonly
 
 Sort = Literal["relevance", "newest", "oldest"]
@@ -116,7 +116,7 @@ class Freshness:
 
     @property
     def current(self) -> bool:
-        """Tell whether nothing waits."""
+        """Return whether nothing waits."""
         return self.pending == 0
 
 
@@ -210,7 +210,7 @@ def search(
                 session.freshness,
                 explanation,
                 understood=Understanding(db, where, absent).sentence(tree),
-                canonical=written_query(tree),
+                canonical=canonical_query(tree),
                 zone=zone_name(where),
             )
 
@@ -376,11 +376,11 @@ class _Session:
             row = rows.get(one.message_id)
             if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
                 continue
-            snippet, worth = make_snippet(row["body"], marking)
+            snippet, best = make_snippet(row["body"], marking)
             for text in files.get(one.message_id, ()):
-                other, other_worth = make_snippet(text, in_files)
-                if other_worth > worth:
-                    snippet, worth = other, other_worth
+                other, score = make_snippet(text, in_files)
+                if score > best:
+                    snippet, best = other, score
             hits.append(
                 Hit(
                     row["id"], row["conversation_id"], row["subject"], row["name"] or row["full_name"],
@@ -430,7 +430,7 @@ class _Session:
         return None
 
     def explanation(self, tree: Node, found: _Found) -> str | None:
-        """Return why a search found nothing, as far as its parts tell."""
+        """Return why a search found nothing, as far as its parts show."""
         unfiltered = sum(map(docset.size, found.unfiltered))
         if unfiltered:
             return f"Leave out the chosen filters to find {unfiltered:,}."

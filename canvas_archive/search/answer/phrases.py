@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, compress
 
-from canvas_archive.search.answer.slots import Slot
+from canvas_archive.search.answer.slots import WordSlot
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.postings import place_of, places_in, position_of
-from canvas_archive.search.index.reading import Entry, Segment
+from canvas_archive.search.index.reading import Segment, TermEntry
 
 # Below this many documents, only the blocks of a list that can hold one of them are read.
 _FEW = 2000
@@ -23,7 +23,7 @@ _FARTHEST = 0x5000
 _LAST = 0x10F800  # positions for which there is a character
 
 
-def side_by_side(segment: Segment, ordered: Sequence[Slot], within: DocSet) -> DocSet:
+def side_by_side(segment: Segment, ordered: Sequence[WordSlot], within: DocSet) -> DocSet:
     """Return those of the documents in which the slots' positions line up.
 
     The slots come in the order in which they are looked at: those in the fewest documents first.
@@ -40,15 +40,15 @@ def side_by_side(segment: Segment, ordered: Sequence[Slot], within: DocSet) -> D
         numbers = docset.to_numbers(within, segment.count)
         if at == len(ordered):
             return docset.from_numbers(compress(numbers, touching(starts, targets)), segment.count)
-        kept = _in_common(starts, targets)
-        within = docset.from_numbers(compress(numbers, kept), segment.count)
+        common = _in_common(starts, targets)
+        within = docset.from_numbers(compress(numbers, common), segment.count)
         if not within:
             break
-        starts = list(filter(None, kept))
+        starts = list(filter(None, common))
     return within
 
 
-def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[str]:
+def places(segment: Segment, entries: Sequence[TermEntry], within: DocSet) -> list[str]:
     """Return where any of the terms stand in each of the documents, in their order; ``""`` for nowhere."""
     count = segment.count
     numbers = docset.to_numbers(within, count)
@@ -64,7 +64,7 @@ def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[s
     return [get(number, "") for number in numbers]
 
 
-def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]) -> dict[int, str]:
+def positions(segment: Segment, entries: Sequence[TermEntry], numbers: Sequence[int]) -> dict[int, str]:
     """Return where any of the terms stand, by document, out of some ascending documents."""
     found: dict[int, str] = {}
     narrowed = numbers if len(numbers) < _FEW else None
@@ -106,7 +106,7 @@ def _in_common(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def touching(first: Sequence[str], second: Sequence[str]) -> list[bool]:
-    """Tell, string by string, whether the two have a place in common."""
+    """Return, string by string, whether the two have a place in common."""
     return [
         one in other if len(one) == 1 else other in one if len(other) == 1 else not set(one).isdisjoint(other)
         for one, other in zip(first, second, strict=True)

@@ -59,7 +59,7 @@ class Marking:
         return frozenset(self.terms).union(*parts)
 
     def marks(self, found: Sequence[Span]) -> list[tuple[int, int, str, float]]:
-        """Return (start, end, what, worth) of everything to mark in the text, by place."""
+        """Return (start, end, what, score) of everything to mark in the text, by place."""
         marks = [
             (span.start, span.end, span.term, self.terms[span.term])
             for span in found
@@ -91,9 +91,9 @@ def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Sni
     places = marking.marks(found)
     if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
-    at, worth = _best_window(places, length)
+    at, score = _best_window(places, length)
     start, end = _passage(text, places[at][0], places, length)
-    return Snippet(_pieces(text, start, end, places)), worth
+    return Snippet(_pieces(text, start, end, places)), score
 
 
 def _with_positions(text: str, marking: Marking) -> list[Span]:
@@ -119,27 +119,27 @@ def _with_positions(text: str, marking: Marking) -> list[Span]:
 
 
 def _best_window(places: Sequence[tuple[int, int, str, float]], length: int) -> tuple[int, float]:
-    """Return the mark at which the best passage begins, and its worth.
+    """Return the mark at which the best passage begins, and its score.
 
     Different words count in full, repetitions little; among equals the first passage wins.
     """
     counts: dict[str, int] = {}
-    worths: dict[str, float] = {}
-    best, best_worth = 0, 0.0
+    scores: dict[str, float] = {}
+    best, best_score = 0, 0.0
     total = 0.0
     end = 0
-    for begin, (start, _, what, worth) in enumerate(places):
+    for begin, (start, _, what, score) in enumerate(places):
         while end < len(places) and places[end][1] <= max(start + length, places[begin][1]):
             name, value = places[end][2], places[end][3]
             total += value * (0.1 if counts.get(name) else 1.0)
             counts[name] = counts.get(name, 0) + 1
-            worths[name] = value
+            scores[name] = value
             end += 1
-        if total > best_worth + 1e-9:
-            best, best_worth = begin, total
+        if total > best_score + 1e-9:
+            best, best_score = begin, total
         counts[what] -= 1
-        total -= worth * (0.1 if counts[what] else 1.0)
-    return best, best_worth
+        total -= score * (0.1 if counts[what] else 1.0)
+    return best, best_score
 
 
 def _passage(

@@ -23,7 +23,7 @@ _open_lock = threading.Lock()
 
 
 def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRecord]:
-    """Return the committed index, kept open between searches. Raises IndexUnusable."""
+    """Return the committed index from the cache, or opened. Raises IndexUnusable."""
     while True:
         before = committed(db)
         try:
@@ -46,7 +46,7 @@ def open_index(db: sqlite3.Connection, folder: Path) -> tuple[OpenIndex, IndexRe
 
 
 def forget(folder: Path) -> None:
-    """Drop what is kept open of an index."""
+    """Drop an index from the cache."""
     with _open_lock:
         _open.pop(folder, None)
 

@@ -1,6 +1,6 @@
 """Reading an index: its segments, their lists and columns.
 
-Whoosh's files are pickles in places, and an unpickler runs what it is told to. Here every one is read by an
+Whoosh's files are pickles in places, and an unpickler runs whatever they name. Here every one is read by an
 unpickler that knows only plain values. Whoosh's table of contents, a pickle of objects, is written for other
 programs and never read here: the segments are in the index's record. An index that somebody else made can
 therefore be wrong, but it cannot run code.
@@ -43,7 +43,7 @@ _BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
 _CACHED = 8
 # Documents in lists that stay cached until the next search, in all segments together: about 20 MB.
 _RETAINED = 1_500_000
-# Lists of so many documents are worth keeping as sets during a search; a set is a byte for every document.
+# Lists of so many documents are cached as sets during a search; a set is a byte for every document.
 _FEW = 1000
 _MOST_SETS = 8
 _MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
@@ -72,7 +72,7 @@ class MappedFile(StructFile):  # type: ignore[misc]
         return PlainUnpickler(self.file).load()
 
 
-class Entry:
+class TermEntry:
     """A term of one segment: in how many documents, the first and the last of them, and where its list is.
 
     ``highest`` is its highest level in any document.
@@ -120,16 +120,16 @@ class Segment:
         self._room = _CACHED * self.count
         self._sets: dict[int, DocSet] = {}
 
-    def entry(self, field: str, term: str) -> Entry | None:
+    def entry(self, field: str, term: str) -> TermEntry | None:
         """Look a term up."""
         key = FIELD_NUMBERS[field].to_bytes(2, "big") + term.encode()
         try:
             row = self._terms.get(key)
-            return None if row is None else Entry(row)
+            return None if row is None else TermEntry(row)
         except _BROKEN as error:
             raise Damaged(f"the term index cannot be read: {error}") from error
 
-    def expand(self, field: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+    def expand(self, field: str, prefix: str) -> Iterator[tuple[str, TermEntry]]:
         """Yield the terms that begin so, in order."""
         key = FIELD_NUMBERS[field].to_bytes(2, "big") + prefix.encode()
         before = b""
@@ -139,7 +139,7 @@ class Segment:
                     return
                 if found <= before:  # or damaged lengths could lead round in circles
                     raise Damaged("the term index is out of order")
-                yield found[2:].decode(), Entry(row)
+                yield found[2:].decode(), TermEntry(row)
                 before = found
         except _BROKEN as error:
             raise Damaged(f"the term index cannot be read: {error}") from error
@@ -157,7 +157,7 @@ class Segment:
         return found
 
     def blocks(
-        self, entry: Entry, within: Sequence[int] | None = None, *, with_positions: bool = False
+        self, entry: TermEntry, within: Sequence[int] | None = None, *, with_positions: bool = False
     ) -> Iterable[Block]:
         """Return a list's blocks; with ``within`` (ascending) those that may matter.
 
@@ -184,7 +184,7 @@ class Segment:
             raise Damaged("a posting list names documents that are not there")
         return documents
 
-    def mark(self, entry: Entry, flags: bytearray) -> None:
+    def mark(self, entry: TermEntry, flags: bytearray) -> None:
         """Set the bytes of a list's documents to 1, one by one: the way for short lists.
 
         Raises Damaged when the segment does not have them.
@@ -201,7 +201,7 @@ class Segment:
             except IndexError as error:
                 raise Damaged("a posting list names documents that are not there") from error
 
-    def documents(self, entry: Entry) -> DocSet:
+    def documents(self, entry: TermEntry) -> DocSet:
         """Return the documents of a term's list."""
         found = self._sets.get(entry.offset)
         if found is None:
@@ -210,7 +210,7 @@ class Segment:
                 self._sets[entry.offset] = found
         return found
 
-    def _read_documents(self, entry: Entry) -> DocSet:
+    def _read_documents(self, entry: TermEntry) -> DocSet:
         try:
             if entry.documents <= 2:
                 flags = bytearray(self.count)
@@ -254,7 +254,7 @@ class Segment:
             self._span = (min(written), max(written)) if written else (0, 0)
         return self._span
 
-    def written_between(self, start: int, end: int) -> DocSet:
+    def dated_between(self, start: int, end: int) -> DocSet:
         """Return the documents written at or after the first moment and before the second."""
         written = self.column("written").__getitem__
         if self._by_age is None:

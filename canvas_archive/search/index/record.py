@@ -107,7 +107,7 @@ def pending_messages(db: sqlite3.Connection) -> int:
 
 
 def identity(db: sqlite3.Connection) -> str:
-    """Return what tells this archive from any other."""
+    """Return what distinguishes this archive from any other."""
     row = db.execute(_IDENTITY).fetchone()
     return str(row[0]) if row else ""
 
