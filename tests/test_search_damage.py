@@ -22,8 +22,8 @@ from canvas_archive.search.answer import matching, scoring
 from canvas_archive.search.index import building, documents, opened, shard
 from canvas_archive.search.index.hashfile import term_index
 from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, blocks, encode
-from canvas_archive.search.index.reading import Entry, MappedFile, Segment
-from canvas_archive.search.index.record import changed_files, toc_name, usable_record
+from canvas_archive.search.index.reading import MappedFile, Segment, TermEntry
+from canvas_archive.search.index.record import ListedSegment, changed_files, toc_name, usable_record
 from canvas_archive.search.index.schema import FIELD_NUMBERS
 from canvas_archive.search.query import suggest
 from tests.odd_support import ODD, put_odd
@@ -32,29 +32,13 @@ from tests.search_support import SearchArchive, utc
 pytestmark = pytest.mark.sampled
 
 
-class Listed:
-    """What a table of contents says of a segment."""
-
-    def __init__(self, count: int, deleted: tuple[int, ...] = ()) -> None:
-        self._count, self._deleted = count, deleted
-
-    def segment_id(self) -> str:
-        return "MAIN_x"
-
-    def doc_count_all(self) -> int:
-        return self._count
-
-    def deleted_docs(self) -> tuple[int, ...]:
-        return self._deleted
-
-
 def segment(folder: Path, count: int, data: bytes, of: int, first: int = 0, last: int = 0) -> Segment:
     """Return a segment of so many documents with one term, ``word``, said to be in ``of`` of them."""
     row = TERM_INFO.pack(0, 1.0, of, 1, 1, 1.0, first, last, 0, len(data))
     key = FIELD_NUMBERS["text"].to_bytes(2, "big") + b"word"
     (folder / "MAIN_x.trm").write_bytes(term_index([(key, row)], {"fieldmap": dict(FIELD_NUMBERS)}))
     (folder / "MAIN_x.pst").write_bytes(data)
-    return Segment(folder, Listed(count))
+    return Segment(folder, ListedSegment("MAIN_x", count))
 
 
 def block(content: object, count: int, last: int, *, cut: int = 0) -> bytes:
@@ -134,7 +118,7 @@ def test_documents_that_are_not_there_are_damage(
 def test_what_a_table_of_contents_deletes_must_be_there(tmp_path: Path) -> None:
     segment(tmp_path, 3, encode([1], None, None), 1).close()
     with pytest.raises(Damaged, match="deleted that are not there"):
-        Segment(tmp_path, Listed(3, deleted=(7,)))
+        Segment(tmp_path, ListedSegment("MAIN_x", 3, deleted=(7,)))
 
 
 def test_a_column_has_a_row_for_every_document(tmp_path: Path) -> None:
@@ -329,7 +313,7 @@ def test_a_list_that_says_too_little_of_its_documents_is_damage(
 ) -> None:
     read = Segment.blocks
 
-    def without_levels(self: Segment, entry: Entry, within: Any = None) -> list[Block]:
+    def without_levels(self: Segment, entry: TermEntry, within: Any = None) -> list[Block]:
         return [replace(one, levels=b"") for one in read(self, entry, within)]
 
     monkeypatch.setattr(scoring, "_FEW", 1)

@@ -28,7 +28,7 @@ LOW = {
     "few": ((scoring, "_FEW", 3), (matching, "_FEW", 3), (phrases, "_FEW", 3), (reading, "_FEW", 3)),
     "sparse": ((matching, "_SPARSE", 1), (matching, "_SHORT", 1), (reading, "_MOST_SETS", 1)),
     "looked at": ((ranking, "_LOOKED_AT", 4), (search_oracle, "LOOKED_AT", 4)),
-    "held": ((reading, "_HELD", 0), (scoring, "_MOST_LANES", 3)),
+    "held": ((reading, "_CACHED", 0), (scoring, "_MOST_LANES", 3)),
 }
 
 

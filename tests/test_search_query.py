@@ -12,7 +12,7 @@ import pytest
 from canvas_archive.errors import BadInput
 from canvas_archive.search import Filters, select_conversations, select_messages
 from canvas_archive.search.query.language import parse
-from canvas_archive.search.query.written import written_query
+from canvas_archive.search.query.written import canonical_query
 from tests.search_support import NOW, OWNER, SearchArchive, days_ago, utc
 
 CHEN, GARCIA, LEE, OBRIEN = 20, 21, 22, 23
@@ -471,7 +471,7 @@ def test_a_search_without_hits_says_which_part_is_to_blame(empty: SearchArchive)
     ],
 )  # fmt: skip
 def test_parts_are_written_as_they_are_typed(text: str) -> None:
-    assert written_query(parse(text, now=NOW)) == text
+    assert canonical_query(parse(text, now=NOW)) == text
 
 
 # Snippets

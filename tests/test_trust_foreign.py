@@ -173,7 +173,7 @@ def test_it_is_read_and_nothing_of_it_is_run_or_told(
 ) -> None:
     if not in_environment:
         monkeypatch.delenv("CANVAS_API_TOKEN")
-    monkeypatch.setattr(searching, "read_toc", _never)
+    monkeypatch.setattr(searching, "OpenIndex", _never)
     before = contents(foreign)
     for arguments in READING:
         shown = on_terminal(*arguments)
@@ -198,7 +198,7 @@ def _never(*values: object) -> object:
 
 
 def test_its_pages_can_be_read_but_change_nothing(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "read_toc", _never)
+    monkeypatch.setattr(searching, "OpenIndex", _never)
     before = contents(foreign)
     visitor = Visitor(server.build(foreign, host="127.0.0.1", port=8001, login=False))
     try:
@@ -230,8 +230,8 @@ def test_adopting_it_is_a_decision_and_then_everything_works(
     assert json.loads(shown.text)["base_url"] == attacker.url
     assert state_file().stat().st_mode & 0o077 == 0
     opened: list[object] = []
-    real = searching.read_toc
-    monkeypatch.setattr(searching, "read_toc", lambda *values: (opened.append(values), real(*values))[1])
+    real = searching.OpenIndex
+    monkeypatch.setattr(searching, "OpenIndex", lambda *values: (opened.append(values), real(*values))[1])
     found = on_terminal("search", "room")
     assert found.code == 0 and "Building it" in found.text and opened
     assert on_terminal("star", 700001).code == 0
@@ -344,8 +344,6 @@ def _plant_pickles(folder: Path, canary: Path) -> int:
             digest = hashlib.sha256(data).hexdigest()
             if path.name in record["files"]:
                 record["files"][path.name] = [len(data), digest]
-            if path.suffix == ".toc":
-                record["digest"] = digest
         db.execute("UPDATE index_state SET record = ?", (json.dumps(record),))
         db.commit()
     return planted
