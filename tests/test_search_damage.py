@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import pickle
@@ -356,7 +355,8 @@ def test_a_message_that_only_the_index_knows_breaks_no_page(archive: SearchArchi
     [
         "print('no json'); print('x' * 1_000_000)",
         "print(7)",
-        "import sys; sys.stdin.close(); print('{}')",
+        "print('{}')",
+        """print('{"segments": [{"id": "x"}], "skipped": []}')""",
         "import sys; sys.exit(3)",
     ],
 )
@@ -370,7 +370,7 @@ def test_a_second_process_that_speaks_of_something_else_is_replaced(
     assert (state.problem, state.total) == (None, 40)
 
 
-def test_the_second_process_answers_in_lines_of_json(
+def test_the_second_process_answers_in_json(
     archive: SearchArchive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, last = archive.db.execute("SELECT min(id), max(id) FROM messages").fetchone()
@@ -378,16 +378,16 @@ def test_the_second_process_answers_in_lines_of_json(
     folder.mkdir()
     task = {"db": str(archive.archive.db_path), "folder": str(folder), "usual": 80.0,
             "spans": [(first, last), (last + 1, last + 9)]}  # fmt: skip
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(task)))
+    monkeypatch.setattr("sys.argv", ["-c", json.dumps(task)])
     gc.disable()
     try:
         shard.main()
         assert not gc.isenabled()  # it was not enabled before
     finally:
         gc.enable()
-    words = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert sum(word.get("step", 0) for word in words) == 40
-    (written,) = [word for word in words if "id" in word]  # the second span is empty
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["skipped"] == []
+    (written,) = answer["segments"]  # the second span is empty
     assert written["count"] == 40
     assert {name: path.stat().st_size for name, path in ((path.name, path) for path in folder.iterdir())} == {
         name: size for name, (size, _) in written["files"].items()

@@ -233,9 +233,9 @@ def _build_all(
 
     def step(count: int) -> None:
         nonlocal done
-        done += count
+        done += count * (2 if second else 1)  # the second process is about as far
         if progress is not None:
-            progress(min(done + (second.done if second else 0), len(ids)), len(ids))
+            progress(min(done, len(ids)), len(ids))
 
     written: list[WrittenSegment | None] = []
     skipped: list[int] = []
@@ -251,8 +251,8 @@ def _build_all(
             if others is None:
                 build(second.spans)
             else:
-                written += others
-                skipped += second.skipped
+                written += others[0]
+                skipped += others[1]
     finally:
         if second is not None:
             second.close()
