@@ -5,45 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
+from canvas_archive.cli.fleet_archives import UNREADABLE, open_fleet, root_option
 from canvas_archive.cli.sync import mode_of, sync_options
 from canvas_archive.cli.terminal import age, count_of, fit, one_line
 from canvas_archive.errors import ItemsFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
-
-F = TypeVar("F", bound="Callable[..., Any]")
-
-ROOT_VARIABLE = "CANVAS_ARCHIVE_FLEET"
-UNREADABLE = "unreadable"
-"""The status of a custodian whose archive cannot be read now."""
-
-
-def root_option(function: F) -> F:
-    """Add ``--root``, which every command of the group takes."""
-    return click.option(
-        "--root",
-        metavar="DIR",
-        envvar=ROOT_VARIABLE,
-        type=click.Path(path_type=Path, file_okay=False),
-        help=f"The folder that holds the archives. [env: {ROOT_VARIABLE}]",
-    )(function)
-
-
-def open_fleet(root: Path | None) -> Fleet:
-    """Return the fleet in that folder; a missing answer is a usage error."""
-    from canvas_archive.sync.fleet_record import Fleet
-
-    if root is None:
-        fail(f"Where are the archives? Give --root DIR, or set {ROOT_VARIABLE}.")
-    return Fleet(root)
 
 
 class FleetGroup(click.Group):

@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
+from canvas_archive.cli.context import fail
 from canvas_archive.cli.terminal import count_of
 from canvas_archive.errors import ItemsFailed
 from canvas_archive.machine import as_archive_error, concerns_every_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from canvas_archive.cli.context import Settings
     from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+ROOT_VARIABLE = "CANVAS_ARCHIVE_FLEET"
+UNREADABLE = "unreadable"
+"""The status of a custodian whose archive cannot be read now."""
+
+
+def root_option(function: F) -> F:
+    """Add ``--root``, which every command of the group takes."""
+    return click.option(
+        "--root",
+        metavar="DIR",
+        envvar=ROOT_VARIABLE,
+        type=click.Path(path_type=Path, file_okay=False),
+        help=f"The folder that holds the archives. [env: {ROOT_VARIABLE}]",
+    )(function)
+
+
+def open_fleet(root: Path | None) -> Fleet:
+    """Return the fleet in that folder; a missing answer is a usage error."""
+    from canvas_archive.sync.fleet_record import Fleet
+
+    if root is None:
+        fail(f"Where are the archives? Give --root DIR, or set {ROOT_VARIABLE}.")
+    return Fleet(root)
+
 
 MOST_NAMED = 5
 

@@ -19,8 +19,7 @@ from canvas_archive.cli.context import (
     talking_options,
 )
 from canvas_archive.cli.export import write_export
-from canvas_archive.cli.fleet import open_fleet, root_option
-from canvas_archive.cli.fleet_archives import FleetReading, users
+from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of

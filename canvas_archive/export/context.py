@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from canvas_archive import __version__
 from canvas_archive.errors import VerificationFailed
@@ -18,9 +18,6 @@ from canvas_archive.store.blobs import readable_blob
 GENERATOR = f"canvas-archive {__version__}"
 ATTACHMENTS = "attachments"
 """The folder of an export that holds the attachments as files of their own."""
-
-Words: TypeAlias = "Callable[[str | None], str | None]"
-"""Takes names out of free text; leaves it as it is where nothing is redacted."""
 
 CHUNK = 57 * 4096
 """Bytes read at once: a multiple of what one line of base64 takes."""

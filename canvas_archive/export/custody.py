@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError
-from canvas_archive.export.context import Words
 from canvas_archive.export.manifest import hash_file
+from canvas_archive.export.selection import Words
 from canvas_archive.model import Json, JsonObject
 from canvas_archive.store.chain import chain_head
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from canvas_archive.export.context import Words
+from canvas_archive.export.selection import Words
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.cells import cell
 

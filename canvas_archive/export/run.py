@@ -19,7 +19,7 @@ from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.bag import PAYLOAD, write_bag
-from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, ExportOptions, Words, Writer
+from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, ExportOptions, Writer
 from canvas_archive.export.custody import CUSTODY, custody
 from canvas_archive.export.destination import (
     RECORD,
@@ -36,7 +36,7 @@ from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.redact import Redactor, load_key
-from canvas_archive.export.selection import Selection
+from canvas_archive.export.selection import Selection, Words
 from canvas_archive.machine import machine_trouble
 from canvas_archive.model import JsonObject
 from canvas_archive.store import Archive, transaction

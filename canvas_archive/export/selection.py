@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from canvas_archive.clock import iso, parse_iso
 from canvas_archive.errors import BadInput, UnknownName
@@ -20,8 +20,10 @@ from canvas_archive.model import JsonObject
 from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
-    from canvas_archive.export.context import Words
     from canvas_archive.search.query.resolve import AbsentNames
+
+Words: TypeAlias = "Callable[[str | None], str | None]"
+"""Takes names out of free text; leaves it as it is where nothing is redacted."""
 
 _LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")

@@ -15,73 +15,68 @@ from typing import TYPE_CHECKING
 from canvas_archive.lazy import exports
 
 if TYPE_CHECKING:
-    from canvas_archive.search.answer.facets import FacetValue, Filters
-    from canvas_archive.search.answer.snippet import Snippet
-    from canvas_archive.search.index.building import IndexReport, rebuild_index, update_index
-    from canvas_archive.search.index.checking import IndexState, check_index
-    from canvas_archive.search.index.record import IndexUnusable, pending_messages
-    from canvas_archive.search.query.saved import (
-        SavedSearch,
-        forget_search,
-        save_search,
-        saved_query,
-        saved_searches,
+    from canvas_archive.search.answer.facets import FacetValue as FacetValue
+    from canvas_archive.search.answer.facets import Filters as Filters
+    from canvas_archive.search.answer.snippet import Snippet as Snippet
+    from canvas_archive.search.index.building import IndexReport as IndexReport
+    from canvas_archive.search.index.building import rebuild_index as rebuild_index
+    from canvas_archive.search.index.building import update_index as update_index
+    from canvas_archive.search.index.checking import IndexState as IndexState
+    from canvas_archive.search.index.checking import check_index as check_index
+    from canvas_archive.search.index.record import IndexUnusable as IndexUnusable
+    from canvas_archive.search.index.record import pending_messages as pending_messages
+    from canvas_archive.search.query.saved import SavedSearch as SavedSearch
+    from canvas_archive.search.query.saved import forget_search as forget_search
+    from canvas_archive.search.query.saved import save_search as save_search
+    from canvas_archive.search.query.saved import saved_query as saved_query
+    from canvas_archive.search.query.saved import saved_searches as saved_searches
+    from canvas_archive.search.service import Freshness as Freshness
+    from canvas_archive.search.service import Hit as Hit
+    from canvas_archive.search.service import SearchResult as SearchResult
+    from canvas_archive.search.service import check_query as check_query
+    from canvas_archive.search.service import search as search
+    from canvas_archive.search.service import select_conversations as select_conversations
+    from canvas_archive.search.service import select_messages as select_messages
+    from canvas_archive.search.service import understand as understand
+else:
+    # A search must start at once, and needs nothing of what builds an index.
+    __getattr__, __all__ = exports(
+        __name__,
+        {
+            "answer.facets": (
+                "FacetValue",
+                "Filters",
+            ),
+            "answer.snippet": ("Snippet",),
+            "index.building": (
+                "IndexReport",
+                "rebuild_index",
+                "update_index",
+            ),
+            "index.checking": (
+                "IndexState",
+                "check_index",
+            ),
+            "index.record": (
+                "IndexUnusable",
+                "pending_messages",
+            ),
+            "query.saved": (
+                "SavedSearch",
+                "forget_search",
+                "save_search",
+                "saved_query",
+                "saved_searches",
+            ),
+            "service": (
+                "Freshness",
+                "Hit",
+                "SearchResult",
+                "check_query",
+                "search",
+                "select_conversations",
+                "select_messages",
+                "understand",
+            ),
+        },
     )
-    from canvas_archive.search.service import (
-        Freshness,
-        Hit,
-        SearchResult,
-        check_query,
-        search,
-        select_conversations,
-        select_messages,
-        understand,
-    )
-
-# Where each name lives: imported when it is asked for, because a search must start at once and needs
-# nothing of what builds an index.
-_HOMES = {
-    "index.building": ("IndexReport", "rebuild_index", "update_index"),
-    "index.checking": ("IndexState", "check_index"),
-    "answer.facets": ("FacetValue", "Filters"),
-    "index.record": ("IndexUnusable", "pending_messages"),
-    "query.saved": ("SavedSearch", "forget_search", "save_search", "saved_query", "saved_searches"),
-    "service": (
-        "Freshness",
-        "Hit",
-        "SearchResult",
-        "check_query",
-        "search",
-        "select_conversations",
-        "select_messages",
-        "understand",
-    ),
-    "answer.snippet": ("Snippet",),
-}
-__getattr__, _ = exports(__name__, _HOMES)
-
-__all__ = [
-    "FacetValue",
-    "Filters",
-    "Freshness",
-    "Hit",
-    "IndexReport",
-    "IndexState",
-    "IndexUnusable",
-    "SavedSearch",
-    "SearchResult",
-    "Snippet",
-    "check_index",
-    "check_query",
-    "forget_search",
-    "pending_messages",
-    "rebuild_index",
-    "save_search",
-    "saved_query",
-    "saved_searches",
-    "search",
-    "select_conversations",
-    "select_messages",
-    "understand",
-    "update_index",
-]

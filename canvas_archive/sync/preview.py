@@ -11,8 +11,9 @@ from canvas_archive.sync.ledger import LIST, Ledger
 from canvas_archive.sync.listing import Listed
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
+from canvas_archive.sync.push_report import undone
 from canvas_archive.sync.report import Report, ReportedProblem
-from canvas_archive.sync.reverts import archived_here, undone, waiting_lines
+from canvas_archive.sync.reverts import archived_here, waiting_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

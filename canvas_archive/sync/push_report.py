@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
 from canvas_archive.sync.merge import AlreadySo, Ask, TargetGone, Yield
-from canvas_archive.sync.reverts import undone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,3 +131,8 @@ class PushReport:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def undone(conversation_id: int) -> str:
+    """Return the sentence that says what Canvas has."""
+    return f"Conversation {conversation_id}: archived from here, unread on Canvas again, with no new message."

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from canvas_archive.clock import iso
 from canvas_archive.store import Ingest, edits, transaction
 from canvas_archive.store.edits import REPUSH
+from canvas_archive.sync.push_report import undone
 
 if TYPE_CHECKING:
     import sqlite3
@@ -134,8 +135,3 @@ def waiting_lines(db: sqlite3.Connection) -> Iterator[str]:
             f"{undone(conversation_id)} 'canvas-archive push' archives it again; "
             f"'canvas-archive edits discard {edit_id}' leaves it in the inbox."
         )
-
-
-def undone(conversation_id: int) -> str:
-    """Return the sentence that says what Canvas has."""
-    return f"Conversation {conversation_id}: archived from here, unread on Canvas again, with no new message."
