@@ -1,20 +1,16 @@
-"""Fixtures every test may use, and the reliability section at the end of a run.
+"""Fixtures every test may use, and the order of the files.
 
-That section counts what was made to go wrong, and where everything held: kill points, faults, hostile inputs,
-random histories, fuzz inputs. It sums what the processes of a parallel run counted.
+Beside it: ``tier`` (what plain ``pytest`` runs), ``reliability`` (the section at the end of a run) and
+``line_counting`` (what ``--cov`` counts).
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
-import pkgutil
-import sys
-from collections import Counter
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from itertools import count as counting
 from pathlib import Path
 from typing import Any
@@ -22,10 +18,14 @@ from typing import Any
 import keyring.core
 import pytest
 
-import canvas_archive
-from tests.trust_support import TALLY, Workshop, lines_of
+from tests.trust_support import Workshop
+
+pytest_plugins = ["tests.tier", "tests.reliability", "tests.line_counting"]
 
 _HOMES = counting()
+
+_IGNORED_BY_PYTHON = {getattr(signal, name, None) for name in ("SIGPIPE", "SIGXFZ", "SIGXFSZ")}
+"""The signals that every Python ignores, and that ``subprocess`` restores by itself."""
 
 FIRST = (
     "web_browser",
@@ -46,13 +46,6 @@ FIRST = (
 """The files that take longest begin first: one at the end keeps one process busy and the others idle."""
 
 
-def pytest_collection_finish() -> None:
-    """Import the whole package first: what an uncounted test imported would seem never to be run."""
-    if _coverage() is not None:
-        for module in pkgutil.walk_packages(canvas_archive.__path__, "canvas_archive."):
-            importlib.import_module(module.name)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what is remembered of archives (see ``store.adoption``) for as long as shared archives live.
@@ -63,6 +56,26 @@ def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_usual() -> Iterator[None]:
+    """Let signals have their usual effect in the processes that tests start, whatever the shell ignores.
+
+    Under ``nohup``, or in the background of a script, this process ignores SIGHUP or SIGINT, and a process
+    that it starts inherits that. A handler is not inherited: with one that does nothing, this process still
+    survives the signal, and a new one meets it as usual.
+    """
+    ignored = [
+        number
+        for number in signal.valid_signals()
+        if signal.getsignal(number) is signal.SIG_IGN and number not in _IGNORED_BY_PYTHON
+    ]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)
@@ -95,39 +108,6 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-OF_THE_SANDBOX = ("test_sandbox_", "test_sample_", "test_client_")
-"""The beginnings of the files whose tests say what the sandbox does."""
-
-_sandbox_is_counted = True
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _count_the_sandbox_in_its_own_tests() -> Iterator[None]:
-    """Elsewhere it is only what a test speaks to, and counting its lines would take most of the time."""
-    from canvas_archive.sandbox.server import _Server
-
-    startup = _Server.startup
-
-    @wraps(startup)
-    async def maybe_uncounted(self: _Server, *arguments: Any, **options: Any) -> None:
-        if not _sandbox_is_counted:
-            sys.settrace(None)  # of this thread, which serves and ends
-        await startup(self, *arguments, **options)
-
-    _Server.startup = maybe_uncounted  # type: ignore[method-assign]
-    yield
-    _Server.startup = startup  # type: ignore[method-assign]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count no lines of what is marked ``uncounted``, from its setup to its teardown."""
-    global _sandbox_is_counted
-    _sandbox_is_counted = item.path.name.startswith(OF_THE_SANDBOX)
-    with without_counting_lines(item):
-        return (yield)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Set a test up as if there was no browser, unless it uses one, and no keyring of another test."""
@@ -145,7 +125,12 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def without_the_loop_of_a_browser(item: pytest.Item) -> Iterator[None]:
-    """Playwright leaves its loop running in the thread of the tests, where no other could then be run."""
+    """Let a test run a loop of its own while a browser is open.
+
+    Playwright leaves its loop running in the thread of the tests, where asyncio then refuses to run another.
+    Its synchronous interface works in that thread alone, and asyncio has no public way to set a running loop
+    aside.
+    """
     loop = asyncio._get_running_loop()
     if loop is None or "chromium" in getattr(item, "fixturenames", ()):
         yield
@@ -155,31 +140,6 @@ def without_the_loop_of_a_browser(item: pytest.Item) -> Iterator[None]:
         yield
     finally:
         asyncio._set_running_loop(loop if loop.is_running() else None)
-
-
-@contextmanager
-def without_counting_lines(item: pytest.Item) -> Iterator[None]:
-    """Run what is marked ``uncounted`` at full speed: coverage makes it take twice as long."""
-    stopped: list[Any] = []
-    if item.get_closest_marker("uncounted"):
-        # Two of them in a process of a parallel run: pytest-cov's own lies below, and would go on counting.
-        while (coverage := _coverage()) is not None:
-            coverage.stop()
-            stopped.append(coverage)
-    try:
-        yield
-    finally:
-        for coverage in reversed(stopped):
-            coverage.start()
-
-
-def _coverage() -> Any:
-    """Return what counts lines in this process, or None."""
-    try:
-        from coverage import Coverage
-    except ImportError:
-        return None
-    return Coverage.current()
 
 
 @pytest.fixture(scope="session")
@@ -206,64 +166,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         yield bind(sandbox, tmp_path / "archive", monkeypatch)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest files first; leave the long versions out unless ``-m`` asks for something by itself."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
     places = {f"test_{name}.py": place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
-    if config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("torture")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item.get_closest_marker("torture") is None]
-
-
-# -- what was tried ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _count_faults_of_the_sandbox() -> Iterator[None]:
-    """Count every fault that strikes a request of a sandbox in this process."""
-    from canvas_archive.sandbox.faults import Fault
-
-    strikes = Fault.strikes
-
-    @wraps(strikes)
-    def counting(self: Fault, *args: Any) -> bool:
-        struck = strikes(self, *args)
-        TALLY[f"faults: {self.kind} on the network"] += struck
-        return struck
-
-    Fault.strikes = counting  # type: ignore[method-assign]
-    yield
-    Fault.strikes = strikes  # type: ignore[method-assign]
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the counts of one of several processes to the one that started them."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["tally"] = dict(TALLY)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object) -> None:
-    """Take the counts of a process that ended."""
-    TALLY.update(getattr(node, "workeroutput", {}).get("tally", {}))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the counts: a line for each kind, and with ``-v`` or ``-m torture`` what they are made of."""
-    tally = +TALLY
-    if not tally:
-        return
-    terminalreporter.section("reliability")
-    whole = config.get_verbosity() > 0 or "torture" in config.option.markexpr
-    groups = Counter[str]()
-    for name, count in tally.items():
-        groups[name.partition(":")[0]] += count
-    for group in sorted(groups):
-        terminalreporter.write_line(f"{groups[group]:>9,}  {group}")
-        if whole:
-            for line in lines_of(tally, group):
-                terminalreporter.write_line(line)

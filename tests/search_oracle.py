@@ -19,19 +19,18 @@ from canvas_archive.search.answer.matching import (
     ListMatcher,
     Matcher,
     NoneOf,
-    Slot,
     StateMatcher,
     TextMatcher,
 )
 from canvas_archive.search.answer.planning import Plan, Planner
 from canvas_archive.search.answer.ranking import ADJACENT, RECENT
+from canvas_archive.search.answer.slots import WordSlot
 from canvas_archive.search.index import docset
-from canvas_archive.search.index.contents import read_toc
 from canvas_archive.search.index.postings import position_of
 from canvas_archive.search.index.reading import OpenIndex, Segment
 from canvas_archive.search.index.record import usable_record
 from canvas_archive.search.index.schema import HAS, unpack_context
-from canvas_archive.search.index.weights import WEIGHT, rarity, saturated
+from canvas_archive.search.index.weights import WEIGHT, inverse_document_frequency, saturated
 from canvas_archive.search.query.language import parse
 from tests.search_support import NOW, SearchArchive
 
@@ -60,7 +59,7 @@ class Oracle:
 
     def __init__(self, archive: SearchArchive) -> None:
         record = usable_record(archive.db, archive.search_dir)
-        self._index = OpenIndex(archive.search_dir, read_toc(archive.search_dir, record.generation))
+        self._index = OpenIndex(archive.search_dir, record)
         self._db = archive.db
         self._lists: dict[tuple[str, str, str], dict[int, tuple[int, set[int]]]] = {}
         self._newest = max((max(one.column("written")) for one in self._index.segments), default=0)
@@ -71,7 +70,7 @@ class Oracle:
     def rows(self, text: str) -> tuple[Plan, list[Row]]:
         """Return what a query means and every document that matches, scored by its words alone."""
         plan = Planner(self._index, self._db).plan(parse(text, now=NOW, tz=timezone.utc))
-        self._telling: dict[Slot, float] = {}
+        self._idf: dict[WordSlot, float] = {}
         return plan, [self._row(plan, at, number) for at, number in self._matching(plan.matcher)]
 
     def ordered(
@@ -145,7 +144,7 @@ class Oracle:
             starts = here if starts is None else starts & here
         return bool(starts)
 
-    def _places(self, slot: Slot, segment: Segment, number: int) -> set[int]:
+    def _places(self, slot: WordSlot, segment: Segment, number: int) -> set[int]:
         found: set[int] = set()
         for form in slot.forms:
             found |= self._list(segment, slot.field, form.term).get(number, (0, set()))[1]
@@ -156,9 +155,9 @@ class Oracle:
         if key not in self._lists:
             found = self._lists[key] = {}
             entry = segment.entry(field, term)
-            for block in segment.whole_blocks(entry) if entry is not None else ():
+            for block in segment.blocks(entry) if entry is not None else ():
                 levels = block.levels or bytes(len(block.documents))
-                strings = block.positions() if block.packed else [""] * len(block.documents)
+                strings = block.positions() if block.packed or block.data else [""] * len(block.documents)
                 for number, level, places in zip(block.documents, levels, strings, strict=True):
                     found[number] = level, set(map(position_of, places))
         return self._lists[key]
@@ -172,19 +171,19 @@ class Oracle:
                 if here is not None:
                     weight += WEIGHT[here[0]] * form.share
             if weight:
-                total += self._rarity(slot) * saturated(weight)
+                total += self._idf_of(slot) * saturated(weight)
         return total
 
-    def _rarity(self, slot: Slot) -> float:
-        if slot not in self._telling:
+    def _idf_of(self, slot: WordSlot) -> float:
+        if slot not in self._idf:
             lists = (
                 self._list(segment, slot.field, form.term)
                 for segment in self._index.segments
                 for form in slot.forms
             )
             documents = sum(map(len, lists))
-            self._telling[slot] = rarity(min(documents, self._index.count), self._index.count)
-        return self._telling[slot]
+            self._idf[slot] = inverse_document_frequency(min(documents, self._index.count), self._index.count)
+        return self._idf[slot]
 
     def _ordered(self, plan: Plan, rows: list[Row], sort: str, threads: bool) -> list[Row]:
         if sort != "relevance":

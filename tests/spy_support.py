@@ -30,7 +30,7 @@ os.setresgid(NOBODY, NOBODY, NOBODY)
 os.setresuid(NOBODY, NOBODY, NOBODY)
 seen = {"cmdline": set(), "environ": set(), "files": set(), "sockets": set(), "pages": set()}
 looked = {}
-own = str(os.getpid())
+earlier = set(os.listdir("/proc"))  # what began before the test is none of its business; it has the spy in it
 
 def read(path, most=1_000_000):
     try:
@@ -41,9 +41,7 @@ def read(path, most=1_000_000):
         return b""
 
 def processes():
-    for number in filter(str.isdecimal, os.listdir("/proc")):
-        if number == own:
-            continue
+    for number in filter(str.isdecimal, set(os.listdir("/proc")) - earlier):
         for name in ("cmdline", "environ"):
             text = read(f"/proc/{number}/{name}")
             if text:

@@ -19,6 +19,8 @@ from tests.docs_support import REPOSITORY
 from tests.push_support import BEN, CLEO, DEE, Mail, open_mail
 from tests.store_support import create
 
+pytestmark = pytest.mark.thorough
+
 COMMANDS: dict[str, tuple[str, ...]] = {
     "remove-messages": ("remove-messages", "100", "1001", "1002", "-y"),
     "mark-all-read": ("mark-all-read", "-y"),
@@ -48,6 +50,7 @@ def sent(mail: Mail) -> list[str]:
 # -- every request has a row ------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @every_command
 def test_each_command_writes_down_what_it_sends_before_it_is_sent(mail: Mail, args: tuple[str, ...]) -> None:
     seen: list[list[str]] = []
@@ -108,6 +111,7 @@ def test_deleting_several_is_one_row_for_each_request(mail: Mail) -> None:
     assert "404" in journal(mail)[1]["answer"]
 
 
+@pytest.mark.sampled
 def test_no_other_module_writes_to_canvas() -> None:
     """The client's methods that write are called where they are journalled: here, and for edits in push."""
     text = (REPOSITORY / "canvas_archive/canvas/conversations_api.py").read_text("utf-8")
@@ -235,6 +239,7 @@ def test_edits_all_lists_acts(mail: Mail) -> None:
     assert act["subject"] == mail.one("SELECT subject FROM conversations WHERE id = 100")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "statement",
     [

@@ -19,6 +19,8 @@ from canvas_archive.sync import acts
 from tests.push_support import BEN, CLEO, DEE, Mail, open_mail
 from tests.store_support import create
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
@@ -146,6 +148,7 @@ def test_custody_has_every_act_of_a_whole_export(mail: Mail) -> None:
     assert told[2]["message_ids"] == [1001] and told[4]["conversation_id"] == 104
 
 
+@pytest.mark.thorough
 def test_custody_of_a_selection_has_no_act_of_another_conversation(mail: Mail) -> None:
     live_through(mail)
     told, text = custody(mail, "bag", "--ids", "100,101")
@@ -155,6 +158,7 @@ def test_custody_of_a_selection_has_no_act_of_another_conversation(mail: Mail) -
     )  # of the message that began no conversation, no content
 
 
+@pytest.mark.thorough
 def test_a_redacted_custody_names_nobody(mail: Mail) -> None:
     live_through(mail)
     told, text = custody(mail, "bag", "--redact")

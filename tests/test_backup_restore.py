@@ -29,6 +29,8 @@ from canvas_archive.export.verify_files import verify_path
 from canvas_archive.store.private import write_private
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
+pytestmark = pytest.mark.thorough
+
 CLOCK = FixedClock()
 
 
@@ -46,6 +48,7 @@ def rows(folder: Path) -> list[tuple[object, ...]]:
         ]
 
 
+@pytest.mark.sampled
 def test_what_is_restored_is_what_was_there(archive: Path, tmp_path: Path) -> None:
     report = backup(archive, tmp_path / "backup", clock=CLOCK)
     assert (report.messages, report.files, report.copied_files) == (10, 4, 4)
@@ -64,6 +67,7 @@ def test_everything_is_private(archive: Path, tmp_path: Path) -> None:
             assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
+@pytest.mark.sampled
 def test_a_second_backup_copies_only_what_is_new(archive: Path, tmp_path: Path) -> None:
     backup(archive, tmp_path / "backup", clock=CLOCK)
     builder = ArchiveBuilder.__new__(ArchiveBuilder)
@@ -91,6 +95,7 @@ def test_a_backup_while_a_sync_is_writing(archive: Path, tmp_path: Path) -> None
     assert rows(tmp_path / "again") == rows(archive)
 
 
+@pytest.mark.sampled
 def test_nothing_foreign_is_overwritten(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
@@ -121,6 +126,7 @@ def test_restoring_needs_a_free_folder(archive: Path, tmp_path: Path) -> None:
         restore(archive, tmp_path / "again")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "what", ["archive-*.db", "config.toml", "files/*/*", "backup.json", "manifest-sha256.txt"]
 )

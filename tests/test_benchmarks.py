@@ -110,6 +110,7 @@ def test_a_table_is_printed_without_measuring(tmp_path: Path, capsys: pytest.Cap
 # -- the command ----------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_start_up_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
     assert command.main(["--quick", "--only", "startup", "--json", str(file)]) == 0
@@ -161,6 +162,7 @@ def test_an_interrupted_group_keeps_the_rows_it_has(tmp_path: Path, monkeypatch:
 # -- programs -------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_programs_memory_is_its_own() -> None:
     large = bytearray(b"x") * 300_000_000  # of whoever starts it
     ran = run_child([sys.executable, "-c", "print('done')"])
@@ -203,6 +205,7 @@ def test_a_process_that_ends_instead_of_answering_is_told() -> None:
 # -- memory ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_every_run_of_a_command_writes_to_a_new_place_and_ends_well(archive: Path) -> None:
     (export,) = (one for one in memory.COMMANDS if "--query" in one.arguments)
     before = {path.name for path in archive.parent.iterdir()}
@@ -212,6 +215,7 @@ def test_every_run_of_a_command_writes_to_a_new_place_and_ends_well(archive: Pat
     assert {path.name for path in archive.parent.iterdir()} == before
 
 
+@pytest.mark.thorough
 def test_a_command_that_fails_is_a_missed_row(archive: Path) -> None:
     wrong = memory.Command(("list", "--folder", "attic"))
     right = memory.Command(("list",))
@@ -226,6 +230,7 @@ def test_a_slow_command_waits_to_be_asked_for(archive: Path) -> None:
     assert next(memory.measure(archive, [slow], 1, slow=True)).n == 1
 
 
+@pytest.mark.thorough
 def test_a_sync_with_a_canvas_that_has_the_archives_mailbox_finds_nothing_new(
     archive: Path, tmp_path: Path
 ) -> None:
@@ -250,6 +255,7 @@ def test_every_format_is_measured_and_every_command_is_one() -> None:
 # -- a sync and its peer --------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_both_sides_of_a_sync_have_every_conversation(tmp_path: Path) -> None:
     with local_canvas(12, throttle=True, cost=2.0) as canvas, canvasapi_peer(canvas.environment()) as peer:
         mailbox_ = sync.Mailbox(canvas, tmp_path)
@@ -268,12 +274,14 @@ def test_both_sides_of_a_sync_have_every_conversation(tmp_path: Path) -> None:
         assert canvas.tell().requests == 4 + 2
 
 
+@pytest.mark.thorough
 def test_the_units_used_are_compared_with_those_allowed(tmp_path: Path) -> None:
     row = sync._bucket(Plan(tmp_path, quick=True))
     assert row.value == sync.COSTLY * int(row.name.split(" refused")[0].split()[-1])
     assert row.peer_value is not None and row.met is None  # too few requests to fill the bucket
 
 
+@pytest.mark.thorough
 def test_a_fleet_that_is_not_complete_is_a_failure(tmp_path: Path) -> None:
     with local_canvas(3) as canvas:
         listed = tmp_path / "custodians.csv"
@@ -306,6 +314,7 @@ def loop(archive: Path, name: str, dest: Path) -> Path:
     return dest
 
 
+@pytest.mark.thorough
 def test_the_loops_write_every_message(archive: Path, tmp_path: Path) -> None:
     lines = loop(archive, "jsonl", tmp_path / "a.jsonl").read_text("utf-8").splitlines()
     assert sum(len(json.loads(text)["messages"]) for text in lines) == 300
@@ -326,5 +335,6 @@ def test_the_copy_and_the_check(archive: Path, tmp_path: Path) -> None:
     assert loop(archive, "backup", tmp_path / "copy.db").stat().st_size > 100_000
 
 
+@pytest.mark.thorough
 def test_the_generated_files_all_belong_to_a_message(archive: Path) -> None:
     assert run_child(canvas_archive("--archive", str(archive), "verify")).seconds > 0

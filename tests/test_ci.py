@@ -8,10 +8,11 @@ import pytest
 
 from tests.ci_support import needs_bash, run_script
 
-pytestmark = needs_bash
+pytestmark = [needs_bash, pytest.mark.sampled]
 
 README, LINT = "the README's first command, in a new environment", "lint, types, layers, docs"
-LOCK, TESTS = "a new environment for the tests, with the versions of the lock", "the README's test command"
+LOCK = "a new environment for the tests, with the versions of the lock"
+QUICK, EVERY = "the README's test command", "every test, with the lines they run"
 WHEEL, RELOADED = "sdist and wheel, on every Python there is", "search on Whoosh-Reloaded"
 
 STEPS = {
@@ -21,7 +22,8 @@ STEPS = {
     "python3 -m venv test": LOCK,
     "test/pip install -q --require-hashes --no-deps -r .ci/constraints.txt": LOCK,
     "test/pip install -q --no-index --no-build-isolation -e .[test]": LOCK,
-    "pytest --cov": TESTS,
+    "pytest .": QUICK,
+    "pytest --all --cov": EVERY,
     "ruff check": LINT,
     "ruff format --check": LINT,
     "mypy": LINT,
@@ -34,11 +36,11 @@ STEPS = {
     "apt-get update": "system packages",
     "apt-get install": "system packages",
 }
-"""What each of the calls begins with, as the stand-in below writes it down, and the step it is part of."""
+"""What each of the calls begins with, as the stand-in below writes it down with a full stop, and its step."""
 
 STAND_IN = r"""#!/usr/bin/env bash
 # Takes the place of every program: notes the call, fails when told to, makes an "environment" of its own.
-call="$(basename "$0") $*"
+call="$(basename "$0") $*."
 case "$0 $*" in
   */run/bin/pip\ *) call="run/$call" ;;
   */test/bin/pip\ *\ -r\ * | */test/bin/pip\ *\ -e\ *) call="test/$call" ;;

@@ -8,7 +8,7 @@ import pytest
 
 from tests.ci_support import needs_bash, run_script
 
-pytestmark = needs_bash
+pytestmark = [needs_bash, pytest.mark.sampled]
 
 MINORS = (10, 11, 12, 13)
 TRIED = (

@@ -22,6 +22,8 @@ from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.sandbox import Sandbox
 from tests.sync_support import told_by_archive, told_by_canvas
 
+pytestmark = pytest.mark.thorough
+
 
 def canvas_archive(
     *arguments: object, environment: dict[str, str] | None = None, text: str | None = None
@@ -75,6 +77,7 @@ def archive(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -- the main way --------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_demo_pulls_everything_field_by_field(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     done = canvas_archive("demo", "--no-serve", "--archive", folder, "--conversations", 60)
@@ -123,6 +126,7 @@ def test_demo_serves_what_it_pulled_until_interrupted(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sampled
 def test_init_needs_only_the_environment_and_keeps_no_token(
     sandbox: Sandbox, given: dict[str, str], tmp_path: Path
 ) -> None:
@@ -319,6 +323,7 @@ def test_a_reader_that_goes_away_is_no_error(archive: Path) -> None:
     assert done.stderr == "" and done.stdout.count("\n") == 1
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_of_the_list_exists_and_helps(name: str) -> None:
     done = CliRunner().invoke(cli, [name, "--help"], prog_name="canvas-archive")

@@ -370,6 +370,7 @@ def test_every_documented_shape_is_read(read: Any, document: Any) -> None:
     assert read(document) is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
@@ -391,6 +392,7 @@ def test_mutated_documents_are_read_or_malformed(data: st.DataObject) -> None:
         assert str(error).endswith(".")
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(document=JUNK)
 def test_any_document_is_read_or_malformed(document: Any) -> None:

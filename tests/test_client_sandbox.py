@@ -22,6 +22,8 @@ from canvas_archive.errors import (
 from canvas_archive.sandbox import Sandbox
 from tests.client_support import FakeClock
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:

@@ -18,6 +18,8 @@ from canvas_archive.cli.context import Settings
 from canvas_archive.store import Ingest, edits
 from tests.store_support import TickingClock, conversation, create, message
 
+pytestmark = pytest.mark.sampled
+
 BASH = """
 eval "$(canvas-archive completion bash)"
 COMP_WORDS=({words})

@@ -37,7 +37,7 @@ from tests.docs_support import (
     tables,
 )
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 COOKBOOK = REPOSITORY / "docs" / "cookbook.md"
 RECIPES = [block for block in blocks(COOKBOOK) if block.title[:1].isdigit()]
@@ -97,6 +97,7 @@ def test_there_are_recipes_enough_and_numbered() -> None:
     assert len(titles) >= 20
 
 
+@pytest.mark.thorough
 @recipes("sql")
 def test_sql_recipe(sample: Sample, demo: Path, recipe: Block, request: pytest.FixtureRequest) -> None:
     if recipe.text.startswith("UPDATE"):
@@ -120,6 +121,7 @@ def _edits(sample: Sample) -> list[tuple[object, ...]]:
         return db.execute("SELECT id, state, value FROM edits ORDER BY id").fetchall()
 
 
+@pytest.mark.thorough
 @recipes("sh")
 def test_shell_recipe(copy: Sample, demo: Path, recipe: Block) -> None:
     calls = command_lines(recipe.text)
@@ -137,6 +139,7 @@ def test_shell_recipe(copy: Sample, demo: Path, recipe: Block) -> None:
             assert Path(call[1]).exists()
 
 
+@pytest.mark.thorough
 @recipes("python")
 def test_python_recipe(copy: Sample, recipe: Block) -> None:
     for block in RECIPES:
@@ -278,6 +281,7 @@ def test_the_hierarchy_of_errors_is_drawn_as_it_is() -> None:
 GENERATED = [page for page in PAGES if "[[[cog" in page.read_text(encoding="utf-8")]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(bool(os.environ.get("CI")), reason="CI does this by itself, beside the tests")
 def test_generated_parts_are_up_to_date() -> None:
     names = [str(page.relative_to(REPOSITORY)) for page in GENERATED]

@@ -15,6 +15,8 @@ from canvas_archive.sync.arrivals import MOST_TOGETHER
 from tests.docs_support import REPOSITORY
 from tests.push_support import Mail, open_mail
 
+pytestmark = pytest.mark.sampled
+
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from canvas_archive.cli import main
 from canvas_archive.sandbox import Sandbox
 from tests.docs_support import REPOSITORY, blocks, command_lines
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 PAGE = REPOSITORY / "docs" / "compliance.md"
 LINES = [

@@ -20,7 +20,7 @@ from canvas_archive.cli import main
 from canvas_archive.sandbox import Sandbox
 from tests.docs_support import REPOSITORY, blocks, command_lines
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 LINES = [
     line
@@ -127,6 +127,7 @@ def test_the_searches_of_the_readme_find_something(place: Place, monkeypatch: py
                 assert json.loads(_run([*call, "--json"])[1])["total"], call
 
 
+@pytest.mark.sampled
 def test_what_is_not_run_is_there() -> None:
     for start in (
         "pip install",

@@ -11,6 +11,8 @@ import pytest
 from canvas_archive.store.lock import WriterLock
 from tests.push_support import BEN, Mail, big_mailbox, open_mail
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -24,6 +26,7 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
         yield opened
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("command", "conversation", "field", "value"),
     [
@@ -98,6 +101,7 @@ def test_a_conversation_gone_from_canvas_cannot_be_edited(mail: Mail) -> None:
     assert ran.code == 2 and "no longer on Canvas" in ran.err
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("args", [(), ("100", "--query", "lab")])
 def test_ids_or_a_query(mail: Mail, args: tuple[str, ...]) -> None:
     assert mail.run("star", *args).code == 2
@@ -186,6 +190,7 @@ def test_no_archive(mail: Mail, tmp_path: Path) -> None:
 # -- the journal ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_edits_lists_what_waits_and_with_all_what_became_of_the_rest(mail: Mail) -> None:
     mail.run("archive", "101")
     mail.run("push")
@@ -207,6 +212,7 @@ def test_nothing_to_list(mail: Mail) -> None:
     assert (ran.code, ran.out) == (0, "") and "Nothing waits" in ran.err
 
 
+@pytest.mark.sampled
 def test_discarding_shows_canvas_again(mail: Mail) -> None:
     mail.run("archive", "101", "104")
     ran = mail.run("edits", "discard", "1", "--json")

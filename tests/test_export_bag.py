@@ -23,7 +23,7 @@ from canvas_archive.export.selection import Selection
 from canvas_archive.export.verify_files import verify_path
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,7 @@ def test_the_reference_implementation_accepts_it(bag: Path) -> None:
     assert info["Payload-Oxum"] == f"{sum(path.stat().st_size for path in payload)}.{len(payload)}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_the_reference_program_accepts_it(archive: Path, tmp_path: Path, algorithm: str) -> None:
     bag = pack(archive, tmp_path / "bag", *FORMATS)
@@ -106,6 +107,7 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.thorough
 def test_a_changed_byte_in_any_kind_of_file_is_found_and_the_file_named(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,8 @@ from tests.export_support import (
     tree,
 )
 
+pytestmark = pytest.mark.sampled
+
 Found = dict[int, str]
 """Message ids with their bodies, as a foreign program reads them."""
 
@@ -358,6 +360,7 @@ def test_one_file_is_the_same_as_in_a_folder(archive: Path, tmp_path: Path, name
     assert os.stat(tmp_path / f"box.{name}").st_mode & 0o777 == 0o600
 
 
+@pytest.mark.thorough
 def test_several_formats_in_one_run_equal_single_runs(archive: Path, tmp_path: Path) -> None:
     report = run(archive, tmp_path / "all", *TESTED)
     assert report.formats == tuple(name for name in FORMATS if name in TESTED)
@@ -448,6 +451,7 @@ def limited(archive: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 @pytest.mark.parametrize("name", TESTED)
 def test_no_room_leaves_nothing_and_keeps_what_was_there(wordy: Path, tmp_path: Path, name: str) -> None:
@@ -462,6 +466,7 @@ def test_no_room_leaves_nothing_and_keeps_what_was_there(wordy: Path, tmp_path: 
     assert tree(dest) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 def test_no_room_for_the_copy_that_a_bag_needs(wordy: Path, tmp_path: Path) -> None:
     code, said = limited(wordy, "--format", "csv", "--ids", "2", "--bag", str(tmp_path / "bag"))
@@ -493,6 +498,7 @@ def test_conversations_without_messages_and_people_without_names(tmp_path: Path,
         assert len(list((tmp_path / "out" / "html" / "threads").rglob("*.html"))) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     # The standard library takes its time to read five thousand letters back.

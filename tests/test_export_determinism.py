@@ -17,6 +17,8 @@ from canvas_archive.cli import run
 from canvas_archive.export.formats import FORMATS
 from tests.export_support import small_archive, tree
 
+pytestmark = pytest.mark.sampled
+
 HERE = {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}
 THERE = {"PYTHONHASHSEED": "2", "TZ": "America/Los_Angeles", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0"}
 
@@ -42,6 +44,7 @@ def elsewhere(surroundings: dict[str, str], *arguments: object) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("more", [(), ("--bag",), ("--redact",), ("--bag", "--redact", "--with-attachments")])
 def test_exports_of_two_copies_in_two_processes(archive: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
     if "--redact" in more:

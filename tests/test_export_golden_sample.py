@@ -28,7 +28,7 @@ from canvas_archive.export.selection import Selection
 from tests.export_support import tree
 from tests.sample_support import sample_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 GOLDEN = Path(__file__).parent / "golden" / "sample"
 SOME = (700006, 700008, 700018, 700025, 700131, 700164)

@@ -144,6 +144,7 @@ def decoded(headers: str, data: bytes) -> str:
     return str(message.get_payload(decode=True).decode("utf-8"))  # type: ignore[union-attr]
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(
     st.one_of(
@@ -172,6 +173,7 @@ def test_any_header_value_stays_in_its_header(value: str) -> None:
     assert max(map(len, line.splitlines())) < 998
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=120))
 def test_any_name_leaves_the_address_alone(name: str) -> None:
@@ -181,6 +183,7 @@ def test_any_name_leaves_the_address_alone(name: str) -> None:
     assert [address.addr_spec for address in addresses] == ["user.1@school.example.edu.invalid"]
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(st.text(min_size=1, max_size=100).filter(lambda name: name.isprintable() and name == name.strip()))
 def test_any_file_name_comes_back(name: str) -> None:

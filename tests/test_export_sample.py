@@ -47,6 +47,7 @@ def count(archive: Path, query: str) -> int:
         return int(db.execute(query).fetchone()[0])
 
 
+@pytest.mark.thorough
 def test_everything_synced_is_in_a_bag_that_verifies(synced: Path, tmp_path: Path) -> None:
     wanted = [argument for name in FORMATS for argument in ("--format", name)]
     base = ["-q", "--archive", str(synced), "export", "--bag", *wanted]

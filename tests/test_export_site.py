@@ -87,6 +87,7 @@ def watched(browser_page: Page, site: Path) -> Iterator[Watched]:
             browser_page._impl_obj.remove_listener(event, listener)
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_from_the_list_to_a_conversation_and_a_person(watched: Watched) -> None:
     page = watched.open("index.html")
@@ -103,6 +104,7 @@ def test_from_the_list_to_a_conversation_and_a_person(watched: Watched) -> None:
     watched.check()
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_hostile_content_is_only_shown(watched: Watched, site: Path) -> None:
     for path in sorted(site.rglob("*.html")):
@@ -116,6 +118,7 @@ def test_hostile_content_is_only_shown(watched: Watched, site: Path) -> None:
     watched.check()
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_an_attachment_that_is_a_page_opens_as_text(watched: Watched) -> None:
     page = watched.open("threads/65/101.html")
@@ -126,6 +129,7 @@ def test_an_attachment_that_is_a_page_opens_as_text(watched: Watched) -> None:
     assert "<script>" in page.locator("body").inner_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_pictures_are_shown_whatever_their_name(watched: Watched) -> None:
     page = watched.open("threads/68/104.html")
@@ -135,6 +139,7 @@ def test_pictures_are_shown_whatever_their_name(watched: Watched) -> None:
     watched.check()
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("query", "found"),
@@ -168,6 +173,7 @@ def test_search_without_a_server(watched: Watched, query: str, found: list[str] 
     assert missing == [] and all(url.startswith("file://") for url in watched.requests)
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_a_found_conversation_opens(watched: Watched) -> None:
     page = watched.open("search.html?q=milk")

@@ -19,6 +19,8 @@ from tests.export_support import tree
 from tests.fleet_support import local_fleet
 from tests.ux_support import Said, say
 
+pytestmark = pytest.mark.sampled
+
 MEMBERS = {11: ("Maya Chen", "BIO 130"), 12: ("Ola Chen-Berg", "GEOG 118"), 13: ("Ida Ruiz", "GEOG 118")}
 
 

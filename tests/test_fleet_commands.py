@@ -35,6 +35,7 @@ def test_a_fleet_without_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert made.code(result) == 2 and "Give --url" in str(result.exception)
 
 
+@pytest.mark.thorough
 def test_the_status_of_an_archive_that_cannot_be_opened(fleet: Collection) -> None:
     broken = next(folder for folder in fleet.root.iterdir() if (folder / "archive.db").is_file())
     (broken / "archive.db").write_bytes(b"no database at all" * 400)
@@ -45,6 +46,7 @@ def test_the_status_of_an_archive_that_cannot_be_opened(fleet: Collection) -> No
     assert sum(bool(row["error"]) for row in rows) == 1 and sum(row["archive"] is None for row in rows) == 1
 
 
+@pytest.mark.thorough
 def test_an_archive_that_cannot_be_searched_or_exported_does_not_hide_the_others(
     fleet: Collection, tmp_path: Path
 ) -> None:
@@ -67,6 +69,7 @@ def test_an_archive_that_cannot_be_searched_or_exported_does_not_hide_the_others
     assert "messages of 1 custodian written" in result.output
 
 
+@pytest.mark.thorough
 def test_a_wrong_query_or_filter_is_wrong_for_everybody(fleet: Collection, tmp_path: Path) -> None:
     result = fleet.run("search", "before:nonsense")
     assert fleet.code(result) == 2

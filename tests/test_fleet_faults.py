@@ -15,6 +15,8 @@ from canvas_archive.store import Archive
 from canvas_archive.sync import fleet as fleet_module
 from tests.fleet_support import Collection, collection
 
+pytestmark = pytest.mark.sampled
+
 QUICK = ("--no-attachments", "--no-index", "--patience", "0")
 
 

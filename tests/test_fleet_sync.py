@@ -25,6 +25,8 @@ from canvas_archive.sync.service import SyncOptions
 from tests.fleet_support import Collection, collection
 from tests.odd_support import put_odd
 
+pytestmark = pytest.mark.thorough
+
 THREADED = "SELECT count(*) FROM messages WHERE conversation_id IS NOT NULL"
 
 
@@ -76,6 +78,7 @@ def test_twenty_custodians(many: Collection) -> None:
     assert "20 of 20 custodians complete" in again.stderr
 
 
+@pytest.mark.sampled
 def test_one_failure_fails_one(many: Collection) -> None:
     good, other = busiest(many, 2)
     many.write_list([999_999, good, other])
@@ -138,6 +141,7 @@ def test_a_dead_token_ends_the_run_at_once(many: Collection, monkeypatch: pytest
     assert {row["status"] for row in many.state().values()} == {"ok"}
 
 
+@pytest.mark.sampled
 def test_an_interruption_is_recorded_and_gone_on_from(
     many: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +206,7 @@ def test_parallel_custodians_stay_below_the_bucket(tmp_path: Path, monkeypatch: 
         assert not refused
 
 
+@pytest.mark.sampled
 def test_status_asks_nothing_of_canvas(many: Collection) -> None:
     people = busiest(many, 2)
     many.write_list([*people, 999_999])

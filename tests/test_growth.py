@@ -44,6 +44,7 @@ def child(module: str, *arguments: str, given: str = "") -> subprocess.Completed
 # -- places -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("size", "own"), [(1_000_000, "own"), (16_384, "common")])
 def test_every_place_comes_to_its_end(size: int, own: str) -> None:
     ended = child("tests.growth_support", str(size), "10", own, *PLACES)
@@ -62,6 +63,7 @@ def tried(found: list[Found]) -> int:
     return len(ended.stdout.split())
 
 
+@pytest.mark.thorough
 def test_every_pattern_takes_steps_in_proportion_to_the_text() -> None:
     found = patterns()
     assert len(found) > 100 and any(one.place.endswith("]+$") for one in found)
@@ -69,6 +71,7 @@ def test_every_pattern_takes_steps_in_proportion_to_the_text() -> None:
     assert done == len(found), found[done]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("pattern", "methods"),
     [

@@ -95,6 +95,7 @@ def test_a_sync_from_the_web_tells_it(tmp_path: Path, monkeypatch: pytest.Monkey
         assert lines == ["Reading what Canvas has…"], "nothing is said about an archive that cannot be read"
 
 
+@pytest.mark.thorough
 def test_a_full_disk_ends_a_fleet_at_the_first_custodian(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

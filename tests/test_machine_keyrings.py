@@ -20,6 +20,8 @@ from canvas_archive.credentials import TOKEN_VARIABLE, store_token
 from canvas_archive.sandbox import Sandbox
 from tests.folder_keyring import Keyring
 
+pytestmark = pytest.mark.sampled
+
 PLAIN = "tests.test_machine_keyrings.PlaintextKeyring"
 CONFIGURED = "keyrings.alt.file.PlaintextKeyring"
 
@@ -161,6 +163,7 @@ def test_a_silent_keyring_is_waited_for_once(mail: Path, monkeypatch: pytest.Mon
 # -- in plain text -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_keyring_in_plain_text_needs_consent(
     sandbox: Sandbox,
     mail: Path,

@@ -28,6 +28,8 @@ from canvas_archive.sync.service import SyncOptions, sync
 from tests.docs_support import REPOSITORY
 from tests.ux_support import say
 
+pytestmark = pytest.mark.sampled
+
 STRANGER = 54321
 """A user id without an entry among the system's users."""
 
@@ -86,6 +88,7 @@ def as_stranger(calls: list[list[str]], **environment: str) -> list[tuple[int, s
 # -- no home -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @as_another
 def test_a_user_without_home_or_name(sandbox: Sandbox, shared: Path) -> None:
     given = {"CANVAS_API_TOKEN": sandbox.token, "CANVAS_API_URL": sandbox.url}
@@ -140,6 +143,7 @@ def test_a_tilde_that_means_nobody() -> None:
 # -- media that can only be read ---------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @as_another
 def test_an_archive_on_a_medium_that_can_only_be_read(sandbox: Sandbox, shared: Path) -> None:
     given = {"CANVAS_API_TOKEN": sandbox.token, "CANVAS_API_URL": sandbox.url, "CANVAS_ARCHIVE_ADOPTED": "1"}
@@ -214,6 +218,7 @@ def every_format(name: str) -> list[str]:
     return ["--archive", name, "export", *formats, "--bag", "--", f"{name}.export"]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="names that only POSIX allows")
 def test_letters_in_a_path_that_mean_something_in_an_address(
     pulled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

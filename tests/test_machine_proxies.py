@@ -19,6 +19,8 @@ from canvas_archive.errors import BadInput, Unreachable
 from tests.client_support import SECRET, FakeClock
 from tests.network_support import HOST, Serving, http_proxy, listening, socks_proxy, tls_canvas
 
+pytestmark = pytest.mark.sampled
+
 VARIABLES = [f"{one}_proxy" for one in ("http", "https", "all", "no")]
 
 

@@ -14,6 +14,8 @@ from canvas_archive.sync.online import enclose
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.sync_support import assert_equal
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -39,6 +41,7 @@ def test_what_cannot_be_undone_is_asked_about(
 # -- delete -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_deleting_keeps_the_archives_copy(mail: Mail) -> None:
     ran = mail.run("delete", "100", "101", "-y")
     assert ran.code == 0
@@ -106,6 +109,7 @@ def test_messages_of_another_conversation_are_not_removed(mail: Mail) -> None:
 # -- mark-all-read ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_everything_is_read_in_one_request(mail: Mail) -> None:
     ran = mail.run("mark-all-read", "-y", "--json")
     assert ran.json == {"marked": 2}
@@ -125,6 +129,7 @@ def test_a_wish_for_unread_outlives_it(mail: Mail) -> None:
 # -- add-recipients ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_adding_people(mail: Mail) -> None:
     ran = mail.run("add-recipients", "101", "Dr. Dee")
     assert ran.code == 0 and any(line.split()[0] == str(DEE) for line in ran.out.splitlines())

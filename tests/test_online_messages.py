@@ -14,6 +14,8 @@ from canvas_archive.sync.outbox import Outbox
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.sync_support import assert_equal
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -35,6 +37,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- send -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_a_message_to_one_person(mail: Mail) -> None:
     ran = mail.run("send", "--to", str(BEN), "--subject", "Plan", "--body", "Friday?")
     assert ran.code == 0
@@ -98,6 +101,7 @@ def test_an_old_thread_is_continued_only_when_asked_to(mail: Mail) -> None:
     assert_equal(mail)
 
 
+@pytest.mark.sampled
 def test_files_go_along(mail: Mail, tmp_path: Path) -> None:
     for name, content in (("plan.pdf", b"%PDF-1.4 plan"), ("leaf.png", b"\x89PNG")):
         (tmp_path / name).write_bytes(content)
@@ -263,6 +267,7 @@ def test_a_pending_edit_is_not_disturbed_by_a_reply(mail: Mail) -> None:
     assert mail.state(100) == "archived"  # an own message is no news
 
 
+@pytest.mark.sampled
 def test_a_lost_answer_says_what_to_do(mail: Mail) -> None:
     mail.sandbox.faults.add("reset", r"/add_message$", performed=True)
     ran = mail.run("reply", "100", "--body", "Hi")

@@ -24,6 +24,8 @@ from canvas_archive.sync.sent_messages import FoundInPart, FoundOnCanvas
 from tests.push_support import ADA, BEN, CLEO, DEE, Mail, open_mail
 from tests.test_push_crash import PUSH_UNTIL_KILLED, Killed, kill_after
 
+pytestmark = pytest.mark.thorough
+
 ADD = r"/conversations/101/add_message$"
 NEW = r"^/api/v1/conversations$"
 
@@ -77,6 +79,7 @@ def only_row(mail: Mail) -> store.Queued:
 # -- the ordinary way -------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_queued_offline_and_sent_by_push(mail: Mail) -> None:
     queue_reply(mail)
     assert len(mail.sandbox.log) == 0
@@ -133,6 +136,7 @@ def test_withdrawn_at_the_last_moment_is_not_sent(mail: Mail, monkeypatch: pytes
     assert mail.writes == [] and only_row(mail).state == "discarded"
 
 
+@pytest.mark.sampled
 def test_a_refused_message_is_kept_as_failed_and_the_next_goes_on(mail: Mail) -> None:
     assert mail.run("reply", "105", "--body", "Is it over?", "--queue").code == 0  # its course is
     queue_reply(mail)
@@ -249,6 +253,7 @@ def test_a_continued_private_thread_killed_after_canvas_had_it(
     assert only_row(mail).sent_ids == (102,)  # the old thread with Ben
 
 
+@pytest.mark.sampled
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 @pytest.mark.parametrize("performed", [True, False])
 def test_kill_nine_while_canvas_takes_its_time(mail: Mail, performed: bool) -> None:

@@ -86,6 +86,7 @@ def unguarded(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.thorough
 def test_no_module_stands_on_posix() -> None:
     found = {
         path.relative_to(PACKAGE).as_posix(): names
@@ -153,11 +154,13 @@ def elsewhere(code: str, *arguments: str, folder: Path) -> subprocess.CompletedP
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_every_module_can_be_imported_elsewhere(tmp_path: Path) -> None:
     done = elsewhere(EVERY_MODULE, folder=tmp_path)
     assert done.stdout == "all there\n", done.stderr
 
 
+@pytest.mark.thorough
 def test_a_demo_runs_elsewhere(tmp_path: Path) -> None:
     mail = str(tmp_path / "mail")
     for call in (

@@ -12,7 +12,7 @@ from canvas_archive.clock import SYSTEM, iso
 from canvas_archive.store import Archive, runs
 from tests.push_support import Mail, open_mail
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture

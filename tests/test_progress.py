@@ -27,6 +27,8 @@ from tests.fleet_support import Collection, collection
 from tests.store_support import TickingClock, conversation, create, message
 from tests.terminal_support import Terminal, a_terminal, on_screen, on_terminal, screen
 
+pytestmark = pytest.mark.sampled
+
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 NARROW, USUAL = 40, 80
 
@@ -262,6 +264,7 @@ def test_a_first_sync(fresh: Path, width: int) -> None:
     assert "30 conversations: 30 new" in written
 
 
+@pytest.mark.thorough
 def test_a_push_and_what_it_waits_for(fresh: Path, sandbox: Sandbox) -> None:
     where = {"CANVAS_ARCHIVE": str(fresh)}
     assert on_screen(("sync", "--no-index", "-q"), **where)[0] == 0
@@ -283,6 +286,7 @@ def school() -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.mark.thorough
 def test_a_fleet(school: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet: Collection = collection(school, tmp_path, monkeypatch)
     people = fleet.people[:2]
@@ -322,6 +326,7 @@ def test_no_rows_unless_both_streams_are_a_terminal(monkeypatch: pytest.MonkeyPa
         monkeypatch.undo()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_ctrl_c_leaves_a_clean_terminal(fresh: Path, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("hang", r"^/api/v1/conversations/\d+", times=None))

@@ -20,6 +20,8 @@ from canvas_archive.sync.push import REFUSED_IN_A_ROW
 from tests.push_support import BEN, Mail, big_mailbox, open_mail
 from tests.test_push_crash import Killed, kill_after
 
+pytestmark = pytest.mark.thorough
+
 MANY = range(1001, 1031)
 
 
@@ -37,6 +39,7 @@ def kinds(mail: Mail) -> Counter[tuple[str, str]]:
     return Counter((one.method, one.path.removeprefix("/api/v1")) for one in mail.sandbox.log)
 
 
+@pytest.mark.sampled
 def test_one_batch_for_many(mail: Mail) -> None:
     archive_many(mail)
     ran = mail.run("push", "--json")
@@ -109,6 +112,7 @@ IN_TRANSIT: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 @pytest.mark.parametrize(("kind", "where", "more"), IN_TRANSIT)
 def test_a_batch_that_fails_in_transit_is_repeated_or_read_back(
@@ -126,6 +130,7 @@ def test_a_batch_that_fails_in_transit_is_repeated_or_read_back(
 REFUSALS = (BadRequest, NotPermitted, NotFound)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_refused_batch_goes_one_by_one_and_one_bad_item_fails_alone(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, refusal: type[ApiError]

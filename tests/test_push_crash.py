@@ -21,7 +21,7 @@ from canvas_archive.store.edits import record_edit
 from canvas_archive.sync.push import Push
 from tests.push_support import Mail, big_mailbox, open_mail
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 
 class Killed(BaseException):
@@ -64,6 +64,7 @@ def arrived(mail: Mail) -> bool:
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("calls", [1, 2, 3])
 def test_killed_after_canvas_has_answered(mail: Mail, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     wish(mail)
@@ -146,6 +147,7 @@ def test_kill_nine_while_canvas_takes_its_time(mail: Mail, performed: bool) -> N
 # -- cut off, turned away ---------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", ["reset", "abort", "truncate"])
 @pytest.mark.parametrize("performed", [True, False])
 def test_a_lost_answer_is_asked_for_again(mail: Mail, kind: Any, performed: bool) -> None:
@@ -186,6 +188,7 @@ def test_another_persons_token_is_refused(mail: Mail, monkeypatch: pytest.Monkey
     assert mail.writes == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", ["throttle_403", "throttle_429"])
 def test_throttling_is_waited_for(mail: Mail, kind: Any) -> None:
     wish(mail)
@@ -299,6 +302,7 @@ def test_a_value_canvas_does_not_know_is_never_sent(mail: Mail) -> None:
     assert mail.writes == []
 
 
+@pytest.mark.sampled
 def test_a_dry_run_writes_nothing_anywhere(mail: Mail) -> None:
     wish(mail)
     mail.sandbox.school.owner_set(105, workflow_state="archived")

@@ -27,7 +27,7 @@ from tests.sync_support import assert_equal
 from tests.test_push_crash import Killed
 from tests.trust_support import TALLY
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 WRITE = r"^/api/v1/conversations(/\d+)?$"
 SHOW = r"^/api/v1/conversations/\d+\?"
 numbers = st.integers(0, 10_000)

@@ -11,6 +11,8 @@ from canvas_archive.sync.merge import Policy
 from canvas_archive.sync.service import SyncResult
 from tests.push_support import BEN, Mail, open_mail, synced
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -47,6 +49,7 @@ def waiting(mail: Mail) -> list[tuple[int, str]]:
     ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("mode", ["quick", "full"])
 def test_a_sync_says_what_canvas_undid_and_a_push_sends_it_again(mail: Mail, mode: str) -> None:
     undone(mail)
@@ -70,6 +73,7 @@ def test_a_sync_says_what_canvas_undid_and_a_push_sends_it_again(mail: Mail, mod
     mail.settled()
 
 
+@pytest.mark.sampled
 def test_undone_again_it_is_reported_and_left_alone(mail: Mail) -> None:
     undone(mail)
     look(mail)
@@ -187,6 +191,7 @@ def test_after_an_hour_it_is_the_persons_own_doing(mail: Mail) -> None:
     assert look(mail).notes == [] and mail.push().requests == []
 
 
+@pytest.mark.sampled
 def test_a_later_wish_is_not_overruled(mail: Mail) -> None:
     archived(mail)
     mail.set(101, workflow_state="unread")

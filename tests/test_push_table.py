@@ -11,6 +11,8 @@ import pytest
 
 from tests.push_support import BEN, DEE, Mail, open_mail
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -18,6 +20,7 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
         yield opened
 
 
+@pytest.mark.sampled
 def test_unchanged_here_changed_there_takes_canvas(mail: Mail) -> None:
     mail.sandbox.school.owner_set(101, workflow_state="archived", starred=False)
     assert mail.run("push").code == 0
@@ -27,6 +30,7 @@ def test_unchanged_here_changed_there_takes_canvas(mail: Mail) -> None:
     mail.settled()
 
 
+@pytest.mark.sampled
 def test_changed_here_unchanged_there_is_sent_and_read_back(mail: Mail) -> None:
     mail.set(101, workflow_state="archived")
     ran = mail.run("push")
@@ -37,6 +41,7 @@ def test_changed_here_unchanged_there_is_sent_and_read_back(mail: Mail) -> None:
     mail.settled()
 
 
+@pytest.mark.sampled
 def test_changed_to_the_same_on_both_sides_is_settled_without_a_request(mail: Mail) -> None:
     mail.set(101, workflow_state="archived")
     mail.sandbox.school.owner_set(101, workflow_state="archived")
@@ -47,6 +52,7 @@ def test_changed_to_the_same_on_both_sides_is_settled_without_a_request(mail: Ma
     mail.settled()
 
 
+@pytest.mark.sampled
 def test_a_conflict_is_won_by_the_local_wish_and_journalled(mail: Mail) -> None:
     mail.set(101, workflow_state="unread")
     mail.sandbox.school.owner_set(101, workflow_state="archived")
@@ -99,6 +105,7 @@ def test_a_conflict_is_asked_about_at_a_terminal(
     assert mail.state(101) == there
 
 
+@pytest.mark.sampled
 def test_a_new_message_beats_a_wish_to_archive(mail: Mail) -> None:
     mail.set(101, workflow_state="archived")
     mail.sandbox.school.receive(101, BEN, "Wait, one more thing")
@@ -152,6 +159,7 @@ def test_news_in_a_conversation_one_has_left_do_not_matter(mail: Mail) -> None:
     assert mail.state(101) == "archived"
 
 
+@pytest.mark.sampled
 def test_a_conversation_that_is_gone_takes_the_edit_with_it(mail: Mail) -> None:
     mail.set(101, workflow_state="archived", starred=0)
     mail.sandbox.school.owner_delete(101)

@@ -18,7 +18,7 @@ from tests.push_support import Mail, PushClock
 from tests.sync_support import bind
 from tests.web_support import NOW, OWNER, Maker, fill, open_visitor
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 STATES = ("pending", "pushed", "conflict", "discarded", "gone", "reverted")
 LONG = 900_001
@@ -270,6 +270,7 @@ def a_push(mail: Mail) -> None:
     mail.push()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("work", [a_quick_sync, a_full_sync, a_push])
 def test_syncing_and_pushing(
     mail: Mail, work: Callable[[Mail], None], monkeypatch: pytest.MonkeyPatch

@@ -245,6 +245,7 @@ def test_some_words_are_in_files_only(mailbox: Mailbox, word: str) -> None:
     assert any(word in file_bytes(file).decode("latin-1").lower() for file in mailbox.files.values())
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 def test_a_large_mailbox_is_whole_and_long(mailbox: Mailbox) -> None:
     large = sample_mailbox(conversations=5000)
@@ -257,6 +258,7 @@ def test_a_large_mailbox_is_whole_and_long(mailbox: Mailbox) -> None:
     assert all(len(file_bytes(file)) > 0 for file in list(large.files.values())[:50])
 
 
+@pytest.mark.thorough
 def test_neither_sets_nor_hashes_decide_anything() -> None:
     """Another process with another hash seed comes to the same mailbox."""
     program = (

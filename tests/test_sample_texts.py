@@ -13,6 +13,8 @@ from canvas_archive.sandbox.sample_cast import make_school
 from canvas_archive.sandbox.sample_play import Stage, cast
 from canvas_archive.sandbox.scripts import Dice, Script, compile_template, parse_scripts
 
+pytestmark = pytest.mark.sampled
+
 
 def fill(slot: str) -> str:
     return slot.upper()

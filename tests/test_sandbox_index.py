@@ -228,7 +228,7 @@ def test_unread_count_is_text(canvas: Pair) -> None:
 
 
 class TestRecipients:
-    """1.12: who can be written to."""
+    """Who can be written to: section 1.12."""
 
     def test_nothing_asked_finds_nothing(self, canvas: Pair) -> None:
         assert canvas.client.get("search/recipients") == []

@@ -28,7 +28,7 @@ def fetch(canvas: Pair, path: str, token: str | None = None, **params: Any) -> h
 
 
 class TestPages:
-    """6.1"""
+    """Pages and the links between them: section 6.1."""
 
     def fill(self, canvas: Pair, count: int) -> None:
         for number in range(count):
@@ -103,7 +103,7 @@ class TestPages:
 
 
 class TestThrottle:
-    """6.2"""
+    """The bucket that fills, and what a client then gets: section 6.2."""
 
     def test_headers_come_with_every_answer(self, canvas: Pair) -> None:
         answer = fetch(canvas, "users/self")
@@ -198,7 +198,7 @@ class TestThrottle:
 
 
 class TestTokens:
-    """6.3"""
+    """Which token is refused, and how: section 6.3."""
 
     CHALLENGE = 'Bearer realm="canvas-lms"'
 
@@ -274,7 +274,7 @@ class TestTokens:
 
 
 class TestMasquerading:
-    """6.4"""
+    """An administrator acts as somebody: section 6.4."""
 
     def test_an_administrator_sees_a_persons_mailbox(self, canvas: Pair) -> None:
         admin = canvas.sandbox.admin_token
@@ -308,7 +308,7 @@ class TestMasquerading:
 
 
 class TestIds:
-    """6.5"""
+    """Ids as numbers and as text: section 6.5."""
 
     def test_the_accept_header_turns_ids_into_text(self, canvas: Pair) -> None:
         headers = {"Accept": "application/json+canvas-string-ids"}
@@ -347,7 +347,7 @@ class TestIds:
 
 
 class TestWhoAmI:
-    """6.6"""
+    """The person and the courses: section 6.6."""
 
     def test_users_self(self, canvas: Pair) -> None:
         me = canvas.client.get("users/self")

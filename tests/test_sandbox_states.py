@@ -25,7 +25,7 @@ def put(canvas: Pair, number: int, **fields: Any) -> Any:
 
 
 class TestScopes:
-    """2"""
+    """The five scopes and their orders: section 2."""
 
     def test_the_five_scopes(self, canvas: Pair) -> None:
         ids = canvas.client.ids
@@ -86,7 +86,7 @@ class TestScopes:
 
 
 class TestUpdate:
-    """1.5 and 3"""
+    """An update, and the states it leads to: sections 1.5 and 3."""
 
     def test_the_answer_has_no_messages_and_no_context_name(self, canvas: Pair) -> None:
         row = put(canvas, 100, starred="true")
@@ -186,7 +186,7 @@ class TestUpdate:
 
 
 class TestArrivals:
-    """7.1"""
+    """What a new message changes in the person's row: section 7.1."""
 
     def test_a_message_makes_unread_and_comes_to_the_top(self, canvas: Pair) -> None:
         canvas.school.receive(104, DEE, "News")
@@ -247,7 +247,7 @@ class TestArrivals:
 
 
 class TestDeletion:
-    """1.7"""
+    """A conversation is deleted: section 1.7."""
 
     def test_the_answer_describes_an_empty_row(self, canvas: Pair) -> None:
         row = canvas.client.call("DELETE", "conversations/100").json()
@@ -305,7 +305,7 @@ class TestDeletion:
 
 
 class TestMarkAllAsRead:
-    """1.6"""
+    """Everything is marked as read: section 1.6."""
 
     def test_everything_unread_is_read_and_nothing_else_changes(self, canvas: Pair) -> None:
         starred = [put(canvas, number, starred="1") for number in (100, 105)]

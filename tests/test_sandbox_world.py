@@ -257,6 +257,7 @@ class TestCommand:
         assert "Traceback" not in complaints
         assert "Warning" not in complaints
 
+    @pytest.mark.thorough
     def test_a_taken_port_is_one_sentence_and_exit_2(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -267,6 +268,7 @@ class TestCommand:
         assert done.stdout == ""
         assert f"port {port}" in done.stderr
 
+    @pytest.mark.thorough
     def test_a_token_file_that_cannot_be_written(self, tmp_path: Path) -> None:
         done = subprocess.run(
             self.command("--token-file", str(tmp_path / "no" / "token")),
@@ -279,6 +281,7 @@ class TestCommand:
         assert done.stdout == ""
         assert "The token cannot be written" in done.stderr
 
+    @pytest.mark.thorough
     def test_a_list_of_custodians_to_try_a_fleet_with(self, tmp_path: Path) -> None:
         people, root = tmp_path / "people.csv", tmp_path / "fleet"
         process = subprocess.Popen(
@@ -305,6 +308,7 @@ class TestCommand:
             process.communicate(timeout=20)
         assert process.returncode == 130
 
+    @pytest.mark.thorough
     def test_a_list_that_cannot_be_written(self, tmp_path: Path) -> None:
         done = subprocess.run(
             self.command("--custodians", str(tmp_path / "no" / "people.csv")),
@@ -317,6 +321,7 @@ class TestCommand:
         assert done.stdout == ""
         assert "The list cannot be written" in done.stderr
 
+    @pytest.mark.thorough
     def test_listening_for_others_is_warned_of(self) -> None:
         process = subprocess.Popen(
             self.command("--host", "0.0.0.0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -26,7 +26,7 @@ def create(canvas: Pair, client: Client | None = None, **data: Any) -> httpx.Res
 
 
 class TestCreate:
-    """1.2"""
+    """A message is written: section 1.2."""
 
     def test_no_recipients(self, canvas: Pair) -> None:
         answer = create(canvas)
@@ -259,7 +259,7 @@ class TestCreate:
 
 
 class TestAddMessage:
-    """1.9"""
+    """A message is answered: section 1.9."""
 
     def reply(self, canvas: Pair, number: int, client: Client | None = None, **data: Any) -> httpx.Response:
         form = {"body": "A reply", **data}
@@ -380,7 +380,7 @@ class TestAddMessage:
 
 
 class TestAddRecipients:
-    """1.8"""
+    """People are added: section 1.8."""
 
     def add(self, canvas: Pair, number: int, *people: int) -> httpx.Response:
         form = {"recipients[]": [str(one) for one in people]}
@@ -437,7 +437,7 @@ class TestAddRecipients:
 
 
 class TestRemoveMessages:
-    """1.10"""
+    """Messages are removed: section 1.10."""
 
     def remove(self, canvas: Pair, number: int, *messages: int) -> httpx.Response:
         form = {"remove[]": [str(one) for one in messages]}

@@ -16,6 +16,8 @@ from canvas_archive.search.index.attachments import Extraction, extract_missing,
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, docx, pdf
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[SearchArchive]:
@@ -24,6 +26,7 @@ def empty(tmp_path: Path) -> Iterator[SearchArchive]:
     archive.close()
 
 
+@pytest.mark.sampled
 def test_text_in_documents_is_found(empty: SearchArchive) -> None:
     pytest.importorskip("pypdf")
     pytest.importorskip("docx")
@@ -34,6 +37,7 @@ def test_text_in_documents_is_found(empty: SearchArchive) -> None:
     assert empty.found("in:attachments weaver*") == empty.found("in:attachments celltext") == {essay}
 
 
+@pytest.mark.sampled
 def test_text_in_files_is_found_with_in_attachments(empty: SearchArchive) -> None:
     files = {
         "notes.txt": b"The zygote divides",
@@ -114,6 +118,7 @@ def test_a_damaged_name_of_a_file_ends_nothing(empty: SearchArchive) -> None:
     assert empty.found("in:attachments lagoon") == {one}
 
 
+@pytest.mark.sampled
 def test_a_bad_page_does_not_end_search(empty: SearchArchive) -> None:
     """29 bytes of an attachment, on which Python's own parser of pages raises AssertionError."""
     bad = empty.message("hello", files=[("notes.html", b"<html><body>Hello <![a[ notes")])

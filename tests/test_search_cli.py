@@ -14,6 +14,8 @@ from canvas_archive.cli import run
 from canvas_archive.store import Archive
 from tests.search_support import SearchArchive, utc
 
+pytestmark = pytest.mark.sampled
+
 
 class Cli:
     """Runs commands on one archive; what they printed is in ``out`` and ``err``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import pickle
@@ -22,28 +21,14 @@ from canvas_archive.search.answer import matching, scoring
 from canvas_archive.search.index import building, documents, opened, shard
 from canvas_archive.search.index.hashfile import term_index
 from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, blocks, encode
-from canvas_archive.search.index.reading import Entry, MappedFile, Segment
-from canvas_archive.search.index.record import changed_files, toc_name, usable_record
+from canvas_archive.search.index.reading import MappedFile, Segment, TermEntry
+from canvas_archive.search.index.record import ListedSegment, changed_files, toc_name, usable_record
 from canvas_archive.search.index.schema import FIELD_NUMBERS
 from canvas_archive.search.query import suggest
 from tests.odd_support import ODD, put_odd
 from tests.search_support import SearchArchive, utc
 
-
-class Listed:
-    """What a table of contents says of a segment."""
-
-    def __init__(self, count: int, deleted: tuple[int, ...] = ()) -> None:
-        self._count, self._deleted = count, deleted
-
-    def segment_id(self) -> str:
-        return "MAIN_x"
-
-    def doc_count_all(self) -> int:
-        return self._count
-
-    def deleted_docs(self) -> tuple[int, ...]:
-        return self._deleted
+pytestmark = pytest.mark.sampled
 
 
 def segment(folder: Path, count: int, data: bytes, of: int, first: int = 0, last: int = 0) -> Segment:
@@ -52,7 +37,7 @@ def segment(folder: Path, count: int, data: bytes, of: int, first: int = 0, last
     key = FIELD_NUMBERS["text"].to_bytes(2, "big") + b"word"
     (folder / "MAIN_x.trm").write_bytes(term_index([(key, row)], {"fieldmap": dict(FIELD_NUMBERS)}))
     (folder / "MAIN_x.pst").write_bytes(data)
-    return Segment(folder, Listed(count))
+    return Segment(folder, ListedSegment("MAIN_x", count))
 
 
 def block(content: object, count: int, last: int, *, cut: int = 0) -> bytes:
@@ -132,7 +117,7 @@ def test_documents_that_are_not_there_are_damage(
 def test_what_a_table_of_contents_deletes_must_be_there(tmp_path: Path) -> None:
     segment(tmp_path, 3, encode([1], None, None), 1).close()
     with pytest.raises(Damaged, match="deleted that are not there"):
-        Segment(tmp_path, Listed(3, deleted=(7,)))
+        Segment(tmp_path, ListedSegment("MAIN_x", 3, deleted=(7,)))
 
 
 def test_a_column_has_a_row_for_every_document(tmp_path: Path) -> None:
@@ -327,7 +312,7 @@ def test_a_list_that_says_too_little_of_its_documents_is_damage(
 ) -> None:
     read = Segment.blocks
 
-    def without_levels(self: Segment, entry: Entry, within: Any = None) -> list[Block]:
+    def without_levels(self: Segment, entry: TermEntry, within: Any = None) -> list[Block]:
         return [replace(one, levels=b"") for one in read(self, entry, within)]
 
     monkeypatch.setattr(scoring, "_FEW", 1)
@@ -370,7 +355,8 @@ def test_a_message_that_only_the_index_knows_breaks_no_page(archive: SearchArchi
     [
         "print('no json'); print('x' * 1_000_000)",
         "print(7)",
-        "import sys; sys.stdin.close(); print('{}')",
+        "print('{}')",
+        """print('{"segments": [{"id": "x"}], "skipped": []}')""",
         "import sys; sys.exit(3)",
     ],
 )
@@ -384,7 +370,7 @@ def test_a_second_process_that_speaks_of_something_else_is_replaced(
     assert (state.problem, state.total) == (None, 40)
 
 
-def test_the_second_process_answers_in_lines_of_json(
+def test_the_second_process_answers_in_json(
     archive: SearchArchive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, last = archive.db.execute("SELECT min(id), max(id) FROM messages").fetchone()
@@ -392,16 +378,16 @@ def test_the_second_process_answers_in_lines_of_json(
     folder.mkdir()
     task = {"db": str(archive.archive.db_path), "folder": str(folder), "usual": 80.0,
             "spans": [(first, last), (last + 1, last + 9)]}  # fmt: skip
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(task)))
+    monkeypatch.setattr("sys.argv", ["-c", json.dumps(task)])
     gc.disable()
     try:
         shard.main()
         assert not gc.isenabled()  # it was not enabled before
     finally:
         gc.enable()
-    words = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert sum(word.get("step", 0) for word in words) == 40
-    (written,) = [word for word in words if "id" in word]  # the second span is empty
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["skipped"] == []
+    (written,) = answer["segments"]  # the second span is empty
     assert written["count"] == 40
     assert {name: path.stat().st_size for name, path in ((path.name, path) for path in folder.iterdir())} == {
         name: size for name, (size, _) in written["files"].items()

@@ -21,12 +21,14 @@ from tests import search_oracle
 from tests.search_oracle import Oracle
 from tests.search_support import OWNER, SearchArchive, utc
 
+pytestmark = pytest.mark.sampled
+
 WORDS = ("exam", "exams", "examined", "grade", "graded", "photo", "photos", "the", "of", "lab", "bio", "x")
 LOW = {
     "few": ((scoring, "_FEW", 3), (matching, "_FEW", 3), (phrases, "_FEW", 3), (reading, "_FEW", 3)),
     "sparse": ((matching, "_SPARSE", 1), (matching, "_SHORT", 1), (reading, "_MOST_SETS", 1)),
     "looked at": ((ranking, "_LOOKED_AT", 4), (search_oracle, "LOOKED_AT", 4)),
-    "held": ((reading, "_HELD", 0), (scoring, "_MOST_LANES", 3)),
+    "held": ((reading, "_CACHED", 0), (scoring, "_MOST_LANES", 3)),
 }
 
 
@@ -138,6 +140,7 @@ _QUERIES = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_QUERIES, st.integers(1, 40))

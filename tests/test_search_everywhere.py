@@ -23,7 +23,7 @@ from tests.web_support import open_visitor
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 # A text, and queries that find it or do not.
 TEXTS: list[tuple[str, list[str], list[str]]] = [

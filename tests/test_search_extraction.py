@@ -32,6 +32,8 @@ from canvas_archive.search.index.extractors import (
 )
 from tests.search_support import docx, pdf
 
+pytestmark = pytest.mark.sampled
+
 ONE_MEGABYTE = 1 << 20
 ENDED = "cannot be read as a document (it ended the program that reads it)"
 
@@ -310,6 +312,7 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_file(
 # The protocol, in this process
 
 
+@pytest.mark.thorough
 def test_requests_are_answered_until_there_are_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extractors, "_bound_processor_time", lambda: None)
     requests = b"".join(

@@ -17,6 +17,7 @@ from canvas_archive.search.answer.ranking import Matches
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.opened import open_index
 from canvas_archive.search.index.reading import OpenIndex
+from canvas_archive.search.index.record import IndexRecord
 from canvas_archive.search.index.schema import HAS, unpack_context
 from canvas_archive.store import Archive, transaction
 from tests.web_support import OWNER, Maker
@@ -107,7 +108,7 @@ def test_years_are_those_of_the_reader_s_zone(index: OpenIndex, share: float, zo
 
 
 def test_what_is_kept_of_an_index_goes_with_it(tmp_path: Path) -> None:
-    index = OpenIndex(tmp_path, ())
+    index = OpenIndex(tmp_path, IndexRecord(1, (), {}, "", "", 0, 80.0, "", ""))
     assert facets.count_people(index, []) == {}
     assert facets._totals[index] == {"writer": Counter()}
     before = len(facets._totals)

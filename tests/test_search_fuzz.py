@@ -150,6 +150,7 @@ _EXAMPLES = st.tuples(QUERIES, st.sampled_from(("relevance", "newest", "oldest")
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=300, deadline=None, suppress_health_check=_UNHURRIED)
 @given(_EXAMPLES)
@@ -176,6 +177,7 @@ def test_the_longest_queries_are_answered(archive: SearchArchive) -> None:
         try_query(archive, text[:4000], "relevance", False)
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=25, deadline=None, suppress_health_check=_UNHURRIED)
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=5))

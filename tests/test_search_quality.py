@@ -21,6 +21,8 @@ from canvas_archive.search.query.tree import Dated
 from tests.search_questions import BLIND, NEW_OPERATORS, SEEN, Question
 from tests.search_support import SearchArchive, load_mailbox
 
+pytestmark = pytest.mark.sampled
+
 # query: the messages wanted, all equally.
 QUESTIONS: dict[str, set[int]] = {
     # One word, or several, as they come to mind

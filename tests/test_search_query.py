@@ -12,7 +12,7 @@ import pytest
 from canvas_archive.errors import BadInput
 from canvas_archive.search import Filters, select_conversations, select_messages
 from canvas_archive.search.query.language import parse
-from canvas_archive.search.query.written import written_query
+from canvas_archive.search.query.written import canonical_query
 from tests.search_support import NOW, OWNER, SearchArchive, days_ago, utc
 
 CHEN, GARCIA, LEE, OBRIEN = 20, 21, 22, 23
@@ -71,6 +71,7 @@ def test_a_phrase_does_not_span_subject_and_body(empty: SearchArchive) -> None:
     assert empty.found("review session") == {one}
 
 
+@pytest.mark.thorough
 def test_phrases_far_into_a_long_text(empty: SearchArchive) -> None:
     filler = "word " * 70_000
     one = empty.message(f"{filler} violet octopus {filler}")
@@ -470,7 +471,7 @@ def test_a_search_without_hits_says_which_part_is_to_blame(empty: SearchArchive)
     ],
 )  # fmt: skip
 def test_parts_are_written_as_they_are_typed(text: str) -> None:
-    assert written_query(parse(text, now=NOW)) == text
+    assert canonical_query(parse(text, now=NOW)) == text
 
 
 # Snippets

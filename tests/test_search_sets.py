@@ -8,7 +8,13 @@ import pytest
 
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.analysis import _FoldTable
-from canvas_archive.search.query.spelling import listed, nearest_names, nearest_word, reach, slips
+from canvas_archive.search.query.spelling import (
+    edit_distance,
+    listed,
+    max_distance,
+    nearest_names,
+    nearest_word,
+)
 
 
 def numbers(chosen: int, count: int) -> list[int]:
@@ -53,11 +59,11 @@ def test_gaps_that_lead_nowhere_are_refused(gaps: tuple[int, ...] | array[int]) 
     ],
 )  # fmt: skip
 def test_slips_between_words(first: str, second: str, count: int) -> None:
-    assert slips(first, second, 2) == slips(second, first, 2) == count
+    assert edit_distance(first, second, 2) == edit_distance(second, first, 2) == count
 
 
 def test_short_words_are_told_with_fewer_slips() -> None:
-    assert [reach("x" * length) for length in (1, 2, 3, 4, 5, 9)] == [0, 0, 1, 1, 2, 2]
+    assert [max_distance("x" * length) for length in (1, 2, 3, 4, 5, 9)] == [0, 0, 1, 1, 2, 2]
     assert nearest_word("boi", ("bio", "art")) == "bio"
     assert nearest_word("it", ("is", "in")) is None
     assert nearest_word("anything", ()) is None

@@ -15,7 +15,7 @@ from canvas_archive.search.query.language import DEEPEST, LONGEST_QUERY, parse
 from canvas_archive.search.query.operators import KINDS
 from canvas_archive.search.query.tree import (
     And,
-    Course,
+    CourseNode,
     Dated,
     Field,
     Has,
@@ -24,15 +24,15 @@ from canvas_archive.search.query.tree import (
     Not,
     Numbered,
     Or,
-    Person,
+    PersonNode,
     Phrase,
     Prefix,
     Sized,
-    State,
+    StateNode,
     Word,
 )
 from canvas_archive.search.query.understood import Understanding
-from canvas_archive.search.query.written import written_query
+from canvas_archive.search.query.written import canonical_query
 from tests.search_support import NOW
 from tests.test_search_fuzz import QUERIES
 from tests.trust_support import TALLY
@@ -46,7 +46,7 @@ _SAMPLES = (
 
 def again(tree: Node) -> Node:
     """Return what the tree written as a query means a year later and elsewhere."""
-    return parse(written_query(tree), now=NOW + timedelta(days=400), tz=timezone(timedelta(hours=-9)))
+    return parse(canonical_query(tree), now=NOW + timedelta(days=400), tz=timezone(timedelta(hours=-9)))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,7 +57,7 @@ def test_every_text_that_is_a_query_comes_back(text: str) -> None:
         tree = parse(text, now=NOW, tz=BERLIN)
     except BadInput:
         return
-    if len(written_query(tree)) <= LONGEST_QUERY:
+    if len(canonical_query(tree)) <= LONGEST_QUERY:
         assert again(tree) == tree
     sentence = Understanding(None, BERLIN).sentence(tree)
     assert sentence.startswith(("Messages ", "All messages"))
@@ -85,13 +85,13 @@ _SECONDS = st.integers(0, 7_000_000_000)
 _CONDITIONS: st.SearchStrategy[Node] = st.one_of(
     _leaves("subject"),
     _leaves("file").filter(lambda node: not getattr(node, "text", "").startswith("*")),
-    st.builds(Person, st.sampled_from(["from", "to", "with"]), _PHRASES),
-    st.builds(Course, _PHRASES, st.sampled_from(["course", "group"])),
+    st.builds(PersonNode, st.sampled_from(["from", "to", "with"]), _PHRASES),
+    st.builds(CourseNode, _PHRASES, st.sampled_from(["course", "group"])),
     st.builds(Has, st.sampled_from([*HAS, "text"])),
     st.builds(Kind, st.sampled_from([*KINDS])),
     st.builds(Sized, st.sampled_from(["larger", "smaller"]), st.integers(0, 10**9 - 1)),
     st.builds(Numbered, st.sampled_from(["id", "thread"]), st.integers(0, 10**18 - 1)),
-    st.builds(State, st.sampled_from(["inbox", "starred", "sent", "received", "unsubscribed"])),
+    st.builds(StateNode, st.sampled_from(["inbox", "starred", "sent", "received", "unsubscribed"])),
     st.builds(Dated, _SECONDS, st.none()),
     st.builds(Dated, st.none(), _SECONDS),
     st.tuples(_SECONDS, st.integers(1, 10**6)).map(lambda pair: Dated(pair[0], pair[0] + pair[1])),
@@ -115,6 +115,7 @@ def _trees(field: Field) -> st.SearchStrategy[Node]:
 _IN_FILES = st.lists(_trees("attached"), min_size=1, max_size=3).map(lambda parts: And((Has("text"), *parts)))
 
 
+@pytest.mark.thorough
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(_trees("text"), _IN_FILES, st.builds(And, st.tuples(_trees("text"), _IN_FILES))))
 def test_every_tree_comes_back(tree: Node) -> None:
@@ -124,7 +125,7 @@ def test_every_tree_comes_back(tree: Node) -> None:
 
 
 def test_all_messages_and_deep_trees_come_back() -> None:
-    assert written_query(And(())) == "" and again(And(())) == And(())
+    assert canonical_query(And(())) == "" and again(And(())) == And(())
     deep: Node = Word("exam")
     for _ in range(DEEPEST - 1):
         deep = Or((deep, Word("quiz")))
@@ -132,7 +133,7 @@ def test_all_messages_and_deep_trees_come_back() -> None:
 
 
 def test_a_phrase_that_no_marks_can_hold_loses_only_marks() -> None:
-    assert written_query(Phrase('a"b«c»d')) == '"a b«c»d"'
+    assert canonical_query(Phrase('a"b«c»d')) == '"a b«c»d"'
 
 
 @pytest.mark.parametrize(

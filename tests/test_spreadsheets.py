@@ -77,6 +77,7 @@ def test_a_number_stays_a_number() -> None:
 # -- sql ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_sql_writes_no_formula(folder: Path, names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     query = 'SELECT name AS "=name", -id AS minus FROM users ORDER BY id'
     head, *rows = csv.reader(io.StringIO(told(folder, capsys, "--csv", query), newline=""))
@@ -90,6 +91,7 @@ def test_sql_writes_no_formula(folder: Path, names: list[str], capsys: pytest.Ca
         assert harmless(name) and int(number) < 0
 
 
+@pytest.mark.thorough
 def test_sql_writes_for_scripts_what_there_is(
     folder: Path, names: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,8 @@ from tests.folder_keyring import Keyring
 from tests.terminal_support import on_screen
 from tests.ux_support import say
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
@@ -54,6 +56,7 @@ def mail(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 # -- init --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_init_asks_for_address_and_token_and_keeps_the_token(
     sandbox: Sandbox, tmp_path: Path, keyring: Path
 ) -> None:
@@ -124,6 +127,7 @@ def test_a_token_that_is_none_or_somebody_elses_or_cannot_be_kept(sandbox: Sandb
 # -- demo --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_demo_serves_what_it_pulled_and_forgets_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
@@ -141,6 +145,7 @@ def test_demo_serves_what_it_pulled_and_forgets_the_token(monkeypatch: pytest.Mo
     assert not seen["archive"].exists()
 
 
+@pytest.mark.thorough
 def test_demo_gives_back_the_token_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANVAS_API_TOKEN", "mine")
     said = say(["demo", "--conversations", "3", "--no-serve", "--archive", str(tmp_path / "demo")])

@@ -11,6 +11,8 @@ import pytest
 
 from canvas_archive.store import Archive
 
+pytestmark = pytest.mark.sampled
+
 HEAVY = {
     "asyncio", "canvasapi", "datasette", "email", "filelock", "httpcore", "httpx", "jinja2", "keyring",
     "logging", "multiprocessing", "pyarrow", "rich", "sqlite_utils", "starlette", "uvicorn", "whoosh",

@@ -19,6 +19,8 @@ from canvas_archive.store import Archive, adoption, folder
 from canvas_archive.store.config import read_config, write_config
 from tests.store_support import create
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
@@ -161,6 +163,7 @@ def test_what_the_giver_knows_is_not_what_the_new_owner_remembers(
     assert not is_own(archive)
 
 
+@pytest.mark.thorough
 def test_the_list_of_identities_does_not_grow_for_ever(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from canvas_archive.store import Archive, Ingest, edits, transaction
 from canvas_archive.store.edits import EditOutcome
 from tests.store_support import TickingClock, conversation, create, message
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:

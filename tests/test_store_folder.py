@@ -39,6 +39,8 @@ from canvas_archive.store.connection import TransactionError, connect_writable, 
 from canvas_archive.store.lock import WriterLock, read_holder
 from tests.store_support import OWNER, TickingClock, create
 
+pytestmark = pytest.mark.sampled
+
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
 
 

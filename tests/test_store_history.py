@@ -53,6 +53,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=60, deadline=None)
 @given(STEPS)

@@ -102,6 +102,7 @@ conversations = st.builds(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.lists(conversations, min_size=1, max_size=6), min_size=1, max_size=3))

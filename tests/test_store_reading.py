@@ -20,6 +20,8 @@ from canvas_archive.store.sql_access import run_sql
 from canvas_archive.store.threads import read_thread
 from tests.store_support import OWNER, TickingClock, conversation, create, message, person
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:

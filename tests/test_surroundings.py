@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import FrameType, SimpleNamespace
 
 import pytest
 
-from tests.conftest import without_counting_lines, without_the_loop_of_a_browser
+from tests.conftest import without_the_loop_of_a_browser
+from tests.line_counting import without_counting_lines, without_counting_the_sandbox
 
 
 async def _one() -> int:
@@ -61,3 +66,53 @@ def test_what_is_marked_uncounted_adds_no_covered_lines(request: pytest.FixtureR
     finally:
         if own is not None:
             own.stop()
+
+
+def test_a_sandbox_s_thread_is_counted_only_where_it_is_tested(request: pytest.FixtureRequest) -> None:
+    counted: list[str] = []
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        counted.append(threading.current_thread().name)
+
+    def run_both() -> list[str]:
+        counted.clear()
+        for name in ("sandbox", "another"):
+            thread = threading.Thread(target=len, args=("",), name=name)
+            thread.start()
+            thread.join()
+        return sorted(set(counted))
+
+    before = threading.gettrace()
+    threading.settrace(count)
+    try:
+        with without_counting_the_sandbox(request.node):
+            assert run_both() == ["another"]
+        assert run_both() == ["another", "sandbox"]
+        of_the_sandbox = SimpleNamespace(path=Path("test_sandbox_world.py"))
+        with without_counting_the_sandbox(of_the_sandbox):  # type: ignore[arg-type]
+            assert run_both() == ["another", "sandbox"]
+    finally:
+        threading.settrace(before)  # type: ignore[arg-type]
+
+
+IN_A_SHELL_THAT_IGNORES = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", sys.argv[1]])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_what_the_shell_ignores_is_not_ignored_in_what_a_test_starts(repository: Path) -> None:
+    name = "tests/test_surroundings.py::test_a_process_meets_signals_as_usual"
+    command = [sys.executable, "-c", IN_A_SHELL_THAT_IGNORES, name]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_process_meets_signals_as_usual() -> None:
+    code = "import signal as s; print(s.getsignal(s.SIGHUP), s.getsignal(s.SIGTERM), s.getsignal(s.SIGINT))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{signal.SIG_DFL} {signal.SIG_DFL} {signal.default_int_handler}\n"

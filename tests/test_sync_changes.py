@@ -13,6 +13,8 @@ from canvas_archive.sync import listing
 from canvas_archive.sync.listing import Mode
 from tests.sync_support import Pair, assert_equal, bind
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
@@ -34,6 +36,7 @@ def inbox_group(pair: Pair, *, after: int = 0) -> int:
     return found[after]
 
 
+@pytest.mark.sampled
 def test_first_sync_is_complete_and_marks_nothing_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +72,7 @@ def test_a_full_sync_without_changes_shows_nothing(pair: Pair) -> None:
     assert (report.new, report.changed, report.flags) == (0, 0, 0)
 
 
+@pytest.mark.sampled
 def test_a_new_message_is_found_by_a_quick_sync(pair: Pair) -> None:
     id_ = inbox_group(pair)
     message = pair.sandbox.school.receive(id_, pair.others(id_)[0], "The room has changed to 204.")
@@ -276,6 +280,7 @@ def test_the_mode_follows_the_age_of_the_last_full_sweep(pair: Pair) -> None:
     assert pair.sync(attachments=False).report.mode == "full"
 
 
+@pytest.mark.sampled
 def test_a_dry_run_writes_nothing_at_all(pair: Pair) -> None:
     school = pair.sandbox.school
     id_ = inbox_group(pair)

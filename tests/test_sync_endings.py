@@ -18,6 +18,8 @@ from canvas_archive.sync.report import Report
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import SHOW, QuickClock
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
@@ -38,6 +40,7 @@ def test_when_one_conversation_after_another_fails_the_rest_is_left_to_the_next_
     assert pair.one("SELECT count(*) FROM problems") == 0
 
 
+@pytest.mark.sampled
 def test_one_conversation_that_fails_among_others_costs_no_other(pair: Pair) -> None:
     id_ = pair.sandbox.school.ids("inbox")[3]
     pair.sandbox.faults.add(Fault("status", rf"^/api/v1/conversations/{id_}\b", status=500, times=None))

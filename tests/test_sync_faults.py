@@ -21,7 +21,7 @@ from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_changes import inbox_group
 from tests.test_sync_moving import content_of, truth_of
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 SHOW = r"^/api/v1/conversations/\d+"
 LIST = r"^/api/v1/conversations\?"
@@ -72,6 +72,7 @@ PASSING = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "fault", PASSING, ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.match[-4:]}"
 )
@@ -148,6 +149,7 @@ def test_throttling_without_end_is_given_up_after_the_patience(pair: Pair) -> No
     assert clock.slept >= 60
 
 
+@pytest.mark.sampled
 def test_a_token_revoked_midway_ends_with_3(pair: Pair) -> None:
     pair.sandbox.faults.add(Fault("revoke_token", SHOW, times=1, after=10))
     result = pair.sync(mode="full", attachments=False, check=False, clock=QuickClock())
@@ -156,6 +158,7 @@ def test_a_token_revoked_midway_ends_with_3(pair: Pair) -> None:
     assert pair.one("SELECT count(*) FROM conversations WHERE fetched_at IS NOT NULL") > 0
 
 
+@pytest.mark.sampled
 def test_a_login_page_instead_of_a_list_removes_nothing(pair: Pair) -> None:
     pair.sync(mode="full", attachments=False)
     pair.sandbox.faults.add(Fault("html_login", LIST, times=None))

@@ -26,6 +26,8 @@ from tests.sync_support import Pair, bind
 from tests.test_sync_faults import QuickClock
 from tests.test_sync_files import CONTENT, receive_file, state, stored_bytes
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
@@ -230,6 +232,7 @@ def test_a_host_that_answers_now_and_then_costs_no_more() -> None:
 # -- not there yet, gone, and back ---------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_an_upload_that_is_late_stays_pending_until_it_comes(pair: Pair) -> None:
     file_id = receive_file(pair)
     pair.sandbox.school.state.files[file_id].state = "pending"
@@ -343,6 +346,7 @@ def test_a_link_in_the_place_of_a_folder_costs_the_files_that_belong_there(
     assert stored_bytes(pair, bad) == CONTENT
 
 
+@pytest.mark.sampled
 def test_a_link_in_the_place_of_what_arrives_costs_all_files_and_nothing_else(
     pair: Pair, tmp_path: Path
 ) -> None:
@@ -360,6 +364,7 @@ def test_a_link_in_the_place_of_what_arrives_costs_all_files_and_nothing_else(
     assert [path.name for path in outside.iterdir()] == ["5.part"]
 
 
+@pytest.mark.sampled
 def test_a_note_is_shown_and_listed_and_is_no_failure(pair: Pair) -> None:
     from click.testing import CliRunner
 

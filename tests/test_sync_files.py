@@ -36,6 +36,8 @@ from canvas_archive.sync.file_tasks import Ending, FileTask
 from tests.sync_support import Pair, bind
 from tests.test_sync_faults import QuickClock
 
+pytestmark = pytest.mark.thorough
+
 CONTENT = b"%PDF-1.7 midterm " + bytes(range(256)) * 300
 DOWNLOAD = r"^/files/"
 
@@ -71,6 +73,7 @@ def stored_bytes(pair: Pair, file_id: int) -> bytes:
     return (pair.folder / "files" / digest[:2] / digest).read_bytes()
 
 
+@pytest.mark.sampled
 def test_everything_of_the_first_sync_is_stored_by_its_hash(pair: Pair) -> None:
     rows = pair.sql("SELECT id, size, sha256, stored_size, state FROM attachments")
     assert rows and {row["state"] for row in rows} == {"stored"}
@@ -101,6 +104,7 @@ def test_the_same_bytes_are_stored_once(pair: Pair) -> None:
     assert not list(pair.folder.parent.glob("b.pdf"))
 
 
+@pytest.mark.sampled
 def test_a_deleted_file_is_gone(pair: Pair) -> None:
     file_id = receive_file(pair)
     pair.sandbox.school.delete_file(file_id)
@@ -151,6 +155,7 @@ def test_an_expired_address_is_asked_for_again(pair: Pair) -> None:
     assert [e for e in pair.sandbox.log.api if e.path == f"/api/v1/files/{file_id}"]
 
 
+@pytest.mark.sampled
 def test_a_broken_download_goes_on_where_it_broke(pair: Pair) -> None:
     file_id = receive_file(pair, content=CONTENT * 20)
     pair.sandbox.faults.add(Fault("truncate", DOWNLOAD, times=1))
@@ -235,6 +240,7 @@ UPLOADING = Attachment(7, url="/files/7", extra={"upload_status": "pending"})
 BROKEN_UPLOAD = Attachment(7, url="/files/7", extra={"upload_status": "failed"})
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("task", "client", "ending", "sentence", "asked"),
     [

@@ -22,7 +22,7 @@ from canvas_archive.sync import listing
 from tests.sync_support import Pair, bind, told_by_archive, told_by_canvas
 from tests.test_sync_faults import QuickClock
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 CONVERSATIONS = 26
 PAGE = 10
@@ -116,6 +116,7 @@ def broken_run(pair: Pair, kind: Any, names: Sequence[str], mode: Any) -> None:
     assert differing == ({broken} if "conversation {id}" in names else set())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", BREAKS)
 def test_broken_items_cost_themselves_alone(pair: Pair, kind: Any) -> None:
     names = [name for name, (_, _, mode) in ITEMS.items() if mode == "full"]
@@ -215,6 +216,7 @@ def test_after_three_failures_in_a_row_the_rest_is_left_and_not_forgotten(pair: 
     assert ledger(pair) == {}
 
 
+@pytest.mark.sampled
 def test_what_failed_before_gets_one_request(pair: Pair) -> None:
     (id_,) = break_shows(pair, 1)
     pair.sync(mode="quick", attachments=False, check=False, clock=LateClock())

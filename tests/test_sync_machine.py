@@ -22,7 +22,7 @@ from tests.sync_support import Pair, assert_equal
 from tests.test_sync_faults import QuickClock
 from tests.trust_support import TALLY
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 SHOW = r"^/api/v1/conversations/\d+"
 LIST = r"^/api/v1/conversations\?"
 numbers = st.integers(0, 10_000)

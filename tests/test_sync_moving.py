@@ -10,7 +10,7 @@ import pytest
 from canvas_archive.sandbox import Sandbox
 from tests.sync_support import Pair, assert_equal, bind
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 SECOND_PAGE = r"/api/v1/conversations\?.*page=2"
 
 

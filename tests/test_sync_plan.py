@@ -24,6 +24,8 @@ from tests.store_support import conversation, create, message
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import LIST, QuickClock
 
+pytestmark = pytest.mark.sampled
+
 ROW = replace(conversation(1, message(100)), messages=None)
 STORED = fingerprint(ROW)
 

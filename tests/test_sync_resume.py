@@ -21,6 +21,7 @@ SHOW = r"^/api/v1/conversations/\d+"
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
     pytest.mark.uncounted,
+    pytest.mark.thorough,
 ]
 
 
@@ -43,6 +44,7 @@ def run_and_signal(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("number", [1, 9, 31])
 def test_killed_and_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     with Sandbox(conversations=45) as sandbox:

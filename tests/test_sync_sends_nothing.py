@@ -14,6 +14,8 @@ from tests.push_support import BEN, Mail, open_mail
 from tests.sandbox_support import small_mailbox
 from tests.sync_support import bind
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -69,6 +71,7 @@ def test_nor_does_a_watch(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mail.writes == [] and len(mail.sandbox.log) > 12
 
 
+@pytest.mark.sampled
 def test_nor_does_a_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox(small_mailbox()) as sandbox:
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)

@@ -24,7 +24,7 @@ from tests.hostile_support import on_terminal
 from tests.trust_support import TALLY
 from tests.web_support import Visitor, make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,7 @@ def configure(folder: Path, **options: object) -> None:
     write_config(path, replace(read_config(path), **options))  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_what_a_bag_tells_is_not_enough_to_forge_an_archive(own: Path, tmp_path: Path) -> None:
     """Its custody names the Canvas, the collector and the time of the first run: all of the account row."""
     assert on_terminal("export", tmp_path / "bag", "--format", "jsonl", "--bag").code in (0, 5)
@@ -224,6 +225,7 @@ def test_a_short_text_is_shown_whole() -> None:
 # -- the demonstration ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_demonstration_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert run(["-q", "demo", "--no-serve", "--conversations", "2"]) == 0

@@ -33,6 +33,8 @@ from tests.test_client_parse import FULL
 from tests.test_sync_faults import QuickClock
 from tests.trust_support import TALLY, unclean
 
+pytestmark = pytest.mark.sampled
+
 
 def shown(conversation_id: int, *messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """Return what ``show`` answers, with the messages counted as they are."""
@@ -103,6 +105,7 @@ def contents(db: sqlite3.Connection) -> list[str]:
     return list(db.iterdump())
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @pytest.mark.parametrize("examples", LONG)
 def test_any_answer_is_stored_whole_or_not_at_all(
@@ -170,6 +173,7 @@ def test_any_answer_is_stored_whole_or_not_at_all(
 WRONG = (None, True, -1, 2**70, 1.5, "x", "", [], ["x"], {}, {"x": None})
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 def test_every_field_of_every_wrong_type(tmp_path: Path) -> None:
     """Each value of the documented answer replaced by each wrong one: stored or refused, never half."""

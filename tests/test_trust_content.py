@@ -38,7 +38,7 @@ from tests.hostile_support import (
 from tests.hostile_texts import ALL, CONFIGURATIONS, HEADERS, MARKUP, OUTSIDE, OWNED, PATHS, QUERIES
 from tests.markup_support import assert_own_markup
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
 MESSAGES = 3 * len(ALL)
 TEXT_OF = {FIRST_MESSAGE + 3 * number: text for number, text in enumerate(ALL)}
@@ -107,6 +107,7 @@ def test_any_text_is_a_download_s_name_and_nothing_else(text: str) -> None:
     assert "/" not in (parsed.get_filename() or "x/") and "\\" not in (parsed.get_filename() or "")
 
 
+@pytest.mark.thorough
 def test_paths_of_an_export_stay_inside_and_collide_nowhere(hostile: Hostile, exported: Path) -> None:
     seen: set[str] = set()
     for folder, folders, files in os.walk(exported):
@@ -124,6 +125,7 @@ def test_paths_of_an_export_stay_inside_and_collide_nowhere(hostile: Hostile, ex
     bagit.Bag(str(exported)).validate(processes=1)
 
 
+@pytest.mark.thorough
 def test_a_bag_s_information_has_no_line_that_somebody_else_wrote(exported: Path) -> None:
     for line in (exported / "bag-info.txt").read_text("utf-8").splitlines():
         assert re.match(r"[A-Z][A-Za-z-]+: |[ \t]", line), line
@@ -134,6 +136,7 @@ def test_a_bag_s_information_has_no_line_that_somebody_else_wrote(exported: Path
 # -- tables and data ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_json_lines_hold_the_texts_letter_for_letter(exported: Path) -> None:
     lines = (exported / "data" / "conversations.jsonl").read_bytes().split(b"\n")
     told = [json.loads(line) for line in lines if line]
@@ -141,6 +144,7 @@ def test_json_lines_hold_the_texts_letter_for_letter(exported: Path) -> None:
     assert {number: bodies[number] for number in TEXT_OF} == TEXT_OF
 
 
+@pytest.mark.thorough
 def test_no_cell_of_a_table_is_a_formula(hostile: Hostile, exported: Path) -> None:
     for name in ("messages.csv", "gaps.csv"):
         with (exported / "data" / name).open(newline="", encoding="utf-8") as file:
@@ -165,6 +169,7 @@ def test_a_cell_begins_with_no_formula(text: str) -> None:
     assert not cell(text).lstrip().startswith(_FORMULA)
 
 
+@pytest.mark.thorough
 def test_parquet_holds_the_texts_letter_for_letter(exported: Path) -> None:
     import duckdb
 
@@ -236,6 +241,7 @@ def assert_own_mail(raw: bytes) -> EmailMessage:
     return message
 
 
+@pytest.mark.thorough
 def test_no_text_becomes_a_header_or_a_message_of_its_own(exported: Path) -> None:
     files = sorted((exported / "data" / "eml").rglob("*.eml"))
     assert len(files) == MESSAGES
@@ -283,6 +289,7 @@ def test_a_header_stays_one_header(text: str) -> None:
     assert content_type(text) in ("application/octet-stream",)
 
 
+@pytest.mark.thorough
 def test_review_platforms_get_safe_names_and_valid_json(exported: Path) -> None:
     files = sorted((exported / "data" / "rsmf").rglob("*.rsmf"))
     assert len(files) == len(ALL)
@@ -304,6 +311,7 @@ def test_review_platforms_get_safe_names_and_valid_json(exported: Path) -> None:
 # -- the static site ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_the_site_holds_no_markup_but_its_own(exported: Path) -> None:
     pages = sorted((exported / "data" / "html").rglob("*.html"))
     assert len(pages) > 2 * len(ALL)
@@ -315,6 +323,7 @@ def test_the_site_holds_no_markup_but_its_own(exported: Path) -> None:
         json.loads("[" + text.removeprefix("canvasArchive.put(").removesuffix(");\n") + "]")
 
 
+@pytest.mark.thorough
 @pytest.mark.browser
 def test_a_browser_runs_and_fetches_nothing_of_theirs(exported: Path, chromium: Any) -> None:
     site = exported / "data" / "html"
@@ -357,6 +366,7 @@ def test_an_option_cannot_become_another(text: str, tmp_path: Path) -> None:
     assert read_config(tmp_path / "config.toml") == config
 
 
+@pytest.mark.thorough
 def test_every_text_can_be_searched_for_and_saved(hostile: Hostile) -> None:
     for number, text in enumerate((*QUERIES, *ALL[::6])):
         shown = on_terminal(
@@ -371,6 +381,7 @@ def test_every_text_can_be_searched_for_and_saved(hostile: Hostile) -> None:
         assert again.code == 0, (one, again.text)
 
 
+@pytest.mark.thorough
 def test_the_archive_and_its_backup_name_files_by_their_hash_alone(hostile: Hostile, tmp_path: Path) -> None:
     shown = on_terminal("--archive", hostile.folder, "backup", tmp_path / "copy")
     assert shown.code == 0, shown.text
@@ -387,6 +398,7 @@ def test_the_archive_and_its_backup_name_files_by_their_hash_alone(hostile: Host
     assert shown.code == 0, shown.text
 
 
+@pytest.mark.thorough
 def test_a_redacted_export_of_them_is_made_too(hostile: Hostile, tmp_path: Path) -> None:
     wanted = [word for name in FORMATS for word in ("-f", name)]
     shown = on_terminal("--archive", hostile.folder, "export", tmp_path / "out", *wanted, "--redact", "--bag")
@@ -397,6 +409,7 @@ def test_a_redacted_export_of_them_is_made_too(hostile: Hostile, tmp_path: Path)
         assert_own_markup(path.read_text("utf-8"))
 
 
+@pytest.mark.thorough
 def test_the_canaries_are_in_the_mailbox(hostile: Hostile) -> None:
     shown = on_terminal(
         "--archive",

@@ -23,6 +23,7 @@ from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, spread
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
     pytest.mark.uncounted,
+    pytest.mark.sampled,
 ]
 CONVERSATIONS = 6
 
@@ -95,6 +96,7 @@ def test_init(
         die_everywhere("init", points, run, check)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 def test_first_sync(workshop: Workshop, pair: Pair, tmp_path: Path, points: int | None) -> None:
     start = tmp_path / "start"
@@ -107,6 +109,7 @@ def test_first_sync(workshop: Workshop, pair: Pair, tmp_path: Path, points: int 
     die_everywhere("first sync", points, run, lambda where: converges(pair, set(), where))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 @pytest.mark.parametrize("mode", ["--full", "--quick"])
 def test_later_sync(workshop: Workshop, pair: Pair, tmp_path: Path, mode: str, points: int | None) -> None:
@@ -182,6 +185,7 @@ def test_push(workshop: Workshop, pair: Pair, tmp_path: Path, points: int | None
     die_everywhere("push", points, run, check)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 @pytest.mark.parametrize("case", ["first", "update", "rebuild"])
 def test_index(workshop: Workshop, pair: Pair, tmp_path: Path, case: str, points: int | None) -> None:
@@ -257,6 +261,7 @@ def test_export(workshop: Workshop, pair: Pair, tmp_path: Path, formats: str, po
     die_everywhere(f"export {formats}", points, run, check)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 @pytest.mark.parametrize("case", ["first", "second"])
 def test_backup(workshop: Workshop, pair: Pair, tmp_path: Path, case: str, points: int | None) -> None:
@@ -299,6 +304,7 @@ def test_backup(workshop: Workshop, pair: Pair, tmp_path: Path, case: str, point
     die_everywhere(f"backup {case}", points, run, check)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 def test_restore(workshop: Workshop, pair: Pair, tmp_path: Path, points: int | None) -> None:
     """A restoration that died is not taken for an archive; it can be made again in the same folder."""
@@ -325,6 +331,7 @@ def test_restore(workshop: Workshop, pair: Pair, tmp_path: Path, points: int | N
     die_everywhere("restore", points, run, check)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "times", [pytest.param(3, id="some"), pytest.param(150, id="many", marks=pytest.mark.torture)]
 )

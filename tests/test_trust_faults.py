@@ -29,6 +29,7 @@ from tests.trust_support import TALLY, Ended, Workshop, copied, holdings, unclea
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits and mounts"),
     pytest.mark.uncounted,
+    pytest.mark.sampled,
 ]
 CONVERSATIONS = 6
 FEW = pytest.param(2, id="some")
@@ -46,18 +47,26 @@ def some_and_all(some: Iterable[str], everything: Iterable[str]) -> list[Any]:
 
 @contextmanager
 def small_disk(at: Path, size: int = 48 << 20) -> Iterator[Path]:
-    """Mount a small file system of its own; skips where that is not possible."""
+    """Mount a small file system of its own; skips where that is not possible.
+
+    Another process releases it when its standard input ends: even when this process is killed.
+    """
     at.mkdir()
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root may mount")
+    release = subprocess.Popen(
+        ["sh", "-c", 'read _; umount -l "$1"', "sh", str(at)],
+        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
     options = f"size={size},mode=0700"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(at)], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("no file system can be mounted here")
     try:
+        if mounted.returncode != 0:
+            pytest.skip("no file system can be mounted here")
         yield at
     finally:
-        subprocess.run(["umount", "-l", str(at)], check=True)
+        release.communicate(timeout=60)
+    assert release.returncode == 0
 
 
 def leave(disk: Path, room: int) -> Path:
@@ -209,6 +218,7 @@ def test_a_full_disk(
         assert refused > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("what", "tries"), some_and_all(("first sync", "export bag", "backup"), WRITING))
 def test_a_limit_of_what_a_file_may_grow_to(
     workshop: Workshop, pair: Pair, tmp_path: Path, what: str, tries: int
@@ -248,6 +258,7 @@ REFUSED_READ_ONLY: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.thorough
 def test_a_disk_that_can_only_be_read(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +288,7 @@ def test_a_disk_that_can_only_be_read(
         converges(pair, "afterwards")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("what", "tries"),
     some_and_all(
@@ -298,6 +310,7 @@ def test_too_few_open_files(workshop: Workshop, pair: Pair, tmp_path: Path, what
 # -- a locked database -------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_another_program_keeps_the_database_locked(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,6 +332,7 @@ def test_another_program_keeps_the_database_locked(
     converges(pair, "afterwards")
 
 
+@pytest.mark.thorough
 def test_a_short_lock_is_waited_for(pair: Pair) -> None:
     with closing(
         sqlite3.connect(pair.folder / "archive.db", isolation_level=None, check_same_thread=False)
@@ -379,6 +393,7 @@ def squeeze(workshop: Workshop, pair: Pair, tmp_path: Path) -> Squeeze:
     return made
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tries", [FEW, MANY])
 @pytest.mark.parametrize("how", ["cut off", "pages of noise"])
 def test_a_damaged_database(squeeze: Squeeze, how: str, tries: int) -> None:
@@ -450,6 +465,7 @@ BROKEN_SETTINGS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", [*BROKEN_SETTINGS, "gone", "a folder instead"])
 def test_broken_settings(squeeze: Squeeze, what: str) -> None:
     def damage(folder: Path) -> None:
@@ -476,6 +492,7 @@ def test_broken_settings(squeeze: Squeeze, what: str) -> None:
     converges(squeeze.pair, what)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tries", [FEW, MANY])
 def test_a_lost_write_ahead_log(workshop: Workshop, pair: Pair, tmp_path: Path, tries: int) -> None:
     """Killed in a sync, and then the file with the last commits is gone: older, but whole."""

@@ -31,7 +31,7 @@ from tests.hostile_support import assert_inert, on_terminal
 from tests.trust_support import TALLY
 from tests.web_support import Visitor, make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 CONVERSATION = 800001
 
@@ -166,13 +166,14 @@ REFUSED = (
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("in_environment", [True, False])
 def test_it_is_read_and_nothing_of_it_is_run_or_told(
     foreign: Path, tmp_path: Path, attacker: Attacker, in_environment: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not in_environment:
         monkeypatch.delenv("CANVAS_API_TOKEN")
-    monkeypatch.setattr(searching, "read_toc", _never)
+    monkeypatch.setattr(searching, "OpenIndex", _never)
     before = contents(foreign)
     for arguments in READING:
         shown = on_terminal(*arguments)
@@ -197,7 +198,7 @@ def _never(*values: object) -> object:
 
 
 def test_its_pages_can_be_read_but_change_nothing(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "read_toc", _never)
+    monkeypatch.setattr(searching, "OpenIndex", _never)
     before = contents(foreign)
     visitor = Visitor(server.build(foreign, host="127.0.0.1", port=8001, login=False))
     try:
@@ -229,8 +230,8 @@ def test_adopting_it_is_a_decision_and_then_everything_works(
     assert json.loads(shown.text)["base_url"] == attacker.url
     assert state_file().stat().st_mode & 0o077 == 0
     opened: list[object] = []
-    real = searching.read_toc
-    monkeypatch.setattr(searching, "read_toc", lambda *values: (opened.append(values), real(*values))[1])
+    real = searching.OpenIndex
+    monkeypatch.setattr(searching, "OpenIndex", lambda *values: (opened.append(values), real(*values))[1])
     found = on_terminal("search", "room")
     assert found.code == 0 and "Building it" in found.text and opened
     assert on_terminal("star", 700001).code == 0
@@ -343,13 +344,12 @@ def _plant_pickles(folder: Path, canary: Path) -> int:
             digest = hashlib.sha256(data).hexdigest()
             if path.name in record["files"]:
                 record["files"][path.name] = [len(data), digest]
-            if path.suffix == ".toc":
-                record["digest"] = digest
         db.execute("UPDATE index_state SET record = ?", (json.dumps(record),))
         db.commit()
     return planted
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("known", [True, False])
 def test_a_planted_pickle_is_never_run(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
@@ -398,6 +398,7 @@ CHANGED = (
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("statements", [*((one,) for one in TRIGGERS), *CHANGED])
 def test_a_planted_trigger_or_view_is_reported_and_not_adopted(
     foreign: Path, statements: tuple[str, ...]
@@ -447,6 +448,7 @@ def test_the_address_of_the_configuration_counts_for_nothing(foreign: Path, atta
 # -- links --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["archive.db", "config.toml", "lock", "files", "search"])
 def test_nothing_is_written_through_a_link(own: Path, tmp_path: Path, name: str) -> None:
     elsewhere = tmp_path / "elsewhere"

@@ -20,7 +20,11 @@ from tests.hostile_support import on_terminal
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
-pytestmark = [pytest.mark.uncounted, pytest.mark.skipif(os.name != "posix", reason="Windows has no FIFOs")]
+pytestmark = [
+    pytest.mark.uncounted,
+    pytest.mark.skipif(os.name != "posix", reason="Windows has no FIFOs"),
+    pytest.mark.sampled,
+]
 
 REFUSES = {2, 5, 8, 9}
 
@@ -36,6 +40,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_every_command_ends_whatever_stands_in_the_place_of_a_file(templates: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.odd_commands", str(templates)],
@@ -83,7 +88,6 @@ def test_a_verification_ends_when_it_is_asked_to(endless_bag: Path, number: int)
 
 
 VERIFY = """
-import signal
 import sys
 from canvas_archive.cli.main import run
 from canvas_archive.export import manifest
@@ -97,7 +101,6 @@ def opened(path, **options):
     return real(path, **options)
 
 manifest.open_regular = opened
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs this in the background ignores it
 sys.exit(run(["verify", sys.argv[1]]))
 """
 

@@ -30,7 +30,7 @@ from tests.store_support import create
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ pty = pytest.importorskip("pty", reason="POSIX terminals")
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals and permissions"),
     pytest.mark.uncounted,
+    pytest.mark.thorough,
 ]
 CORE = "PlantedSecret0f9a7c3e5b1d8462PlantedSecret77aa55cc33ee11bb"
 SECRET = f"7~{CORE}"
@@ -86,6 +87,7 @@ def told_nothing(text: str, where: str = "") -> None:
     assert not leaked(text), where
 
 
+@pytest.mark.sampled
 def test_the_search_finds_what_it_looks_for() -> None:
     for text in (SECRET, f"Bearer {SECRET}", base64.b64encode(f"a:{SECRET}".encode()).decode()):
         assert leaked(text) and leaked(f"xx{text}".encode())
@@ -239,6 +241,7 @@ def test_whatever_fails_nobody_tells_the_token(person: Person, source: str, tmp_
         told_nothing(person.spied.read_text(), "the environment of token_command")
 
 
+@pytest.mark.sampled
 def test_token_command_gets_no_token_of_ours(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one that the user's environment holds for another Canvas."""
     person.keep("token_command")
@@ -340,6 +343,7 @@ def test_a_defect_in_the_middle_of_a_request_does_not_show_it(
         TALLY["faults: trouble while a token is watched"] += 1
 
 
+@pytest.mark.sampled
 def test_text_that_is_no_token_is_not_repeated() -> None:
     for spoilt in (f"{SECRET} {SECRET}", f"{SECRET}\n{SECRET}", f"{SECRET}é"):
         with pytest.raises(TokenRefused) as caught:
@@ -555,6 +559,7 @@ def test_doctor_warns_of_what_others_may_read_deep_inside(person: Person, sandbo
     assert ended.status == 0 and "others may read" in ended.stdout and "chmod -R go=" in ended.stdout
 
 
+@pytest.mark.sampled
 def test_doctor_says_that_a_token_in_the_settings_must_go(person: Person) -> None:
     person.keep("environment")
     with (person.folder / "config.toml").open("a") as file:

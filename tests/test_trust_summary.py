@@ -11,6 +11,8 @@ import pytest
 
 from tests.trust_support import TALLY
 
+pytestmark = pytest.mark.sampled
+
 PROBE = "COUNT_PROBES"
 
 
@@ -22,6 +24,7 @@ def test_something_that_counts(number: int) -> None:
     assert number
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "told", "hidden"),
     [

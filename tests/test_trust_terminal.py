@@ -30,7 +30,7 @@ from tests.hostile_support import (
 )
 from tests.hostile_texts import ALL, FORGED, TERMINAL
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
 OBEYED = [ALL.index(text) for text in TERMINAL]
 """The texts that are about terminals; they are shown one by one in every run."""
@@ -146,6 +146,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("numbers", SOME_AND_ALL)
 def test_no_command_passes_on_what_a_terminal_obeys(hostile: Hostile, tmp_path: Path, numbers: range) -> None:
     table = _commands(hostile, tmp_path, numbers)
@@ -162,6 +163,7 @@ def test_no_command_passes_on_what_a_terminal_obeys(hostile: Hostile, tmp_path: 
     assert ran > len({*numbers, *OBEYED}) + 60
 
 
+@pytest.mark.thorough
 def test_colours_and_bars_are_the_program_s_own(hostile: Hostile, tmp_path: Path) -> None:
     assert_inert(on_terminal("list", "--limit", 1000, colour=True))
     assert_inert(on_terminal("search", "before", "--limit", 1000, "--facets", colour=True))
@@ -177,6 +179,7 @@ def test_colours_and_bars_are_the_program_s_own(hostile: Hostile, tmp_path: Path
         assert_inert(shown, arguments, progress=True)
 
 
+@pytest.mark.thorough
 def test_json_is_valid_and_escapes_what_a_terminal_obeys(hostile: Hostile) -> None:
     """The texts come back letter for letter from the document, and none of their controls is in its bytes."""
     told: set[str] = set()
@@ -202,6 +205,7 @@ def test_json_is_valid_and_escapes_what_a_terminal_obeys(hostile: Hostile) -> No
     assert set(ALL) - {""} <= told
 
 
+@pytest.mark.thorough
 def test_what_canvas_says_in_an_error_stays_a_sentence(hostile: Hostile) -> None:
     for text in TERMINAL:
         for document in (
@@ -214,6 +218,7 @@ def test_what_canvas_says_in_an_error_stays_a_sentence(hostile: Hostile) -> None
                 assert one_line(line) == line == printable(line), text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["status", "html_login", "invalid_json", "wrong_type", "foreign_next"])
 def test_a_failing_canvas_is_told_in_letters(hostile: Hostile, kind: str) -> None:
     hostile.sandbox.faults.add(Fault(kind, "conversations", status=400, field="subject"))  # type: ignore[arg-type]
@@ -228,12 +233,14 @@ def test_a_failing_canvas_is_told_in_letters(hostile: Hostile, kind: str) -> Non
         hostile.sandbox.faults.clear()
 
 
+@pytest.mark.thorough
 def test_a_name_that_is_markup_is_shown_as_it_is(hostile: Hostile) -> None:
     shown = on_terminal("sql", "SELECT name FROM users WHERE name LIKE '[%'")
     for text in ("[red]markup[/red]", "[/]", "[link=http://outside.invalid/]click[/link]", "[bold"):
         assert text in shown.text
 
 
+@pytest.mark.thorough
 def test_the_fleet_s_tables_are_lines_of_letters(
     hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ from tests.trust_support import TALLY, Ended, Workshop, holdings, unclean
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
     pytest.mark.uncounted,
+    pytest.mark.thorough,
 ]
 CONVERSATIONS = 12
 SHOW = r"^/api/v1/conversations/\d+"
@@ -75,6 +76,7 @@ class Meanwhile:
 WRITERS = (("sync",), ("push",), ("index",))
 
 
+@pytest.mark.sampled
 def test_a_second_writer_is_sent_away_and_readers_are_not(
     pair: Pair, workshop: Workshop, tmp_path: Path
 ) -> None:
@@ -254,6 +256,7 @@ def test_the_web_and_sql_read_throughout_a_first_sync(
 # -- signals -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("when", [4, *(pytest.param(n, marks=pytest.mark.torture) for n in (1, 2, 7, 11))])
 def test_a_signal_ends_a_first_sync_cleanly(pair: Pair, name: str, when: int) -> None:

@@ -24,7 +24,7 @@ from tests.crawl_support import (
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 MOST_ADDRESSES = 300
 
 CROSS = (
@@ -70,6 +70,7 @@ def addresses(crawled: dict[str, Any]) -> list[str]:
     return list(crawled)
 
 
+@pytest.mark.sampled
 def test_every_route_of_the_plugin_is_in_the_list(served: BoundServer) -> None:
     patterns = [pattern for pattern, _ in served.visitor.datasette._routes()]
     ours = [pattern for pattern in patterns if pattern.pattern.startswith(("^/mail", "^(?:/mail"))]

@@ -24,7 +24,7 @@ from tests.hostile_texts import ALL, MARKUP, OUTSIDE, OWNED, TEMPLATES
 from tests.markup_support import SITE_TAGS, assert_own_markup
 from tests.web_support import Running, Watched
 
-pytestmark = pytest.mark.uncounted
+pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 _TAGS = SITE_TAGS | frozenset(
     [

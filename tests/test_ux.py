@@ -25,6 +25,8 @@ from tests.terminal_support import on_terminal
 from tests.ux_situations import SITUATIONS, Situation
 from tests.ux_support import GOLDEN, say, transcript
 
+pytestmark = pytest.mark.sampled
+
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", GOLDEN.read_text(encoding="utf-8"), re.M | re.S))
 
 
@@ -157,6 +159,7 @@ def test_any_width_of_a_terminal(mail: Path, arguments: tuple[str, ...], width: 
     assert text.strip() and "Traceback" not in text
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_colours_are_for_terminals_that_want_them(mail: Path) -> None:
     assert "\x1b[" in on_terminal(mail, ("verify", "--no-progress"), 80, NO_COLOR="")[1]
@@ -200,6 +203,7 @@ def test_a_declined_question_is_not_told_as_an_interruption(
     assert (said.code, said.err) == (130, "Nothing was done.\n")
 
 
+@pytest.mark.thorough
 def test_the_demo_leaves_the_folder_of_the_variable_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from canvas_archive.store.sealed_rows import digest_of
 from canvas_archive.store.seals import Block, check_seals
 from tests.export_support import OWNER, FixedClock
 
+pytestmark = pytest.mark.sampled
+
 CLOCK = FixedClock()
 MESSAGE = Message(
     10, 1, "2026-03-01T10:00:00Z", "The first text", participating_user_ids=(1, OWNER),

@@ -29,6 +29,8 @@ from canvas_archive.export.verify_files import check_jsonl, check_manifest
 from canvas_archive.store import connect_readonly
 from tests.export_support import OWNER, FixedClock, small_archive
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -16,6 +16,8 @@ from datasette.app import Datasette
 from canvas_archive.web.login import AccessPolicy, access_policy
 from tests.web_support import Visitor, change, make_archive
 
+pytestmark = pytest.mark.thorough
+
 SECOND = "/mail/archive/other+mail"
 
 
@@ -49,6 +51,7 @@ def links(text: str) -> set[str]:
     return {unescape(found) for found in re.findall(r'(?:href|action|data-base)="(/[^"#]*)', text)}
 
 
+@pytest.mark.sampled
 def test_the_mail_begins_with_a_choice(visitor: Visitor) -> None:
     text = visitor.get("/mail").text
     assert "2 mailboxes" in text and "Ada Other" in text and "Jules Marchetti" in text
@@ -87,6 +90,7 @@ def test_addresses_without_a_name_are_the_first_archive_s(visitor: Visitor) -> N
     assert visitor.get("/mail/sent").status_code == 200
 
 
+@pytest.mark.sampled
 def test_a_change_is_made_in_the_archive_it_was_asked_of(
     visitor: Visitor, folders: tuple[Path, Path]
 ) -> None:

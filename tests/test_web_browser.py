@@ -21,7 +21,7 @@ from tests.web_support import (
     make_long,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.uncounted]
+pytestmark = [pytest.mark.browser, pytest.mark.uncounted, pytest.mark.thorough]
 
 PAGES = {
     "inbox": "/mail",
@@ -177,6 +177,7 @@ def test_keys_move_open_star_and_come_back(chromium: Any, writing: Running) -> N
         assert watched.complaints == []
 
 
+@pytest.mark.sampled
 def test_several_are_archived_and_undone_without_a_reload(chromium: Any, writing: Running) -> None:
     with page_request(chromium, writing) as watched:
         page = watched.page

@@ -65,6 +65,7 @@ def test_what_is_kept_stays_bounded(path: Path, monkeypatch: pytest.MonkeyPatch)
             assert len(known) <= 2 and all(len(figures.values) <= 3 for figures in known.values())
 
 
+@pytest.mark.thorough
 def test_a_page_shows_what_was_written_since(tmp_path: Path) -> None:
     folder = make_archive(tmp_path / "archive")
     visitor = open_visitor(folder)

@@ -20,6 +20,8 @@ from canvas_archive.web.streams import ProgressStream, is_running
 from canvas_archive.web.undo import MOST_NOTICES, notice_of, remember
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -43,6 +45,7 @@ def journal(folder: Path) -> list[str]:
     )
 
 
+@pytest.mark.sampled
 def test_a_star_is_an_edit_and_leads_back(visitor: Visitor, folder: Path) -> None:
     answer = visitor.post("/mail/edit", {"do": "star:700001", "next": "/mail/people/2?before=2026~5"})
     assert answer.status_code == 303
@@ -53,6 +56,7 @@ def test_a_star_is_an_edit_and_leads_back(visitor: Visitor, folder: Path) -> Non
     assert 'title="1 change waiting to be sent to Canvas">1</b>' in page
 
 
+@pytest.mark.sampled
 def test_many_at_once_and_undone_together(visitor: Visitor, folder: Path) -> None:
     ids = column(folder, "SELECT id FROM inbox WHERE workflow_state = 'unread' LIMIT 4")
     before = column(folder, "SELECT workflow_state FROM conversations ORDER BY id")
@@ -254,6 +258,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     return service
 
 
+@pytest.mark.sampled
 def test_sync_now_tells_line_by_line(visitor: Visitor, service: Any) -> None:
     assert "Sync now" in visitor.get("/mail/status").text
     answer = visitor.post("/mail/status/sync", {}, headers={"accept": "text/plain"})

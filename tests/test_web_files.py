@@ -13,6 +13,8 @@ from datasette import NotFound
 from canvas_archive.web import files
 from tests.web_support import Visitor, change, column, make_archive, open_visitor
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -26,6 +28,7 @@ def visitor(folder: Path) -> Iterator[Visitor]:
     visitor.close()
 
 
+@pytest.mark.sampled
 def test_a_file_is_a_download(visitor: Visitor, folder: Path) -> None:
     (ident,) = column(folder, "SELECT id FROM attachments WHERE display_name LIKE 'Überblick%'")
     answer = visitor.get(f"/mail/files/{ident}/whatever.html")
@@ -42,6 +45,7 @@ def test_a_file_is_a_download(visitor: Visitor, folder: Path) -> None:
     assert head.content == b"" and head.headers["content-length"] == "17"
 
 
+@pytest.mark.sampled
 def test_a_large_file_arrives_whole(visitor: Visitor, folder: Path) -> None:
     content = bytes(range(256)) * 3000
     digest = sha256(content).hexdigest()

@@ -21,6 +21,8 @@ from canvas_archive.web.guard import refusal
 from canvas_archive.web.login import AccessPolicy, access_policy
 from tests.web_support import SteadyClock, Visitor, change, column, make_archive, open_visitor
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,6 +47,7 @@ def test_an_invented_method_is_refused() -> None:
     assert refusal("BREW", {}, host_known=True, mail=True) == (405, "There is no such method here.")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "path",
     ["/mail", "/", "/archive.json?sql=select+body+from+messages", "/archive/messages.csv?_stream=on",
@@ -91,6 +94,7 @@ def change_config(folder: Path, line: str) -> None:
         path.write_text(text + line)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("headers", "refused"),
     [
@@ -129,6 +133,7 @@ def test_a_forged_form_changes_nothing(visitor: Visitor, folder: Path) -> None:
     assert column(folder, "SELECT count(*) FROM edits") == [0]
 
 
+@pytest.mark.sampled
 def test_every_answer_carries_the_headers(visitor: Visitor) -> None:
     for path in (
         "/mail",
@@ -177,6 +182,7 @@ def test_without_the_link_nothing_is_shown(locked: Visitor) -> None:
     assert "room has changed" not in answer.text
 
 
+@pytest.mark.sampled
 def test_the_link_works_once_and_the_cookie_is_closed_to_scripts(locked: Visitor) -> None:
     answer, link = sign_in(locked)
     assert answer.status_code == 200
@@ -240,6 +246,7 @@ def test_an_odd_cookie_of_another_program_shuts_nobody_out(locked: Visitor) -> N
         assert locked.get("/mail", cookies=None, headers={"cookie": odd}).status_code == 403
 
 
+@pytest.mark.sampled
 def test_writing_needs_the_owner(folder: Path) -> None:
     visitor = Visitor(Datasette([str(folder / "archive.db")]))
     try:
@@ -389,6 +396,7 @@ def test_the_database_file_is_not_for_download(visitor: Visitor) -> None:
     assert visitor.get("/archive.db").status_code in (403, 404)
 
 
+@pytest.mark.sampled
 def test_sql_is_read_only(visitor: Visitor, folder: Path) -> None:
     for statement in ("delete from messages", "attach database '/tmp/x' as x", "pragma query_only = off"):
         assert visitor.get("/archive.json", params={"sql": statement}).status_code == 400

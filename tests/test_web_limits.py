@@ -21,6 +21,7 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     visitor.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "address",
     [

@@ -13,6 +13,8 @@ import pytest
 
 from tests.web_support import Visitor, change, column, make_archive, open_visitor
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

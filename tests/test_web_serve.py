@@ -22,6 +22,8 @@ from canvas_archive.hosts import is_loopback
 from canvas_archive.web import opening, server
 from tests.web_support import make_archive
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -69,6 +71,7 @@ def test_it_prints_the_link_serves_and_ends_with_130(folder: Path, stop: signal.
     assert "token" not in told and "Traceback" not in told
 
 
+@pytest.mark.thorough
 def test_without_sign_in_the_address_is_the_mail(folder: Path) -> None:
     with serving(folder, "--no-login", "--no-open") as (_, address):
         assert address.endswith("/mail")
@@ -76,6 +79,7 @@ def test_without_sign_in_the_address_is_the_mail(folder: Path) -> None:
         assert httpx.get(address, headers={"host": "evil.example"}).status_code == 421
 
 
+@pytest.mark.thorough
 def test_beyond_the_loopback_there_is_a_warning(folder: Path) -> None:
     with serving(folder, "--host", "0.0.0.0", "--no-open") as (process, address):
         assert address.startswith("http://127.0.0.1:")

@@ -17,6 +17,8 @@ from datasette.app import Datasette
 from canvas_archive.web import render, statements, tables
 from tests.web_support import OWNER, Visitor, make_archive, open_visitor
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -137,6 +139,7 @@ def test_labels_stand_for_ids(visitor: Visitor) -> None:
     assert "Astrid Chen" in text and "Midterm review session" in text
 
 
+@pytest.mark.thorough
 def test_a_database_of_another_name_is_described_too(tmp_path: Path) -> None:
     folder = make_archive(tmp_path / "a")
     (folder / "archive.db").rename(folder / "my mail 2026.db")
@@ -150,6 +153,7 @@ def test_a_database_of_another_name_is_described_too(tmp_path: Path) -> None:
         visitor.close()
 
 
+@pytest.mark.thorough
 def test_plain_datasette_with_our_metadata_and_templates(folder: Path, repository: Path) -> None:
     metadata = yaml.safe_load((repository / "metadata.yml").read_text(encoding="utf-8"))
     visitor = Visitor(

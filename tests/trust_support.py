@@ -21,7 +21,7 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 TALLY: Counter[str] = Counter()
-"""What was tried in this process, as ``group: what``. ``conftest`` prints the sums at the end of a run."""
+"""What was tried in this process, as ``group: what``. ``reliability`` prints the sums at the end of a run."""
 
 
 @dataclass(frozen=True)
@@ -295,14 +295,6 @@ def _serve() -> None:
                 os._exit(status)
         _, ended = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(ended), flush=True)
-
-
-def lines_of(tally: Counter[str], group: str) -> Iterator[str]:
-    """Yield the counts of one group as lines."""
-    for name, count in sorted(tally.items()):
-        of, _, what = name.partition(": ")
-        if of == group:
-            yield f"{'':9}{count:>9,}  {what}"
 
 
 if __name__ == "__main__":

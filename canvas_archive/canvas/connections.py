@@ -66,7 +66,7 @@ class Connections(httpx.BaseTransport):
         if encrypted or proxy is not None:
             context = self._context = self._context or client_context()
         else:
-            # It trusts nobody: an encrypted request that came here by mistake would fail.
+            # It trusts no certificate: an encrypted request that came here by mistake would fail.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         transport = httpx.HTTPTransport(
             verify=context, trust_env=False, limits=self._limits, proxy=_as_httpx(proxy, context)

@@ -131,7 +131,7 @@ class Reach:
 
 
 def _plain(host: str) -> str:
-    """Return the host alone of what somebody may have written for it: an address, a port, brackets."""
+    """Return the host alone of what a user may have written for it: an address, a port, brackets."""
     text = host.strip().lower().rpartition("://")[2].partition("/")[0]
     if text.startswith("["):
         return text[1:].partition("]")[0]

@@ -310,7 +310,7 @@ class Transport:
     def _not_an_api(self, call: Call, what: str) -> Exception:
         if not self.is_canvas:
             error = NotCanvas(f"{self.home} answers, but not as a Canvas API: {what}. Check the address.")
-            return TransientFailure("the answer is none of Canvas's", error, most_tries=_UNREADABLE_TRIES)
+            return TransientFailure("the answer is not Canvas's", error, most_tries=_UNREADABLE_TRIES)
         return self._unreadable(f"Canvas answers {call.name} with {what} instead of data. Try again later.")
 
     def _unreadable(self, sentence: str) -> TransientFailure:

@@ -191,14 +191,14 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
 
     from canvas_archive.search import understand
     from canvas_archive.search.query.resolve import people
-    from canvas_archive.search.query.tree import Person
+    from canvas_archive.search.query.tree import PersonNode
     from canvas_archive.search.query.understood import Understanding
 
     if selection.query is not None:
         yield understand(archive.db_path, selection.query, tz=selection.zone, now=now)[0]
     for name in selection.people:
         if len(people(archive.db, "--with", name)) > 1:
-            yield f"With {Understanding(archive.db, timezone.utc).people(Person('with', name))}"
+            yield f"With {Understanding(archive.db, timezone.utc).people(PersonNode('with', name))}"
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:

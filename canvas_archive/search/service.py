@@ -30,7 +30,7 @@ from canvas_archive.search.answer.planning import Plan, Planner
 from canvas_archive.search.answer.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.answer.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.index import docset
-from canvas_archive.search.index.opened import forget, open_index
+from canvas_archive.search.index.opened import forget, open_index, reader
 from canvas_archive.search.index.postings import Damaged
 from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages
 from canvas_archive.search.query.dates import local_zone, zone, zone_name
@@ -40,7 +40,7 @@ from canvas_archive.search.query.resolve import AbsentNames
 from canvas_archive.search.query.suggest import respelt
 from canvas_archive.search.query.tree import Node
 from canvas_archive.search.query.understood import Understanding
-from canvas_archive.search.query.written import written_query
+from canvas_archive.search.query.written import canonical_query
 from canvas_archive.store.connection import bad_text_replaced, connect_readonly
 
 Sort = Literal["relevance", "newest", "oldest"]
@@ -116,7 +116,7 @@ class Freshness:
 
     @property
     def current(self) -> bool:
-        """Tell whether nothing waits."""
+        """Return whether nothing waits."""
         return self.pending == 0
 
 
@@ -175,19 +175,21 @@ def search(
     tz: str | tzinfo | None = None,
     now: datetime | None = None,
     absent: AbsentNames | None = None,
+    keep_open: bool = False,
 ) -> SearchResult:
     """Return the messages that match, best first (or by date), with a snippet each.
 
     ``threads`` gives one hit, the best, per conversation. ``tz`` is the zone of the query's dates and the
     facets' years (local without one). An empty text matches every message. With ``absent``, a name that the
-    archive does not know is added to it and matches nothing.
+    archive does not know is added to it and matches nothing. ``keep_open`` is for servers: the connection
+    stays open for the next search.
 
     Raises BadInput for a query that cannot be, UnknownName for a name that the archive does not know,
     IndexUnusable when there is no sound index.
     """
     began = time.perf_counter()
     tree, where = _parsed(text, tz, now)
-    with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
+    with reader(db_path, keep=keep_open) as db, bad_text_replaced(db):
         noted: AbsentNames | None = None if absent is None else set()
         with _Session(db, search_dir, noted) as session:
             found = session.find(tree, filters or Filters(), where)
@@ -208,7 +210,7 @@ def search(
                 session.freshness,
                 explanation,
                 understood=Understanding(db, where, absent).sentence(tree),
-                canonical=written_query(tree),
+                canonical=canonical_query(tree),
                 zone=zone_name(where),
             )
 
@@ -311,8 +313,7 @@ class _Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        for segment in self._index.segments:
-            segment.forget_lists()
+        self._index.trim()
         self._index.lock.release()
         if isinstance(error, Damaged):
             forget(self._folder)
@@ -375,11 +376,11 @@ class _Session:
             row = rows.get(one.message_id)
             if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
                 continue
-            snippet, worth = make_snippet(row["body"], marking)
+            snippet, best = make_snippet(row["body"], marking)
             for text in files.get(one.message_id, ()):
-                other, other_worth = make_snippet(text, in_files)
-                if other_worth > worth:
-                    snippet, worth = other, other_worth
+                other, score = make_snippet(text, in_files)
+                if score > best:
+                    snippet, best = other, score
             hits.append(
                 Hit(
                     row["id"], row["conversation_id"], row["subject"], row["name"] or row["full_name"],
@@ -429,7 +430,7 @@ class _Session:
         return None
 
     def explanation(self, tree: Node, found: _Found) -> str | None:
-        """Return why a search found nothing, as far as its parts tell."""
+        """Return why a search found nothing, as far as its parts show."""
         unfiltered = sum(map(docset.size, found.unfiltered))
         if unfiltered:
             return f"Leave out the chosen filters to find {unfiltered:,}."

@@ -194,7 +194,7 @@ class Push:
         return decision
 
     def _has_news(self, edit: PendingEdit, row: Conversation) -> bool:
-        """Return whether somebody wrote since the person last saw the conversation.
+        """Return whether a message came since the person last saw the conversation.
 
         A message of the sync just before the edit, within one second, counts as seen unless Canvas's state
         has changed since the edit. A conversation that the person does not follow has no new messages.

@@ -1,6 +1,6 @@
 """An archived conversation that Canvas has as unread again: found after a pull, queued for the next push.
 
-A known defect of Canvas turns a conversation that was archived shortly after somebody wrote in it back to
+A known defect of Canvas turns a conversation that was archived shortly after a new message back to
 unread within minutes. Its owner, who marks it as unread in a browser, causes the same state. So a sync
 sends nothing. It queues the archiving once more as a pending edit, and says so: ``push``
 sends it, ``edits discard`` takes it back. A new message or another state

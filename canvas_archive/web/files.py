@@ -37,7 +37,7 @@ def disposition(name: str) -> str:
 def blob(files: Path, sha256: str | None) -> Path:
     """Return the path of the bytes with that hash.
 
-    Raises NotFound when the hash is none, or the file is not there (a link in its place is none).
+    Raises NotFound when it is not a hash, or the file is missing or a link.
     """
     if sha256 is None or not _SHA256.fullmatch(sha256):
         raise NotFound("The bytes of this file were not fetched from Canvas.")

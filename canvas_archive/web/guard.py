@@ -27,7 +27,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-BEHIND_THE_DOOR = "/-/"
+BEHIND_SIGN_IN = "/-/"
 OPEN_TO_ALL = re.compile(r"/-/static(?:-plugins)?/")
 """Style sheets and scripts, which hold nothing of anybody's."""
 
@@ -127,7 +127,7 @@ def _wrap(datasette: Any, app: App) -> App:
         refused = refusal(scope["method"], headers, host_known=known, mail=mail)
         if refused is None and not mail and ("\0" in path or b"%00" in scope.get("query_string", b"")):
             refused = 400, "A null character is in no address of this server."  # SQLite's module fails at it
-        tool = path.startswith(BEHIND_THE_DOOR) and not OPEN_TO_ALL.match(path)
+        tool = path.startswith(BEHIND_SIGN_IN) and not OPEN_TO_ALL.match(path)
         if refused is None and not mail and (tool or scope["method"] not in SAFE_METHODS):
             # Datasette's own tools ask for no permission, nor do routes of other plugins.
             refused = None if access.allows(headers.get(b"cookie", "")) else (403, "Sign in first.")

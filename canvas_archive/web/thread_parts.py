@@ -13,7 +13,7 @@ from canvas_archive.web import queries
 
 PAGE = 100
 WHOLE = 150
-"""Up to so many messages are one page: a second one for a few of them helps nobody."""
+"""A conversation of up to so many messages is one page: a second page for a few is of no use."""
 
 LEAD = 5
 """How many messages are shown before the one that an address asks for."""

@@ -106,7 +106,7 @@ _years_of: WeakKeyDictionary[Segment, tuple[tzinfo | None, Years]] = WeakKeyDict
 
 
 def _years(segment: Segment, tz: tzinfo | None) -> Years:
-    """Return in which years the documents of a segment were written. Kept for the zone last asked for."""
+    """Return in which years the documents of a segment were written; cached for the zone last asked for."""
     known = _years_of.get(segment)
     if known is not None and known[0] == tz:
         return known[1]

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
 from canvas_archive.search.answer.phrases import side_by_side
-from canvas_archive.search.answer.slots import Slot, total_documents
+from canvas_archive.search.answer.slots import WordSlot, total_documents
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.postings import places_in
-from canvas_archive.search.index.reading import Entry, Segment
+from canvas_archive.search.index.reading import Segment, TermEntry
 from canvas_archive.search.query.resolve import StateSets
 
 # With fewer candidates than one for so many documents of a list, only the blocks that can hold one are read.
 _SPARSE = 128
 # Below this many candidates, a condition on columns looks at each instead of at all documents.
 _FEW = 2000
+# A phrase whose words have at most so many lists each is looked for in few candidates without their union.
+_FEW_LISTS = 4
 # Lists of fewer documents than one for so many of the segment are walked through one document at a time.
 _SHORT = 8
 
@@ -46,17 +48,22 @@ class TextMatcher(Matcher):
     """A word (one slot) or words side by side (several)."""
 
     field: str
-    slots: tuple[Slot, ...]
+    slots: tuple[WordSlot, ...]
 
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents that hold the word, or the words in their places."""
-        for slot in sorted(self.slots, key=lambda slot: slot.documents(segment)):
+        ordered = sorted(self.slots, key=lambda slot: slot.documents(segment))
+        for at, slot in enumerate(ordered):
             within = union(segment, slot.lists(segment), within)
             if not within:
                 return docset.NOTHING
-        if len(self.slots) == 1 or within is None:
+            if docset.size(within) < _FEW and all(
+                len(other.lists(segment)) <= _FEW_LISTS for other in ordered[at + 1 :]
+            ):
+                break  # side_by_side reads the other lists, positions and all, for these documents alone
+        if len(ordered) == 1 or within is None:
             return within or docset.NOTHING
-        return side_by_side(segment, self.slots, within)
+        return side_by_side(segment, ordered, within)
 
     def estimate(self, segment: Segment) -> int:
         """Return the length of the shortest list."""
@@ -69,7 +76,7 @@ class ListMatcher(Matcher):
 
     fields: tuple[str, ...]
     terms: tuple[str, ...]
-    _listed: dict[str, list[Entry]] = dataclass_field(default_factory=dict, compare=False, repr=False)
+    _listed: dict[str, list[TermEntry]] = dataclass_field(default_factory=dict, compare=False, repr=False)
 
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents on the lists."""
@@ -79,7 +86,7 @@ class ListMatcher(Matcher):
         """Return the length of all lists together."""
         return total_documents(self._entries(segment))
 
-    def _entries(self, segment: Segment) -> list[Entry]:
+    def _entries(self, segment: Segment) -> list[TermEntry]:
         """Return where the lists are in a segment; a name may mean hundreds of people, looked up once."""
         listed = self._listed.get(segment.name)
         if listed is None:
@@ -104,13 +111,13 @@ class DateMatcher(Matcher):
             if low <= first and last < high:
                 return docset.everything(segment.count) if within is None else within
             if low <= last and first < high:
-                chosen |= written(segment, low, high, within)
+                chosen |= dated_between(segment, low, high, within)
         return chosen
 
 
 @dataclass(frozen=True)
 class StateMatcher(Matcher):
-    """Documents in a state that the tables tell."""
+    """Documents in a state that the tables know."""
 
     sets: StateSets
 
@@ -122,10 +129,10 @@ class StateMatcher(Matcher):
             theirs = rows(segment, "writer", sets.writer.__eq__, chosen)
             chosen = docset.without(chosen, theirs) if sets.others else theirs
         if sets.conversations is not None:
-            kept = rows(segment, "conversation", sets.conversations.__contains__, chosen)
+            found = rows(segment, "conversation", sets.conversations.__contains__, chosen)
             if sets.messages:
-                kept |= rows(segment, "message", sets.messages.__contains__, chosen)
-            chosen = docset.without(chosen, kept) if sets.inverse else kept
+                found |= rows(segment, "message", sets.messages.__contains__, chosen)
+            chosen = docset.without(chosen, found) if sets.inverse else found
         return chosen
 
 
@@ -181,11 +188,11 @@ class NoneOf(Matcher):
         return docset.without(candidates, self.part.match(segment, candidates))
 
 
-def written(segment: Segment, start: int, end: int, within: DocSet | None) -> DocSet:
+def dated_between(segment: Segment, start: int, end: int, within: DocSet | None) -> DocSet:
     """Return the documents, out of ``within``, written from one moment on and before another."""
     if within is not None and docset.size(within) < _FEW:
         return rows(segment, "written", lambda moment: start <= moment < end, within)
-    found = segment.written_between(start, end)
+    found = segment.dated_between(start, end)
     return found if within is None else found & within
 
 
@@ -199,7 +206,7 @@ def rows(segment: Segment, name: str, holds: Callable[[int], bool], within: DocS
     return found if within is None else found & within
 
 
-def union(segment: Segment, entries: Sequence[Entry], within: DocSet | None) -> DocSet:
+def union(segment: Segment, entries: Sequence[TermEntry], within: DocSet | None) -> DocSet:
     """Return the documents, out of ``within``, that are on any of the lists."""
     chosen = docset.NOTHING
     found: list[int] = []
@@ -223,7 +230,7 @@ def union(segment: Segment, entries: Sequence[Entry], within: DocSet | None) -> 
     return chosen if within is None else chosen & within
 
 
-def _among(segment: Segment, entry: Entry, candidates: Sequence[int]) -> list[int]:
+def _among(segment: Segment, entry: TermEntry, candidates: Sequence[int]) -> list[int]:
     """Return those of a few documents that are on a list, reading only the blocks that can hold them."""
     found: list[int] = []
     chosen = set(candidates)

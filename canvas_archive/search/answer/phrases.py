@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, compress
 
-from canvas_archive.search.answer.slots import Slot
+from canvas_archive.search.answer.slots import WordSlot
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.postings import place_of, places_in, position_of
-from canvas_archive.search.index.reading import Entry, Segment
+from canvas_archive.search.index.reading import Segment, TermEntry
 
 # Below this many documents, only the blocks of a list that can hold one of them are read.
 _FEW = 2000
@@ -23,30 +23,32 @@ _FARTHEST = 0x5000
 _LAST = 0x10F800  # positions for which there is a character
 
 
-def side_by_side(segment: Segment, slots: Sequence[Slot], common: DocSet) -> DocSet:
-    """Return those of the documents, which hold all the slots, in which the slots' positions line up."""
-    ordered = sorted(slots, key=lambda slot: slot.documents(segment))
+def side_by_side(segment: Segment, ordered: Sequence[WordSlot], within: DocSet) -> DocSet:
+    """Return those of the documents in which the slots' positions line up.
+
+    The slots come in the order in which they are looked at: those in the fewest documents first.
+    """
     anchor = ordered[0]
-    starts = places(segment, anchor.lists(segment), common)
+    starts = places(segment, anchor.lists(segment), within)
     for at, slot in enumerate(ordered[1:], 2):  # pragma: no branch - the last slot returns
-        targets = places(segment, slot.lists(segment), common)
+        targets = places(segment, slot.lists(segment), within)
         by = slot.offset - anchor.offset
         if by >= 0:
             starts, anchor = moved(starts, by), slot
         else:
             targets = moved(targets, -by)
-        numbers = docset.to_numbers(common, segment.count)
+        numbers = docset.to_numbers(within, segment.count)
         if at == len(ordered):
             return docset.from_numbers(compress(numbers, touching(starts, targets)), segment.count)
-        kept = _in_common(starts, targets)
-        common = docset.from_numbers(compress(numbers, kept), segment.count)
-        if not common:
+        common = _in_common(starts, targets)
+        within = docset.from_numbers(compress(numbers, common), segment.count)
+        if not within:
             break
-        starts = list(filter(None, kept))
-    return common
+        starts = list(filter(None, common))
+    return within
 
 
-def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[str]:
+def places(segment: Segment, entries: Sequence[TermEntry], within: DocSet) -> list[str]:
     """Return where any of the terms stand in each of the documents, in their order; ``""`` for nowhere."""
     count = segment.count
     numbers = docset.to_numbers(within, count)
@@ -62,7 +64,7 @@ def places(segment: Segment, entries: Sequence[Entry], within: DocSet) -> list[s
     return [get(number, "") for number in numbers]
 
 
-def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]) -> dict[int, str]:
+def positions(segment: Segment, entries: Sequence[TermEntry], numbers: Sequence[int]) -> dict[int, str]:
     """Return where any of the terms stand, by document, out of some ascending documents."""
     found: dict[int, str] = {}
     narrowed = numbers if len(numbers) < _FEW else None
@@ -71,9 +73,8 @@ def positions(segment: Segment, entries: Sequence[Entry], numbers: Sequence[int]
         for block in segment.blocks(entry, narrowed, with_positions=True):
             documents = segment.numbers(block)
             here = places_in(documents, numbers, chosen)
-            listed = block.positions() if here else []
-            for at in here:
-                number, string = documents[at], listed[at]
+            for at, string in zip(here, block.positions_at(here), strict=True):
+                number = documents[at]
                 found[number] = found[number] + string if number in found else string
     return found
 
@@ -105,7 +106,7 @@ def _in_common(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def touching(first: Sequence[str], second: Sequence[str]) -> list[bool]:
-    """Tell, string by string, whether the two have a place in common."""
+    """Return, string by string, whether the two have a place in common."""
     return [
         one in other if len(one) == 1 else other in one if len(other) == 1 else not set(one).isdisjoint(other)
         for one, other in zip(first, second, strict=True)

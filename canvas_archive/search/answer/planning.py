@@ -16,7 +16,7 @@ from canvas_archive.search.answer.matching import (
     StateMatcher,
     TextMatcher,
 )
-from canvas_archive.search.answer.slots import Form, Slot
+from canvas_archive.search.answer.slots import WordForm, WordSlot
 from canvas_archive.search.index.analysis import is_spaceless, query_terms, stem
 from canvas_archive.search.index.reading import OpenIndex
 from canvas_archive.search.query.resolve import (
@@ -29,7 +29,7 @@ from canvas_archive.search.query.resolve import (
 )
 from canvas_archive.search.query.tree import (
     And,
-    Course,
+    CourseNode,
     Dated,
     Has,
     Kind,
@@ -37,11 +37,11 @@ from canvas_archive.search.query.tree import (
     Not,
     Numbered,
     Or,
-    Person,
+    PersonNode,
     Phrase,
     Prefix,
     Sized,
-    State,
+    StateNode,
     Word,
 )
 
@@ -71,7 +71,7 @@ class Planner:
         self._db = db
         self._absent = absent
         self._known: dict[Word | Phrase | Prefix, TextMatcher | None] = {}
-        self._conditions: dict[Person | Course | Kind | Sized | Numbered | State, Matcher] = {}
+        self._conditions: dict[PersonNode | CourseNode | Kind | Sized | Numbered | StateNode, Matcher] = {}
         self._lists = 0
 
     def plan(self, tree: Node) -> Plan:
@@ -105,12 +105,12 @@ class Planner:
             self._conditions[node] = self._condition(node)
         return self._conditions[node]
 
-    def _condition(self, node: Person | Course | Kind | Sized | Numbered | State) -> Matcher:
-        """Return the matcher of what only the tables tell."""
-        if isinstance(node, Person):
+    def _condition(self, node: PersonNode | CourseNode | Kind | Sized | Numbered | StateNode) -> Matcher:
+        """Return the matcher of what only the tables know."""
+        if isinstance(node, PersonNode):
             ids = people(self._db, node.role, node.name, self._absent)
             return ListMatcher(_ROLES[node.role], tuple(map(str, ids)))
-        if isinstance(node, Course):
+        if isinstance(node, CourseNode):
             return ListMatcher(("context",), tuple(courses(self._db, node.name, node.operator, self._absent)))
         if isinstance(node, (Kind, Sized)):
             return StateMatcher(attached_sets(self._db, node))
@@ -132,24 +132,24 @@ class Planner:
             self._known[node] = TextMatcher(node.field, slots) if slots else None
         return self._known[node]
 
-    def _slot(self, node: Word | Phrase | Prefix, offset: int, term: str, *, last: bool) -> Slot:
+    def _slot(self, node: Word | Phrase | Prefix, offset: int, term: str, *, last: bool) -> WordSlot:
         if (isinstance(node, Prefix) and last) or (len(term) == 1 and is_spaceless(term)):
             return self._beginning(node.field, offset, term)
-        forms = self._related(term) if isinstance(node, Word) else (Form(term),)
-        return Slot(node.field, offset, forms)
+        forms = self._related(term) if isinstance(node, Word) else (WordForm(term),)
+        return WordSlot(node.field, offset, forms)
 
-    def _beginning(self, name: str, offset: int, prefix: str) -> Slot:
+    def _beginning(self, name: str, offset: int, prefix: str) -> WordSlot:
         listed = [(segment, list(segment.expand(name, prefix))) for segment in self._index.segments]
         self._lists += sum(len(found) for _, found in listed)
         if self._lists > MOST_LISTS:
             raise BadInput(f"Too many different words begin like '{prefix}*'; write more of the word.")
         terms = {term: None for _, found in listed for term, _ in found}
-        slot = Slot(name, offset, tuple(map(Form, terms)), beginning=True)
+        slot = WordSlot(name, offset, tuple(map(WordForm, terms)), beginning=True)
         for segment, found in listed:
             slot.found(segment, [(entry, 1.0) for _, entry in found])
         return slot
 
-    def _related(self, term: str) -> tuple[Form, ...]:
+    def _related(self, term: str) -> tuple[WordForm, ...]:
         """Return the form itself and the others of the same stem."""
         base = stem(term)
         forms = {term: 1.0}
@@ -158,4 +158,4 @@ class Planner:
         for segment in self._index.segments:
             for form in segment.forms(base):
                 forms.setdefault(form, RELATED)
-        return tuple(Form(form, share) for form, share in forms.items())
+        return tuple(WordForm(form, share) for form, share in forms.items())

@@ -32,7 +32,7 @@ class Ranked(NamedTuple):
     """A hit; hits compare by score, then by when they were written, then by id."""
 
     score: float
-    written: int
+    sent: int
     message_id: int
     segment: int
     number: int
@@ -76,8 +76,10 @@ class Ranker:
             oldest, newest = self._factors(segment)
             if floor and self._scorer.highest(segment) * newest < floor:
                 continue
-            worth = self._scorer.worth(segment, matches[at], wanted, floor / newest, oldest / newest)
-            best = heapq.nlargest(wanted, [*best, *self._hits(at, worth.scored)])
+            candidates = self._scorer.candidates(
+                segment, matches[at], wanted, floor / newest, oldest / newest
+            )
+            best = heapq.nlargest(wanted, [*best, *self._hits(at, candidates.scored)])
             if len(best) == wanted:
                 floor = best[-1].score
         return best
@@ -94,11 +96,11 @@ class Ranker:
             rest = 0.0
             for at in self._by_age(matches, newest_first=True):
                 segment = self.index.segments[at]
-                worth = self._scorer.worth(segment, matches[at], looked_at, 0.0, 1.0)
-                rest = max(rest, worth.rest * self._factors(segment)[1])
+                candidates = self._scorer.candidates(segment, matches[at], looked_at, 0.0, 1.0)
+                rest = max(rest, candidates.bound * self._factors(segment)[1])
                 written, conversation = segment.column("written"), segment.column("conversation")
                 chosen: dict[int, tuple[float, int, int]] = {}
-                for score, number in worth.scored:
+                for score, number in candidates.scored:
                     candidate = (score, written[number], number)
                     if candidate > chosen.get(conversation[number], (-1.0,)):
                         chosen[conversation[number]] = candidate
@@ -120,9 +122,7 @@ class Ranker:
             )
             if rest is None or not threads:
                 return found
-            if len(found) == count and (
-                found[-1].written >= rest if newest_first else found[-1].written <= rest
-            ):
+            if len(found) == count and (found[-1].sent >= rest if newest_first else found[-1].sent <= rest):
                 return found
             looked_at *= 4  # a few long conversations took all the places
         return []
@@ -137,9 +137,7 @@ class Ranker:
         for at in self._by_age(matches, newest_first=newest_first):
             segment = self.index.segments[at]
             first, last = segment.span()
-            if len(found) == count and (
-                last < found[-1].written if newest_first else first > found[-1].written
-            ):
+            if len(found) == count and (last < found[-1].sent if newest_first else first > found[-1].sent):
                 break
             numbers = docset.to_numbers(matches[at], segment.count)
             written = segment.column("written")
@@ -177,13 +175,13 @@ class Ranker:
 
     def _one_of_each(self, hits: list[Ranked], *, newest_first: bool) -> list[Ranked]:
         """Keep the first hit of each conversation, in the order that is wanted."""
-        kept: dict[int, Ranked] = {}
+        first: dict[int, Ranked] = {}
         for hit in hits:
             conversation = self.index.segments[hit.segment].column("conversation")[hit.number]
-            other = kept.get(conversation)
+            other = first.get(conversation)
             if other is None or (hit > other if newest_first else hit < other):
-                kept[conversation] = hit
-        return list(kept.values())
+                first[conversation] = hit
+        return list(first.values())
 
     def _side_by_side(self, hits: list[Ranked], count: int) -> list[Ranked]:
         """Raise the hits in which words of the query stand side by side, in its order.

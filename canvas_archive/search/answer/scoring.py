@@ -16,15 +16,15 @@ from math import ceil
 from operator import add
 
 from canvas_archive.search.answer.matching import TextMatcher
-from canvas_archive.search.answer.slots import Slot
+from canvas_archive.search.answer.slots import WordSlot
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.postings import Damaged, places_in
-from canvas_archive.search.index.reading import Entry, OpenIndex, Segment
-from canvas_archive.search.index.weights import SATURATION, WEIGHT, rarity, saturated
+from canvas_archive.search.index.reading import OpenIndex, Segment, TermEntry
+from canvas_archive.search.index.weights import SATURATION, WEIGHT, inverse_document_frequency, saturated
 
 # A beginning that fits more forms than this, or whose forms' lists are together longer than this and than
-# the number of messages, tells nothing about a message: it does not count.
+# the number of messages, says nothing about a message: it does not count.
 _WIDE = 2000
 _OFTEN = 100_000
 # Below this many documents, only the blocks of a list that can hold one of them are read.
@@ -33,81 +33,84 @@ _MOST_LANES = 24
 # Floating point may have rounded a bound by this share.
 _ROUNDING = 1.0 - 1e-9
 
-Entries = list[tuple[Entry, float]]  # where lists are, and how much each form counts
+Entries = list[tuple[TermEntry, float]]  # where lists are, and how much each form counts
 
 
 @dataclass(frozen=True)
-class Worth:
+class Candidates:
     """Documents that may be among the best of a segment, as (score, number).
 
-    All others score below ``rest``, which is 0 when there are no others.
+    ``bound`` is what all others score below; 0 when there are no others.
     """
 
     scored: list[tuple[float, int]]
-    rest: float
+    bound: float
 
 
 class Scorer:
     """Scores documents of an index by the words of a plan."""
 
     def __init__(self, index: OpenIndex, texts: Sequence[TextMatcher]) -> None:
-        self._slots: list[tuple[Slot, float]] = []
+        self._slots: list[tuple[WordSlot, float]] = []
         for slot in (slot for text in texts for slot in text.slots):
             documents = sum(slot.documents(segment) for segment in index.segments)
             if slot.beginning and (len(slot.forms) > _WIDE or documents > max(_OFTEN, index.count)):
                 continue
-            self._slots.append((slot, rarity(min(documents, index.count), index.count)))
+            idf = inverse_document_frequency(min(documents, index.count), index.count)
+            self._slots.append((slot, idf))
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to score by."""
+        """Return whether there is anything to score by."""
         return bool(self._slots)
 
     def highest(self, segment: Segment) -> float:
         """Return what no document of the segment scores above."""
         total = 0.0
-        for slot, telling in self._slots:
+        for slot, idf in self._slots:
             weight = sum(share * WEIGHT[_level(entry)] for entry, share in slot.entries(segment))
-            total += telling * saturated(weight)
+            total += idf * saturated(weight)
         return total / _ROUNDING
 
-    def worth(self, segment: Segment, chosen: DocSet, wanted: int, floor: float, slack: float) -> Worth:
+    def candidates(
+        self, segment: Segment, chosen: DocSet, wanted: int, floor: float, slack: float
+    ) -> Candidates:
         """Return the documents that may be among the best.
 
         Left out are those that score below ``floor``, and those below ``slack`` times what the ``wanted``
         best ones score at least.
         """
         size = docset.size(chosen)
-        slots = [(slot.entries(segment), telling) for slot, telling in self._slots]
-        slots = [(entries, telling) for entries, telling in slots if entries]
+        slots = [(slot.entries(segment), idf) for slot, idf in self._slots]
+        slots = [(entries, idf) for entries, idf in slots if entries]
         if size >= _FEW and 0 < sum(len(entries) for entries, _ in slots) <= _MOST_LANES:
-            return _Lanes(segment, slots, chosen).worth(wanted, floor * _ROUNDING, slack * _ROUNDING)
+            return _Lanes(segment, slots, chosen).candidates(wanted, floor * _ROUNDING, slack * _ROUNDING)
         numbers = docset.to_numbers(chosen, segment.count)
         scored = list(zip(self.scores(segment, numbers), numbers, strict=True))
         if len(scored) > wanted:
             floor = max(floor, heapq.nlargest(wanted, scored)[-1][0] * slack)
         floor *= _ROUNDING
         scored = [one for one in scored if one[0] >= floor]
-        return Worth(scored, floor if len(scored) < size else 0.0)
+        return Candidates(scored, floor if len(scored) < size else 0.0)
 
     def scores(self, segment: Segment, numbers: Sequence[int]) -> list[float]:
         """Return the scores of these documents, which ascend, in their order."""
         if len(numbers) < _FEW:
             return self._few_scores(segment, numbers)
         total = [0.0] * len(numbers)
-        for slot, telling in self._slots:
+        for slot, idf in self._slots:
             weights = [0.0] * segment.count
             for entry, share in slot.entries(segment):
                 table = [weight * share for weight in WEIGHT]
                 for block in segment.blocks(entry):
                     for number, level in zip(segment.numbers(block), block.levels, strict=False):
                         weights[number] += table[level]
-            total = list(map(add, total, _contributions(telling, map(weights.__getitem__, numbers))))
+            total = list(map(add, total, _contributions(idf, map(weights.__getitem__, numbers))))
         return total
 
     def _few_scores(self, segment: Segment, numbers: Sequence[int]) -> list[float]:
         """Return the scores of a few documents, reading only the blocks that can hold them."""
         total = dict.fromkeys(numbers, 0.0)
-        for slot, telling in self._slots:
+        for slot, idf in self._slots:
             weights: dict[int, float] = {}
             for entry, share in slot.entries(segment):
                 for block in segment.blocks(entry, numbers):
@@ -115,7 +118,7 @@ class Scorer:
                     for at in places_in(documents, numbers, total) if levels else ():
                         number = documents[at]
                         weights[number] = weights.get(number, 0.0) + WEIGHT[levels[at]] * share
-            for number, score in zip(weights, _contributions(telling, weights.values()), strict=True):
+            for number, score in zip(weights, _contributions(idf, weights.values()), strict=True):
                 total[number] += score
         return list(total.values())
 
@@ -131,7 +134,7 @@ class _Lanes:
         self._size = docset.size(chosen)
         self._lanes = [[self._lane(entry) for entry, _ in entries] for entries, _ in slots]
 
-    def _lane(self, entry: Entry) -> bytes:
+    def _lane(self, entry: TermEntry) -> bytes:
         """Return the term's level in each of the documents, 0 where it does not occur."""
         segment, flags = self._segment, self._flags
         listed = segment.documents(entry)
@@ -148,12 +151,12 @@ class _Lanes:
             return levels
         return bytes(compress(levels, compress(flags, docset.mask(listed, segment.count))))
 
-    def worth(self, wanted: int, floor: float, slack: float) -> Worth:
-        """Return the documents that may be among the best, as ``Scorer.worth`` does."""
+    def candidates(self, wanted: int, floor: float, slack: float) -> Candidates:
+        """Return the documents that may be among the best, as ``Scorer.candidates`` does."""
         count = sum(map(len, self._lanes))
         peak = sum(
-            telling * saturated(share * WEIGHT[_level(entry)])
-            for entries, telling in self._slots
+            idf * saturated(share * WEIGHT[_level(entry)])
+            for entries, idf in self._slots
             for entry, share in entries
         )
         # In these units a document's bound is at least its score: several forms of a word together never
@@ -172,18 +175,18 @@ class _Lanes:
         lowest = min(256, int(floor * units))
         picked = bounds.translate(_from(lowest))
         if 1 not in picked:
-            return Worth([], floor)
+            return Candidates([], floor)
         numbers = compress(docset.to_numbers(self._chosen, self._segment.count), picked)
         scored = [one for one in zip(self._scores(picked), numbers, strict=True) if one[0] >= floor]
-        return Worth(scored, floor if len(scored) < self._size else 0.0)
+        return Candidates(scored, floor if len(scored) < self._size else 0.0)
 
     def _bounds(self, units: float) -> bytes:
         total = 0
-        for (entries, telling), lanes in zip(self._slots, self._lanes, strict=True):
+        for (entries, idf), lanes in zip(self._slots, self._lanes, strict=True):
             for (entry, share), lane in zip(entries, lanes, strict=True):
                 highest = _level(entry)
                 scores = _saturated(share)[: highest + 1]
-                table = bytes([ceil(telling * score * units) for score in scores])
+                table = bytes([ceil(idf * score * units) for score in scores])
                 table += table[-1:] * (255 - highest)
                 total += int.from_bytes(lane.translate(table), "little")
         return total.to_bytes(self._size, "little")
@@ -191,25 +194,25 @@ class _Lanes:
     def _scores(self, picked: bytes) -> list[float]:
         """Return the exact scores of the documents that are picked."""
         total: list[float] = []
-        for (entries, telling), lanes in zip(self._slots, self._lanes, strict=True):
+        for (entries, idf), lanes in zip(self._slots, self._lanes, strict=True):
             weights: list[float] = []
             for (_, share), lane in zip(entries, lanes, strict=True):
                 more = [WEIGHT[level] * share for level in compress(lane, picked)]
                 weights = list(map(add, weights, more)) if weights else more
-            scores = _contributions(telling, weights)
+            scores = _contributions(idf, weights)
             total = list(map(add, total, scores)) if total else scores
         return total
 
 
-def _contributions(telling: float, weights: Iterable[float]) -> list[float]:
-    """Return what terms of these weights score: ``telling * saturated(weight)``, without a call for each."""
+def _contributions(idf: float, weights: Iterable[float]) -> list[float]:
+    """Return what terms of these weights score: ``idf * saturated(weight)``, without a call for each."""
     most = SATURATION + 1.0
-    return [telling * (weight * most / (weight + SATURATION)) for weight in weights]
+    return [idf * (weight * most / (weight + SATURATION)) for weight in weights]
 
 
 @lru_cache(maxsize=16)
 def _saturated(share: float) -> tuple[float, ...]:
-    """Return what each level contributes when so much of its weight counts, beside the rarity."""
+    """Return what each level contributes when so much of its weight counts, before the factor of the IDF."""
     return tuple(saturated(share * weight) for weight in WEIGHT)
 
 
@@ -218,6 +221,6 @@ def _from(lowest: int) -> bytes:
     return bytes(lowest) + b"\1" * (256 - lowest)
 
 
-def _level(entry: Entry) -> int:
+def _level(entry: TermEntry) -> int:
     """Return the highest level of a term, as far as it makes sense."""
     return int(entry.highest) if 0.0 <= entry.highest <= 255.0 else 255

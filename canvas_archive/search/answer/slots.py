@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
-from canvas_archive.search.index.reading import Entry, Segment
+from canvas_archive.search.index.reading import Segment, TermEntry
 
 
 @dataclass(frozen=True)
-class Form:
+class WordForm:
     """A term that counts as the word asked for, and how much of its weight counts."""
 
     term: str
@@ -18,20 +18,20 @@ class Form:
 
 
 @dataclass(eq=False)
-class Slot:
+class WordSlot:
     """One place in a text and the forms that may stand there; ``offset`` counts from the first slot.
 
-    ``beginning`` tells that the forms are all words that begin alike.
+    With ``beginning``, the forms are all words that begin alike.
     """
 
     field: str
     offset: int
-    forms: tuple[Form, ...]
+    forms: tuple[WordForm, ...]
     beginning: bool = False
-    _listed: dict[str, list[tuple[Entry, float]]] = dataclass_field(default_factory=dict)
+    _listed: dict[str, list[tuple[TermEntry, float]]] = dataclass_field(default_factory=dict)
     _documents: dict[str, int] = dataclass_field(default_factory=dict)
 
-    def entries(self, segment: Segment) -> list[tuple[Entry, float]]:
+    def entries(self, segment: Segment) -> list[tuple[TermEntry, float]]:
         """Return where the forms' lists are in a segment, with the forms' shares; looked up once."""
         listed = self._listed.get(segment.name)
         if listed is None:
@@ -40,11 +40,11 @@ class Slot:
             self._listed[segment.name] = listed
         return listed
 
-    def found(self, segment: Segment, entries: list[tuple[Entry, float]]) -> None:
+    def found(self, segment: Segment, entries: list[tuple[TermEntry, float]]) -> None:
         """Note the entries of a segment that are known already."""
         self._listed[segment.name] = entries
 
-    def lists(self, segment: Segment) -> list[Entry]:
+    def lists(self, segment: Segment) -> list[TermEntry]:
         """Return where the forms' lists are in a segment."""
         return [entry for entry, _ in self.entries(segment)]
 
@@ -56,6 +56,6 @@ class Slot:
         return known
 
 
-def total_documents(entries: Iterable[Entry]) -> int:
+def total_documents(entries: Iterable[TermEntry]) -> int:
     """Return the length of all lists together."""
     return sum(entry.documents for entry in entries)

@@ -7,11 +7,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from canvas_archive.search.index.analysis import Span, composed, occurrences, spans
+from canvas_archive.search.index.analysis import LONGEST_TERM, Span, composed, occurrences, spans, terms
 from canvas_archive.unicode import SNIPPET, filtered
 
 LENGTH = 220  # characters of a passage, about
 _LONGEST_TEXT = 60_000  # characters looked at
+_NEAR = 100  # characters in which two terms of a sequence mostly stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Marking:
         return frozenset(self.terms).union(*parts)
 
     def marks(self, found: Sequence[Span]) -> list[tuple[int, int, str, float]]:
-        """Return (start, end, what, worth) of everything to mark in the text, by place."""
+        """Return (start, end, what, score) of everything to mark in the text, by place."""
         marks = [
             (span.start, span.end, span.term, self.terms[span.term])
             for span in found
@@ -81,37 +82,59 @@ def printable(text: str) -> str:
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:
     """Return the passage that holds most of what is to be marked, and how much that is (0: nothing)."""
     text = composed(text[:_LONGEST_TEXT])
-    find = spans if marking.sequences else occurrences
-    places = marking.marks(find(text, marking.wanted()))
+    found = _with_positions(text, marking) if marking.sequences else occurrences(text, marking.wanted())
+    places = marking.marks(found)
     if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
-    at, worth = _best_window(places, length)
+    at, score = _best_window(places, length)
     start, end = _passage(text, places[at][0], places, length)
-    return Snippet(_pieces(text, start, end, places)), worth
+    return Snippet(_pieces(text, start, end, places)), score
+
+
+def _with_positions(text: str, marking: Marking) -> list[Span]:
+    """Return where the wanted terms stand in a text, with positions to compare.
+
+    In plain texts the terms between two of them are counted, as far as it matters for a sequence.
+    """
+    wanted = marking.wanted()
+    if not text.isascii() or max(map(len, text.split()), default=0) > LONGEST_TERM:
+        return spans(text, wanted)
+    farthest = max(offset for sequence in marking.sequences for offset, _ in sequence)
+    at, end = 0, None
+    counted = []
+    for span in occurrences(text, wanted):
+        if end is not None and span.start >= end:  # else it is the first, or beside the one before
+            between = len(terms(text[end : min(span.start, end + _NEAR)]))
+            if between < farthest and span.start > end + _NEAR:
+                between = len(terms(text[end : span.start]))
+            at += 1 + between
+        end = max(end or 0, span.end)
+        counted.append(span._replace(at=at))
+    return counted
 
 
 def _best_window(places: Sequence[tuple[int, int, str, float]], length: int) -> tuple[int, float]:
-    """Return the mark at which the best passage begins, and its worth.
+    """Return the mark at which the best passage begins, and its score.
 
     Different words count in full, repetitions little; among equals the first passage wins.
     """
     counts: dict[str, int] = {}
-    worths: dict[str, float] = {}
-    best, best_worth = 0, 0.0
+    scores: dict[str, float] = {}
+    best, best_score = 0, 0.0
     total = 0.0
     end = 0
-    for begin, (start, _, what, worth) in enumerate(places):
+    for begin, (start, _, what, score) in enumerate(places):
         while end < len(places) and places[end][1] <= max(start + length, places[begin][1]):
             name, value = places[end][2], places[end][3]
             total += value * (0.1 if counts.get(name) else 1.0)
             counts[name] = counts.get(name, 0) + 1
-            worths[name] = value
+            scores[name] = value
             end += 1
-        if total > best_worth + 1e-9:
-            best, best_worth = begin, total
+        if total > best_score + 1e-9:
+            best, best_score = begin, total
         counts[what] -= 1
-        total -= worth * (0.1 if counts[what] else 1.0)
-    return best, best_worth
+        total -= score * (0.1 if counts[what] else 1.0)
+    return best, best_score
 
 
 def _passage(

@@ -64,6 +64,7 @@ _SPACELESS = (
 _EMOJI = "\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\U0001f000-\U0001faff"
 _LETTER = f"(?:[^\\W\\d_{_SPACELESS}]|[\u0900-\u0963\u0971-\u0dff])"
 
+_PLAIN_TERM = re.compile(r"[a-z]{1,40}|[0-9]{1,40}")  # of an ASCII text without apostrophes
 _ASCII_TERM = re.compile(r"[a-z]{1,40}(?:'[a-z]{1,40})*|[0-9]{1,40}")
 _ANY_TERM = re.compile(
     rf"{_LETTER}{{1,40}}(?:'{_LETTER}{{1,40}})*|[0-9]{{1,40}}|[{_SPACELESS}]{{1,40}}|[{_EMOJI}]"
@@ -151,6 +152,22 @@ class _FoldTable(dict[int, str]):
 _FOLD = _FoldTable()
 
 
+class _RunTable(dict[str, str]):
+    """What a run of characters beyond ASCII folds to, its quotation marks and dashes as ``*``."""
+
+    def __missing__(self, run: str) -> str:
+        folded = _SILENT.sub("*", composed(run).translate(_FOLD))
+        if len(self) < 20_000 and len(run) <= LONGEST_TERM:
+            self[run] = folded
+        return folded
+
+
+_RUNS = _RunTable()
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+# Hyphens, dashes, quotation marks and bullets: neither part of a term nor a sign, like the asterisk.
+_SILENT = re.compile("[\u2010-\u2023]")
+
+
 def composed(text: str) -> str:
     """Return the text in the form that spans count in (NFC: what is displayed does not change)."""
     return normalized("NFC", text)
@@ -168,13 +185,32 @@ def terms(text: str) -> list[str]:
 
 def analysed(text: str) -> Analysis:
     """Return the terms of a text and those beside them: what the index holds of it."""
-    folded = fold(text)
+    folded = _folded_fast(text)
     if _SIGN.search(folded) is None:
         return Analysis(_terms_of(folded), ())
-    found = _listed(folded)
-    return Analysis(
-        [place[2] for place in found], [(at, term) for at, _, _, term, _ in _beside(folded, found)]
-    )
+    listed: list[str] = []
+    beside: list[tuple[int, str]] = []
+    # Neither terms nor signs reach beyond the end of a sentence, but pairs of characters do.
+    for part in folded.replace(".\n", ". ").split(". ") if folded.isascii() else (folded,):
+        if _SIGN.search(part) is None:
+            listed += _terms_of(part)
+        else:
+            found = _listed(part)
+            beside += [(len(listed) + at, term) for at, _, _, term, _ in _beside(part, found)]
+            listed += [place[2] for place in found]
+    return Analysis(listed, beside)
+
+
+def _folded_fast(text: str) -> str:
+    """Return the text folded run by run, so that one with few characters beyond ASCII becomes ASCII.
+
+    It has the terms and signs of ``fold(text)``: lower case folds alike, and what an ASCII letter and a mark
+    compose to folds to the letter.
+    """
+    if text.isascii():
+        return text.lower()
+    lowered = text.lower().replace("`", "'").replace("\x00", " ")
+    return _BEYOND_ASCII.sub(lambda run: _RUNS[run[0]], lowered)
 
 
 def spans(text: str, wanted: Container[str] | None = None) -> list[Span]:
@@ -213,9 +249,9 @@ def _folded_with_origin(text: str) -> tuple[str, list[int] | None]:
 def _terms_of(folded: str) -> list[str]:
     """Return the terms of a folded text; ``_places`` without the places, for speed."""
     if folded.isascii():
-        found: list[str] = _ASCII_TERM.findall(folded)
         if "'" not in folded:
-            return found
+            return _PLAIN_TERM.findall(folded)
+        found: list[str] = _ASCII_TERM.findall(folded)
     else:
         found = _ANY_TERM.findall(folded)
     resolved: list[str] = []

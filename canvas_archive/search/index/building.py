@@ -10,21 +10,18 @@ and it drops what was deleted. ``merging.py`` keeps their number small.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from canvas_archive.clock import SYSTEM, iso
 from canvas_archive.errors import ArchiveError, ArchiveLocked
 from canvas_archive.search.index.attachments import SECONDS, Extraction, extract_missing
 from canvas_archive.search.index.checking import live_messages
-from canvas_archive.search.index.contents import read_toc_to_change
 from canvas_archive.search.index.documents import message_ids, read_documents
 from canvas_archive.search.index.merging import LARGEST_SEGMENT, segments_to_merge
 from canvas_archive.search.index.postings import Damaged
@@ -34,7 +31,9 @@ from canvas_archive.search.index.record import (
     VERSION,
     IndexRecord,
     IndexUnusable,
+    ListedSegment,
     changed_files,
+    fingerprint,
     identity,
     read_record,
     times_of,
@@ -134,8 +133,7 @@ def _with_texts(report: IndexReport, texts: Extraction, began: float) -> IndexRe
 def _update(db: sqlite3.Connection, search_dir: Path, progress: Progress | None) -> IndexReport:
     try:
         record = usable_record(db, search_dir)
-        segments = read_toc_to_change(search_dir, record.generation)
-    except (IndexUnusable, Damaged, OSError):
+    except IndexUnusable:
         return _rebuild(db, search_dir, progress)
     end = int(db.execute(_QUEUE_END).fetchone()[0])
     queued = [int(row[0]) for row in db.execute(_QUEUE, (end,))]
@@ -144,7 +142,7 @@ def _update(db: sqlite3.Connection, search_dir: Path, progress: Progress | None)
     if len(queued) > max(LARGEST_SEGMENT // 2, record.total // 2):
         return _rebuild(db, search_dir, progress)
     try:
-        return _renew(db, search_dir, record, segments, queued, end, progress)
+        return _renew(db, search_dir, record, queued, end, progress)
     except ArchiveError:
         raise
     except Exception as error:
@@ -157,7 +155,6 @@ def _renew(
     db: sqlite3.Connection,
     folder: Path,
     record: IndexRecord,
-    segments: list[Any],
     queued: list[int],
     end: int,
     progress: Progress | None,
@@ -165,11 +162,12 @@ def _renew(
     """Write the queued messages into a new segment and commit."""
     stale = set(queued)
     known: set[int] = set()
-    for segment in segments:
-        known |= _mark_deleted(folder, segment, stale, record.files)
-    merged = segments_to_merge(
-        [(segment.doc_count_all(), segment.deleted_count()) for segment in segments], len(queued)
-    )
+    segments = []
+    for listed in record.segments:
+        segment, marked = _mark_deleted(folder, listed, stale, record.files)
+        segments.append(segment)
+        known |= marked
+    merged = segments_to_merge([(segment.count, len(segment.deleted)) for segment in segments], len(queued))
     wanted = set(queued)
     for number in merged:
         wanted |= live_messages(folder, segments[number], record.files)
@@ -187,7 +185,7 @@ def _renew(
                 progress(at + builder.count, len(ordered))
         if builder.count:
             written.append(builder.write(folder))
-    kept_names = {segment.segment_id() for segment in kept}
+    kept_names = {segment.name for segment in kept}
     files = {name: file for name, file in record.files.items() if name.partition(".")[0] in kept_names}
     committed = _commit(
         db, folder, record, kept, files, written, skipped, record.usual_length, end, record.built_at
@@ -235,9 +233,9 @@ def _build_all(
 
     def step(count: int) -> None:
         nonlocal done
-        done += count
+        done += count * (2 if second else 1)  # the second process is about as far
         if progress is not None:
-            progress(min(done + (second.done if second else 0), len(ids)), len(ids))
+            progress(min(done, len(ids)), len(ids))
 
     written: list[WrittenSegment | None] = []
     skipped: list[int] = []
@@ -253,8 +251,8 @@ def _build_all(
             if others is None:
                 build(second.spans)
             else:
-                written += others
-                skipped += second.skipped
+                written += others[0]
+                skipped += others[1]
     finally:
         if second is not None:
             second.close()
@@ -281,24 +279,24 @@ def _usual_length(db: sqlite3.Connection, ids: Sequence[int]) -> float:
     return max(10.0, size / _BYTES_PER_TERM) if size else USUAL_LENGTH
 
 
-def _mark_deleted(folder: Path, segment: Any, stale: set[int], files: Files) -> set[int]:
-    """Mark the documents of these messages as deleted; return the messages that had one."""
+def _mark_deleted(
+    folder: Path, segment: ListedSegment, stale: set[int], files: Files
+) -> tuple[ListedSegment, set[int]]:
+    """Return the segment without the documents of these messages, and which of them had one."""
     with closing(Segment(folder, segment, files)) as opened:
         column = opened.column("message")
         if stale.isdisjoint(column):
-            return set()
-        places = [number for number, message_id in enumerate(column) if message_id in stale]
-        live = [number for number in places if not segment.is_deleted(number)]
-        for number in live:
-            segment.delete_document(number)
-        return {column[number] for number in live}
+            return segment, set()
+        dead = set(segment.deleted)
+        found = [number for number, message in enumerate(column) if message in stale and number not in dead]
+        return replace(segment, deleted=tuple(sorted(dead.union(found)))), {column[at] for at in found}
 
 
 def _commit(
     db: sqlite3.Connection,
     folder: Path,
     before: IndexRecord | None,
-    kept: list[Any],
+    kept: Sequence[ListedSegment],
     files: dict[str, tuple[int, str]],
     written: Sequence[WrittenSegment],
     skipped: Sequence[int],
@@ -307,15 +305,8 @@ def _commit(
     built_at: str,
 ) -> IndexRecord:
     """Write the table of contents and make it count by its record; then tidy up."""
-    from whoosh.codec.whoosh3 import W3Codec, W3Segment
-    from whoosh.filedb.filestore import FileStorage
-    from whoosh.index import TOC
-
-    segments = [*kept]
-    for new in written:
-        segment = W3Segment(W3Codec(), INDEX_NAME, new.count, segid=new.id)
-        segment._fieldlengths = {}
-        segments.append(segment)
+    new = [ListedSegment(f"{INDEX_NAME}_{segment.id}", segment.count) for segment in written]
+    segments = (*kept, *new)
     generation = before.generation + 1 if before else 1
     while (folder / toc_name(generation)).is_dir():  # a folder that somebody put there is not ours to delete
         generation += 1
@@ -327,15 +318,19 @@ def _commit(
         if read_record(db) != before:
             raise ArchiveLocked("Another process has just updated the search index; nothing was changed.")
         path.unlink(missing_ok=True)  # left by an update that was killed before its commit
-        TOC(whoosh_schema(), segments, generation).write(FileStorage(str(folder)), INDEX_NAME)
+        _write_toc(folder, segments, generation)
         path.chmod(0o600)
         record = IndexRecord(
             generation=generation,
-            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-            files={**files, **{name: file for new in written for name, file in new.files.items()}},
+            segments=segments,
+            files={
+                path.name: fingerprint(path),
+                **files,
+                **{name: file for segment in written for name, file in segment.files.items()},
+            },
             version=VERSION,
             identity=identity(db),
-            total=sum(segment.doc_count_all() - segment.deleted_count() for segment in segments),
+            total=sum(segment.live for segment in segments),
             usual_length=usual,
             built_at=built_at,
             updated_at=iso(SYSTEM.now()),
@@ -348,11 +343,25 @@ def _commit(
     return record
 
 
+def _write_toc(folder: Path, segments: Iterable[ListedSegment], generation: int) -> None:
+    """Write Whoosh's table of contents. Only a stock Whoosh reads it: the record lists the segments here."""
+    from whoosh.codec.whoosh3 import W3Codec, W3Segment
+    from whoosh.filedb.filestore import FileStorage
+    from whoosh.index import TOC
+
+    listed = []
+    for one in segments:
+        segid = one.name.removeprefix(f"{INDEX_NAME}_")
+        segment = W3Segment(W3Codec(), INDEX_NAME, one.count, segid=segid, deleted=set(one.deleted) or None)
+        segment._fieldlengths = {}
+        listed.append(segment)
+    TOC(whoosh_schema(), listed, generation).write(FileStorage(str(folder)), INDEX_NAME)
+
+
 def _tidy(folder: Path, record: IndexRecord) -> None:
     """Delete what the record does not name: older generations and the remains of killed updates."""
-    keep = {*record.files, toc_name(record.generation)}
     for path in folder.iterdir():
-        ours = path.name.startswith((f"{INDEX_NAME}_", f"_{INDEX_NAME}_")) and path.name not in keep
+        ours = path.name.startswith((f"{INDEX_NAME}_", f"_{INDEX_NAME}_")) and path.name not in record.files
         if ours:
             with suppress(OSError):  # Windows: a reader still has it open
                 path.unlink()

@@ -8,15 +8,21 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
-from typing import Any
 
-from canvas_archive.search.index.contents import read_toc_to_change
+from canvas_archive.search.index import docset
 from canvas_archive.search.index.documents import IDS
 from canvas_archive.search.index.merging import LARGEST_SEGMENT
 from canvas_archive.search.index.postings import Damaged
 from canvas_archive.search.index.reading import Files, Segment
-from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages, usable_record
+from canvas_archive.search.index.record import (
+    IndexUnusable,
+    ListedSegment,
+    changed_files,
+    pending_messages,
+    usable_record,
+)
 
 _QUEUED = "SELECT DISTINCT message_id FROM index_queue ORDER BY message_id"
 
@@ -49,13 +55,15 @@ def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
         return IndexState(error.reason, 0, pending, 0, 0, 0, None)
     size = sum(size for size, _ in record.files.values())
     try:
-        segments = read_toc_to_change(search_dir, record.generation)
         changed = list(changed_files(record, search_dir))
         # Sorted arrays, not sets: of a million messages these take 8 MB.
-        found = [array("q", sorted(live_messages(search_dir, segment, record.files))) for segment in segments]
+        found = [
+            array("q", sorted(live_messages(search_dir, segment, record.files)))
+            for segment in record.segments
+        ]
     except (Damaged, OSError) as error:
         return IndexState(f"The index cannot be read: {error}.", 0, pending, 0, 0, size, record.updated_at)
-    deleted = sum(segment.deleted_count() for segment in segments)
+    deleted = sum(len(segment.deleted) for segment in record.segments)
     missing, surplus = compare_messages(db, [*found, array("q", record.skipped)])
     problem = None
     if changed:
@@ -66,7 +74,7 @@ def check_index(db: sqlite3.Connection, search_dir: Path) -> IndexState:
         problem,
         sum(map(len, found)),
         pending,
-        len(segments),
+        len(record.segments),
         deleted,
         size,
         record.updated_at,
@@ -104,8 +112,8 @@ def _between(ascending: array[int], first: int, last: int) -> array[int]:
     return ascending[bisect_left(ascending, first) : bisect_right(ascending, last)]
 
 
-def live_messages(folder: Path, segment: Any, files: Files) -> set[int]:
+def live_messages(folder: Path, segment: ListedSegment, files: Files) -> set[int]:
     """Return the messages of a segment's documents that are not deleted. Raises Damaged or OSError."""
     with closing(Segment(folder, segment, files)) as opened:
-        column = opened.column("message")
-        return {message for number, message in enumerate(column) if not segment.is_deleted(number)}
+        live = docset.without(docset.everything(opened.count), opened.dead)
+        return set(compress(opened.column("message"), docset.mask(live, opened.count)))

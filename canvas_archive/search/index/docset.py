@@ -8,7 +8,6 @@ is its number of bits.
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -23,7 +22,6 @@ NOTHING: DocSet = 0
 _CLOSE = 3
 # The most documents to each one of a set that are walked through instead of looked for.
 _WALKED = 10
-_CHOSEN = re.compile(b"\1")
 
 
 def everything(count: int) -> DocSet:
@@ -64,7 +62,13 @@ def to_numbers(chosen: DocSet, count: int) -> list[int]:
     flags = chosen.to_bytes(count, "little")
     if chosen.bit_count() * _WALKED > count:
         return list(compress(_numbers(count.bit_length()), flags))
-    return [match.start() for match in _CHOSEN.finditer(flags)]
+    find = flags.find
+    numbers = []
+    at = find(1)
+    while at >= 0:
+        numbers.append(at)
+        at = find(1, at + 1)
+    return numbers
 
 
 @lru_cache(maxsize=8)

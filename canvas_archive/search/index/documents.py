@@ -127,7 +127,7 @@ class _Reader:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._names: dict[int, str] = {}
+        self._names: dict[str, str] = {}
         row = db.execute(_OWNER).fetchone()
         self._owner = str(row[0]) if row else ""
 
@@ -138,19 +138,18 @@ class _Reader:
         for message_id, display_name, filename, text in self._db.execute(_FILES, (wanted,)):
             files.setdefault(message_id, []).append((display_name, filename, text))
         rows = [tuple(row) for row in self._db.execute(_MESSAGES, (wanted,))]
-        self._learn_names({row[2] for row in rows}, recipients.values())
+        self._learn_names({str(row[2]) for row in rows}, recipients.values())
         for row in rows:
             yield self._document(row, recipients.get(row[0], []), files.get(row[0], []))
 
-    def _learn_names(self, authors: set[int], recipients: Iterable[list[str]]) -> None:
-        unknown = authors | {
-            int(user_id) for listed in recipients if len(listed) <= FEW_RECIPIENTS + 2 for user_id in listed
-        }
+    def _learn_names(self, authors: set[str], recipients: Iterable[list[str]]) -> None:
+        unknown = authors.union(*(listed for listed in recipients if len(listed) <= FEW_RECIPIENTS + 2))
         unknown.difference_update(self._names)
         if unknown:
-            for user_id, name, full_name in self._db.execute(_NAMES, (json.dumps(sorted(unknown)),)):
+            wanted = json.dumps(sorted(map(int, unknown)))
+            for user_id, name, full_name in self._db.execute(_NAMES, (wanted,)):
                 parts = [part for part in (name, full_name) if part]
-                self._names[user_id] = " ".join(dict.fromkeys(" ".join(parts).split()))
+                self._names[str(user_id)] = " ".join(dict.fromkeys(" ".join(parts).split()))
 
     def _document(
         self,
@@ -175,20 +174,25 @@ class _Reader:
         others = [user_id for user_id in recipients if user_id != author]
         few = [user_id for user_id in others if user_id != self._owner]
         named = len(few) <= FEW_RECIPIENTS
-        text = "\n".join(text for _, _, text in files if text)
+        text = "\n".join([text for _, _, text in files if text]) if files else ""
         carries = (
             (ATTACHMENT if files else 0)
             | (MEDIA if media else 0)
             | (FORWARDED if forwards else 0)
             | (FILE_TEXT if text else 0)
-            | (LINK if _LINK.search(body) else 0)  # type: ignore[arg-type]
+            | (LINK if _has_link(body) else 0)  # type: ignore[arg-type]
         )
         return Document(
             message_id, conversation_id, author_id, written or 0, body, subject or "",  # type: ignore[arg-type]
-            self._names.get(author_id, ""), code, " ".join(filter(None, (context, course_code))),  # type: ignore[arg-type]
-            others, " ".join(self._names.get(int(user_id), "") for user_id in few) if named else "",
+            self._names.get(author, ""), code, " ".join(filter(None, (context, course_code))),  # type: ignore[arg-type]
+            others, " ".join([self._names.get(user_id, "") for user_id in few]) if named else "",
             [name for names in files for name in _file_names(*names[:2])], text, carries,
         )  # fmt: skip
+
+
+def _has_link(body: str) -> bool:
+    """Return whether the text has a web address. Most have none, which is seen before the slow expression."""
+    return ("://" in body or "www." in body.lower()) and _LINK.search(body) is not None
 
 
 def _file_names(display_name: str | None, filename: str | None) -> list[str]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from operator import sub
-from typing import Any
+from typing import Any, NamedTuple
 
 BLOCK = 512  # documents; large, because lists are read whole
 _COMPRESS_FROM = 160  # bytes; shorter data does not get shorter
@@ -109,16 +109,28 @@ class Block:
 
     def positions(self) -> list[str]:
         """Return each document's positions as a string of characters, one per position."""
-        packed = self.packed
-        if self.data is not None:
-            packed = _decode(self.data, _COMPRESSED, len(self.gaps), self.highest).packed
         try:
-            places = packed.decode().split(_SEPARATOR)
+            return self._unpacked().decode().split(_SEPARATOR)
         except UnicodeDecodeError as error:
             raise Damaged("positions that cannot be read") from error
-        if len(places) != len(self.gaps):
+
+    def positions_at(self, places: Sequence[int]) -> list[str]:
+        """Return the positions of the documents at some places of the block, which ascend."""
+        if not places:
+            return []
+        listed = self._unpacked().split(_SEPARATOR.encode(), places[-1] + 1)
+        try:
+            return [listed[at].decode() for at in places]
+        except UnicodeDecodeError as error:
+            raise Damaged("positions that cannot be read") from error
+
+    def _unpacked(self) -> bytes:
+        if self.data is not None:
+            whole = _decode(self.data, _COMPRESSED, len(self.gaps), self.last, self.highest)
+            self.packed, self.data = whole.packed, None
+        if self.packed.count(_SEPARATOR.encode()) + 1 != len(self.gaps):
             raise Damaged("positions of another number of documents")
-        return places
+        return self.packed
 
 
 def places_in(documents: Sequence[int], numbers: Sequence[int], known: Container[int]) -> list[int]:
@@ -207,20 +219,35 @@ def blocks(
                 continue
             wanted = reach
         packed = view[at + 4 + _ABOUT_SIZE : following]
-        block = None
-        if fields[8] and not with_positions:
-            block = _front(packed, fields[2], fields[4], *_FLOAT.unpack(fields[6]))
-        yield block or _decode(packed, fields[8], fields[2], *_FLOAT.unpack(fields[6]))
+        yield _decode(
+            packed, fields[8], fields[2], fields[4], *_FLOAT.unpack(fields[6]), with_positions=with_positions
+        )
         at = following
         if size < 0:
             return
 
 
-def _decode(data: memoryview, compressed: int, count: int, highest: float) -> Block:
+def _decode(
+    data: memoryview, compressed: int, count: int, last: int, highest: float, *, with_positions: bool = True
+) -> Block:
+    """Return a block. Without positions, only as much is inflated as the gaps and levels take."""
     try:
-        gaps, levels, packed = plain_loads(zlib.decompress(data) if compressed else bytes(data))
+        layout = _layout("H" if last < 1 << 16 else "I", count)
+        if compressed and not with_positions:
+            block = _cut(zlib.decompressobj().decompress(data, layout.length), layout, last, highest, data)
+            if block is not None:
+                return block
+        whole = zlib.decompress(data) if compressed else bytes(data)
+        block = _cut(whole, layout, last, highest, None)
+        if block is not None:
+            if sum(block.gaps) != last:
+                raise Damaged("a posting block ends with another document than it says")
+            return block
+        gaps, levels, packed = plain_loads(whole)
         last = sum(gaps)
-    except (ValueError, TypeError, EOFError, IndexError, zlib.error, pickle.UnpicklingError) as error:
+    except (
+        ValueError, TypeError, EOFError, IndexError, OverflowError, zlib.error, pickle.UnpicklingError,
+    ) as error:  # fmt: skip
         raise Damaged(f"a posting block cannot be read: {error}") from error
     plain = all(part is None or type(part) is bytes for part in (levels, packed))
     if not plain or not gaps or type(last) is not int:
@@ -230,42 +257,64 @@ def _decode(data: memoryview, compressed: int, count: int, highest: float) -> Bl
     return Block(gaps, levels or b"", packed or b"", last, highest)
 
 
-# What the pickles of arrays begin with on this machine, up to their bytes, and how wide a number is.
+# A block is a pickle with a layout that its writer fixes, so its gaps, levels and positions can be cut out of
+# it at their places: what the pickle begins with on this machine, up to the bytes of the gaps, and how wide a
+# gap is. An unpickler takes longer than all the rest, and needs the whole block, also where only its front
+# was inflated. A block of another layout goes to the unpickler: a short one with a tuple of gaps, one
+# from a machine with the other order of bytes.
 _FRONTS = {
     code: (pickle.dumps((array(code, [1]), None, None), 3).partition(b"C")[0], array(code).itemsize)
     for code in ("H", "I")
 }
 _AFTER_GAPS = b"q\x03tq\x04Rq\x05"
+_AFTER_LEVELS = b"q\x06"
+_PLAIN = b"NN\x87q\x06."  # a list of ids: no levels, no positions
+_END = b"q\x07\x87q\x08."
 
 
-def _front(packed: memoryview, count: int, last: int, highest: float) -> Block | None:
-    """Return a compressed block with its positions left packed; ``None`` when it must be read as a whole.
+class _Layout(NamedTuple):
+    """What stands before and between the gaps and the levels of so many documents."""
 
-    Only as much is inflated as the gaps and levels take, and they are cut out of the pickle where it has
-    the layout that this program writes.
+    code: str
+    head: bytes
+    middle: bytes
+    gaps_end: int
+    levels_start: int
+    length: int
+
+
+def _cut(
+    whole: bytes, layout: _Layout, last: int, highest: float, packed_in: memoryview | None
+) -> Block | None:
+    """Return the block that is cut out of a pickle, or out of its beginning when ``packed_in`` has the rest.
+
+    ``None`` when the pickle has another layout.
     """
-    try:
-        code, front, width, middle = _layout("H" if last < 1 << 16 else "I", count)
-        data = zlib.decompressobj().decompress(packed, len(front) + len(middle) + count * (width + 1))
-    except (zlib.error, ValueError, OverflowError) as error:
-        raise Damaged(f"a posting block cannot be read: {error}") from error
-    after = len(front) + count * width
-    plain = data.startswith(_AFTER_GAPS + b"N", after)
-    if not data.startswith(front) or not (plain or data.startswith(middle, after)):
+    if not whole.startswith(layout.head):
         return None
-    levels = b"" if plain else data[after + len(middle) :]
-    if not plain and len(levels) != count:
+    gaps = array(layout.code)
+    gaps.frombytes(whole[len(layout.head) : layout.gaps_end])
+    if whole.startswith(_AFTER_GAPS + _PLAIN[: None if packed_in is None else 1], layout.gaps_end):
+        return Block(gaps, b"", b"", last, highest)
+    if len(whole) < layout.length or not whole.startswith(layout.middle, layout.gaps_end):
         return None
-    gaps = array(code)
-    gaps.frombytes(data[len(front) : after])
-    return Block(gaps, levels, b"", last, highest, packed)
+    levels = whole[layout.levels_start : layout.length]
+    if packed_in is not None:
+        return Block(gaps, levels, b"", last, highest, packed_in)
+    start = layout.length + len(_AFTER_LEVELS)
+    size = len(whole) - start - len(_END)
+    front = _mark(max(0, size - 2)) if size < 258 else _mark(size - 5)
+    if not whole.endswith(_END) or not whole.startswith(_AFTER_LEVELS + front, layout.length):
+        return None
+    return Block(gaps, levels, whole[start + len(front) : len(whole) - len(_END)], last, highest)
 
 
 @lru_cache(maxsize=1024)
-def _layout(code: str, count: int) -> tuple[str, bytes, int, bytes]:
-    """Return what stands before and between the gaps and the levels of so many documents."""
+def _layout(code: str, count: int) -> _Layout:
     front, width = _FRONTS[code]
-    return code, front + _mark(count * width), width, _AFTER_GAPS + _mark(count)
+    head, middle = front + _mark(count * width), _AFTER_GAPS + _mark(count)
+    gaps_end = len(head) + count * width
+    return _Layout(code, head, middle, gaps_end, gaps_end + len(middle), gaps_end + len(middle) + count)
 
 
 def _mark(size: int) -> bytes:

@@ -1,8 +1,9 @@
 """Reading an index: its segments, their lists and columns.
 
-Whoosh's files are pickles in places, and an unpickler runs what it is told to. Here every one is read by an
-unpickler that knows only plain values (and, for a table of contents, the classes that it lists). An index
-that somebody else made can therefore be wrong, but it cannot run code.
+Whoosh's files are pickles in places, and an unpickler runs whatever they name. Here every one is read by an
+unpickler that knows only plain values. Whoosh's table of contents, a pickle of objects, is written for other
+programs and never read here: the segments are in the index's record. An index that somebody else made can
+therefore be wrong, but it cannot run code.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 from array import array
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,7 +27,8 @@ from whoosh.filedb.structfile import StructFile
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.forms import forms_in, table_key
-from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, PlainUnpickler, blocks
+from canvas_archive.search.index.postings import BLOCK, TERM_INFO, Block, Damaged, PlainUnpickler, blocks
+from canvas_archive.search.index.record import IndexRecord, ListedSegment
 from canvas_archive.search.index.schema import COLUMNS, FIELD_NUMBERS
 from canvas_archive.store.private import open_regular
 
@@ -36,9 +39,11 @@ Files: TypeAlias = "Mapping[str, tuple[int, str]]"
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
 
 
-# Documents in lists that are held during a search, for each document of the segment.
-_HELD = 8
-# Lists of so many documents are worth keeping as sets during a search; a set is a byte for every document.
+# Documents in lists that are cached during a search, for each document of the segment.
+_CACHED = 8
+# Documents in lists that stay cached until the next search, in all segments together: about 20 MB.
+_RETAINED = 1_500_000
+# Lists of so many documents are cached as sets during a search; a set is a byte for every document.
 _FEW = 1000
 _MOST_SETS = 8
 _MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
@@ -67,7 +72,7 @@ class MappedFile(StructFile):  # type: ignore[misc]
         return PlainUnpickler(self.file).load()
 
 
-class Entry:
+class TermEntry:
     """A term of one segment: in how many documents, the first and the last of them, and where its list is.
 
     ``highest`` is its highest level in any document.
@@ -90,13 +95,13 @@ class Entry:
 class Segment:
     """One segment, opened. ``files`` are the record's: sizes and digests, by which columns are checked."""
 
-    def __init__(self, folder: Path, segment: Any, files: Files | None = None) -> None:
+    def __init__(self, folder: Path, segment: ListedSegment, files: Files | None = None) -> None:
         self._files = files or {}
-        self.name: str = segment.segment_id()
-        self.count: int = segment.doc_count_all()
+        self.name = segment.name
+        self.count = segment.count
         try:
-            self.dead = docset.from_numbers(segment.deleted_docs(), self.count)
-        except IndexError as error:
+            self.dead = docset.from_numbers(segment.deleted, self.count)
+        except (IndexError, ValueError, OverflowError) as error:
             raise Damaged("documents are deleted that are not there") from error
         self._folder = folder
         terms_file = MappedFile(folder / f"{self.name}.trm")
@@ -111,20 +116,20 @@ class Segment:
         self._span: tuple[int, int] | None = None
         self._by_age: array[int] | None = None
         self._forms: dict[str, tuple[str, ...]] = {}
-        self._held: dict[int, list[Block]] = {}
-        self._room = _HELD * self.count
+        self._lists_read: OrderedDict[int, list[Block]] = OrderedDict()
+        self._room = _CACHED * self.count
         self._sets: dict[int, DocSet] = {}
 
-    def entry(self, field: str, term: str) -> Entry | None:
+    def entry(self, field: str, term: str) -> TermEntry | None:
         """Look a term up."""
         key = FIELD_NUMBERS[field].to_bytes(2, "big") + term.encode()
         try:
             row = self._terms.get(key)
-            return None if row is None else Entry(row)
+            return None if row is None else TermEntry(row)
         except _BROKEN as error:
             raise Damaged(f"the term index cannot be read: {error}") from error
 
-    def expand(self, field: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+    def expand(self, field: str, prefix: str) -> Iterator[tuple[str, TermEntry]]:
         """Yield the terms that begin so, in order."""
         key = FIELD_NUMBERS[field].to_bytes(2, "big") + prefix.encode()
         before = b""
@@ -134,7 +139,7 @@ class Segment:
                     return
                 if found <= before:  # or damaged lengths could lead round in circles
                     raise Damaged("the term index is out of order")
-                yield found[2:].decode(), Entry(row)
+                yield found[2:].decode(), TermEntry(row)
                 before = found
         except _BROKEN as error:
             raise Damaged(f"the term index cannot be read: {error}") from error
@@ -146,34 +151,31 @@ class Segment:
             if len(self._forms) >= _MOST_STEMS:
                 self._forms.clear()
             entry = self.entry("forms", table_key(stem))
-            parts = () if entry is None else self.whole_blocks(entry)
+            parts = () if entry is None else blocks(self._lists.get(entry.offset, entry.size))
             found = tuple(form for block in parts for form in forms_in(block.positions()[0], stem))
             self._forms[stem] = found
         return found
 
     def blocks(
-        self, entry: Entry, within: Sequence[int] | None = None, *, with_positions: bool = False
+        self, entry: TermEntry, within: Sequence[int] | None = None, *, with_positions: bool = False
     ) -> Iterable[Block]:
         """Return a list's blocks; with ``within`` (ascending) those that may matter.
 
-        What is read whole is held until the end of the search, as long as there is room. Positions are read
-        when they are asked for, or ``with_positions`` at once.
+        A list that is read whole is cached, as long as there is room. Positions are read when they are asked
+        for, or ``with_positions`` at once.
         """
-        held = self._held.get(entry.offset)
-        if held is not None:
-            return held
-        if with_positions:
-            return self.whole_blocks(entry, within)
-        found = blocks(self._lists.get(entry.offset, entry.size), within, with_positions=False)
+        cached = self._lists_read.get(entry.offset)
+        if cached is not None:
+            self._lists_read.move_to_end(entry.offset)
+            return cached
+        if within is not None and len(within) * BLOCK >= entry.documents:
+            within = None  # they may be in any block
+        found = blocks(self._lists.get(entry.offset, entry.size), within, with_positions=with_positions)
         if within is None and entry.documents <= self._room:
             self._room -= entry.documents
-            held = self._held[entry.offset] = list(found)
-            return held
+            cached = self._lists_read[entry.offset] = list(found)
+            return cached
         return found
-
-    def whole_blocks(self, entry: Entry, within: Sequence[int] | None = None) -> Iterator[Block]:
-        """Yield a list's blocks with positions; with ``within`` (ascending) only those that may matter."""
-        return blocks(self._lists.get(entry.offset, entry.size), within)
 
     def numbers(self, block: Block) -> Sequence[int]:
         """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
@@ -182,7 +184,7 @@ class Segment:
             raise Damaged("a posting list names documents that are not there")
         return documents
 
-    def mark(self, entry: Entry, flags: bytearray) -> None:
+    def mark(self, entry: TermEntry, flags: bytearray) -> None:
         """Set the bytes of a list's documents to 1, one by one: the way for short lists.
 
         Raises Damaged when the segment does not have them.
@@ -199,7 +201,7 @@ class Segment:
             except IndexError as error:
                 raise Damaged("a posting list names documents that are not there") from error
 
-    def documents(self, entry: Entry) -> DocSet:
+    def documents(self, entry: TermEntry) -> DocSet:
         """Return the documents of a term's list."""
         found = self._sets.get(entry.offset)
         if found is None:
@@ -208,7 +210,7 @@ class Segment:
                 self._sets[entry.offset] = found
         return found
 
-    def _read_documents(self, entry: Entry) -> DocSet:
+    def _read_documents(self, entry: TermEntry) -> DocSet:
         try:
             if entry.documents <= 2:
                 flags = bytearray(self.count)
@@ -252,7 +254,7 @@ class Segment:
             self._span = (min(written), max(written)) if written else (0, 0)
         return self._span
 
-    def written_between(self, start: int, end: int) -> DocSet:
+    def dated_between(self, start: int, end: int) -> DocSet:
         """Return the documents written at or after the first moment and before the second."""
         written = self.column("written").__getitem__
         if self._by_age is None:
@@ -262,11 +264,14 @@ class Segment:
             self._by_age[first : bisect_left(self._by_age, end, key=written)], self.count
         )
 
-    def forget_lists(self) -> None:
-        """Let go of the lists that were read: one search looks at them repeatedly, the next at others."""
-        self._held.clear()
+    def trim(self, most: int) -> None:
+        """Drop sets, and the lists that were not used for longest, down to so many documents in lists."""
         self._sets.clear()
-        self._room = _HELD * self.count
+        retained = _CACHED * self.count - self._room
+        while self._lists_read and retained > most:
+            _, dropped = self._lists_read.popitem(last=False)
+            retained -= sum(len(block.gaps) for block in dropped)
+        self._room = _CACHED * self.count - (retained if self._lists_read else 0)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -277,11 +282,16 @@ class Segment:
 class OpenIndex:
     """All segments of one generation. Not thread-safe by itself: hold ``lock`` while reading."""
 
-    def __init__(self, folder: Path, segments: Sequence[Any], files: Files | None = None) -> None:
+    def __init__(self, folder: Path, record: IndexRecord) -> None:
         self.lock = threading.Lock()
-        self.segments = [Segment(folder, segment, files) for segment in segments]
+        self.segments = [Segment(folder, segment, record.files) for segment in record.segments]
         self.count = sum(segment.count - docset.size(segment.dead) for segment in self.segments)
         self._newest: int | None = None
+
+    def trim(self) -> None:
+        """Let go of what was read, but for the lists that the next search may want, too."""
+        for segment in self.segments:
+            segment.trim(_RETAINED // len(self.segments))
 
     def documents_with(self, field: str, term: str) -> int:
         """Return in how many documents a term occurs (deleted ones included)."""

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Raise this when documents are put together otherwise: indexes of another version are rebuilt.
-SCHEMA_VERSION = 1
+# Raise this when documents are put together or recorded otherwise: indexes of another version are rebuilt.
+SCHEMA_VERSION = 2
 INDEX_NAME = "MAIN"
 
 TEXT_FIELDS = ("text", "subject", "file", "attached")

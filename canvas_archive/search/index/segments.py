@@ -10,14 +10,12 @@ from __future__ import annotations
 import os
 import secrets
 import struct
-import sys
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from canvas_archive.search.index import weights
 from canvas_archive.search.index.analysis import Analysis, analysed
@@ -43,6 +41,10 @@ _CHARACTERS = "".join(map(chr, range(1, 0xD800)))
 
 _ROW = struct.Struct("=" + "".join(COLUMNS.values()))
 
+_HEADS = 4_096  # combinations of subject, names and course that a builder remembers
+_SHORT = 500  # characters of a part that is remembered
+_COMMON = 200  # terms of one, so that hostile ones do not fill the memory
+
 # term -> document, level, positions, document, level, positions, ...
 _Inverted = dict[str, "list[int | str]"]
 
@@ -56,19 +58,16 @@ class WrittenSegment:
     files: dict[str, tuple[int, str]]
 
 
-class _Parts:
-    """The terms of a message's parts. Whatever cannot be analysed is raised here."""
+class _Head(NamedTuple):
+    """The parts of a message beside its body. Those of a conversation have most of it in common.
 
-    __slots__ = ("attached", "author", "body", "context", "names", "recipients", "subject")
+    Each term has its weight, its level and its places, counted from the end of the body: a single one as a
+    number, which is the usual case.
+    """
 
-    def __init__(self, document: Document) -> None:
-        self.body = _first(analysed(document.body), _LONGEST_TEXT)
-        self.subject = _first(_analysed(document.subject), _LONGEST_PART)
-        self.names = _first(_joined([analysed(name) for name in document.file_names]), _LONGEST_PART)
-        self.author = _first(_analysed(document.author), _LONGEST_PART)
-        self.context = _first(_analysed(document.context_name), _LONGEST_PART)
-        self.recipients = _first(_analysed(document.recipients), _LONGEST_PART)
-        self.attached = _first(analysed(document.attached_text), _LONGEST_TEXT)
+    terms: list[tuple[str, float, int, int | list[int]]]
+    subject: Analysis
+    names: Analysis
 
 
 class SegmentBuilder:
@@ -78,7 +77,8 @@ class SegmentBuilder:
         self._usual = usual_length
         self._texts: dict[str, _Inverted] = {name: {} for name in TEXT_FIELDS}
         self._lists: dict[str, dict[str, list[int]]] = {"author": {}, "to": {}, "context": {}, "has": {}}
-        self._columns: dict[str, array[int]] = {name: array(code) for name, code in COLUMNS.items()}
+        self._heads: dict[tuple[str, ...], _Head] = {}
+        self._rows = bytearray()
         self.count = 0
 
     def add_all(self, documents: Iterable[Document], skipped: list[int]) -> Iterator[int]:
@@ -103,81 +103,75 @@ class SegmentBuilder:
             pack_context(document.context_code),
             document.carries,
         )
-        parts = _Parts(document)
+        body = _first(analysed(document.body), _LONGEST_TEXT)
+        attached = _first(analysed(document.attached_text), _LONGEST_TEXT) if document.attached_text else None
+        head = self._head(document)
         number = self.count
         self.count += 1
-        self._add_text(number, parts)
-        for column, value in zip(self._columns.values(), _ROW.unpack(row), strict=True):
-            column.append(value)
-        self._list("author", str(document.author_id), number)
-        for user_id in document.recipient_ids:
-            self._list("to", user_id, number)
+        self._rows += row
+        self._add_text(number, body, head)
+        self._add_part("subject", number, head.subject, 8.0)
+        self._add_part("file", number, head.names, None)
+        if attached is not None:
+            self._add_part("attached", number, attached, 1000.0)
+        self._list("author", (str(document.author_id),), number)
+        self._list("to", document.recipient_ids, number)
         if document.context_code:
-            self._list("context", document.context_code, number)
-        for name in document.has:
-            self._list("has", name, number)
+            self._list("context", (document.context_code,), number)
+        if document.carries:
+            self._list("has", document.has, number)
 
-    def _list(self, field: str, term: str, number: int) -> None:
-        found = self._lists[field].get(term)
-        if found is None:
-            self._lists[field][term] = [number]
-        else:
-            found.append(number)
+    def _head(self, document: Document) -> _Head:
+        """Return the analysed parts beside the body, from memory where another message had the same."""
+        texts = (document.subject, document.author, document.context_name, document.recipients)
+        key = (*texts, *document.file_names)
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _HEADS:
+                self._heads.clear()
+            head = _head_of(*texts, document.file_names)
+            if len(head.terms) <= _COMMON:
+                self._heads[key] = head
+        return head
 
-    def _add_text(self, number: int, parts: _Parts) -> None:
-        body, subject, names, attached = parts.body, parts.subject, parts.names, parts.attached
+    def _list(self, field: str, terms: Iterable[str], number: int) -> None:
+        lists = self._lists[field]
+        for term in terms:
+            found = lists.get(term)
+            if found is None:
+                lists[term] = [number]
+            else:
+                found.append(number)
+
+    def _add_text(self, number: int, body: Analysis, head: _Head) -> None:
+        """Add the body with the parts beside it, each term with all its positions."""
         norm = weights.body_norm(len(body.terms), self._usual)
         places = _places(body)
-        heavy: dict[str, float] = {}
-        extra: dict[str, str] = {}
-        at = len(body.terms) + 1
-        for part, boost in (
-            (subject, weights.SUBJECT),
-            (names, weights.FILENAME),
-            (parts.author, weights.AUTHOR),
-            (parts.context, weights.CONTEXT),
-            (parts.recipients, weights.RECIPIENT),
-        ):
-            at += _GAP
-            for place, term in chain(enumerate(part.terms), part.beside):
-                heavy[term] = heavy.get(term, 0.0) + boost
-                extra[term] = extra.get(term, "") + place_of(at + place)
-            at += len(part.terms)
-        self._add_heavy(number, heavy, extra, places, norm)
         inverted = self._texts["text"]
-        levels = weights.body_levels(round(norm, 3))
-        once = levels[1]
+        first = len(body.terms) + 1
         get = inverted.get
-        for term, positions in places.items():
-            times = len(positions)
-            level = once if times == 1 else levels[times] if times <= 64 else levels[64]
+        for term, weight, level, at in head.terms:
+            if isinstance(at, int):
+                positions = place_of(first + at)
+            else:
+                positions = "".join([place_of(first + place) for place in at])
+            if term in places:
+                inside = places.pop(term)
+                level = weights.level(weight + norm * len(inside))
+                positions = inside + positions
             found = get(term)
             if found is None:
-                inverted[term] = [number, level, positions]
-            else:
-                found += (number, level, positions)
-        if subject.terms:
-            self._add_part("subject", number, subject, weights.body_norm(len(subject.terms), 8.0))
-        if names.terms:
-            self._add_part("file", number, names, 1.0)
-        if attached.terms:
-            self._add_part("attached", number, attached, weights.body_norm(len(attached.terms), 1000.0))
+                found = inverted[term] = []
+            found.append(number)
+            found.append(level)
+            found.append(positions)
+        _invert(inverted, number, places, norm)
 
-    def _add_heavy(
-        self, number: int, heavy: dict[str, float], extra: dict[str, str], places: dict[str, str], norm: float
-    ) -> None:
-        """Add the terms of the parts beside the body, taking theirs in the body along."""
-        inverted = self._texts["text"]
-        for term, weight in heavy.items():
-            inside = places.pop(term, "")
-            level = weights.level(weight + norm * len(inside))
-            inverted.setdefault(term, []).extend((number, level, inside + extra[term]))
-
-    def _add_part(self, field: str, number: int, found: Analysis, norm: float) -> None:
-        inverted = self._texts[field]
-        levels = weights.body_levels(round(norm, 3))
-        for term, positions in _places(found).items():
-            inverted.setdefault(term, []).extend((number, levels[min(len(positions), 64)], positions))
+    def _add_part(self, field: str, number: int, found: Analysis, usual: float | None) -> None:
+        """Add a part to its own field, normed by its length where there is a usual one."""
+        if found.terms:
+            norm = 1.0 if usual is None else weights.body_norm(len(found.terms), usual)
+            _invert(self._texts[field], number, _places(found), norm)
 
     def write(self, folder: Path) -> WrittenSegment:
         """Write the segment's files into the folder and return what was written."""
@@ -201,12 +195,11 @@ class SegmentBuilder:
                     offset += len(data)
         with _create(paths[".trm"]) as index:
             index.write(term_index(rows, {"fieldmap": dict(FIELD_NUMBERS)}))
-        for name, values in self._columns.items():
+        columns = zip(*_ROW.iter_unpack(self._rows), strict=True)
+        for (name, code), values in zip(COLUMNS.items(), columns, strict=True):
             paths[name] = folder / f"{stem_name}.{name}.col"
             with _create(paths[name]) as column:
-                if sys.byteorder == "little":  # pragma: no branch - on big-endian machines they fit already
-                    values.byteswap()
-                column.write(values.tobytes())
+                column.write(struct.pack(f">{len(values)}{code}", *values))
         return WrittenSegment(segment, self.count, {path.name: fingerprint(path) for path in paths.values()})
 
     def _entries(self, field: str) -> Iterable[tuple[str, list[int], list[int] | None, list[str] | None]]:
@@ -225,9 +218,54 @@ class SegmentBuilder:
                 yield term, entry[0::3], entry[1::3], entry[2::3]  # type: ignore[misc]
 
 
+def _invert(inverted: _Inverted, number: int, places: dict[str, str], norm: float) -> None:
+    """Add a document with its terms' positions to the lists."""
+    levels = weights.body_levels(round(norm, 3))
+    once = levels[1]
+    get = inverted.get
+    for term, positions in places.items():
+        found = get(term)
+        if found is None:
+            found = inverted[term] = []
+        times = len(positions)
+        found.append(number)
+        found.append(once if times == 1 else levels[times if times <= 64 else 64])
+        found.append(positions)
+
+
+def _head_of(subject: str, author: str, context: str, recipients: str, file_names: Sequence[str]) -> _Head:
+    """Analyse the parts of a message beside its body."""
+    subjects = _part(subject)
+    names = _first(_joined([analysed(name) for name in file_names]), _LONGEST_PART)
+    heavy: dict[str, float] = {}
+    places: dict[str, list[int]] = {}
+    start = 0
+    for part, boost in (
+        (subjects, weights.SUBJECT),
+        (names, weights.FILENAME),
+        (_part(author), weights.AUTHOR),
+        (_part(context), weights.CONTEXT),
+        (_part(recipients), weights.RECIPIENT),
+    ):
+        start += _GAP
+        for place, term in chain(enumerate(part.terms), part.beside):
+            heavy[term] = heavy.get(term, 0.0) + boost
+            places.setdefault(term, []).append(start + place)
+        start += len(part.terms)
+    terms = [
+        (term, weight, weights.level(weight), at[0] if len(at) == 1 else at)
+        for (term, weight), at in zip(heavy.items(), places.values(), strict=True)
+    ]
+    return _Head(terms, subjects, names)
+
+
+def _part(text: str) -> Analysis:
+    """Return the terms of a subject, of people's names or a course's: these stand in many messages."""
+    return _short_part(text) if len(text) <= _SHORT else _first(analysed(text), _LONGEST_PART)
+
+
 @lru_cache(maxsize=20_000)
-def _analysed(text: str) -> Analysis:
-    """Return the terms of a text that stands in many messages: a subject, people's names, a course's."""
+def _short_part(text: str) -> Analysis:
     return analysed(text)
 
 

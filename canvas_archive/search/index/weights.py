@@ -45,11 +45,11 @@ def body_levels(norm: float) -> tuple[int, ...]:
 WEIGHT: tuple[float, ...] = (0.0, *(2.0 ** (step / _STEPS - _LOWEST) for step in range(1, 256)))
 
 
-def rarity(documents: int, total: int) -> float:
-    """Return how much a term tells: BM25's inverse document frequency, never negative."""
+def inverse_document_frequency(documents: int, total: int) -> float:
+    """Return BM25's inverse document frequency of a term, never negative."""
     return log(1.0 + (total - documents + 0.5) / (documents + 0.5))
 
 
 def saturated(weight: float) -> float:
-    """Return the share of its rarity that a term of this weight contributes (below k1 + 1)."""
+    """Return by what a term of this weight multiplies its inverse document frequency (below k1 + 1)."""
     return weight * (SATURATION + 1.0) / (weight + SATURATION)

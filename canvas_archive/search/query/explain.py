@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from canvas_archive.search.query.tree import And, Dated, Node
-from canvas_archive.search.query.written import written_query
+from canvas_archive.search.query.written import canonical_query
 
 _MOST_PARTS = 8
 
@@ -13,7 +13,7 @@ _MOST_PARTS = 8
 def explain(tree: Node, count: Callable[[Node], int]) -> str | None:
     """Return a sentence for a query without hits; ``None`` when it has a single part, or very many.
 
-    ``count`` tells how many messages match a part.
+    ``count`` returns how many messages match a part.
     """
     parts = tree.parts if isinstance(tree, And) else ()
     if not 2 <= len(parts) <= _MOST_PARTS:
@@ -29,4 +29,4 @@ def explain(tree: Node, count: Callable[[Node], int]) -> str | None:
 
 
 def _shown(part: Node) -> str:
-    return "the dates" if isinstance(part, Dated) else written_query(part)
+    return "the dates" if isinstance(part, Dated) else canonical_query(part)

@@ -42,10 +42,10 @@ from canvas_archive.search.query.operators import (
     number_value,
     size_value,
 )
-from canvas_archive.search.query.tokens import Token, tokens
+from canvas_archive.search.query.tokens import QueryToken, tokens
 from canvas_archive.search.query.tree import (
     And,
-    Course,
+    CourseNode,
     Dated,
     Field,
     Has,
@@ -54,11 +54,11 @@ from canvas_archive.search.query.tree import (
     Not,
     Numbered,
     Or,
-    Person,
+    PersonNode,
     Phrase,
     Prefix,
     Sized,
-    State,
+    StateNode,
     Word,
 )
 
@@ -88,7 +88,7 @@ def parse(text: str, *, now: datetime, tz: tzinfo | None = None) -> Node:
 class _Parser:
     """Recursive descent over the tokens."""
 
-    def __init__(self, found: list[Token], now: datetime, tz: tzinfo | None) -> None:
+    def __init__(self, found: list[QueryToken], now: datetime, tz: tzinfo | None) -> None:
         self._tokens = found
         self._at = 0
         self._now = now
@@ -157,7 +157,7 @@ class _Parser:
         self._count(token)
         return leaf(token.text, token.kind == "quoted")
 
-    def _group(self, opening: Token, leaf: Callable[[str, bool], Node]) -> Node:
+    def _group(self, opening: QueryToken, leaf: Callable[[str, bool], Node]) -> Node:
         self._depth += 1
         if self._depth > DEEPEST:
             raise BadInput(
@@ -170,7 +170,7 @@ class _Parser:
         self._depth -= 1
         return _joined(parts)
 
-    def _count(self, token: Token) -> None:
+    def _count(self, token: QueryToken) -> None:
         self._terms += 1
         if self._terms > MOST_TERMS:
             raise BadInput(
@@ -178,7 +178,7 @@ class _Parser:
                 "search for fewer at once."
             )
 
-    def _operator(self, token: Token) -> Node:
+    def _operator(self, token: QueryToken) -> Node:
         def leaf(value: str, quoted: bool) -> Node:
             return self._value(token.text, value, quoted)
 
@@ -199,14 +199,14 @@ class _Parser:
         if name in ("subject", "filename"):
             return self._in_field(typed, name, value, quoted)
         if name in ("from", "to", "with"):
-            return Person(name, value)  # type: ignore[arg-type]
+            return PersonNode(name, value)  # type: ignore[arg-type]
         if name in ("course", "group"):
-            return Course(value, name)  # type: ignore[arg-type]
+            return CourseNode(value, name)  # type: ignore[arg-type]
         if name == "has":
             of_files, found = has_value(typed, value)
             return Kind(found) if of_files else Has(found)
         if name == "is":
-            return State(is_value(typed, value))
+            return StateNode(is_value(typed, value))
         if name in ("larger", "smaller"):
             return Sized(name, size_value(typed, value))  # type: ignore[arg-type]
         if name in ("id", "thread"):
@@ -214,7 +214,7 @@ class _Parser:
         if name == "in":
             if value.lower() in ("attachments", "attachment", "files"):
                 return _AttachmentScope()  # type: ignore[return-value]
-            return State(in_value(typed, value))
+            return StateNode(in_value(typed, value))
         return Dated(*date_range(name, value, now=self._now, tz=self._tz, typed=typed))
 
     def _in_field(self, typed: str, name: str, value: str, quoted: bool) -> Node:
@@ -232,7 +232,7 @@ class _Parser:
         return f'{typed}:"{following.text}"' if following.kind == "quoted" else f"{typed}:{following.text}"
 
 
-def _as_word(token: Token) -> str:
+def _as_word(token: QueryToken) -> str:
     """Return how the word of a connector is searched as text; empty for a sign."""
     if not token.text.isalpha():
         return ""

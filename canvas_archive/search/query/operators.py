@@ -10,7 +10,7 @@ import re
 
 from canvas_archive.errors import BadInput
 from canvas_archive.search.index.schema import HAS
-from canvas_archive.search.query.spelling import listed, nearest_word, slips
+from canvas_archive.search.query.spelling import edit_distance, listed, nearest_word
 
 OPERATORS = (
     "from", "to", "with", "course", "group", "subject", "filename", "has", "is", "in",
@@ -201,7 +201,7 @@ def _near(name: str) -> str | None:
     if len(name) < _NEAR_FROM:
         return None
     known = [word for word in (*OPERATORS, *ALIASES) if len(word) >= _NEAR_FROM]
-    return next((word for word in known if slips(name, word, 1) == 1), None)
+    return next((word for word in known if edit_distance(name, word, 1) == 1), None)
 
 
 def has_value(typed: str, value: str) -> tuple[bool, str]:

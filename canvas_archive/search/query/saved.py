@@ -1,4 +1,4 @@
-"""Searches kept under a name, in the table ``saved_searches``."""
+"""Searches saved under a name, in the table ``saved_searches``."""
 
 from __future__ import annotations
 

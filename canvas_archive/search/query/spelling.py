@@ -1,17 +1,17 @@
-"""How many slips lie between two words, and which of several words was probably meant. Pure."""
+"""The edit distance of two words, and which of several words was probably meant. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 
-def reach(word: str) -> int:
-    """Return how many slips a word of this length may hold and still be told: none, one or two."""
+def max_distance(word: str) -> int:
+    """Return the largest edit distance at which a word of this length is still recognised: 0, 1 or 2."""
     return 0 if len(word) < 3 else 1 if len(word) < 5 else 2
 
 
-def slips(first: str, second: str, most: int) -> int:
-    """Return the number of slips (a letter missing, added, wrong, or two swapped) between two words.
+def edit_distance(first: str, second: str, most: int) -> int:
+    """Return the edit distance of two words: letters missing, added or wrong, and neighbours swapped.
 
     Anything beyond ``most`` comes back as ``most + 1``.
     """
@@ -32,9 +32,9 @@ def slips(first: str, second: str, most: int) -> int:
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word with the fewest slips; ``None`` when none is in reach."""
-    most = reach(word)
-    counted = [(slips(word, other, most), other) for other in known]
+    """Return the known word at the smallest edit distance; ``None`` when all are too far."""
+    most = max_distance(word)
+    counted = [(edit_distance(word, other, most), other) for other in known]
     fewest, nearest = min(counted, default=(most + 1, ""))
     return nearest if fewest <= most else None
 
@@ -53,10 +53,12 @@ def nearest_names(wanted: Sequence[str], names: Iterable[tuple[str, Iterable[str
         for word in wanted:
             for part in parts:
                 if (word, part) not in counted:
-                    counted[word, part] = 0 if part.startswith(word) else slips(word, part, reach(word))
-            least = min((counted[word, part] for part in parts), default=reach(word) + 1)
+                    counted[word, part] = (
+                        0 if part.startswith(word) else edit_distance(word, part, max_distance(word))
+                    )
+            least = min((counted[word, part] for part in parts), default=max_distance(word) + 1)
             fewest.append(0 if least and _joined(word, parts) else least)
-        held = [count for word, count in zip(wanted, fewest, strict=True) if count <= reach(word)]
+        held = [count for word, count in zip(wanted, fewest, strict=True) if count <= max_distance(word)]
         if held:
             ranked.append((-len(held), sum(held), name))
     ranked.sort()

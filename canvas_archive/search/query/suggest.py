@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from canvas_archive.search.index.analysis import fold, stem, terms
 from canvas_archive.search.index.reading import OpenIndex
-from canvas_archive.search.query.spelling import reach, slips
+from canvas_archive.search.query.spelling import edit_distance, max_distance
 
 _WORD = re.compile(r"[^\W\d_]+")
 # Neighbours outside quotes; a word after a colon belongs to an operator.
@@ -71,13 +71,13 @@ def nearest(index: OpenIndex, word: str) -> str | None:
     if len(folded) != 1 or len(folded[0]) < _SHORTEST or _known(index, folded[0]):
         return None
     wanted = folded[0]
-    most = reach(wanted)
+    most = max_distance(wanted)
     best: tuple[float, str] | None = None
     for term, documents in _candidates(index, wanted, most).items():
-        count = slips(wanted, term, most)
+        count = edit_distance(wanted, term, most)
         if count > most:
             continue
-        # A slip more must be made up by being ten times as frequent; the first letter is seldom wrong.
+        # A greater distance must be made up by being ten times as frequent; the first letter is seldom wrong.
         rank = documents / 10.0 ** (count + (term[0] != wanted[0]))
         if best is None or (rank, term) > best:
             best = (rank, term)
@@ -133,14 +133,14 @@ def _candidates(index: OpenIndex, wanted: str, most: int) -> dict[str, int]:
             word = not term.isdecimal() and term[-1] not in "+#-"  # with a sign it stands beside another
             if word and abs(len(term) - len(wanted)) <= most:
                 found[term] = found.get(term, 0) + entry.documents
-    for term in _first_letter_slips(wanted):
+    for term in _first_letter_edits(wanted):
         documents = index.documents_with("text", term)
         if documents:
             found[term] = documents
     return found
 
 
-def _first_letter_slips(word: str) -> Iterator[str]:
+def _first_letter_edits(word: str) -> Iterator[str]:
     yield word[1:]
     yield word[1] + word[0] + word[2:]
     for letter in _LETTERS:

@@ -18,7 +18,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class QueryToken:
     """A piece of a query. ``kind`` is ``(``, ``)``, ``or``, ``and``, ``not``, ``word``, ``quoted`` or
     ``operator``; ``text`` is what was typed, and for an operator its name. ``start`` counts from 0."""
 
@@ -35,31 +35,31 @@ class Token:
         return f"'{self.text}' at character {self.start + 1}"
 
 
-def tokens(text: str) -> list[Token]:
+def tokens(text: str) -> list[QueryToken]:
     """Return the tokens of a query.
 
     Raises BadInput for an open quotation mark and for an operator that is not known here.
     """
-    found: list[Token] = []
+    found: list[QueryToken] = []
     at = 0
     while at < len(text):
         character = text[at]
         if character.isspace():
             at += 1
         elif text.startswith("||", at):
-            found.append(Token("or", "||", start=at))
+            found.append(QueryToken("or", "||", start=at))
             at += 2
         elif character in "()|":
-            found.append(Token({"|": "or"}.get(character, character), character, start=at))
+            found.append(QueryToken({"|": "or"}.get(character, character), character, start=at))
             at += 1
         elif character in QUOTES:
             start = at
             value, at = _quoted(text, at)
-            found.append(Token("quoted", value, start=start))
+            found.append(QueryToken("quoted", value, start=start))
         elif (
             character == "-" and at + 1 < len(text) and not (text[at + 1].isspace() or text[at + 1] in "-)|")
         ):
-            found.append(Token("not", "-", start=at))
+            found.append(QueryToken("not", "-", start=at))
             at += 1
         elif (match := OPERATOR.match(text, at)) and not is_text(text, match.end()):
             token, at = _operator(text, match)
@@ -68,7 +68,7 @@ def tokens(text: str) -> list[Token]:
             refuse_unknown(text, at)
             plain = _PLAIN.match(text, at)
             word = plain.group() if plain else character
-            found.append(Token(_CONNECTORS.get(word, "word"), word, start=at))
+            found.append(QueryToken(_CONNECTORS.get(word, "word"), word, start=at))
             at += len(word)
     return found
 
@@ -89,13 +89,13 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
     return value, min(ends) + 1
 
 
-def _operator(text: str, match: re.Match[str]) -> tuple[Token, int]:
+def _operator(text: str, match: re.Match[str]) -> tuple[QueryToken, int]:
     name, start, at = match.group(1).lower(), match.start(), match.end()
     if at < len(text) and text[at] == "(":
-        return Token("operator", name, group=True, start=start), at
+        return QueryToken("operator", name, group=True, start=start), at
     if at < len(text) and text[at] in QUOTES:
         value, at = _quoted(text, at)
-        return Token("operator", name, value, quoted=True, start=start), at
+        return QueryToken("operator", name, value, quoted=True, start=start), at
     found = _VALUE.match(text, at)
     value, at = (found.group(), found.end()) if found else ("", at)
-    return Token("operator", name, value, start=start), at
+    return QueryToken("operator", name, value, start=start), at

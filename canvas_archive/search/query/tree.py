@@ -34,7 +34,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonNode:
     """Messages from, to or with people."""
 
     role: Role
@@ -42,8 +42,8 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """Messages of a course or group; ``operator`` is the one that was typed, for what is told of it."""
+class CourseNode:
+    """Messages of a course or group; ``operator`` is the one that was typed."""
 
     name: str
     operator: Literal["course", "group"] = "course"
@@ -80,8 +80,8 @@ class Numbered:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """Messages in a state that the archive's tables tell: a name that ``resolve.state_sets`` knows."""
+class StateNode:
+    """Messages in a state that the archive's tables know: a name that ``resolve.state_sets`` knows."""
 
     name: str
 
@@ -116,6 +116,6 @@ class Not:
 
 
 Node: TypeAlias = (
-    "Word | Phrase | Prefix | Person | Course | Has | Kind | Sized | Numbered | State | Dated"
+    "Word | Phrase | Prefix | PersonNode | CourseNode | Has | Kind | Sized | Numbered | StateNode | Dated"
     " | And | Or | Not"
 )

@@ -16,7 +16,7 @@ from canvas_archive.search.query.dates import zone_name
 from canvas_archive.search.query.resolve import AbsentNames, courses, people
 from canvas_archive.search.query.tree import (
     And,
-    Course,
+    CourseNode,
     Dated,
     Field,
     Has,
@@ -25,11 +25,11 @@ from canvas_archive.search.query.tree import (
     Not,
     Numbered,
     Or,
-    Person,
+    PersonNode,
     Phrase,
     Prefix,
     Sized,
-    State,
+    StateNode,
     Word,
 )
 
@@ -98,7 +98,7 @@ class Understanding:
         if tree == And(()):
             return "All messages"
         parts = tree.parts if isinstance(tree, And) else (tree,)
-        first = [part for part in parts if isinstance(part, (Word, Phrase, Prefix, Person))]
+        first = [part for part in parts if isinstance(part, (Word, Phrase, Prefix, PersonNode))]
         about = [" ".join(self._clauses(first))] if first else []
         others = [part for part in parts if part not in first]
         clauses = [*about, *self._clauses(others, among=parts)]
@@ -129,9 +129,9 @@ class Understanding:
             return self._either(node, top=top)
         if isinstance(node, Not):
             return self._negated(node.part)
-        if isinstance(node, Person):
+        if isinstance(node, PersonNode):
             return f"{node.role} {self.people(node)}"
-        if isinstance(node, Course):
+        if isinstance(node, CourseNode):
             return f"in {self._courses(node)}"
         if isinstance(node, Has):
             return _HAS[node.what]
@@ -143,7 +143,7 @@ class Understanding:
             if node.what == "thread":
                 return f"in the conversation {node.number}"
             return f"with the id {node.number}, or in the conversation {node.number}"
-        if isinstance(node, State):
+        if isinstance(node, StateNode):
             return _STATES[node.name]
         return f"{self._dates(node)} ({zone_name(self.tz)})"
 
@@ -170,7 +170,7 @@ class Understanding:
             said = f'the phrase "{node.text}"' if isinstance(node, Phrase) else f'"{node.text}"'
         return said if query_terms(node.text) else f"{said} (not searched: no letter or digit)"
 
-    def people(self, node: Person) -> str:
+    def people(self, node: PersonNode) -> str:
         """Return whom a name means: one person, or what was typed and the people of that name."""
         if self.db is None:
             return node.name
@@ -187,7 +187,7 @@ class Understanding:
         name = str(row[1])
         return f"{name} (id {number})" if row[2] > 1 and not self.redact else name
 
-    def _courses(self, node: Course) -> str:
+    def _courses(self, node: CourseNode) -> str:
         if self.db is None:
             return f"the {node.operator} {node.name}"
         codes = courses(self.db, node.name, node.operator, self.absent)

@@ -9,7 +9,7 @@ from canvas_archive.search.query.operators import is_text
 from canvas_archive.search.query.tokens import QUOTES
 from canvas_archive.search.query.tree import (
     And,
-    Course,
+    CourseNode,
     Dated,
     Field,
     Has,
@@ -18,7 +18,7 @@ from canvas_archive.search.query.tree import (
     Not,
     Numbered,
     Or,
-    Person,
+    PersonNode,
     Phrase,
     Prefix,
     Sized,
@@ -30,7 +30,7 @@ _ATTACHMENTS = "in:attachments"
 _SIMPLE = re.compile(r"[\w@'.-]+")
 
 
-def written_query(tree: Node) -> str:
+def canonical_query(tree: Node) -> str:
     """Return the query whose tree this is, in any time zone and at any time.
 
     Every tree that ``language.parse`` returns is parsed from it again.
@@ -53,9 +53,9 @@ def _part(node: Node) -> str:
         return f"{_FIELDS[node.field]}{quoted(node.text)}"
     if isinstance(node, Prefix):
         return _in_field(node.field, f"{node.text}*")
-    if isinstance(node, Person):
+    if isinstance(node, PersonNode):
         return f"{node.role}:{_name(node.name)}"
-    if isinstance(node, Course):
+    if isinstance(node, CourseNode):
         return f"{node.operator}:{_name(node.name)}"
     if isinstance(node, Has):
         # In parentheses it says nothing of the words beside it.

@@ -119,8 +119,8 @@ def name_of(connection: sqlite3.Connection, user_id: str) -> str:
 
 def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> str:
     """Return a query with its facets in the query language alone, as it is saved."""
-    from canvas_archive.search.query.tree import Course, Person
-    from canvas_archive.search.query.written import written_query
+    from canvas_archive.search.query.tree import CourseNode, PersonNode
+    from canvas_archive.search.query.written import canonical_query
 
     parts = [asked.text] if asked.text else []
     for name in FACETS:
@@ -129,9 +129,9 @@ def as_text(asked: SearchForm, frame: Frame, connection: sqlite3.Connection) -> 
             if name == "course":
                 known = frame.course(value)
                 title = (known.name or known.label) if known else value
-                words.append(written_query(Course(" ".join(title.split()))))
+                words.append(canonical_query(CourseNode(" ".join(title.split()))))
             elif name == "person":
-                words.append(written_query(Person("from", name_of(connection, value))))
+                words.append(canonical_query(PersonNode("from", name_of(connection, value))))
             else:
                 words.append(f"{ {'year': 'on', 'has': 'has'}[name] }:{value}")
         if words:
@@ -174,6 +174,7 @@ def run(page_request: PageRequest, asked: SearchForm) -> SearchOutcome:
             filters=asked.filters,
             tz=page_request.dates.zone,
             now=page_request.dates.now,
+            keep_open=True,
         )
     except BadInput as error:
         return SearchOutcome(trouble=str(error))
