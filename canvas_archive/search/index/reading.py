@@ -268,10 +268,10 @@ class Segment:
         """Drop sets, and the lists that were not used for longest, down to so many documents in lists."""
         self._sets.clear()
         retained = _CACHED * self.count - self._room
-        while retained > most:
+        while self._lists_read and retained > most:
             _, dropped = self._lists_read.popitem(last=False)
             retained -= sum(len(block.gaps) for block in dropped)
-        self._room = _CACHED * self.count - retained
+        self._room = _CACHED * self.count - (retained if self._lists_read else 0)
 
     def close(self) -> None:
         """Let go of the files."""

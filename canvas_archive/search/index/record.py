@@ -1,9 +1,9 @@
 """What the archive knows of its index: the row that makes an index valid.
 
-The table ``index_state`` in archive.db names the one table of contents that counts, with its digest and the
-size and digest of every file. Committing an update *is* writing that row, in the same transaction that
-empties the queue: whatever a killed update left in the folder is not named, so it does not exist, and the
-next update does the work again. An index of another archive, another version, or with a file missing or of
+The table ``index_state`` in archive.db names the segments that count, their deleted documents, and the size
+and digest of every file. Committing an update *is* writing that row, in the same transaction that empties
+the queue: whatever a killed update left in the folder is not named, so it does not exist, and the next
+update does the work again. An index of another archive, another version, or with a file missing or of
 another size does not match its row and is rebuilt.
 """
 
