@@ -158,6 +158,7 @@ def test_the_attachments_are_in_it_whatever_the_format(archive: Path, tmp_path: 
     assert len([path for path in found.rglob("*") if path.is_file()]) == 4
 
 
+@pytest.mark.thorough
 def test_the_same_archive_gives_the_same_bag(archive: Path, tmp_path: Path) -> None:
     everything = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
     assert tree(pack(archive, tmp_path / "one", *everything)) == tree(
@@ -165,6 +166,7 @@ def test_the_same_archive_gives_the_same_bag(archive: Path, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.thorough
 def test_custody_tells_how_it_came_about(archive: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(archive, tmp_path / "copy"))
     with closing(sqlite3.connect(copy / "archive.db")) as db:

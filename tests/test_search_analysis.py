@@ -56,6 +56,7 @@ def test_a_text_has_the_terms(text: str, expected: str) -> None:
     assert terms(text) == expected.split()
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
 def test_marks_are_placed_on_the_terms_that_are_indexed(text: str) -> None:
@@ -68,6 +69,7 @@ def test_marks_are_placed_on_the_terms_that_are_indexed(text: str) -> None:
         assert 0 <= span.start < span.end <= len(text)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
 def test_folding_twice_changes_nothing_more(text: str) -> None:

@@ -185,6 +185,7 @@ print(adoption._make_key().hex())
 """
 
 
+@pytest.mark.thorough
 def test_two_processes_make_one_key(tmp_path: Path) -> None:
     surroundings = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     made = [
