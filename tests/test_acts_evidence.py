@@ -137,6 +137,7 @@ def refuse(*_: object, **__: object) -> None:
     raise BadRequest("Ben Okri does not want mail.", status=400)
 
 
+@pytest.mark.thorough
 def test_custody_has_every_act_of_a_whole_export(mail: Mail) -> None:
     live_through(mail)
     told, _ = custody(mail, "bag")

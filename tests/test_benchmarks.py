@@ -182,6 +182,7 @@ def test_an_expected_exit_code_is_no_failure() -> None:
     assert run_child([sys.executable, "-c", "raise SystemExit(3)"], expected=(3,)).seconds > 0
 
 
+@pytest.mark.thorough
 def test_the_program_is_measured_compiled_as_pip_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     program = canvas_archive("--version")
@@ -195,6 +196,7 @@ def test_a_program_that_is_not_there_is_told() -> None:
         run_child([installed("no-such-program")[0]])
 
 
+@pytest.mark.thorough
 def test_a_process_that_ends_instead_of_answering_is_told() -> None:
     with talking("tests.benchmarks.local_canvas", "--conversations", "3") as talker:
         assert talker.hear()["user_id"]
@@ -224,6 +226,7 @@ def test_a_command_that_fails_is_a_missed_row(archive: Path) -> None:
     assert listed.met is True
 
 
+@pytest.mark.thorough
 def test_a_slow_command_waits_to_be_asked_for(archive: Path) -> None:
     slow = memory.Command(("list",), slow=True)
     assert "--slow" in next(memory.measure(archive, [slow], 1)).name

@@ -77,7 +77,6 @@ def archive(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -- the main way --------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled
 def test_demo_pulls_everything_field_by_field(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     done = canvas_archive("demo", "--no-serve", "--archive", folder, "--conversations", 60)

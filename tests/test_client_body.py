@@ -46,6 +46,7 @@ def test_a_body_at_the_bound_is_read() -> None:
         assert client.current_user().id == 7
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_a_packed_bomb_costs_no_memory(rounds: int) -> None:
     bomb = b"\0" * 50_000_000

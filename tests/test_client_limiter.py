@@ -278,6 +278,7 @@ def count_answer(**headers: str) -> httpx.Response:
     return httpx.Response(200, json={"unread_count": "3"}, headers=named)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 def test_threads_never_exceed_the_concurrency(concurrency: int) -> None:
     crowd = Crowd(lambda number: count_answer())

@@ -272,6 +272,7 @@ def test_the_same_message_may_be_forwarded_twice_side_by_side() -> None:
     assert found.forwarded_messages[1].forwarded_messages[0].id == 2
 
 
+@pytest.mark.thorough
 def test_nesting_beyond_python_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse, "DEEPEST_FORWARD", 10**9)
     with pytest.raises(MalformedAnswer, match="nested too deeply"):

@@ -61,6 +61,7 @@ def test_a_whole_mailbox_is_read_by_threads_and_nothing_is_marked_as_read(
     assert 1 <= client.limiter.allowed_in_flight <= 8
 
 
+@pytest.mark.thorough
 def test_attachments_arrive_complete_and_can_be_continued(client: CanvasClient) -> None:
     attachments = [
         attachment

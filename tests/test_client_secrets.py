@@ -36,6 +36,7 @@ TROUBLES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("trouble", TROUBLES, ids=str)
 @pytest.mark.parametrize(
     "call",

@@ -89,6 +89,7 @@ def in_shell(shell: str, words: list[str], program: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shell", list(HOW))
 @pytest.mark.parametrize(
     ("words", "offered"),

@@ -279,6 +279,7 @@ def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
         yield opened
 
 
+@pytest.mark.thorough
 def test_what_online_commands_print(online: Mail) -> None:
     added = online.run("add-recipients", "101", str(CLEO), "-y")
     assert added.code == 0 and f"{CLEO:>14}  Cleo" in added.out

@@ -63,6 +63,7 @@ def test_exports_of_two_copies_in_two_processes(archive: Path, tmp_path: Path, m
     assert len(found[0]) > 50
 
 
+@pytest.mark.thorough
 def test_backups_of_two_copies_in_two_processes(archive: Path, tmp_path: Path) -> None:
     found = []
     for number, surroundings in enumerate((HERE, THERE)):

@@ -164,6 +164,7 @@ def test_any_text_comes_back(body: str) -> None:
     assert decoded(headers, data).removesuffix("\n") == expected.removesuffix("\n")
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
 def test_any_header_value_stays_in_its_header(value: str) -> None:

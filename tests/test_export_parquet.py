@@ -73,6 +73,7 @@ def test_tables_join(exported: Path) -> None:
     assert ask(f"SELECT count(*) FROM '{root}/people/*.parquet'") == [(5,)]
 
 
+@pytest.mark.thorough
 def test_row_groups_are_full_and_hold_what_was_packed(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

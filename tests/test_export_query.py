@@ -36,6 +36,7 @@ def selection(dest: Path) -> dict[str, object]:
     return record["selection"]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
 @pytest.mark.parametrize(("options", "zone"), [(["--bag"], "UTC"), (["--tz", "Asia/Tokyo"], "Asia/Tokyo")])
 def test_the_zone_of_the_machine_changes_nothing(

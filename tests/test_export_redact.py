@@ -125,6 +125,7 @@ LEAKS = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bag", [False, True])
 def test_no_format_names_anybody_else(archive: Path, tmp_path: Path, bag: bool) -> None:
 

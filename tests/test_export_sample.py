@@ -62,6 +62,7 @@ def test_everything_synced_is_in_a_bag_that_verifies(synced: Path, tmp_path: Pat
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
+@pytest.mark.thorough
 def test_a_search_chooses_what_is_exported(
     synced: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +143,7 @@ def test_the_wrong_account_is_refused(synced: Path, token: None, tmp_path: Path)
     assert run(["-q", "--archive", str(copy), "verify", "--remote", "--no-files"]) == 9
 
 
+@pytest.mark.thorough
 def test_a_restored_backup_is_the_archive_again(synced: Path, tmp_path: Path) -> None:
     assert run(["-q", "--archive", str(synced), "backup", str(tmp_path / "backup")]) == 0
     assert run(["-q", "verify", str(tmp_path / "backup")]) == 0

@@ -32,6 +32,7 @@ def chosen(archive: Path, selection: Selection, found: list[int] | None = None) 
 LAB = [1000, 1001, 1002, 1003]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [

@@ -182,6 +182,7 @@ def test_a_found_conversation_opens(watched: Watched) -> None:
     watched.check()
 
 
+@pytest.mark.thorough
 def test_lists_are_readable_without_javascript(site: Path) -> None:
     for path in [*site.glob("*.html"), *site.glob("threads/*/*.html")]:
         text = path.read_text("utf-8")

@@ -375,6 +375,7 @@ def test_a_defect_in_one_archive_stops_no_other(root: Path, monkeypatch: pytest.
     assert "Unexpected error: KeyError: 'unheard of'" in document(said)["failed"][0]["error"]
 
 
+@pytest.mark.thorough
 def test_a_full_disk_ends_an_export(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 

@@ -105,6 +105,7 @@ def of(user_id: int) -> Callable[[Any], bool]:
     return lambda entry: f"as_user_id={user_id}" in entry.query
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "fault",
     [
@@ -131,6 +132,7 @@ def test_canvas_that_fails_for_one_custodian_alone(three: Collection, fault: dic
     assert statuses(three) == ["ok", "ok", "ok"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
@@ -163,6 +165,7 @@ def _requests_of_the_first(fleet: Collection) -> list[Any]:
     return asked
 
 
+@pytest.mark.thorough
 def test_archives_that_are_broken_already(three: Collection) -> None:
     assert three.code(three.sync(*QUICK)) == 0
     first, second, third = (three.root / str(user_id) for user_id in three.people[:3])

@@ -206,7 +206,6 @@ def test_parallel_custodians_stay_below_the_bucket(tmp_path: Path, monkeypatch: 
         assert not refused
 
 
-@pytest.mark.sampled
 def test_status_asks_nothing_of_canvas(many: Collection) -> None:
     people = busiest(many, 2)
     many.write_list([*people, 999_999])

@@ -71,7 +71,7 @@ def test_every_pattern_takes_steps_in_proportion_to_the_text() -> None:
     assert done == len(found), found[done]
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("pattern", "methods"),
     [
@@ -159,6 +159,7 @@ def test_forwarded_messages_are_shown_in_proportion_to_those_there_are() -> None
     assert few.below(1, range(2, DEEPEST_FORWARD + 1)) == ()
 
 
+@pytest.mark.thorough
 def test_a_text_of_any_length_has_a_place_in_the_index(tmp_path: Path) -> None:
     archive = SearchArchive(tmp_path / "archive")
     try:

@@ -27,6 +27,7 @@ def told(*names: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_help_tells_what_a_commands_own_option_tells(name: str) -> None:
     own = CliRunner().invoke(cli, [name, "--help"], prog_name="canvas-archive").stdout

@@ -118,6 +118,7 @@ BROKEN: dict[str, Callable[[pytest.MonkeyPatch, Path], str]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_keyring_is_named_by_every_command_and_stops_only_what_needs_it(
     case: str,

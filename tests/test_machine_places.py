@@ -253,6 +253,7 @@ def test_letters_in_a_path_that_mean_something_in_an_address(
     assert {path.name for path in tmp_path.iterdir()} == made
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names that are no UTF-8")
 def test_a_path_that_is_no_utf_8(pulled: Path, tmp_path: Path) -> None:
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/P\xf6st")

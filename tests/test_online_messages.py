@@ -267,7 +267,6 @@ def test_a_pending_edit_is_not_disturbed_by_a_reply(mail: Mail) -> None:
     assert mail.state(100) == "archived"  # an own message is no news
 
 
-@pytest.mark.sampled
 def test_a_lost_answer_says_what_to_do(mail: Mail) -> None:
     mail.sandbox.faults.add("reset", r"/add_message$", performed=True)
     ran = mail.run("reply", "100", "--body", "Hi")

@@ -253,7 +253,6 @@ def test_a_continued_private_thread_killed_after_canvas_had_it(
     assert only_row(mail).sent_ids == (102,)  # the old thread with Ben
 
 
-@pytest.mark.sampled
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 @pytest.mark.parametrize("performed", [True, False])
 def test_kill_nine_while_canvas_takes_its_time(mail: Mail, performed: bool) -> None:

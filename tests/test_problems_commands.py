@@ -55,6 +55,7 @@ def test_the_list_names_each_item_with_its_next_try(mail: Mail) -> None:
     assert all(one["first_at"] <= iso(SYSTEM.now()) for one in document["problems"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "chosen"),
     [
@@ -97,6 +98,7 @@ def test_a_wrong_name_changes_nothing(mail: Mail, command: str, words: list[str]
     assert ledger(mail) == before
 
 
+@pytest.mark.thorough
 def test_a_sync_and_the_status_say_how_much_rests(mail: Mail) -> None:
     assert mail.run("problems", "accept", "attachment", "5").code == 0
     ran = mail.run("sync", "--no-attachments")
@@ -121,6 +123,7 @@ def test_what_rests_and_what_is_accepted_are_gaps_of_an_export(mail: Mail, tmp_p
     assert gaps["attachment 5"] == "accepted" and gaps["conversation 5"] == "open after 3 attempts"
 
 
+@pytest.mark.thorough
 def test_nothing_to_list(mail: Mail) -> None:
     mail.run("problems", "accept", "all")
     ran = mail.run("problems")
@@ -128,6 +131,7 @@ def test_nothing_to_list(mail: Mail) -> None:
     assert mail.run("problems", "retry", "all").err.startswith("0 items")
 
 
+@pytest.mark.thorough
 def test_what_was_chosen_is_said_as_json(mail: Mail) -> None:
     named = {"problems": ["attachment 5"], "total": 1}
     assert mail.run("problems", "accept", "attachment", "5", "--json").json == named

@@ -253,6 +253,7 @@ def test_reading_an_export_and_restoring_a_backup(mail: Path, tmp_path: Path) ->
     check_nothing_left(written, USUAL)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [NARROW, USUAL])
 def test_a_first_sync(fresh: Path, width: int) -> None:
     code, written = on_screen(("sync",), width, CANVAS_ARCHIVE=str(fresh))

@@ -130,7 +130,6 @@ def test_a_batch_that_fails_in_transit_is_repeated_or_read_back(
 REFUSALS = (BadRequest, NotPermitted, NotFound)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_refused_batch_goes_one_by_one_and_one_bad_item_fails_alone(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, refusal: type[ApiError]

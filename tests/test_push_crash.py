@@ -64,7 +64,6 @@ def arrived(mail: Mail) -> bool:
     )
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("calls", [1, 2, 3])
 def test_killed_after_canvas_has_answered(mail: Mail, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     wish(mail)
@@ -147,7 +146,6 @@ def test_kill_nine_while_canvas_takes_its_time(mail: Mail, performed: bool) -> N
 # -- cut off, turned away ---------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("kind", ["reset", "abort", "truncate"])
 @pytest.mark.parametrize("performed", [True, False])
 def test_a_lost_answer_is_asked_for_again(mail: Mail, kind: Any, performed: bool) -> None:

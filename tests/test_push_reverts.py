@@ -73,7 +73,6 @@ def test_a_sync_says_what_canvas_undid_and_a_push_sends_it_again(mail: Mail, mod
     mail.settled()
 
 
-@pytest.mark.sampled
 def test_undone_again_it_is_reported_and_left_alone(mail: Mail) -> None:
     undone(mail)
     look(mail)

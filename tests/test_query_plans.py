@@ -149,6 +149,7 @@ ALLOWED = [
 """Statements that sort or walk what stays small or is read seldom, and why."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page(folder: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with recorded(monkeypatch) as recorder:

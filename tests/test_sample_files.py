@@ -66,6 +66,7 @@ def test_the_cross_reference_table_of_a_pdf_points_at_its_objects() -> None:
         assert data[int(entry[:10]) :].startswith(b"%d 0 obj\n" % number)
 
 
+@pytest.mark.thorough
 def test_pdf_text_can_be_extracted() -> None:
     pypdf = pytest.importorskip("pypdf")
     for recipe in [RECIPES["pdf"], *_recipes("application/pdf")]:

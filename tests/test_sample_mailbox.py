@@ -50,6 +50,7 @@ def test_the_owner_sees_exactly_as_many_conversations_as_asked_for(conversations
     assert len(own(sample_mailbox(conversations=conversations))) == conversations
 
 
+@pytest.mark.thorough
 def test_everything_referred_to_exists(mailbox: Mailbox) -> None:
     messages = {m.id: m for t in mailbox.threads.values() for m in t.messages}
     assert len(messages) == sum(len(t.messages) for t in mailbox.threads.values())

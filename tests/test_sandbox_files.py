@@ -88,6 +88,7 @@ class TestDownloads:
         canvas.school.lock_file(PDF)
         assert bare(url).status_code == 403
 
+    @pytest.mark.thorough
     def test_ranges(self, canvas: Pair) -> None:
         location = bare(link(canvas), follow=False).headers["location"]
         for wanted, content, described in (
@@ -183,6 +184,7 @@ class TestUpload:
             trust_env=False,
         )
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("status", [201, 303])
     def test_the_three_steps(self, canvas: Pair, status: int) -> None:
         canvas.sandbox.files.upload_status = status

@@ -56,6 +56,7 @@ def test_the_same_calls_give_the_same_answers() -> None:
     assert story() == story()
 
 
+@pytest.mark.thorough
 def test_the_sample_mailbox_can_be_read_in_full() -> None:
     with Sandbox(conversations=60) as sandbox:
         client = Client(sandbox)
@@ -234,6 +235,7 @@ class TestCommand:
     def command(self, *options: str) -> list[str]:
         return [sys.executable, "-m", "canvas_archive", "sandbox", "--conversations", "3", *options]
 
+    @pytest.mark.thorough
     def test_it_prints_one_json_line_and_ends_with_130_on_ctrl_c(self, tmp_path: Path) -> None:
         secret = tmp_path / "token"
         process = subprocess.Popen(

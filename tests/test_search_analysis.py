@@ -56,6 +56,7 @@ def test_a_text_has_the_terms(text: str, expected: str) -> None:
     assert terms(text) == expected.split()
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
 def test_marks_are_placed_on_the_terms_that_are_indexed(text: str) -> None:
@@ -99,6 +100,7 @@ def test_terms_and_signs_are_counted_through_all_sentences(text: str, expected: 
     assert " ".join([*listed, "|", *flat]) == expected
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
 def test_folding_twice_changes_nothing_more(text: str) -> None:

@@ -26,7 +26,6 @@ def empty(tmp_path: Path) -> Iterator[SearchArchive]:
     archive.close()
 
 
-@pytest.mark.sampled
 def test_text_in_documents_is_found(empty: SearchArchive) -> None:
     pytest.importorskip("pypdf")
     pytest.importorskip("docx")

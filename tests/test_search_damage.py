@@ -262,6 +262,7 @@ def test_an_update_of_most_messages_builds_anew(
     assert not update_index(archive.db, archive.search_dir).rebuilt
 
 
+@pytest.mark.thorough
 def test_an_update_says_how_far_it_is_and_leaves_out_what_does_not_belong(archive: SearchArchive) -> None:
     archive.message("X was added", generated=True)
     report = update_index(archive.db, archive.search_dir)

@@ -241,7 +241,6 @@ def killer(*_: Any, **__: Any) -> Any:
     raise Killed
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("where", "what"),
     [
@@ -409,7 +408,6 @@ def test_changed_bytes_never_end_in_a_traceback(filled: SearchArchive) -> None:
     assert filled.search("exam").total
 
 
-@pytest.mark.sampled
 def test_a_strangers_index_is_not_loaded(filled: SearchArchive, tmp_path: Path) -> None:
     stranger = SearchArchive(tmp_path / "stranger", owner=8)
     stranger.message("exam of a stranger")
@@ -571,7 +569,6 @@ def test_the_check_counts_what_sets_would_count(
 # Whoosh's own eyes
 
 
-@pytest.mark.sampled
 def test_stock_whoosh_reads_the_index(filled: SearchArchive) -> None:
     filled.index()
     fill(filled, 5, seed=4)

@@ -41,6 +41,7 @@ def at(*date: int) -> int:
     return int(datetime(*date, tzinfo=timezone.utc).timestamp())  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "tree"),
     [

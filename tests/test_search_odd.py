@@ -188,6 +188,7 @@ def test_what_no_analyser_takes_costs_its_own_message(
     assert check_index(archive.db, archive.search_dir).problem is None
 
 
+@pytest.mark.thorough
 def test_the_second_process_says_what_it_left_out(
     archive: SearchArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ _UNDERSTOOD = pytest.mark.skipif(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("question", _parameters(BLIND + SEEN) + _parameters(NEW_OPERATORS, _UNDERSTOOD))
 def test_a_question_is_answered(sample: SearchArchive, question: Question) -> None:
     if question.refused:
@@ -217,6 +218,7 @@ def reciprocal_rank(found: list[int], wanted: set[int]) -> float:
     return next((1.0 / rank for rank, number in enumerate(found[:10], 1) if number in wanted), 0.0)
 
 
+@pytest.mark.thorough
 def test_people_find_what_they_look_for(sample: SearchArchive, capsys: pytest.CaptureFixture[str]) -> None:
     fts = Fts(sample)
     ours: dict[str, tuple[float, float]] = {}

@@ -49,6 +49,7 @@ def again(tree: Node) -> Node:
     return parse(canonical_query(tree), now=NOW + timedelta(days=400), tz=timezone(timedelta(hours=-9)))
 
 
+@pytest.mark.thorough
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(QUERIES)
 def test_every_text_that_is_a_query_comes_back(text: str) -> None:

@@ -116,6 +116,7 @@ def test_sql_writes_for_scripts_what_there_is(
 # -- the web -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "address",
     [

@@ -233,6 +233,7 @@ def findings(*arguments: str) -> dict[str, dict[str, str]]:
     return {one["name"]: one for one in json.loads(say(["doctor", "--json", *arguments]).out)["findings"]}
 
 
+@pytest.mark.thorough
 def test_doctor_tells_when_the_token_expires(
     sandbox: Sandbox, mail: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

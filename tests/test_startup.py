@@ -93,6 +93,7 @@ def test_the_public_names_of_a_package_are_imported_on_first_use(name: str) -> N
         package.Nothing  # noqa: B018
 
 
+@pytest.mark.thorough
 def test_the_client_brings_no_console_along_and_leaves_httpx_whole() -> None:
     code = (
         f"{_TOLD}import canvas_archive.canvas, httpx\nassert httpx.Client and callable(httpx.main)\n{_TELL}"

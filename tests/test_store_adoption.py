@@ -15,7 +15,8 @@ from subprocess import PIPE
 import pytest
 
 from canvas_archive.errors import BadInput, ForeignFolder, NotAdopted
-from canvas_archive.store import Archive, adoption, folder
+from canvas_archive.store import Archive, adoption
+from canvas_archive.store.account import read_account
 from canvas_archive.store.config import read_config, write_config
 from tests.store_support import create
 
@@ -64,11 +65,11 @@ class Failing:
         raise sqlite3.OperationalError(self._sentence)
 
 
-def test_a_database_that_cannot_be_read_is_not_called_foreign(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_read_is_not_called_foreign() -> None:
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
-        folder._read_account(Failing("unable to open database file"), tmp_path)  # type: ignore[arg-type]
+        read_account(Failing("unable to open database file"))  # type: ignore[arg-type]
     with pytest.raises(ForeignFolder, match="not an archive"):
-        folder._read_account(Failing("no such table: account"), tmp_path)  # type: ignore[arg-type]
+        read_account(Failing("no such table: account"))  # type: ignore[arg-type]
 
 
 def test_only_the_beginning_of_a_line_adopts(archive: Path) -> None:
@@ -185,6 +186,7 @@ print(adoption._make_key().hex())
 """
 
 
+@pytest.mark.thorough
 def test_two_processes_make_one_key(tmp_path: Path) -> None:
     surroundings = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     made = [

@@ -114,6 +114,7 @@ def made_by_the_first_version(folder: Path) -> None:
     path.chmod(0o600)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("analysed", [True, False])
 def test_an_archive_of_the_first_version_becomes_what_a_new_one_is(tmp_path: Path, analysed: bool) -> None:
     with create(tmp_path / "new") as archive:

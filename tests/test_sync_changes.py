@@ -280,7 +280,6 @@ def test_the_mode_follows_the_age_of_the_last_full_sweep(pair: Pair) -> None:
     assert pair.sync(attachments=False).report.mode == "full"
 
 
-@pytest.mark.sampled
 def test_a_dry_run_writes_nothing_at_all(pair: Pair) -> None:
     school = pair.sandbox.school
     id_ = inbox_group(pair)

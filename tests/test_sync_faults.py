@@ -72,7 +72,6 @@ PASSING = [
 ]
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     "fault", PASSING, ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.match[-4:]}"
 )

@@ -232,7 +232,6 @@ def test_a_host_that_answers_now_and_then_costs_no_more() -> None:
 # -- not there yet, gone, and back ---------------------------------------------------------------------------
 
 
-@pytest.mark.sampled
 def test_an_upload_that_is_late_stays_pending_until_it_comes(pair: Pair) -> None:
     file_id = receive_file(pair)
     pair.sandbox.school.state.files[file_id].state = "pending"

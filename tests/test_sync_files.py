@@ -104,7 +104,6 @@ def test_the_same_bytes_are_stored_once(pair: Pair) -> None:
     assert not list(pair.folder.parent.glob("b.pdf"))
 
 
-@pytest.mark.sampled
 def test_a_deleted_file_is_gone(pair: Pair) -> None:
     file_id = receive_file(pair)
     pair.sandbox.school.delete_file(file_id)
@@ -155,7 +154,6 @@ def test_an_expired_address_is_asked_for_again(pair: Pair) -> None:
     assert [e for e in pair.sandbox.log.api if e.path == f"/api/v1/files/{file_id}"]
 
 
-@pytest.mark.sampled
 def test_a_broken_download_goes_on_where_it_broke(pair: Pair) -> None:
     file_id = receive_file(pair, content=CONTENT * 20)
     pair.sandbox.faults.add(Fault("truncate", DOWNLOAD, times=1))

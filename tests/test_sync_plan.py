@@ -150,6 +150,7 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
         yield pair
 
 
+@pytest.mark.thorough
 def test_what_is_being_fetched_counts_as_new_even_when_it_is_stored_by_now(pair: Pair) -> None:
     import threading
 
@@ -178,6 +179,7 @@ def test_what_is_being_fetched_counts_as_new_even_when_it_is_stored_by_now(pair:
 # -- what a run does without --------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_token_that_may_not_list_courses_syncs_all_the_same(pair: Pair) -> None:
     fault = Fault("refuse", r"^/api/v1/courses", status=403, times=None)
     pair.sandbox.faults.add(fault)
@@ -186,6 +188,7 @@ def test_a_token_that_may_not_list_courses_syncs_all_the_same(pair: Pair) -> Non
     assert_equal(pair)
 
 
+@pytest.mark.thorough
 def test_a_list_that_cannot_be_read_again_is_a_problem_until_it_can(pair: Pair) -> None:
     refused = Fault("status", LIST + ".*scope=archived", status=400, after=1, times=None)
     pair.sandbox.faults.add(refused)

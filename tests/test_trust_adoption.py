@@ -83,6 +83,7 @@ def test_what_a_bag_tells_is_not_enough_to_forge_an_archive(own: Path, tmp_path:
         TALLY["hostile inputs: forged archives"] += 1
 
 
+@pytest.mark.thorough
 def test_a_backup_keeps_the_secret_and_an_export_does_not(own: Path, tmp_path: Path) -> None:
     backup(own, tmp_path / "backup")
     restore(tmp_path / "backup", tmp_path / "restored")
@@ -113,6 +114,7 @@ def hears(folder: Path, host: str) -> int:
         visitor.close()
 
 
+@pytest.mark.thorough
 def test_a_host_counts_once_it_is_agreed_to(foreign: Path, caplog: pytest.LogCaptureFixture) -> None:
     configure(foreign, allowed_hosts=("evil.example", "mail.example"))
     assert hears(foreign, "evil.example") == 421

@@ -399,6 +399,7 @@ def test_one_conversation_cannot_take_the_messages_of_another(
     assert bodies(tmp_path / "archive") == {5: ["Innocent."]}
 
 
+@pytest.mark.thorough
 def test_what_was_stored_survives_any_later_lie(lie: Callable[..., SyncResult], tmp_path: Path) -> None:
     canvas = LyingCanvas(INNOCENT, twisted())
     assert lie(canvas).error is None
@@ -497,6 +498,7 @@ ANSWERS: dict[str, Callable[[], httpx.Response]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.uncounted
 @pytest.mark.parametrize("where", ["show", "list"])
 @pytest.mark.parametrize("name", ANSWERS)
@@ -534,6 +536,7 @@ def test_an_answer_that_is_none_costs_little_and_spoils_nothing(
     assert lie(canvas).error is None
 
 
+@pytest.mark.thorough
 def test_a_next_page_on_another_host_is_not_asked_for(lie: Callable[..., SyncResult], tmp_path: Path) -> None:
     canvas = LyingCanvas(INNOCENT, twisted())
     for link in ("https://evil.example/api/v1/conversations?page=2", "http://school.example/x?page=2",

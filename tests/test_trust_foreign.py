@@ -166,7 +166,6 @@ REFUSED = (
 )
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("in_environment", [True, False])
 def test_it_is_read_and_nothing_of_it_is_run_or_told(
     foreign: Path, tmp_path: Path, attacker: Attacker, in_environment: bool, monkeypatch: pytest.MonkeyPatch
@@ -349,7 +348,6 @@ def _plant_pickles(folder: Path, canary: Path) -> int:
     return planted
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("known", [True, False])
 def test_a_planted_pickle_is_never_run(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool

@@ -72,6 +72,7 @@ def endless_bag(templates: Path, tmp_path: Path) -> Path:
     return bag
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_verification_ends_when_it_is_asked_to(endless_bag: Path, number: int) -> None:
     with subprocess.Popen(

@@ -83,6 +83,7 @@ HIDDEN = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("adopted", [True, False])
 def test_a_trigger_that_a_foreign_key_fires_is_never_fired(
     own: Path, tmp_path: Path, adopted: bool, monkeypatch: pytest.MonkeyPatch

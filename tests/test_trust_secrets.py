@@ -559,7 +559,6 @@ def test_doctor_warns_of_what_others_may_read_deep_inside(person: Person, sandbo
     assert ended.status == 0 and "others may read" in ended.stdout and "chmod -R go=" in ended.stdout
 
 
-@pytest.mark.sampled
 def test_doctor_says_that_a_token_in_the_settings_must_go(person: Person) -> None:
     person.keep("environment")
     with (person.folder / "config.toml").open("a") as file:

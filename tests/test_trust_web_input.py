@@ -118,6 +118,7 @@ def test_no_parameter_breaks_a_page(served: BoundServer, path: str, pairs: list[
     fuzz_parameters(served, path, pairs)
 
 
+@pytest.mark.thorough
 def test_what_datasette_forgets_when_a_facet_fails_disturbs_no_other_test(served: BoundServer) -> None:
     """It then leaves the other facets of the page unawaited, which Python warns of whenever it notices."""
     answer = served.ask("GET", "/archive/messages?_facet=nope&_facet_date=created_at&_facet_array=body")
@@ -134,6 +135,7 @@ def test_no_parameter_breaks_a_page_at_length(
     fuzz_parameters(served, path, pairs)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_number_breaks_a_page(served: BoundServer, number: str) -> None:
     for pattern in (

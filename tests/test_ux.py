@@ -30,6 +30,7 @@ pytestmark = pytest.mark.sampled
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", GOLDEN.read_text(encoding="utf-8"), re.M | re.S))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("situation", SITUATIONS, ids=[one.title for one in SITUATIONS])
 def test_the_messages_of_a_situation(situation: Situation) -> None:
     told = transcript(situation).partition("\n")[2]
@@ -108,6 +109,7 @@ PRINTING = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
 @pytest.mark.parametrize(
     ("surroundings", "encoding"),

@@ -181,6 +181,7 @@ INVALID: dict[str, tuple[dict[str, object], str]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("how", "sentence"), INVALID.values(), ids=INVALID)
 def test_invalid_bags_are_rejected(tmp_path: Path, how: dict[str, object], sentence: str) -> None:
     found = problems(make(tmp_path, **how))  # type: ignore[arg-type]
@@ -231,6 +232,7 @@ def test_a_tag_file_that_no_manifest_lists_is_said(tmp_path: Path) -> None:
     assert last.ok and last.detail.startswith("3 files beside the payload are in no tag manifest: bagit.txt")
 
 
+@pytest.mark.thorough
 def test_many_lines_are_counted_and_not_kept(tmp_path: Path) -> None:
     lines = "".join(f"{OTHER}  data/{number}\n" for number in range(5_000))
     found = problems(make(tmp_path, lines=LINE + lines))

@@ -281,6 +281,7 @@ def test_a_new_seal_without_a_revision_is_found(archive: Archive) -> None:
     assert ("messages", 10) in faults(archive)
 
 
+@pytest.mark.thorough
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text()))

@@ -43,6 +43,7 @@ def read_to_the_end(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "sent",
     [
@@ -89,6 +90,7 @@ def test_whoever_does_not_read_is_cut_off(server: Running) -> None:
             pytest.fail("the connection is still open")
 
 
+@pytest.mark.thorough
 def test_three_hundred_half_open_connections_end_and_the_owner_is_answered(server: Running) -> None:
     with contextlib.ExitStack() as open_ones:
         half = [open_ones.enter_context(connect(server)) for _ in range(300)]

@@ -56,7 +56,6 @@ def test_a_star_is_an_edit_and_leads_back(visitor: Visitor, folder: Path) -> Non
     assert 'title="1 change waiting to be sent to Canvas">1</b>' in page
 
 
-@pytest.mark.sampled
 def test_many_at_once_and_undone_together(visitor: Visitor, folder: Path) -> None:
     ids = column(folder, "SELECT id FROM inbox WHERE workflow_state = 'unread' LIMIT 4")
     before = column(folder, "SELECT workflow_state FROM conversations ORDER BY id")

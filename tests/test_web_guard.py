@@ -47,7 +47,6 @@ def test_an_invented_method_is_refused() -> None:
     assert refusal("BREW", {}, host_known=True, mail=True) == (405, "There is no such method here.")
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     "path",
     ["/mail", "/", "/archive.json?sql=select+body+from+messages", "/archive/messages.csv?_stream=on",
@@ -133,7 +132,6 @@ def test_a_forged_form_changes_nothing(visitor: Visitor, folder: Path) -> None:
     assert column(folder, "SELECT count(*) FROM edits") == [0]
 
 
-@pytest.mark.sampled
 def test_every_answer_carries_the_headers(visitor: Visitor) -> None:
     for path in (
         "/mail",
@@ -182,7 +180,6 @@ def test_without_the_link_nothing_is_shown(locked: Visitor) -> None:
     assert "room has changed" not in answer.text
 
 
-@pytest.mark.sampled
 def test_the_link_works_once_and_the_cookie_is_closed_to_scripts(locked: Visitor) -> None:
     answer, link = sign_in(locked)
     assert answer.status_code == 200

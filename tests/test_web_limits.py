@@ -53,6 +53,7 @@ def test_a_value_that_makes_no_sense_is_a_bad_address(visitor: Visitor, address:
     assert limits.UNREADABLE in answer.text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
@@ -69,6 +70,7 @@ def test_what_datasette_says_of_a_value_is_passed_on(visitor: Visitor, address: 
     assert answer.json() == {"ok": False, "error": sentence, "status": 400, "title": None}
 
 
+@pytest.mark.thorough
 def test_a_query_over_its_time_is_no_failure_of_the_server(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_whole_small_and_private(visitor: Visitor, path: str) -> None:
     answer = visitor.get(path)
@@ -262,6 +263,7 @@ def test_a_digit_that_is_no_number_is_ignored(visitor: Visitor, path: str) -> No
     assert visitor.get(path).status_code == 200
 
 
+@pytest.mark.thorough
 def test_without_an_index_the_search_says_so(tmp_path: Path) -> None:
     folder = make_archive(tmp_path / "archive")
     for path in (folder / "search").iterdir():

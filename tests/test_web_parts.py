@@ -51,6 +51,7 @@ def test_the_newest_part_comes_first_and_says_where_it_is(visitor: Visitor, ids:
     assert len(text) < 120_000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("context", ["", "in=person%3A2"])
 def test_the_way_to_the_oldest_and_back_passes_every_message_once(
     visitor: Visitor, ids: list[int], context: str

@@ -49,6 +49,7 @@ def page_request(address: str) -> str:
     return Path(unquote(urlsplit(address).path)).read_text("utf-8")
 
 
+@pytest.mark.thorough
 def test_the_browser_gets_a_private_file_that_goes_when_it_was_used(
     made: server.BoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +241,7 @@ def test_the_second_use_is_told_once_for_each_link(clock: SteadyClock) -> None:
     assert link not in repr(policy)
 
 
+@pytest.mark.thorough
 def test_pages_and_terminal_say_what_became_of_a_link(
     made: server.BoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def schema(folder: Path) -> dict[str, set[str]]:
         return {name: {row[1] for row in db.execute(f"PRAGMA table_xinfo([{name}])")} for name in names}
 
 
+@pytest.mark.thorough
 def test_every_table_and_column_is_described_and_nothing_else(
     folder: Path, described: dict[str, Any]
 ) -> None:
@@ -77,6 +78,7 @@ def test_technical_tables_are_out_of_the_way(visitor: Visitor) -> None:
     assert not hidden & {"conversations", "messages", "edits"}
 
 
+@pytest.mark.thorough
 def test_there_are_queries_enough_and_each_runs(visitor: Visitor, described: dict[str, Any]) -> None:
     queries = described["queries"]
     assert len(queries) >= 10
