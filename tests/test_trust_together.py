@@ -29,7 +29,7 @@ from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.outbox import Draft, queue_message
-from canvas_archive.sync.attachments import Files
+from canvas_archive.sync import downloads
 from canvas_archive.sync.service import due_mode
 from tests.sync_support import Pair, assert_equal, bind
 from tests.test_sync_faults import QuickClock
@@ -437,7 +437,7 @@ def test_a_sync_that_ends_before_a_download_is_recorded_leaves_no_stray_bytes(
     """What came then may not be what comes next: only part of the file, with a length that says all of it."""
     pair.sandbox.faults.add(Fault("short_body", "/download", times=None))
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "place", _disk_is_gone)
+        patch.setattr(downloads, "place", _disk_is_gone)
         ended = pair.sync(mode="full", clock=QuickClock(), check=False)
     assert isinstance(ended.error, MachineTrouble)
     stored = {path for path in (pair.folder / "files").rglob("*") if path.is_file()}

@@ -290,6 +290,8 @@ def _copy_blobs(db: sqlite3.Connection, files_dir: Path, dest: Path, progress: P
             (result.damaged if name in damaged else result.missing).append(digest)
             continue
         make_private((dest / name).parent, dest)
+        if os.path.lexists(dest / name):
+            require_regular(dest / name)
         copy_file(files_dir / digest[:2] / digest, dest / name, expect=digest, below=files_dir)
         result.files += name in rows
         result.copied += 1
