@@ -20,7 +20,7 @@ from canvas_archive.search import IndexUnusable, check_index, rebuild_index, ser
 from canvas_archive.search.answer import matching, scoring
 from canvas_archive.search.index import building, documents, opened, shard
 from canvas_archive.search.index.hashfile import term_index
-from canvas_archive.search.index.postings import TERM_INFO, Block, Damaged, blocks, encode
+from canvas_archive.search.index.postings import TERM_INFO, Damaged, PostingBlock, blocks, encode
 from canvas_archive.search.index.reading import MappedFile, Segment, TermEntry
 from canvas_archive.search.index.record import ListedSegment, changed_files, toc_name, usable_record
 from canvas_archive.search.index.schema import FIELD_NUMBERS
@@ -313,7 +313,7 @@ def test_a_list_that_says_too_little_of_its_documents_is_damage(
 ) -> None:
     read = Segment.blocks
 
-    def without_levels(self: Segment, entry: TermEntry, within: Any = None) -> list[Block]:
+    def without_levels(self: Segment, entry: TermEntry, within: Any = None) -> list[PostingBlock]:
         return [replace(one, levels=b"") for one in read(self, entry, within)]
 
     monkeypatch.setattr(scoring, "_FEW", 1)

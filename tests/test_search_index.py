@@ -37,7 +37,7 @@ from canvas_archive.search.index import building, opened, shard
 from canvas_archive.search.index.checking import compare_messages
 from canvas_archive.search.index.hashfile import term_index
 from canvas_archive.search.index.merging import segments_to_merge
-from canvas_archive.search.index.postings import Block, Damaged, blocks, encode, place_of, position_of
+from canvas_archive.search.index.postings import Damaged, PostingBlock, blocks, encode, place_of, position_of
 from canvas_archive.search.index.record import fingerprint, read_record, toc_name, write_record
 from canvas_archive.store import transaction
 from tests.search_support import OWNER, SearchArchive, utc
@@ -648,9 +648,9 @@ def test_lists_that_are_none_are_damaged(data: bytes) -> None:
 
 def test_positions_that_do_not_fit_are_damaged() -> None:
     with pytest.raises(Damaged):
-        Block([1, 2], b"ab", b"only one").positions()
+        PostingBlock([1, 2], b"ab", b"only one").positions()
     with pytest.raises(Damaged):
-        Block([1], b"a", b"\xff\xfe").positions()
+        PostingBlock([1], b"a", b"\xff\xfe").positions()
 
 
 def test_the_record_is_one_row_of_json(filled: SearchArchive) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from canvas_archive.sandbox.landmarks import LANDMARKS, Landmark
 from canvas_archive.sandbox.mailbox import Mailbox, Thread
-from canvas_archive.sandbox.sample_cast import Classroom, School, Term, make_school
+from canvas_archive.sandbox.sample_cast import Classroom, SampleSchool, Term, make_school
 from canvas_archive.sandbox.sample_people import BY_ID, OWNER_ID
 from canvas_archive.sandbox.sample_play import Scene, Stage, cast
 from canvas_archive.sandbox.scripts import Dice, Script, parse_scripts
@@ -162,7 +162,7 @@ def _take_up_again(stage: Stage, program: _Program, thread: Thread, script: Scri
         thread.messages += stage.play(other, again, thread.id).messages
 
 
-def _starts(school: School, dice: Dice, count: int) -> list[datetime]:
+def _starts(school: SampleSchool, dice: Dice, count: int) -> list[datetime]:
     """Return when the threads begin, in order: mostly in term, on weekdays, in the daytime."""
     terms = {term.id: term for term in school.terms}
     spans = [(terms[id].first_day, min(terms[id].last_day, NOW), share) for id, share in _TERM_SHARES]
@@ -205,7 +205,7 @@ def _daytime(begin: datetime, end: datetime, dice: Dice) -> datetime:
 class _Program:
     """Chooses what is played next, so that neighbours in the inbox differ."""
 
-    def __init__(self, school: School) -> None:
+    def __init__(self, school: SampleSchool) -> None:
         self._school = school
         self._uses: dict[str, int] = {}
         self._recent: deque[str] = deque(maxlen=_UNREPEATED)

@@ -53,7 +53,7 @@ class Classroom:
 
 
 @dataclass(frozen=True, slots=True)
-class School:
+class SampleSchool:
     """People, courses and groups of a sample, and how people are called."""
 
     people: dict[int, SandboxPerson]
@@ -77,7 +77,7 @@ class School:
 def make_school(
     enrolled: Mapping[str, Collection[int]] | None = None,
     grouped: Mapping[str, Collection[int]] | None = None,
-) -> School:
+) -> SampleSchool:
     """Return the school. It does not depend on any seed, so that the landmarks can rely on it.
 
     ``enrolled`` names students who must be in a course (by its code), ``grouped`` those who must be in
@@ -124,7 +124,7 @@ def make_school(
             group_ids.append(group_id)
         everyone = tuple(person for person in enrollments if person != OWNER_ID)
         classrooms[subject.id] = Classroom(subject, students, everyone, tuple(group_ids))
-    return School(people, courses, groups, classrooms, terms, called, formal)
+    return SampleSchool(people, courses, groups, classrooms, terms, called, formal)
 
 
 def _roster(dice: Dice) -> list[SandboxPerson]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from canvas_archive.sandbox.mailbox import Media, SandboxFile, SentMessage, Thread
 from canvas_archive.sandbox.render import CONTENT_TYPES
-from canvas_archive.sandbox.sample_cast import Classroom, School
+from canvas_archive.sandbox.sample_cast import Classroom, SampleSchool
 from canvas_archive.sandbox.sample_people import BY_ID, CROSS_SHARD_PERSON_ID, OWNER_ID, Subject
 from canvas_archive.sandbox.sample_words import SLOT_WORDS
 from canvas_archive.sandbox.scripts import Dice, Script, ScriptFile, ScriptMessage, Template
@@ -54,7 +54,7 @@ class Ids:
 class Scene:
     """One playing of a script: who plays whom, where, when, and the words chosen so far."""
 
-    school: School
+    school: SampleSchool
     dice: Dice
     start: datetime
     roles: dict[str, int]
@@ -138,7 +138,7 @@ def _day(moment: datetime, form: str) -> str:
 class Stage:
     """What all playings share: the school, the ids, the files and the landmarks played so far."""
 
-    school: School
+    school: SampleSchool
     now: datetime  # in the sample's own time
     ids: Ids = field(default_factory=Ids)
     files: dict[int, SandboxFile] = field(default_factory=dict)
@@ -277,7 +277,7 @@ def _next_moment(moment: datetime, turn: ScriptMessage, dice: Dice) -> datetime:
     return moment
 
 
-def cast(script: Script, classroom: Classroom | None, school: School, dice: Dice) -> Scene | None:
+def cast(script: Script, classroom: Classroom | None, school: SampleSchool, dice: Dice) -> Scene | None:
     """Find people for a script in a course; the scene has no start yet. ``None``: it cannot be cast there."""
     roles = {"ME": OWNER_ID, **script.fixed}
     group_id: int | None = None

@@ -76,7 +76,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedEdit:
     """A conversation that cannot be edited, and why."""
 
     conversation_id: int
@@ -90,7 +90,7 @@ class Applied:
 
     changes: list[Change] = field(default_factory=list)
     unchanged: int = 0
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[RefusedEdit] = field(default_factory=list)
 
 
 def unarchived_state(db: sqlite3.Connection, conversation_id: int, remote: str) -> str:
@@ -136,7 +136,7 @@ def apply_verb(
         if outcome.refused and not lenient:
             raise BadInput(f"Conversation {id_}: {outcome.reason}. Nothing was changed.")
         if outcome.refused:
-            applied.refused.append(Refusal(id_, row["subject"], outcome.reason))
+            applied.refused.append(RefusedEdit(id_, row["subject"], outcome.reason))
         elif outcome is EditOutcome.UNCHANGED:
             applied.unchanged += 1
         else:

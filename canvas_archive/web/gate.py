@@ -41,7 +41,7 @@ OUR_TABLES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class AttachedArchive:
     """A database that is an archive, as Datasette names it, and the folder around it."""
 
     name: str
@@ -70,7 +70,7 @@ class Archive:
 
 
 @PerDatasette
-def _judged(datasette: Any) -> dict[str, tuple[Any, Archive | None]]:
+def _judged(datasette: Any) -> dict[str, tuple[Any, AttachedArchive | None]]:
     """Return the databases that were examined, by name, each with the archive in it."""
     return {}
 
@@ -105,7 +105,7 @@ def _connect(database: Any, write: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def archives(datasette: Any) -> tuple[Archive, ...]:
+def archives(datasette: Any) -> tuple[AttachedArchive, ...]:
     """Return the attached archives in Datasette's order; each database file is examined once."""
     judged = _judged(datasette)
     found = []
@@ -118,13 +118,13 @@ def archives(datasette: Any) -> tuple[Archive, ...]:
     return tuple(found)
 
 
-def _archive_in(name: str, database: Any) -> Archive | None:
+def _archive_in(name: str, database: Any) -> AttachedArchive | None:
     if database.path is None or database.is_memory:
         return None
     if not _is_archive(database):
         return None
     database.connect = partial(_connect, database)
-    return Archive(name, database, Path(database.path).absolute().parent)
+    return AttachedArchive(name, database, Path(database.path).absolute().parent)
 
 
 def is_archive(datasette: Any, database: str | None) -> bool:
@@ -142,7 +142,7 @@ def mail_path(datasette: Any, name: str, tail: str) -> str:
     return str(datasette.urls.path(tail))
 
 
-async def gate(datasette: Any, request: Any, table: str = "conversations") -> Archive:
+async def gate(datasette: Any, request: Any, table: str = "conversations") -> AttachedArchive:
     """Return the archive the address names, or the first one, or stop the request.
 
     Routes of plugins bypass Datasette's permissions, so every view begins here.
@@ -158,7 +158,7 @@ async def gate(datasette: Any, request: Any, table: str = "conversations") -> Ar
     return found[0]
 
 
-async def require_reading(datasette: Any, request: Any, archive: Archive, table: str) -> None:
+async def require_reading(datasette: Any, request: Any, archive: AttachedArchive, table: str) -> None:
     """Raise Forbidden when the actor may not view ``table``."""
     await datasette.ensure_permissions(
         request.actor,
@@ -166,7 +166,7 @@ async def require_reading(datasette: Any, request: Any, archive: Archive, table:
     )
 
 
-async def may_edit(datasette: Any, request: Any, archive: Archive) -> bool:
+async def may_edit(datasette: Any, request: Any, archive: AttachedArchive) -> bool:
     """Return whether the actor may change the archive, and whether it can be changed at all."""
     if not archive.writable:
         return False

@@ -22,7 +22,15 @@ from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.web import login, tokens
 from canvas_archive.web.dates import Dates, zone_named
 from canvas_archive.web.frame import Frame, read_frame
-from canvas_archive.web.gate import ARCHIVE_PREFIX, PLUGIN, Archive, archives, gate, mail_path, may_edit
+from canvas_archive.web.gate import (
+    ARCHIVE_PREFIX,
+    PLUGIN,
+    AttachedArchive,
+    archives,
+    gate,
+    mail_path,
+    may_edit,
+)
 from canvas_archive.web.render import render
 from canvas_archive.web.undo import notice_of
 
@@ -38,7 +46,7 @@ MOST_BYTES = 200_000
 CALM = {"Cache-Control": "private, no-store"}
 
 
-class TooSlow(ArchiveError):
+class PageTooSlow(ArchiveError):
     """A page's queries ran over the time limit."""
 
 
@@ -48,7 +56,7 @@ class PageRequest:
 
     datasette: Any
     request: Any
-    archive: Archive
+    archive: AttachedArchive
     dates: Dates
     can_edit: bool
 
@@ -104,7 +112,7 @@ class PageRequest:
                     return work(connection)
                 except sqlite3.OperationalError as error:
                     if "interrupted" in str(error):
-                        raise TooSlow(
+                        raise PageTooSlow(
                             "That took longer than a page may take. Narrow it down, or ask in SQL."
                         ) from None
                     raise
@@ -189,7 +197,7 @@ def view(
                 return await function(page_request)
             except NotFound as error:
                 return await page_request.message("Not found", str(error), 404)
-            except TooSlow as error:
+            except PageTooSlow as error:
                 return await page_request.message("Too much at once", str(error), 503)
             except ArchiveError as error:
                 return await page_request.message("That did not work", str(error), 400)

@@ -75,7 +75,7 @@ def plain_loads(data: bytes) -> Any:
 
 
 @dataclass(slots=True, eq=False)
-class Block:
+class PostingBlock:
     """One block of a list: documents as gaps, a level for each, the packed positions.
 
     The first gap is the first document itself. The last document and the highest level are what the block
@@ -188,7 +188,7 @@ def _encode_block(
 
 def blocks(
     data: bytes, within: Sequence[int] | None = None, *, with_positions: bool = True
-) -> Iterator[Block]:
+) -> Iterator[PostingBlock]:
     """Yield the blocks of a list; with ``within`` (ascending) only those that may hold one of its documents.
 
     Positions are most of a list; who does not need them saves inflating them for now.
@@ -229,7 +229,7 @@ def blocks(
 
 def _decode(
     data: memoryview, compressed: int, count: int, last: int, highest: float, *, with_positions: bool = True
-) -> Block:
+) -> PostingBlock:
     """Return a block. Without positions, only as much is inflated as the gaps and levels take."""
     try:
         layout = _layout("H" if last < 1 << 16 else "I", count)
@@ -254,7 +254,7 @@ def _decode(
         raise Damaged("a posting block holds something else than a list")
     if len(gaps) != count or (levels is not None and len(levels) != count):
         raise Damaged("a posting block holds another number of documents than it says")
-    return Block(gaps, levels or b"", packed or b"", last, highest)
+    return PostingBlock(gaps, levels or b"", packed or b"", last, highest)
 
 
 # A block is a pickle with a layout that its writer fixes, so its gaps, levels and positions can be cut out of
@@ -285,7 +285,7 @@ class _Layout(NamedTuple):
 
 def _cut(
     whole: bytes, layout: _Layout, last: int, highest: float, packed_in: memoryview | None
-) -> Block | None:
+) -> PostingBlock | None:
     """Return the block that is cut out of a pickle, or out of its beginning when ``packed_in`` has the rest.
 
     ``None`` when the pickle has another layout.
@@ -295,18 +295,18 @@ def _cut(
     gaps = array(layout.code)
     gaps.frombytes(whole[len(layout.head) : layout.gaps_end])
     if whole.startswith(_AFTER_GAPS + _PLAIN[: None if packed_in is None else 1], layout.gaps_end):
-        return Block(gaps, b"", b"", last, highest)
+        return PostingBlock(gaps, b"", b"", last, highest)
     if len(whole) < layout.length or not whole.startswith(layout.middle, layout.gaps_end):
         return None
     levels = whole[layout.levels_start : layout.length]
     if packed_in is not None:
-        return Block(gaps, levels, b"", last, highest, packed_in)
+        return PostingBlock(gaps, levels, b"", last, highest, packed_in)
     start = layout.length + len(_AFTER_LEVELS)
     size = len(whole) - start - len(_END)
     front = _mark(max(0, size - 2)) if size < 258 else _mark(size - 5)
     if not whole.endswith(_END) or not whole.startswith(_AFTER_LEVELS + front, layout.length):
         return None
-    return Block(gaps, levels, whole[start + len(front) : len(whole) - len(_END)], last, highest)
+    return PostingBlock(gaps, levels, whole[start + len(front) : len(whole) - len(_END)], last, highest)
 
 
 @lru_cache(maxsize=1024)

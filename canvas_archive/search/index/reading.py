@@ -27,7 +27,14 @@ from whoosh.filedb.structfile import StructFile
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.forms import forms_in, table_key
-from canvas_archive.search.index.postings import BLOCK, TERM_INFO, Block, Damaged, PlainUnpickler, blocks
+from canvas_archive.search.index.postings import (
+    BLOCK,
+    TERM_INFO,
+    Damaged,
+    PlainUnpickler,
+    PostingBlock,
+    blocks,
+)
 from canvas_archive.search.index.record import IndexRecord, ListedSegment
 from canvas_archive.search.index.schema import COLUMNS, FIELD_NUMBERS
 from canvas_archive.store.private import open_regular
@@ -116,7 +123,7 @@ class Segment:
         self._span: tuple[int, int] | None = None
         self._by_age: array[int] | None = None
         self._forms: dict[str, tuple[str, ...]] = {}
-        self._lists_read: OrderedDict[int, list[Block]] = OrderedDict()
+        self._lists_read: OrderedDict[int, list[PostingBlock]] = OrderedDict()
         self._room = _CACHED * self.count
         self._sets: dict[int, DocSet] = {}
 
@@ -158,7 +165,7 @@ class Segment:
 
     def blocks(
         self, entry: TermEntry, within: Sequence[int] | None = None, *, with_positions: bool = False
-    ) -> Iterable[Block]:
+    ) -> Iterable[PostingBlock]:
         """Return a list's blocks; with ``within`` (ascending) those that may matter.
 
         A list that is read whole is cached, as long as there is room. Positions are read when they are asked
@@ -177,7 +184,7 @@ class Segment:
             return cached
         return found
 
-    def numbers(self, block: Block) -> Sequence[int]:
+    def numbers(self, block: PostingBlock) -> Sequence[int]:
         """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
         documents = block.documents
         if not 0 <= documents[0] <= documents[-1] < self.count:

@@ -10,7 +10,7 @@ from datasette import Forbidden, Response
 
 from canvas_archive.web import queries
 from canvas_archive.web.cache import cached
-from canvas_archive.web.gate import Archive, archives, mail_path, require_reading
+from canvas_archive.web.gate import AttachedArchive, archives, mail_path, require_reading
 from canvas_archive.web.page_request import CALM
 from canvas_archive.web.pages import folders
 from canvas_archive.web.render import render
@@ -43,7 +43,7 @@ async def choose(request: Any, datasette: Any) -> Any:
     return Response.html(page, headers=dict(CALM))
 
 
-async def _may_read(datasette: Any, request: Any, archive: Archive) -> bool:
+async def _may_read(datasette: Any, request: Any, archive: AttachedArchive) -> bool:
     try:
         await require_reading(datasette, request, archive, "conversations")
     except Forbidden:
@@ -51,7 +51,7 @@ async def _may_read(datasette: Any, request: Any, archive: Archive) -> bool:
     return True
 
 
-async def _choice(datasette: Any, archive: Archive) -> ArchiveChoice:
+async def _choice(datasette: Any, archive: AttachedArchive) -> ArchiveChoice:
     def read(connection: sqlite3.Connection) -> ArchiveChoice:
         account = connection.execute(queries.ACCOUNT).fetchone()
         counts = cached(connection, "counts", lambda: dict(connection.execute(queries.COUNTS).fetchone()))
