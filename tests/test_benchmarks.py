@@ -328,6 +328,7 @@ def test_the_loops_write_every_message(archive: Path, tmp_path: Path) -> None:
     assert len(list(loop(archive, "eml", tmp_path / "eml").iterdir())) == 300
 
 
+@pytest.mark.thorough
 def test_the_columns_of_the_parquet_loop(archive: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     assert parquet.read_table(loop(archive, "parquet", tmp_path / "a.parquet")).num_rows == 300

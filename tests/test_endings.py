@@ -231,6 +231,7 @@ def test_a_status_with_an_unfinished_sweep_and_an_error(mail: Path) -> None:
 # -- edits -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_an_edit_that_canvas_refuses_at_once_is_told_and_stays(online: Mail) -> None:
     online.sandbox.faults.add("status", r"^/api/v1/conversations/100", status=403, method="PUT", times=None)
     ran = online.run("star", "100", "--push")

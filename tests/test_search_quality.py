@@ -161,6 +161,7 @@ def test_a_question_is_answered(sample: SearchArchive, question: Question) -> No
         assert question.suggests in (result.suggestion or "")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "query",
     ["NOT the zeppelin hokusai", "-the zeppelin", '"what was the" zeppelin', "(what OR the) zeppelin",

@@ -103,6 +103,7 @@ os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:c
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_what_the_shell_ignores_is_not_ignored_in_what_a_test_starts(repository: Path) -> None:
     name = "tests/test_surroundings.py::test_a_process_meets_signals_as_usual"

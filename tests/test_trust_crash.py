@@ -72,6 +72,7 @@ def sound(folder: Path) -> list[str]:
     return [found for found in unclean(folder) if not found.startswith(("index: ", "unknown files: "))]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [SOME, ALL])
 def test_init(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, points: int | None

@@ -424,6 +424,7 @@ def test_a_damaged_database(squeeze: Squeeze, how: str, tries: int) -> None:
         damaged(squeeze, damage, f"{how} at {at:,} of {size:,}", repaired=restore)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["cut off", "noise", "gone", "a folder instead"])
 def test_a_damaged_index(squeeze: Squeeze, how: str) -> None:
     """Searching says what to do, and the next sync makes it anew by itself."""

@@ -241,7 +241,7 @@ def test_whatever_fails_nobody_tells_the_token(person: Person, source: str, tmp_
         told_nothing(person.spied.read_text(), "the environment of token_command")
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 def test_token_command_gets_no_token_of_ours(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one that the user's environment holds for another Canvas."""
     person.keep("token_command")

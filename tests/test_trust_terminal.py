@@ -62,7 +62,10 @@ def _plant(folder: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+def _surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "hostile" not in request.fixturenames:
+        return  # it takes seconds to make
+    hostile: Hostile = request.getfixturevalue("hostile")
     for name, value in hostile.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CANVAS_ARCHIVE", str(hostile.folder))

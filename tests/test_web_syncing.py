@@ -58,6 +58,7 @@ def test_a_refused_token_ends_both(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
             work(pair.folder, lambda line: None)
 
 
+@pytest.mark.thorough
 def test_a_push_that_canvas_refused_raises_after_its_counts(pair: Pair) -> None:
     syncing.sync_now(pair.folder, lambda line: None)
     pair.update("UPDATE conversations SET starred = 1 - starred WHERE id = (SELECT min(id) FROM inbox)")
