@@ -408,6 +408,38 @@ def test_an_altered_attachment_of_the_archive_is_refused_though_the_backup_has_i
     assert tree(tmp_path / "backup") == before
 
 
+def test_a_backup_that_fails_after_it_copied_leaves_the_one_before_sound(
+    archive: Path, tmp_path: Path
+) -> None:
+    copies = sorted((archive / "files").glob("*/*"))
+    copies[0].rename(tmp_path / "away")
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    (tmp_path / "away").rename(copies[0])
+    lost = tmp_path / "backup" / copies[-1].relative_to(archive)
+    lost.unlink()
+    databases = set((tmp_path / "backup").glob("archive-*.db"))
+    good = broken(copies[-1])
+    with pytest.raises(VerificationFailed, match="does not match its recorded SHA-256"):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    copies[-1].write_bytes(good)
+    lost.write_bytes(good)
+    assert databases <= set((tmp_path / "backup").glob("archive-*.db"))
+    assert [check.items for check in verify_path(tmp_path / "backup") if not check.ok] == []
+
+
+def test_a_refused_archive_costs_no_database_of_a_backup_whose_record_is_wrong(
+    archive: Path, tmp_path: Path
+) -> None:
+    backup(archive, tmp_path / "backup", clock=CLOCK)
+    record = tmp_path / "backup" / "backup.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "database": "archive-none.db"}))
+    before = tree(tmp_path / "backup")
+    broken(sorted((archive / "files").glob("*/*"))[0])
+    with pytest.raises(VerificationFailed):
+        backup(archive, tmp_path / "backup", clock=CLOCK)
+    assert tree(tmp_path / "backup") == before
+
+
 FIRST = "WHERE id = (SELECT min(id) FROM messages)"
 FORGED = {
     "a body": (f"UPDATE messages SET body = 'never written' {FIRST}", "contents"),

@@ -78,12 +78,10 @@ BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
 """The name of an attachment in a backup, as a pattern; the second group is its hash."""
 
 _BLOBS = """
-SELECT sha256, max(stored_size) FROM (
-  SELECT sha256, stored_size FROM attachments WHERE state = 'stored'
-  UNION ALL SELECT sha256, stored_size FROM media_comments WHERE state = 'stored'
-  UNION ALL SELECT json_extract(value, '$.sha256'), json_extract(value, '$.size')
-    FROM outbox, json_each(payload, '$.enclosures') WHERE state IN ('queued', 'sending', 'failed'))
-GROUP BY sha256 ORDER BY sha256
+SELECT sha256 FROM attachments WHERE state = 'stored'
+UNION SELECT sha256 FROM media_comments WHERE state = 'stored'
+UNION SELECT json_extract(value, '$.sha256')
+  FROM outbox, json_each(payload, '$.enclosures') WHERE state IN ('queued', 'sending', 'failed')
 """
 
 ProgressCallback = Callable[[str, int, int], None]
@@ -129,16 +127,18 @@ def backup(
         account = archive.account
         begun = _claim(dest, account.base_url, account.owner_id)
         progress("database", 0, 0)
-        database = None
+        before = set(dest.glob("archive-*.db"))
+        result = _Copied()
         try:
             database = _copy_database(archive.db, dest, progress)
             with closing(open_copy(dest / database)) as copy:
                 messages = copy.execute("SELECT count(*) FROM messages").fetchone()[0]
-                result = _copy_blobs(copy, archive.files_dir, dest, progress)
+                _copy_blobs(copy, archive.files_dir, dest, result, progress)
         except ArchiveError:
-            if begun and (dest / RECORD).exists():
+            if begun and (dest / RECORD).exists() and not result.copied:
                 # The backup before is left exactly as it was.
-                _sweep(dest, str((read_record(dest) or {}).get("database")))
+                for path in (*(set(dest.glob("archive-*.db")) - before), dest / UNFINISHED):
+                    path.unlink()
             raise
         settings = {
             name: read_regular(archive.folder / name, _MOST_BYTES)
@@ -157,7 +157,7 @@ def backup(
             "files": result.files,
         }
         text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-        _switch(dest, database, {RECORD: text.encode("utf-8"), **settings}, result.hashes)
+        _switch(dest, database, {RECORD: text.encode("utf-8"), **settings})
         _sweep(dest, database)
     return BackupReport(
         dest,
@@ -271,18 +271,18 @@ class _Copied:
     repaired: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    hashes: dict[str, str] = field(default_factory=dict)
 
 
-def _copy_blobs(db: sqlite3.Connection, files_dir: Path, dest: Path, progress: ProgressCallback) -> _Copied:
+def _copy_blobs(
+    db: sqlite3.Connection, files_dir: Path, dest: Path, result: _Copied, progress: ProgressCallback
+) -> None:
     """Bring every attachment into the backup: those that are sound there stay, the others are copied."""
-    rows = {f"{FILES_NAME}/{digest[:2]}/{digest}": size for digest, size in db.execute(_BLOBS)}
-    result = _Copied()
+    rows = {f"{FILES_NAME}/{digest[:2]}/{digest}" for (digest,) in db.execute(_BLOBS)}
     sound, damaged = _look_at_copies(dest, result, progress)
-    _check_sources(files_dir, dest, sound & rows.keys(), result)
+    _check_sources(files_dir, dest, sound & rows, result)
     # What only an earlier backup needed is repaired like the rest, where the archive still has it.
-    wanted = sorted((rows.keys() | damaged) - sound)
-    result.files = len(sound & rows.keys())
+    wanted = sorted((rows | damaged) - sound)
+    result.files = len(sound & rows)
     for number, name in enumerate(wanted, start=1):
         progress("attachments", number, len(wanted))
         digest = name.rpartition("/")[2]
@@ -298,8 +298,6 @@ def _copy_blobs(db: sqlite3.Connection, files_dir: Path, dest: Path, progress: P
         result.size += (dest / name).stat().st_size
         if name in damaged:
             result.repaired.append(digest)
-    result.hashes = {name: name.rpartition("/")[2] for name in rows if is_regular(dest / name)}
-    return result
 
 
 def _look_at_copies(dest: Path, result: _Copied, progress: ProgressCallback) -> tuple[set[str], set[str]]:
@@ -338,13 +336,10 @@ def _check_sources(files_dir: Path, dest: Path, names: set[str], result: _Copied
             )
 
 
-def _switch(dest: Path, database: str, small: dict[str, bytes], blobs: dict[str, str]) -> None:
+def _switch(dest: Path, database: str, small: dict[str, bytes]) -> None:
     """Make what was copied the backup; interrupted anywhere, the folder is the old backup or the new one."""
-    listed = {name: {value} for name, value in blobs.items()}
     # Blobs of earlier backups that no row of this one refers to stay: nothing is ever deleted.
-    for name in _stored(dest):
-        if found := re.fullmatch(BLOB, name):
-            listed.setdefault(name, {found[2]})
+    listed = {name: {found[2]} for name in _stored(dest) if (found := re.fullmatch(BLOB, name))}
     listed[database] = {hash_file(dest / database)[0]}
     listed.update((name, {sha256(data).hexdigest()}) for name, data in small.items())
     both = {name: set(values) for name, values in listed.items()}
