@@ -12,9 +12,8 @@ from canvas_archive.errors import ForeignSchema, ItemsFailed, NotAdopted, Verifi
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from canvas_archive.export.backup import BackupReport
+    from canvas_archive.export.checks import ProgressCallback
 
 
 @click.command()
@@ -80,7 +79,7 @@ def restore(settings: Settings, source: Path, folder: Path | None, index: bool, 
         settings.note("It was made elsewhere. Before you search, edit or sync it: canvas-archive adopt")
 
 
-def _build_index(folder: Path, progress: Callable[[str, int, int], None]) -> None:
+def _build_index(folder: Path, progress: ProgressCallback) -> None:
     from canvas_archive.search import rebuild_index
     from canvas_archive.store import Archive
 

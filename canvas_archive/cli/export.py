@@ -22,7 +22,7 @@ from canvas_archive.store.folders import FOLDERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from canvas_archive.cli.progress_display import ProgressCallback
+    from canvas_archive.export.checks import ProgressCallback
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.run import ExportReport
     from canvas_archive.export.selection import Selection

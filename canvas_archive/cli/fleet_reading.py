@@ -30,7 +30,7 @@ from canvas_archive.places import expanded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from canvas_archive.cli.progress_display import ProgressCallback
+    from canvas_archive.export.checks import ProgressCallback
     from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet

@@ -11,7 +11,8 @@ from canvas_archive.sync.progress import SyncProgress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from canvas_archive.cli.progress_display import ProgressCallback, ProgressDisplay
+    from canvas_archive.cli.progress_display import ProgressDisplay
+    from canvas_archive.export.checks import ProgressCallback
 
 _LONG_WAIT = 5.0
 """Waits of so many seconds are a line on standard error, where there is no display."""

@@ -24,9 +24,6 @@ _USUAL_NAME = 14
 
 _USUAL_LEFT = len("00:00 left")
 
-ProgressCallback = Callable[[str, int, int], None]
-"""Hears what is done now, how far it is, and how much there is (0: unknown)."""
-
 
 def row_text(
     what: str, done: int, total: int, *, left: float | None, elapsed: float, width: int, plain: bool = False

@@ -19,7 +19,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -37,6 +37,7 @@ from canvas_archive.errors import (
 )
 from canvas_archive.export.checks import (
     Check,
+    ProgressCallback,
     check_contents,
     check_evidence,
     check_foreign_keys,
@@ -83,8 +84,6 @@ UNION SELECT sha256 FROM media_comments WHERE state = 'stored'
 UNION SELECT json_extract(value, '$.sha256')
   FROM outbox, json_each(payload, '$.enclosures') WHERE state IN ('queued', 'sending', 'failed')
 """
-
-ProgressCallback = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

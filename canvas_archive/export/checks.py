@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from canvas_archive.errors import ArchiveError
 from canvas_archive.model import JsonObject
@@ -14,6 +15,9 @@ from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.migrations import known_version, schema_version
 from canvas_archive.store.schema_check import Difference, schema_differences
 from canvas_archive.store.seals import check_seals
+
+ProgressCallback: TypeAlias = "Callable[[str, int, int], None]"
+"""Called with what is done now, how far it is, and how much there is (0: unknown)."""
 
 MOST_ITEMS = 1000
 """How many findings of one check are listed; the rest is counted."""
@@ -186,7 +190,7 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
     )
 
 
-def check_contents(db: sqlite3.Connection, progress: Callable[[str, int, int], None]) -> Check:
+def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     """Compare every message, conversation, person and attachment with its seal."""
     report = check_seals(
         db, most_faults=MOST_ITEMS, progress=lambda done, total: progress("contents", done, total)

@@ -6,11 +6,10 @@ Reads lists only; nothing on Canvas changes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 
 from canvas_archive.canvas import CanvasClient, Scope
 from canvas_archive.errors import NotFound, WrongAccount
-from canvas_archive.export.checks import Check, findings
+from canvas_archive.export.checks import Check, ProgressCallback, findings
 from canvas_archive.store.account import read_account
 
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
@@ -25,7 +24,7 @@ FROM conversations c WHERE c.id = ?
 
 
 def verify_remote(
-    db: sqlite3.Connection, client: CanvasClient, progress: Callable[[str, int, int], None] | None = None
+    db: sqlite3.Connection, client: CanvasClient, progress: ProgressCallback | None = None
 ) -> list[Check]:
     """Compare the ids and message counts of all lists with the archive.
 

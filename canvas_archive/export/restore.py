@@ -15,10 +15,10 @@ from canvas_archive.export.backup import (
     RECORD,
     SMALL,
     BackupReport,
-    ProgressCallback,
     open_copy,
     read_record,
 )
+from canvas_archive.export.checks import ProgressCallback
 from canvas_archive.export.copies import copy_file, make_private
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest
 from canvas_archive.store import Archive

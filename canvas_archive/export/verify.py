@@ -17,6 +17,7 @@ from pathlib import Path
 from canvas_archive.errors import ArchiveError
 from canvas_archive.export.checks import (
     Check,
+    ProgressCallback,
     check_account,
     check_completeness,
     check_contents,
@@ -47,7 +48,7 @@ class VerifyOptions:
 def verify_archive(
     folder: Path,
     options: VerifyOptions | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Iterator[Check]:
     """Yield the checks of the archive in ``folder`` as they are done.
 
@@ -117,7 +118,7 @@ class _InThread:
 
 
 def _rows_looks(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: Callable[[str, int, int], None]
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: ProgressCallback
 ) -> tuple[tuple[str, Callable[[], Check]], ...]:
     """Return the checks of what the database says. They take no notice of files."""
     return (
@@ -133,7 +134,7 @@ def _rows_looks(
 
 
 def _other_looks(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: Callable[[str, int, int], None]
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: ProgressCallback
 ) -> Iterator[tuple[str, Callable[[], Iterable[Check]]]]:
     if options.files:
         yield "attachments", lambda: check_files(folder, db, options, progress)
@@ -161,7 +162,7 @@ def _not_looked(name: str, error: Exception) -> Check:
 
 
 def check_files(
-    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: Callable[[str, int, int], None]
+    folder: Path, db: sqlite3.Connection, options: VerifyOptions, progress: ProgressCallback
 ) -> Iterator[Check]:
     """Read every stored attachment again and compare it with its name; look for files nobody knows."""
     result = check_blobs(
