@@ -153,6 +153,8 @@ def test_a_form_without_its_token_changes_nothing(served: BoundServer) -> None:
         ("/mail/edits/discard", {"id": "1"}),
         ("/mail/edits/keep", {"edit": "1"}),
         ("/mail/outbox", {"do": "withdraw:1"}),
+        ("/mail/c/700005/reply", {"body": "x", "all": "1"}),
+        ("/mail/new/queue", {"to": "Hana Mensah", "body": "x"}),
         ("/mail/outbox/1", {"body": "x"}),
         ("/mail/status/sync", {}),
         ("/mail/status/push", {}),

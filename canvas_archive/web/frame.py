@@ -77,6 +77,12 @@ class Frame:
     more_courses: bool
     sync_status: str
     synced_at: str | None
+    masquerading: bool
+
+    @property
+    def canvas_href(self) -> str:
+        """Return Canvas's address for links; empty where the archive names none that a link may have."""
+        return self.base_url if self.base_url.startswith(("https://", "http://")) else ""
 
     @property
     def folders(self) -> tuple[FolderLink, ...]:
@@ -159,4 +165,5 @@ def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
         more_courses=len(courses) > len(newest),
         sync_status=sync["status"] if sync else "",
         synced_at=(sync["finished_at"] or sync["started_at"]) if sync else None,
+        masquerading=bool(account["masquerading"]),
     )

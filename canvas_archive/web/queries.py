@@ -10,6 +10,7 @@ from canvas_archive.store import folders
 
 ACCOUNT = """
 SELECT a.base_url, a.name, coalesce(a.as_user_id, a.user_id) AS owner_id, a.created_at,
+       a.as_user_id IS NOT NULL AS masquerading,
        coalesce(u.name, a.name) AS owner_name
 FROM account a LEFT JOIN users u ON u.id = coalesce(a.as_user_id, a.user_id)
 """
@@ -160,6 +161,12 @@ SELECT count(*) AS n, coalesce(sum(NOT generated), 0) AS written,
 FROM messages WHERE conversation_id = :id
 """
 PLACE = "SELECT created_at FROM messages WHERE id = :message AND conversation_id = :id"
+REPLY_TO = "SELECT removed_at FROM conversations WHERE id = :id"
+SUGGESTED = """
+SELECT coalesce(u.full_name, u.name) FROM users u
+WHERE u.id <> :owner AND coalesce(u.full_name, u.name) IS NOT NULL
+ORDER BY (SELECT max(created_at) FROM messages WHERE author_id = u.id) DESC LIMIT :limit
+"""
 OLDER_MESSAGES = """
 SELECT created_at, id FROM messages WHERE conversation_id = :id AND (created_at, id) < (:at, :message)
 ORDER BY created_at DESC, id DESC LIMIT :limit

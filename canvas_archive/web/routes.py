@@ -13,6 +13,7 @@ from canvas_archive.web.hooks import hook
 from canvas_archive.web.pages import archives as shelf
 from canvas_archive.web.pages import (
     changes,
+    compose,
     courses,
     edits,
     folders,
@@ -49,6 +50,10 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^{MAIL}/logout$", status.sign_out),
         (rf"^{MAIL}/c/{ID}$", thread.conversation),
         (rf"^{MAIL}/c/{ID}\.(?P<kind>txt|json|eml)$", thread.saved),
+        (rf"^{MAIL}/c/{ID}/reply$", compose.reply),
+        (rf"^{MAIL}/new$", compose.new),
+        (rf"^{MAIL}/new/queue$", compose.write),
+        (rf"^{MAIL}/send/{ID}$", compose.ask),
         (rf"^{MAIL}/edit$", changes.edit),
         (rf"^{MAIL}/undo$", changes.undo),
         (rf"^{MAIL}/search$", search.page),

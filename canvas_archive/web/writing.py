@@ -43,6 +43,12 @@ def keep_mine(path: Path, edit_id: int) -> bool:
         return edits.keep_mine(db, edit_id, ORIGIN)
 
 
+def queue(path: Path, draft: outbox.Draft) -> int:
+    """Put a message into the outbox; return its number there."""
+    with brief_write(path, patience=PATIENCE) as db:
+        return outbox.queue_message(db, draft)
+
+
 def change_message(path: Path, number: int, *, body: str, subject: str | None) -> bool:
     """Write another text into a message of the outbox; return whether it still waited."""
     with brief_write(path, patience=PATIENCE) as db:

@@ -168,6 +168,8 @@ async def conversation(page_request: PageRequest) -> Any:
             "pagination": pagination_of(part, messages, context),
             "written": part.written,
             "span": span_of(part, page_request.dates),
+            "all_people": people,
+            "can_sync": page_request.can_sync,
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
             "files_shown": files[:SHOWN_FILES],

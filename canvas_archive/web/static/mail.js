@@ -196,6 +196,8 @@
       case 's': act('star'); break;
       case 'e': act('archive'); break;
       case 'm': act('read'); break;
+      case 'r': if ($('.answer')) { $('.answer').open = true; $('.answer textarea').focus(); } break;
+      case 'c': $('.side .new')?.click(); break;
       case 'z': last && send('undo', new URLSearchParams({ undo: last })); break;
       case '/': (narrow.matches ? $('#q') : $('#bq') || $('#q')).focus(); break;
       case '?': $('#keys').showModal(); break;
