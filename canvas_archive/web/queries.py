@@ -207,20 +207,13 @@ SETTLED_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail
 FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
-WHERE (e.state = 'discarded' OR (e.state = 'pushed' AND coalesce(e.detail, '') NOT LIKE 'conflict:%'))
-ORDER BY e.id DESC LIMIT :limit
+WHERE e.state IN ('pushed', 'discarded') ORDER BY e.id DESC LIMIT :limit
 """
 ACTS = """
 SELECT a.id, a.command, a.conversation_id, c.subject, a.recipients, a.begun_at, a.state, a.ended_at, a.answer
 FROM acts a LEFT JOIN conversations c ON c.id = a.conversation_id ORDER BY a.id DESC LIMIT :limit
 """
-UNSETTLING_EDITS = """
-SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
-       e.settled_at, e.detail
-FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
-WHERE (e.state IN ('conflict', 'reverted', 'gone') OR (e.state = 'pushed' AND e.detail LIKE 'conflict:%'))
-ORDER BY e.id DESC LIMIT :limit
-"""
+UNSETTLING_EDITS = SETTLED_EDITS.replace("'pushed', 'discarded'", "'conflict', 'reverted', 'gone'")
 
 STORED_BYTES = """
 SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachments

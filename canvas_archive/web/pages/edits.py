@@ -18,6 +18,7 @@ from canvas_archive.web.render import plural
 from canvas_archive.web.undo import remember
 
 HISTORY = 60
+REPLACED = "replaced what Canvas had"
 OUTCOMES = {
     "pushed": ("ok", "sent"),
     "conflict": ("warn", "conflict"),
@@ -48,7 +49,7 @@ def line_of(row: sqlite3.Row) -> EditLine:
     tone, outcome = OUTCOMES.get(row["state"], ("", row["state"]))
     detail = row["detail"] or ""
     if row["state"] == "pushed" and detail.startswith("conflict:"):
-        tone, outcome = "warn", "replaced what Canvas had"
+        tone, outcome = "warn", REPLACED
     return EditLine(
         id=row["id"],
         conversation_id=row["conversation_id"],
@@ -95,13 +96,14 @@ async def journal(page_request: PageRequest) -> Any:
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         unsettling = connection.execute(queries.UNSETTLING_EDITS, {"limit": HISTORY})
-        settled = connection.execute(queries.SETTLED_EDITS, {"limit": HISTORY})
+        settled = [line_of(row) for row in connection.execute(queries.SETTLED_EDITS, {"limit": HISTORY})]
+        replaced = [line for line in settled if line.outcome == REPLACED]
         return {
             "title": "Changes",
             "can_sync": page_request.can_sync,
             "pending": read_pending(connection, frame.owner_id),
-            "unsettling": [line_of(row) for row in unsettling],
-            "settled": [line_of(row) for row in settled],
+            "unsettling": [*replaced, *map(line_of, unsettling)],
+            "settled": [line for line in settled if line.outcome != REPLACED],
             "acts": list(map(act_line, connection.execute(queries.ACTS, {"limit": HISTORY}))),
         }
 
