@@ -21,7 +21,7 @@ from canvas_archive.search.answer import matching, scoring
 from canvas_archive.search.index import building, documents, opened, shard
 from canvas_archive.search.index.hashfile import term_index
 from canvas_archive.search.index.postings import TERM_INFO, Damaged, PostingBlock, blocks, encode
-from canvas_archive.search.index.reading import MappedFile, Segment, TermEntry
+from canvas_archive.search.index.reading import Segment, TermEntry, mapped
 from canvas_archive.search.index.record import ListedSegment, changed_files, toc_name, usable_record
 from canvas_archive.search.index.schema import FIELD_NUMBERS
 from canvas_archive.search.query import suggest
@@ -130,9 +130,7 @@ def test_a_column_has_a_row_for_every_document(tmp_path: Path) -> None:
 
 def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
-    file = MappedFile(tmp_path / "empty")
-    assert file.get(0, 10) == b""
-    file.close()
+    assert mapped(tmp_path / "empty") == b""
 
 
 # A whole index
