@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
-from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +28,6 @@ from canvas_archive.search.answer.matching import AllOf, Matcher, TextMatcher
 from canvas_archive.search.answer.planning import Plan, Planner
 from canvas_archive.search.answer.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.answer.snippet import Marking, Snippet, make_snippet
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.opened import forget, open_index, reader
 from canvas_archive.search.index.postings import Damaged
 from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages
@@ -292,7 +290,7 @@ class _Found:
 
     @property
     def total(self) -> int:
-        return sum(map(docset.size, self.matches))
+        return sum(chosen.size for chosen in self.matches)
 
 
 class _Session:
@@ -337,7 +335,7 @@ class _Session:
         found: Matches = []
         for at, segment in enumerate(self._index.segments):
             chosen = matcher.match(segment, None if within is None else within[at])
-            found.append(docset.without(chosen, segment.dead))
+            found.append(chosen - segment.dead)
         return found
 
     def values(self, matches: Matches, column: str) -> set[int]:
@@ -345,7 +343,7 @@ class _Session:
         found: set[int] = set()
         for segment, chosen in zip(self._index.segments, matches, strict=False):
             if chosen:
-                found.update(compress(segment.column(column), docset.mask(chosen, segment.count)))
+                found.update(chosen.pick(segment.column(column)))
         return found
 
     def conversations(self, matches: Matches) -> int:
@@ -431,7 +429,7 @@ class _Session:
 
     def explanation(self, tree: Node, found: _Found) -> str | None:
         """Return why a search found nothing, as far as its parts show."""
-        unfiltered = sum(map(docset.size, found.unfiltered))
+        unfiltered = sum(chosen.size for chosen in found.unfiltered)
         if unfiltered:
             return f"Leave out the chosen filters to find {unfiltered:,}."
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from canvas_archive.search.answer.matching import TextMatcher
 from canvas_archive.search.answer.phrases import moved, positions, touching
 from canvas_archive.search.answer.scoring import Scorer
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.reading import OpenIndex, Segment
 
@@ -139,7 +138,7 @@ class Ranker:
             first, last = segment.span()
             if len(found) == count and (last < found[-1].sent if newest_first else first > found[-1].sent):
                 break
-            numbers = docset.to_numbers(matches[at], segment.count)
+            numbers = matches[at].numbers
             written = segment.column("written")
             if len(numbers) > looked_at:
                 edge = take(looked_at, map(written.__getitem__, numbers))[-1]

@@ -94,18 +94,13 @@ class PostingBlock:
     def documents(self) -> array[int]:
         """Return the ascending document numbers. Raises Damaged when they cannot be any."""
         if self._documents is None:
+            if min(self.gaps[1:], default=1) < 1:
+                raise Damaged("a posting list names documents that are not there: they do not ascend")
             try:
-                self._documents = array("I", self.counted_up())
+                self._documents = array("I", accumulate(self.gaps))
             except OverflowError as error:
                 raise Damaged(f"a posting list names documents that are not there: {error}") from error
         return self._documents
-
-    def counted_up(self) -> Iterator[int]:
-        """Return the document numbers one by one: what is cheaper when they are needed only once."""
-        unsigned = isinstance(self.gaps, array) and self.gaps.typecode in "HI"
-        if not unsigned and min(self.gaps) < 0:
-            raise Damaged("a posting list names documents that are not there: they do not ascend")
-        return accumulate(self.gaps)
 
     def positions(self) -> list[str]:
         """Return each document's positions as a string of characters, one per position."""

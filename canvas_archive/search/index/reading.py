@@ -42,6 +42,7 @@ _RETAINED = 1_500_000
 # Lists of so many documents are cached as sets during a search; a set is a byte for every document.
 _FEW = 1000
 _MOST_SETS = 8
+_SHORT = 8  # Lists of fewer documents than one for so many of the segment are not read as sets.
 _MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
 
 
@@ -149,44 +150,47 @@ class Segment:
         return found
 
     def numbers(self, block: PostingBlock) -> Sequence[int]:
-        """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
+        """Return a block's documents, which ascend. Raises Damaged when the segment does not have them."""
         documents = block.documents
         if not 0 <= documents[0] <= documents[-1] < self.count:
             raise Damaged("a posting list names documents that are not there")
         return documents
 
-    def mark(self, entry: TermEntry, flags: bytearray) -> None:
-        """Set the bytes of a list's documents to 1, one by one: the way for short lists.
+    def listed(self, entry: TermEntry) -> list[int]:
+        """Return the documents of a list, ascending, one by one: the way for short lists.
 
         Raises Damaged when the segment does not have them.
         """
         if entry.documents <= 2:  # known without looking
             if not entry.first <= entry.last < self.count:
                 raise Damaged("a term names documents that are not there")
-            flags[entry.first] = flags[entry.last] = 1
-            return
+            return [entry.first] if entry.first == entry.last else [entry.first, entry.last]
+        found: list[int] = []
         for block in self.blocks(entry):
-            try:
-                for number in block.counted_up():
-                    flags[number] = 1
-            except IndexError as error:
-                raise Damaged("a posting list names documents that are not there") from error
+            documents = self.numbers(block)
+            if found and documents[0] <= found[-1]:
+                raise Damaged("a posting list names documents that are not there: they do not ascend")
+            found += documents
+        return found
+
+    def is_short(self, entry: TermEntry) -> bool:
+        """Return whether a list is best looked at one document at a time."""
+        return entry.documents * _SHORT <= self.count or entry.documents <= 2
 
     def documents(self, entry: TermEntry) -> DocSet:
         """Return the documents of a term's list."""
         found = self._sets.get(entry.offset)
         if found is None:
-            found = self._read_documents(entry)
+            if self.is_short(entry):
+                found = DocSet(self.count, self.listed(entry))
+            else:
+                found = self._read_documents(entry)
             if len(self._sets) < _MOST_SETS and entry.documents > _FEW:
                 self._sets[entry.offset] = found
         return found
 
     def _read_documents(self, entry: TermEntry) -> DocSet:
         try:
-            if entry.documents <= 2:
-                flags = bytearray(self.count)
-                self.mark(entry, flags)
-                return docset.from_mask(flags)
             steps = array("H" if self.count <= 1 << 16 else "I")
             before = -1
             for block in self.blocks(entry):
@@ -257,7 +261,7 @@ class OpenIndex:
     def __init__(self, folder: Path, record: IndexRecord) -> None:
         self.lock = threading.Lock()
         self.segments = [Segment(folder, segment, record.files) for segment in record.segments]
-        self.count = sum(segment.count - docset.size(segment.dead) for segment in self.segments)
+        self.count = sum(segment.count - segment.dead.size for segment in self.segments)
         self._newest: int | None = None
 
     def trim(self) -> None:
