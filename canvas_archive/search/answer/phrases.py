@@ -56,8 +56,9 @@ def places(segment: Segment, entries: Sequence[TermEntry], within: DocSet) -> li
             strings = chain.from_iterable(block.positions() for block in read)
             return list(compress(strings, compress(within.flags, listed.flags)))
     found = positions(segment, entries, numbers)
-    get = found.get
-    return [get(number, "") for number in numbers]
+    if len(found) == len(numbers):
+        return list(found.values()) if len(entries) == 1 else [found[number] for number in numbers]
+    return [found.get(number, "") for number in numbers]
 
 
 def positions(segment: Segment, entries: Sequence[TermEntry], numbers: Sequence[int]) -> dict[int, str]:
@@ -66,12 +67,18 @@ def positions(segment: Segment, entries: Sequence[TermEntry], numbers: Sequence[
     narrowed = numbers if len(numbers) < _FEW else None
     chosen = set(numbers)
     for entry in entries:
+        listed: list[int] = []
+        strings: list[str] = []
         for block in segment.blocks(entry, narrowed, with_positions=True):
             documents = segment.numbers(block)
             here = places_in(documents, numbers, chosen)
-            for at, string in zip(here, block.positions_at(here), strict=True):
-                number = documents[at]
-                found[number] = found[number] + string if number in found else string
+            listed += [documents[at] for at in here]
+            strings += block.positions_at(here)
+        if not found:
+            found = dict(zip(listed, strings, strict=True))
+            continue
+        for number, string in zip(listed, strings, strict=True):
+            found[number] = found[number] + string if number in found else string
     return found
 
 

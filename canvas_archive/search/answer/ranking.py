@@ -168,7 +168,7 @@ class Ranker:
         written, message = segment.column("written"), segment.column("message")
         newest = self.index.newest()
         return [
-            Ranked(score * _recent(newest - written[number]), written[number], message[number], at, number)
+            Ranked(score * _recent(newest - (sent := written[number])), sent, message[number], at, number)
             for score, number in scored
         ]
 

@@ -20,7 +20,7 @@ _CLOSE = 3
 # The most documents to each one of a set that are walked through instead of looked for.
 _WALKED = 10
 # The least documents to each one of a set whose numbers are compared one by one.
-_FEW = 24
+_FEW = 8
 
 
 class DocSet:

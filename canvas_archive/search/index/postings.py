@@ -113,11 +113,15 @@ class PostingBlock:
         """Return the positions of the documents at some places of the block, which ascend."""
         if not places:
             return []
-        listed = self._unpacked().split(_SEPARATOR.encode(), places[-1] + 1)
+        most = places[-1] + 1
         try:
-            return [listed[at].decode() for at in places]
+            if len(places) * _SEVERAL < most:
+                few = self._unpacked().split(_SEPARATOR.encode(), most)
+                return [few[at].decode() for at in places]
+            listed = self._unpacked().decode().split(_SEPARATOR, most)
         except UnicodeDecodeError as error:
             raise Damaged("positions that cannot be read") from error
+        return listed if len(listed) == len(places) else [listed[at] for at in places]
 
     def _unpacked(self) -> bytes:
         if self.data is not None:
