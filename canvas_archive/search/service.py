@@ -39,12 +39,12 @@ from canvas_archive.search.query.suggest import respelt
 from canvas_archive.search.query.tree import Node
 from canvas_archive.search.query.understood import Understanding
 from canvas_archive.search.query.written import canonical_query
-from canvas_archive.store.connection import bad_text_replaced, connect_readonly
+from canvas_archive.store.connection import bad_text_replaced, connect_readonly, plain_cursor
 
 Sort = Literal["relevance", "newest", "oldest"]
 
 _HITS = """
-SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject, c.context_code,
+SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject,
        coalesce(x.name, c.context_name) AS course, u.name, u.full_name
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
@@ -362,7 +362,7 @@ class _Session:
 
     def _filled(self, ranked: Sequence[Ranked], texts: Sequence[TextMatcher]) -> tuple[Hit, ...]:
         wanted = json.dumps([hit.message_id for hit in ranked])
-        rows = {row["id"]: row for row in self._db.execute(_HITS, (wanted,))}
+        rows = {row[0]: row for row in plain_cursor(self._db).execute(_HITS, (wanted,))}
         marking = marking_for([text for text in texts if text.field != "attached"])
         in_files = marking_for([text for text in texts if text.field == "attached"])
         files: dict[int, list[str]] = {}
@@ -374,15 +374,16 @@ class _Session:
             row = rows.get(one.message_id)
             if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
                 continue
-            snippet, best = make_snippet(row["body"], marking)
+            _, thread, created_at, author_id, body, subject, course, name, full_name = row
+            snippet, best = make_snippet(body, marking)
             for text in files.get(one.message_id, ()):
                 other, score = make_snippet(text, in_files)
                 if score > best:
                     snippet, best = other, score
             hits.append(
                 Hit(
-                    row["id"], row["conversation_id"], row["subject"], row["name"] or row["full_name"],
-                    row["author_id"], row["created_at"], row["course"], snippet, one.score,
+                    one.message_id, thread, subject, name or full_name, author_id, created_at, course,
+                    snippet, one.score,
                 )
             )  # fmt: skip
         return tuple(hits)

@@ -234,7 +234,11 @@ def _union_among(segment: Segment, entries: Sequence[TermEntry], within: DocSet)
         if within.size * _SPARSE <= entry.documents:
             found.update(_among(segment, entry, within.numbers))
         elif segment.is_short(entry):
-            found |= chosen.intersection(segment.listed(entry))
+            if entry.documents <= 2:
+                found |= chosen.intersection(segment.listed(entry))
+                continue
+            for block in segment.blocks(entry):
+                found |= chosen.intersection(segment.numbers(block))
         else:
             found.update((within & segment.documents(entry)).numbers)
     return DocSet(segment.count, sorted(found))

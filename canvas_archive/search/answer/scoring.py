@@ -111,12 +111,14 @@ class Scorer:
         total = dict.fromkeys(numbers, 0.0)
         for slot, idf in self._slots:
             weights: dict[int, float] = {}
-            for entry, share in slot.entries(segment):
+            for place, (entry, share) in enumerate(slot.entries(segment)):
                 for block in segment.blocks(entry, numbers):
                     documents, levels = segment.numbers(block), block.levels
-                    for at in places_in(documents, numbers, total) if levels else ():
-                        number = documents[at]
-                        weights[number] = weights.get(number, 0.0) + WEIGHT[levels[at]] * share
+                    here = places_in(documents, numbers, total) if levels else ()
+                    found = {documents[at]: WEIGHT[levels[at]] * share for at in here}
+                    if place:
+                        found = {number: weights.get(number, 0.0) + found[number] for number in found}
+                    weights.update(found)
             for number, score in zip(weights, _contributions(idf, weights.values()), strict=True):
                 total[number] += score
         return list(total.values())
