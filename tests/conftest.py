@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count as counting
@@ -22,6 +23,11 @@ from canvas_archive.store import migrations, upgrade
 from tests.trust_support import Workshop
 
 pytest_plugins = ["tests.tier", "tests.reliability", "tests.line_counting"]
+
+# Without files of bytecode, each process rewrites the assertions of all tests, for 14 seconds,
+# and each command that tests start compiles the program.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _HOMES = counting()
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import json
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import closing
@@ -347,6 +351,16 @@ def fill(make: Maker) -> None:
 
 def make_archive(folder: Path) -> Path:
     """Create the small mailbox in ``folder`` and return the folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copytree(_small_mailbox(os.environ.get("XDG_STATE_HOME")), folder))
+
+
+@functools.cache  # it is made for hundreds of tests, which change their copies
+def _small_mailbox(_remembered_in: str | None) -> Path:
+    """Return the small mailbox; it is remembered as this user's own in the state folder."""
+    made = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    folder = Path(made) / "archive"
     with Archive.create(
         folder, base_url="https://school.instructure.com", user_id=OWNER, name="Jules Marchetti"
     ) as archive:
