@@ -7,6 +7,7 @@ an archive must be named, and what is remembered of archives needs a folder that
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
@@ -14,6 +15,8 @@ from canvas_archive.errors import BadInput
 STATE_VARIABLE = "XDG_STATE_HOME"
 DATA_VARIABLE = "XDG_DATA_HOME"
 _NAME = "canvas-archive"
+# All that the system's folders depend on here (the last two on Windows).
+_PLACES = (STATE_VARIABLE, "HOME", "USERPROFILE", "LOCALAPPDATA")
 
 
 def expanded(path: Path | str) -> Path:
@@ -46,6 +49,11 @@ def data_folder() -> Path:
 
 def state_folder() -> Path:
     """Return where it is remembered which archives are this user's. It need not exist. Raises BadInput."""
+    return _state_folder(*map(os.environ.get, _PLACES))
+
+
+@lru_cache(maxsize=8)  # every search asks
+def _state_folder(*_environment: str | None) -> Path:
     import platformdirs
 
     _require_home(STATE_VARIABLE, f"set {STATE_VARIABLE} to a folder that lasts, or CANVAS_ARCHIVE_ADOPTED=1")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count as counting
@@ -18,9 +19,15 @@ from typing import Any
 import keyring.core
 import pytest
 
+from canvas_archive.store import migrations, upgrade
 from tests.trust_support import Workshop
 
 pytest_plugins = ["tests.tier", "tests.reliability", "tests.line_counting"]
+
+# Without files of bytecode, each process rewrites the assertions of all tests, for 14 seconds,
+# and each command that tests start compiles the program.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _HOMES = counting()
 
@@ -55,6 +62,31 @@ def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schema_made_once() -> Iterator[None]:
+    """Let the migrations make a new database once: later ones are copies of it. Most tests make an archive.
+
+    Databases that are not new are migrated as ever, and so is the first after a test changed the migrations.
+    """
+    apply_pending = upgrade.apply_pending
+    made: dict[object, tuple[bytes, int]] = {}
+
+    def apply_or_copy(db_path: Path, **options: Any) -> int:
+        if db_path.stat().st_size:
+            return apply_pending(db_path, **options)
+        steps = migrations.MIGRATIONS
+        if steps in made:
+            db_path.write_bytes(made[steps][0])
+        else:
+            version = apply_pending(db_path, **options)
+            made[steps] = db_path.read_bytes(), version
+        return made[steps][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upgrade, "apply_pending", apply_or_copy)
         yield
 
 

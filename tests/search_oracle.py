@@ -25,7 +25,6 @@ from canvas_archive.search.answer.matching import (
 from canvas_archive.search.answer.planning import Plan, Planner
 from canvas_archive.search.answer.ranking import ADJACENT, RECENT
 from canvas_archive.search.answer.slots import WordSlot
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.postings import position_of
 from canvas_archive.search.index.reading import OpenIndex, Segment
 from canvas_archive.search.index.record import usable_record
@@ -92,9 +91,7 @@ class Oracle:
         return [
             (at, number)
             for at, segment in enumerate(self._index.segments)
-            for number in sorted(
-                self._match(matcher, segment) - set(docset.to_numbers(segment.dead, segment.count))
-            )
+            for number in sorted(self._match(matcher, segment) - set(segment.dead.numbers))
         ]
 
     def _match(self, matcher: Matcher, segment: Segment) -> set[int]:

@@ -19,6 +19,7 @@ from canvas_archive.errors import ServerFailure, TokenRefused, Unreachable
 from canvas_archive.store import Archive
 from canvas_archive.store.edits import record_edit
 from canvas_archive.sync.push import Push
+from canvas_archive.sync.settling import Settling
 from tests.push_support import Mail, big_mailbox, open_mail
 
 pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
@@ -78,11 +79,15 @@ def test_killed_after_canvas_has_answered(mail: Mail, monkeypatch: pytest.Monkey
     mail.settled()
 
 
-@pytest.mark.parametrize("method", ["_read_rows", "_settle_unsent", "_settle_sent"])
-def test_killed_between_the_steps(mail: Mail, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+@pytest.mark.parametrize(
+    ("owner", "method"), [(Push, "_read_rows"), (Push, "_settle_unsent"), (Settling, "sent")]
+)
+def test_killed_between_the_steps(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
+) -> None:
     wish(mail)
     with monkeypatch.context() as patch:
-        kill_after(patch, Push, method)
+        kill_after(patch, owner, method)
         with pytest.raises(Killed):
             mail.push()
     mail.push()
@@ -95,7 +100,7 @@ def test_killed_within_the_transaction_that_settles(mail: Mail, monkeypatch: pyt
     """The journal and the column are committed together or not at all."""
     wish(mail)
     with monkeypatch.context() as patch:
-        kill_after(patch, Push, "_take_row")
+        kill_after(patch, Settling, "take_row")
         with pytest.raises(Killed):
             mail.push()
     assert mail.one("SELECT count(*) FROM pending_edits") == 4

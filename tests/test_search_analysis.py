@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whoosh.lang import porter2
 
-from canvas_archive.search.answer.snippet import Marking, make_snippet
+from canvas_archive.search.answer.snippet import Marking, _with_positions, make_snippet
 from canvas_archive.search.index.analysis import (
     analysed,
     composed,
@@ -121,19 +121,39 @@ def test_occurrences_are_the_wanted_spans(text: str, words: set[str]) -> None:
     wanted = {word for word in words if len(terms(word)) == 1}
     text = composed(text)
     expected = [(span.start, span.end, span.term) for span in spans(text, wanted)]
-    assert [(span.start, span.end, span.term) for span in occurrences(text, wanted)] == expected
+    assert [(span.start, span.end, span.term) for span in occurrences(text, frozenset(wanted))] == expected
 
 
 def test_words_with_an_apostrophe_within_are_occurrences() -> None:
-    assert [span[1:] for span in occurrences("You don't, they DON'T.", {"dont"})] == [
+    assert [span[1:] for span in occurrences("You don't, they DON'T.", frozenset({"dont"}))] == [
         (4, 9, "dont"),
         (16, 21, "dont"),
     ]
 
 
+@pytest.mark.thorough
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(("a", "b", "c", "x", "o'b", "a's", "1", "b1")), max_size=30),
+    st.sampled_from((" ", ", ", "-", ".\n")),
+    st.lists(
+        st.lists(st.sampled_from(("a", "b", "c", "ob", "1")), min_size=2, max_size=3), min_size=1, max_size=3
+    ),
+)
+def test_phrases_are_marked_where_their_words_stand_side_by_side(
+    words: list[str], between: str, phrases: list[list[str]]
+) -> None:
+    text = between.join(words)
+    sequences = tuple(
+        tuple((offset, frozenset({term})) for offset, term in enumerate(phrase)) for phrase in phrases
+    )
+    marking = Marking({"c": 1.0}, sequences)
+    assert marking.marks(_with_positions(text, marking)) == marking.marks(spans(text, marking.wanted))
+
+
 def test_runs_that_are_cut_in_pieces_are_no_occurrences() -> None:
     text = "x" * 50
-    assert occurrences(text, {"x" * 10}) == []
+    assert occurrences(text, frozenset({"x" * 10})) == []
     assert [span.term for span in spans(text, {"x" * 10})] == ["x" * 10]
 
 

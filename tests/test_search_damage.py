@@ -21,7 +21,7 @@ from canvas_archive.search.answer import matching, scoring
 from canvas_archive.search.index import building, documents, opened, shard
 from canvas_archive.search.index.hashfile import term_index
 from canvas_archive.search.index.postings import TERM_INFO, Damaged, PostingBlock, blocks, encode
-from canvas_archive.search.index.reading import MappedFile, Segment, TermEntry
+from canvas_archive.search.index.reading import Segment, TermEntry, mapped
 from canvas_archive.search.index.record import ListedSegment, changed_files, toc_name, usable_record
 from canvas_archive.search.index.schema import FIELD_NUMBERS
 from canvas_archive.search.query import suggest
@@ -55,11 +55,9 @@ def test_a_block_made_here_is_read_as_one(tmp_path: Path) -> None:
     good = block((array("H", [3] * 60), bytes(60), None), 60, 180)
     assert [list(one.gaps) for one in blocks(good)] == [[3] * 60]
     one = segment(tmp_path, 200, good, 60)
-    flags = bytearray(200)
     entry = one.entry("text", "word")
     assert entry is not None
-    one.mark(entry, flags)
-    assert [number for number, flag in enumerate(flags) if flag] == list(range(3, 181, 3))
+    assert one.listed(entry) == one.documents(entry).numbers == list(range(3, 181, 3))
     one.close()
 
 
@@ -95,6 +93,8 @@ def test_blocks_that_hold_something_else_are_damaged(
         (block(((5, -9, 3), None, None), 3, 0), 3, 0, 0),
         (block(((-5, 9, 3), None, None), 3, 7), 3, 0, 7),
         (block(((5, 1 << 40, 3), None, None), 3, 7), 3, 5, 7),
+        (block(((5, 0, 3), None, None), 3, 8), 3, 5, 8),
+        (block((array("H", [1] * 30 + [0] * 30), None, None), 60, 30), 60, 1, 30),
         (encode(list(range(0, 500, 2)), None, None), 250, 0, 498),
     ],
 )
@@ -105,7 +105,7 @@ def test_documents_that_are_not_there_are_damage(
     entry = one.entry("text", "word")
     assert entry is not None
     with pytest.raises(Damaged, match="not there"):
-        one.mark(entry, bytearray(100))
+        one.listed(entry)
     with pytest.raises(Damaged, match="not there"):
         one.documents(entry)
     if of > 2:
@@ -130,9 +130,7 @@ def test_a_column_has_a_row_for_every_document(tmp_path: Path) -> None:
 
 def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
-    file = MappedFile(tmp_path / "empty")
-    assert file.get(0, 10) == b""
-    file.close()
+    assert mapped(tmp_path / "empty") == b""
 
 
 # A whole index

@@ -62,7 +62,7 @@ def chosen(index: OpenIndex, share: float) -> Matches:
     """About such a share of all documents, the same ones each time."""
     pick = random.Random(7)
     return [
-        docset.from_mask(bytes(pick.random() < share for _ in range(segment.count)))
+        docset.from_flags(bytes(pick.random() < share for _ in range(segment.count)))
         for segment in index.segments
     ]
 
@@ -73,7 +73,7 @@ def one_by_one(
     return Counter(
         told(segment.column(column)[document])
         for segment, some in zip(index.segments, matches, strict=True)
-        for document in docset.to_numbers(some, segment.count)
+        for document in some.numbers
     )
 
 

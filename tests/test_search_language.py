@@ -80,7 +80,7 @@ def at(*date: int) -> int:
         ("has:attachments", Has("attachment")),
         ("has:Media", Has("media")),
         ("is:starred", StateNode("starred")),
-        ("in:archive", StateNode("archived")),
+        ("in:archive", StateNode("in archived")),
         ("in:sent", StateNode("sent")),
         ("in:attachments", Has("text")),
         ("in:attachments exam", And((Has("text"), Word("exam", "attached")))),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import timedelta, timezone
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from canvas_archive.errors import BadInput
 from canvas_archive.search import Filters, select_conversations, select_messages
 from canvas_archive.search.query.language import parse
 from canvas_archive.search.query.written import canonical_query
+from canvas_archive.store.folders import FOLDERS
 from tests.search_support import NOW, OWNER, SearchArchive, days_ago, utc
 
 CHEN, GARCIA, LEE, OBRIEN = 20, 21, 22, 23
@@ -263,6 +265,30 @@ def test_states_come_from_the_tables_without_indexing(empty: SearchArchive) -> N
     assert empty.found("is:read") == {one, three}
     assert empty.found("is:removed") == {two, three}
     assert empty.found("x") == {one, two, three}
+
+
+@pytest.mark.parametrize("name", ["inbox", "unread", "starred", "archived", "sent"])
+def test_a_removed_conversation_is_in_no_folder_but_one(empty: SearchArchive, name: str) -> None:
+    kept, removed = [], []
+    for number, (state, starred, at) in enumerate(
+        product(("read", "unread", "archived"), (0, 1), (None, "2026-03-01T00:00:00Z")), start=1
+    ):
+        empty.conversation(number, workflow_state=state, starred=starred, removed_at=at,
+                           last_authored_message_at="2026-01-01T00:00:00Z")  # fmt: skip
+        (removed if at else kept).append(empty.message("x", conversation=number))
+    empty.index()
+    condition = FOLDERS[name].members()
+    rows = empty.db.execute(
+        f"SELECT id FROM messages WHERE conversation_id IN (SELECT id FROM conversations WHERE {condition})"
+    )
+    held = {row[0] for row in rows}
+    assert empty.found(f"in:{name}") == held
+    assert held and held <= set(kept)
+    assert empty.found("in:removed") == empty.found("is:removed") == set(removed)
+    if name in ("unread", "starred", "archived"):
+        assert empty.found(f"is:{name}") - held < set(removed)
+        query = canonical_query(parse(f"in:{name}", now=NOW, tz=timezone.utc))
+        assert query == f"in:{name}"
 
 
 def test_dates(empty: SearchArchive) -> None:

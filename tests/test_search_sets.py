@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from array import array
+from itertools import product
 
 import pytest
 
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.analysis import _FoldTable
+from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.query.spelling import (
     edit_distance,
     listed,
@@ -15,10 +18,6 @@ from canvas_archive.search.query.spelling import (
     nearest_names,
     nearest_word,
 )
-
-
-def numbers(chosen: int, count: int) -> list[int]:
-    return docset.to_numbers(chosen, count)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,7 @@ def test_gaps_become_the_documents_they_lead_to(gaps: tuple[int, ...] | array[in
     for gap in gaps:
         at += gap
         expected.append(at)
-    assert numbers(docset.from_gaps(gaps, at + 1), at + 1) == expected
+    assert docset.from_gaps(gaps, at + 1).numbers == expected
     with pytest.raises(IndexError):
         docset.from_gaps(gaps, at)
 
@@ -47,6 +46,42 @@ def test_gaps_become_the_documents_they_lead_to(gaps: tuple[int, ...] | array[in
 def test_gaps_that_lead_nowhere_are_refused(gaps: tuple[int, ...] | array[int]) -> None:
     with pytest.raises(ValueError, match="do not ascend"):
         docset.from_gaps(gaps, 20)
+
+
+COUNT = 3000
+
+
+def sets_of(numbers: set[int]) -> list[DocSet]:
+    """Return a set in every way that it can be held."""
+    ascending = sorted(numbers)
+    asked = docset.from_numbers(numbers, COUNT)
+    assert asked.numbers == ascending
+    return [DocSet(COUNT, ascending), docset.from_numbers(numbers, COUNT), asked]
+
+
+@pytest.mark.parametrize("few", [0, 1, 20, 124, 126, 1400, COUNT])
+@pytest.mark.parametrize("many", [0, 3, 125, 700, COUNT])
+def test_sets_are_the_same_in_whatever_way_they_are_held(few: int, many: int) -> None:
+    pick = random.Random(few * 10_000 + many)
+    one, other = (set(pick.sample(range(COUNT), size)) for size in (few, many))
+    for first, second in product(sets_of(one), sets_of(other)):
+        for found, expected in (
+            (first & second, one & other),
+            (first | second, one | other),
+            (first - second, one - other),
+        ):
+            assert found == docset.from_numbers(expected, COUNT)
+            assert found == DocSet(COUNT, sorted(expected))
+            assert (found != first) is (expected != one)
+            assert found.numbers == sorted(expected)
+            assert (found.size, bool(found)) == (len(expected), bool(expected))
+            assert [at for at, flag in enumerate(found.flags) if flag] == sorted(expected)
+            assert list(found.pick(array("q", range(0, -COUNT, -1)))) == [-at for at in sorted(expected)]
+        assert first.numbers == sorted(one)  # no set has changed
+        assert second.numbers == sorted(other)
+    assert docset.everything(COUNT) != one
+    assert docset.everything(COUNT).size == COUNT
+    assert not docset.nothing(COUNT)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,67 @@ def test_a_list_that_may_not_be_read_adopts_nothing(archive: Path, monkeypatch: 
         assert not adoption.is_adopted(opened.db)
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Which archives' memory is read from its files; files count as settled right after they were written."""
+    folders: list[Path] = []
+    read = adoption._Memory.of
+
+    def noted(folder: Path, who: adoption.Who) -> adoption._Memory:
+        folders.append(folder)
+        return read(folder, who)
+
+    monkeypatch.setattr(adoption._Memory, "of", noted)
+    monkeypatch.setattr(adoption, "_SETTLED", 0)
+    return folders
+
+
+def test_an_adopted_archive_is_cached_until_a_file_changes(archive: Path, reads: list[Path]) -> None:
+    with Archive.open(archive) as opened:
+        reads.clear()
+        assert all(adoption.is_adopted(opened.db) for _ in range(3))
+        assert len(reads) <= 1
+        for path in (adoption.state_file(), archive / "identity.key", adoption.key_file()):
+            before = path.read_bytes()
+            path.write_bytes(before[::-1])  # as many bytes
+            assert not adoption.is_adopted(opened.db), path
+            assert not adoption.is_adopted(opened.db), path
+            path.write_bytes(before)
+            assert adoption.is_adopted(opened.db), path
+            away = path.rename(path.with_name("away"))
+            assert not adoption.is_adopted(opened.db), path
+            away.rename(path)
+            assert adoption.is_adopted(opened.db), path
+
+
+def test_a_file_that_changed_just_now_is_read_again(
+    archive: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "_SETTLED", 3600 * 10**9)
+    with Archive.open(archive) as opened:
+        reads.clear()
+        assert all(adoption.is_adopted(opened.db) for _ in range(3))
+        assert len(reads) == 3
+
+
+def test_a_cached_answer_is_for_one_state_folder(
+    archive: Path, reads: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Archive.open(archive) as opened:
+        assert adoption.is_adopted(opened.db)
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+        assert not adoption.is_adopted(opened.db)
+        monkeypatch.setenv("XDG_STATE_HOME", "not/whole")
+        assert not adoption.is_adopted(opened.db)
+
+
+def test_few_archives_are_cached(archive: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "_known", dict.fromkeys(range(adoption._MOST_KNOWN)))
+    with Archive.open(archive) as opened:
+        assert adoption.is_adopted(opened.db)
+    assert len(adoption._known) == 1
+
+
 class Failing:
     """A database in which nothing can be read."""
 

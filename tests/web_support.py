@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import json
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import closing
@@ -19,7 +23,7 @@ from datasette.database import Database
 
 from canvas_archive.clock import iso
 from canvas_archive.search import update_index
-from canvas_archive.store import Archive, transaction
+from canvas_archive.store import Archive, adoption, transaction
 from canvas_archive.web import thread_parts
 from canvas_archive.web.login import access_policy
 from canvas_archive.web.server import build, prepare
@@ -347,6 +351,18 @@ def fill(make: Maker) -> None:
 
 def make_archive(folder: Path) -> Path:
     """Create the small mailbox in ``folder`` and return the folder."""
+    made, who = _small_mailbox()
+    shutil.copytree(made, folder)
+    adoption.remember(folder, who)  # another test may have made this user forget it
+    return folder
+
+
+@functools.cache  # it is made for hundreds of tests, which change their copies
+def _small_mailbox() -> tuple[Path, adoption.Who]:
+    """Return the small mailbox and whose it is."""
+    made = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    folder = Path(made) / "archive"
     with Archive.create(
         folder, base_url="https://school.instructure.com", user_id=OWNER, name="Jules Marchetti"
     ) as archive:
@@ -354,7 +370,8 @@ def make_archive(folder: Path) -> Path:
             fill(Maker(archive.db, archive.folder))
         update_index(archive.db, archive.search_dir)
         archive.db.execute("ANALYZE")
-    return folder
+        account = archive.account
+    return folder, (account.base_url, account.user_id, account.as_user_id, account.created_at)
 
 
 LONG_COUNT = 437

@@ -43,6 +43,7 @@ Words are found whatever their case, accents and English endings. A message must
   id:123  thread:123                  a message or conversation; a conversation
   is:starred  is:unread  is:archived  also is:unstarred, is:read, is:removed, is:private, is:group
   in:inbox  in:sent  in:starred       folders; also in:unread, in:archived, in:removed
+                                      (the only one that holds removed conversations)
   in:attachments                      the text inside attachments
   after:2026-03  before:2026  on:2026-03-09  after:7d
 

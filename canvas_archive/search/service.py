@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
-from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +28,6 @@ from canvas_archive.search.answer.matching import AllOf, Matcher, TextMatcher
 from canvas_archive.search.answer.planning import Plan, Planner
 from canvas_archive.search.answer.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.answer.snippet import Marking, Snippet, make_snippet
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.opened import forget, open_index, reader
 from canvas_archive.search.index.postings import Damaged
 from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages
@@ -41,12 +39,12 @@ from canvas_archive.search.query.suggest import respelt
 from canvas_archive.search.query.tree import Node
 from canvas_archive.search.query.understood import Understanding
 from canvas_archive.search.query.written import canonical_query
-from canvas_archive.store.connection import bad_text_replaced, connect_readonly
+from canvas_archive.store.connection import bad_text_replaced, connect_readonly, plain_cursor
 
 Sort = Literal["relevance", "newest", "oldest"]
 
 _HITS = """
-SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject, c.context_code,
+SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject,
        coalesce(x.name, c.context_name) AS course, u.name, u.full_name
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
@@ -292,7 +290,7 @@ class _Found:
 
     @property
     def total(self) -> int:
-        return sum(map(docset.size, self.matches))
+        return sum(chosen.size for chosen in self.matches)
 
 
 class _Session:
@@ -337,7 +335,7 @@ class _Session:
         found: Matches = []
         for at, segment in enumerate(self._index.segments):
             chosen = matcher.match(segment, None if within is None else within[at])
-            found.append(docset.without(chosen, segment.dead))
+            found.append(chosen - segment.dead)
         return found
 
     def values(self, matches: Matches, column: str) -> set[int]:
@@ -345,7 +343,7 @@ class _Session:
         found: set[int] = set()
         for segment, chosen in zip(self._index.segments, matches, strict=False):
             if chosen:
-                found.update(compress(segment.column(column), docset.mask(chosen, segment.count)))
+                found.update(chosen.pick(segment.column(column)))
         return found
 
     def conversations(self, matches: Matches) -> int:
@@ -364,7 +362,7 @@ class _Session:
 
     def _filled(self, ranked: Sequence[Ranked], texts: Sequence[TextMatcher]) -> tuple[Hit, ...]:
         wanted = json.dumps([hit.message_id for hit in ranked])
-        rows = {row["id"]: row for row in self._db.execute(_HITS, (wanted,))}
+        rows = {row[0]: row for row in plain_cursor(self._db).execute(_HITS, (wanted,))}
         marking = marking_for([text for text in texts if text.field != "attached"])
         in_files = marking_for([text for text in texts if text.field == "attached"])
         files: dict[int, list[str]] = {}
@@ -376,15 +374,16 @@ class _Session:
             row = rows.get(one.message_id)
             if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
                 continue
-            snippet, best = make_snippet(row["body"], marking)
+            _, thread, created_at, author_id, body, subject, course, name, full_name = row
+            snippet, best = make_snippet(body, marking)
             for text in files.get(one.message_id, ()):
                 other, score = make_snippet(text, in_files)
                 if score > best:
                     snippet, best = other, score
             hits.append(
                 Hit(
-                    row["id"], row["conversation_id"], row["subject"], row["name"] or row["full_name"],
-                    row["author_id"], row["created_at"], row["course"], snippet, one.score,
+                    one.message_id, thread, subject, name or full_name, author_id, created_at, course,
+                    snippet, one.score,
                 )
             )  # fmt: skip
         return tuple(hits)
@@ -431,7 +430,7 @@ class _Session:
 
     def explanation(self, tree: Node, found: _Found) -> str | None:
         """Return why a search found nothing, as far as its parts show."""
-        unfiltered = sum(map(docset.size, found.unfiltered))
+        unfiltered = sum(chosen.size for chosen in found.unfiltered)
         if unfiltered:
             return f"Leave out the chosen filters to find {unfiltered:,}."
 

@@ -28,6 +28,7 @@ import json
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,7 +85,57 @@ def _folder_of(db: sqlite3.Connection) -> Path:
 def is_adopted(db: sqlite3.Connection) -> bool:
     """Return whether the archive was made or adopted by this user."""
     who = who_of(db)
-    return who is not None and (_all_adopted() or _Memory.of(_folder_of(db), who).knows_archive())
+    return who is not None and (_all_adopted() or _is_known(_folder_of(db), who))
+
+
+_States = tuple["tuple[int, ...] | None", ...]
+
+_known: dict[tuple[Path, Path, Who], _States] = {}
+"""Archives found to be this user's by both secrets, and the states of the files that said so."""
+
+_MOST_KNOWN = 64
+_SETTLED = 3 * 10**9
+"""Nanoseconds after which a file that changes has another time than before, on every file system."""
+
+
+def _is_known(folder: Path, who: Who) -> bool:
+    """Return whether the archive is this user's; from the cache, while none of the three files has changed.
+
+    Cached is only an archive known by both secrets, by files that have not changed for a while.
+    """
+    try:
+        state = state_folder()
+        before = _states(folder, state)
+        if _known.get((folder, state, who)) == before:
+            return True
+    except (BadInput, OSError):  # reading says what that means
+        return _Memory.of(folder, who).knows_archive()
+    memory = _Memory.of(folder, who)
+    if not memory.knows("archive"):
+        return memory.knew_archive()
+    changed = max((moment for one in before if one is not None for moment in one[-2:]), default=0)
+    if changed + _SETTLED < time.time_ns() and _states(folder, state) == before:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[folder, state, who] = before
+    return True
+
+
+def _states(folder: Path, state: Path) -> _States:
+    """Return which files there are and when each last changed; ``None`` for one that is missing."""
+    found: list[tuple[int, ...] | None] = []
+    for look, path in (
+        (os.lstat, f"{folder}{os.sep}{IDENTITY_NAME}"),
+        (os.stat, f"{state}{os.sep}{FILE_NAME}"),
+        (os.stat, f"{state}{os.sep}{KEY_NAME}"),
+    ):
+        try:
+            one = look(path)
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((one.st_dev, one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+    return tuple(found)
 
 
 def require_adopted(db: sqlite3.Connection, folder: Path) -> None:

@@ -13,6 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from operator import methodcaller
 from pathlib import Path
 
 from canvas_archive.errors import ArchiveError, ForeignFolder, UnusableFile
@@ -196,7 +197,7 @@ def bound_values(db: sqlite3.Connection) -> None:
 def bad_text_replaced(db: sqlite3.Connection) -> Iterator[None]:
     """Read texts that are not UTF-8 with replacement characters during the block, instead of raising."""
     before = db.text_factory
-    db.text_factory = lambda text: text.decode("utf-8", "replace")
+    db.text_factory = methodcaller("decode", "utf-8", "replace")
     try:
         yield
     finally:

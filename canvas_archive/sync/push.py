@@ -18,7 +18,7 @@ from canvas_archive.errors import (
     Unanswered,
     Unreachable,
 )
-from canvas_archive.store import Ingest, edits, transaction
+from canvas_archive.store import edits, transaction
 from canvas_archive.sync.acts import chained, settle_unfinished
 from canvas_archive.sync.batches import await_batch
 from canvas_archive.sync.calls import BatchCall, SingleCall, is_sendable, plan_calls
@@ -37,6 +37,7 @@ from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import ReportedProblem
+from canvas_archive.sync.settling import Settling, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -69,12 +70,10 @@ SELECT c.last_message_at, EXISTS (
       AND (m.first_seen_at > e.made_at OR (m.first_seen_at = e.made_at AND :moved)))
 FROM edits e JOIN conversations c ON c.id = e.conversation_id WHERE e.id = :edit
 """
-_COLUMN = {field: f"SELECT {field}, remote_{field} FROM conversations WHERE id = ?" for field in edits.FIELDS}  # noqa: S608 (constants)
 _STORED = """
 SELECT (SELECT count(*) FROM conversations)
   - (SELECT count(*) FROM conversations WHERE removed_at IS NOT NULL)
 """
-_ORIGIN = "SELECT origin FROM edits WHERE id = ?"
 
 
 def push_archive(
@@ -130,8 +129,7 @@ class Push:
         self._only = only
         self._shown = shown
         self._db = archive.db
-        self._ingest = Ingest(archive.db, clock)
-        self._details: dict[int, str | None] = {}
+        self._settling = Settling(archive.db, clock, report)
         self._broken_in_a_row = 0
         self.report = report
 
@@ -161,7 +159,7 @@ class Push:
             self.report.note_decisions(decisions)
             self.report.requests += [call.describe() for call in calls]
             return
-        self._details = {send.edit.id: send.detail for send in sends}
+        self._settling.details = {send.edit.id: send.detail for send in sends}
         self._settle_unsent(decisions, rows)
         for call in calls:
             self._perform(call)
@@ -192,7 +190,7 @@ class Push:
         return False
 
     def _decide(self, edit: PendingEdit, row: Conversation | None) -> Decision:
-        remote = None if row is None else _value_of(row, edit)
+        remote = None if row is None else value_of(row, edit)
         new_message = row is not None and self._has_news(edit, row)
         decision = decide(edit, remote, new_message=new_message, policy=self._policy)
         if isinstance(decision, Ask) and self._choose is not None:
@@ -212,7 +210,7 @@ class Push:
             {
                 "edit": edit.id,
                 "owner": self._archive.account.owner_id,
-                "moved": _value_of(row, edit) != edit.base,
+                "moved": value_of(row, edit) != edit.base,
             },
         ).fetchone()
         return bool(arrived) or (row.last_message_at or "") > (known_until or "")
@@ -246,8 +244,6 @@ class Push:
                 self._give_up_if_broken(error)
         return rows
 
-    # -- settling --------------------------------------------------------------------------------
-
     def _settle_unsent(
         self, decisions: Collection[Decision], rows: Mapping[int, Conversation | None]
     ) -> None:
@@ -256,62 +252,14 @@ class Push:
             edit = decision.edit
             row = rows[edit.conversation_id]
             if isinstance(decision, TargetGone):
-                self._gone(edit)
+                self._settling.gone(edit)
             elif isinstance(decision, AlreadySo) and row is not None:
-                self._settle(edit, row, "pushed", "already so on Canvas")
+                self._settling.unsent(edit, row, "pushed", "already so on Canvas")
             elif isinstance(decision, Yield) and row is not None:
-                self._settle(edit, row, "conflict", decision.detail)
+                self._settling.unsent(edit, row, "conflict", decision.detail)
             elif isinstance(decision, Ask) and row is not None:
                 with transaction(self._db):
-                    self._take_row(row)  # whoever decides sees what Canvas has
-
-    def _gone(self, edit: PendingEdit) -> None:
-        with transaction(self._db):
-            edits.settle_edit(
-                self._db, edit.id, "gone", "the conversation is no longer on Canvas", edit.value, self._clock
-            )
-            self._ingest.mark_removed(edit.conversation_id)
-            # No edit is pending any more: the column shows what Canvas had last, as every settled one does.
-            _, last = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
-            self._ingest.save_flags(
-                edit.conversation_id,
-                starred=bool(last) if edit.field == "starred" else None,
-                workflow_state=last if edit.field == "workflow_state" else None,
-                subscribed=bool(last) if edit.field == "subscribed" else None,
-            )
-
-    def _settle(self, edit: PendingEdit, row: Conversation, state: str, detail: str | None) -> bool:
-        """Settle one edit and store the row in the same transaction: the column then follows Canvas.
-
-        Return False when the edit was changed or discarded during the request.
-        """
-        with transaction(self._db):
-            settled = edits.settle_edit(self._db, edit.id, state, detail, edit.value, self._clock)
-            self._take_row(row)
-        return settled
-
-    def _settle_sent(self, edit: PendingEdit, row: Conversation) -> None:
-        """Settle an edit that Canvas has carried out; a later value becomes a new edit."""
-        with transaction(self._db):
-            detail = self._details.get(edit.id)
-            if edits.settle_edit(self._db, edit.id, "pushed", detail, edit.value, self._clock):
-                self._take_row(row)
-                if edit.again:
-                    self.report.repushed += 1
-                else:
-                    self.report.pushed += 1
-                return
-            value, _ = self._db.execute(_COLUMN[edit.field], (edit.conversation_id,)).fetchone()
-            origin = self._db.execute(_ORIGIN, (edit.id,)).fetchone()[0]
-            # The request changed what the edit was based on: the later value starts from there.
-            edits.discard_edits(self._db, [edit.id], clock=self._clock)
-            self._take_row(row)
-            edits.record_edit(self._db, edit.conversation_id, edit.field, value, origin)
-
-    def _take_row(self, row: Conversation) -> None:
-        self._ingest.save_flags(
-            row.id, starred=row.starred, workflow_state=row.workflow_state, subscribed=row.subscribed
-        )
+                    self._settling.take_row(row)  # whoever decides sees what Canvas has
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -333,7 +281,7 @@ class Push:
             )
         except NotFound:
             for edit in call.edits:
-                self._gone(edit)
+                self._settling.gone(edit)
                 self.report.gone += 1
             return
         except ITEM_ERRORS as error:
@@ -354,12 +302,12 @@ class Push:
         left = []
         for edit in call.edits:
             row = rows.get(edit.conversation_id)
-            if row is not None and failure is not None and _value_of(row, edit) != edit.value:
+            if row is not None and failure is not None and value_of(row, edit) != edit.value:
                 left.append(edit)
             elif row is not None:
                 self._read_back((edit,), row, said)
             elif edit.conversation_id in rows:
-                self._gone(edit)
+                self._settling.gone(edit)
                 self.report.gone += 1
         if failure is not None:
             self._one_by_one(left, rows, failure)
@@ -382,19 +330,19 @@ class Push:
             if refused >= REFUSED_IN_A_ROW:
                 self._failed(send.edit.conversation_id, str(failure))
                 continue
-            self._details[send.edit.id] = send.detail
+            self._settling.details[send.edit.id] = send.detail
             problems = len(self.report.problems)
             self._perform(SingleCall(send.edit.conversation_id, (send.edit,)))
             refused = refused + 1 if len(self.report.problems) > problems else 0
 
     def _read_back(self, sent: Iterable[PendingEdit], row: Conversation, said: str = "") -> None:
         for edit in sent:
-            now = _value_of(row, edit)
+            now = value_of(row, edit)
             if now == edit.value:
-                self._settle_sent(edit, row)
+                self._settling.sent(edit, row)
                 continue
             with transaction(self._db):
-                self._take_row(row)
+                self._settling.take_row(row)
             self._failed(
                 edit.conversation_id,
                 f"Canvas was told {edit.field} = {edit.value}, but still says {now}{said}",
@@ -410,7 +358,3 @@ class Push:
             self._broken_in_a_row += 1
             if self._broken_in_a_row >= BROKEN_IN_A_ROW:
                 raise error
-
-
-def _value_of(row: Conversation, edit: PendingEdit) -> str:
-    return edits.as_text(getattr(row, edit.field))

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from itertools import compress
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -20,7 +19,6 @@ from canvas_archive.search.query.dates import year_bounds
 
 FACETS = ("person", "course", "year", "has")
 MOST_VALUES = 30
-_SPARSE = 16
 _NEARLY_ALL = 0.75
 
 
@@ -77,7 +75,7 @@ def count_years(index: OpenIndex, matches: Matches, tz: tzinfo | None) -> Counte
     for segment, chosen in zip(index.segments, matches, strict=False):
         if chosen:
             for year, written in _years(segment, tz):
-                counts[year] += docset.size(chosen if written is None else chosen & written)
+                counts[year] += (chosen if written is None else chosen & written).size
     return +counts
 
 
@@ -86,10 +84,10 @@ def count_has(index: OpenIndex, matches: Matches) -> Counter[str]:
     counts: Counter[str] = Counter()
     for segment, chosen in zip(index.segments, matches, strict=False):
         if chosen:
-            # A byte of bits for each document: shifted, the bit is where the set has its 0 or 1.
-            carried = docset.from_mask(segment.column("carries").tobytes())
-            for name, bit in HAS.items():
-                counts[name] += docset.size(carried >> bit.bit_length() - 1 & chosen)
+            carried = bytes(chosen.pick(segment.column("carries")))
+            for bits in set(carried):
+                times = carried.count(bits)
+                counts.update({name: times for name, bit in HAS.items() if bits & bit})
     return +counts
 
 
@@ -118,8 +116,8 @@ def _years(segment: Segment, tz: tzinfo | None) -> Years:
         rest = docset.everything(segment.count)
         while first < last:
             end = year_bounds(first, tz)[1]
-            later = docset.from_mask(bytes(map(end.__le__, written)))
-            years.append((first, docset.without(rest, later)))
+            later = docset.from_flags(bytes(map(end.__le__, written)))
+            years.append((first, rest - later))
             # A date far away would else be walked to year by year.
             first = max(first + 1, _year(min(filter(end.__le__, written), default=end), tz))
             rest = later
@@ -144,13 +142,13 @@ _totals: WeakKeyDictionary[OpenIndex, dict[str, Counter[int]]] = WeakKeyDictiona
 def _by_column(index: OpenIndex, matches: Matches, name: str) -> Counter[int]:
     """Count a column's values: one by one, or of what is nearly everything all but the few others."""
     documents = sum(segment.count for segment in index.segments)
-    if sum(map(docset.size, matches)) < _NEARLY_ALL * documents:
+    if sum(chosen.size for chosen in matches) < _NEARLY_ALL * documents:
         return _counted(index, matches, name)
     known = _totals.setdefault(index, {})
     if name not in known:
         known[name] = _counted(index, [docset.everything(segment.count) for segment in index.segments], name)
     others = [
-        docset.without(docset.everything(segment.count), chosen)
+        docset.everything(segment.count) - chosen
         for segment, chosen in zip(index.segments, matches, strict=False)
     ]
     return known[name] - _counted(index, others, name)
@@ -167,9 +165,4 @@ def _counted(index: OpenIndex, matches: Matches, name: str) -> Counter[int]:
 def _values(segment: Segment, name: str, chosen: DocSet) -> Iterable[int]:
     """Return a column's values in some documents."""
     column = segment.column(name)
-    size = docset.size(chosen)
-    if size == segment.count:
-        return column
-    if size * _SPARSE < segment.count:
-        return map(column.__getitem__, docset.to_numbers(chosen, segment.count))
-    return compress(column, docset.mask(chosen, segment.count))
+    return column if chosen.size == segment.count else chosen.pick(column)

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from itertools import chain
 
 from canvas_archive.search.answer.phrases import side_by_side
 from canvas_archive.search.answer.slots import WordSlot, total_documents
@@ -27,8 +28,6 @@ _SPARSE = 128
 _FEW = 2000
 # A phrase whose words have at most so many lists each is looked for in few candidates without their union.
 _FEW_LISTS = 4
-# Lists of fewer documents than one for so many of the segment are walked through one document at a time.
-_SHORT = 8
 
 
 class Matcher(ABC):
@@ -56,13 +55,15 @@ class TextMatcher(Matcher):
         for at, slot in enumerate(ordered):
             within = union(segment, slot.lists(segment), within)
             if not within:
-                return docset.NOTHING
-            if docset.size(within) < _FEW and all(
+                return within
+            if within.size < _FEW and all(
                 len(other.lists(segment)) <= _FEW_LISTS for other in ordered[at + 1 :]
             ):
                 break  # side_by_side reads the other lists, positions and all, for these documents alone
-        if len(ordered) == 1 or within is None:
-            return within or docset.NOTHING
+        if within is None:  # no slots
+            return docset.nothing(segment.count)
+        if len(ordered) == 1:
+            return within
         return side_by_side(segment, ordered, within)
 
     def estimate(self, segment: Segment) -> int:
@@ -104,7 +105,7 @@ class DateMatcher(Matcher):
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the documents written then."""
         first, last = segment.span()
-        chosen = docset.NOTHING
+        chosen = docset.nothing(segment.count)
         for start, end in self.spans:
             low = first if start is None else start
             high = last + 1 if end is None else end
@@ -127,12 +128,12 @@ class StateMatcher(Matcher):
         chosen = docset.everything(segment.count) if within is None else within
         if sets.writer is not None:
             theirs = rows(segment, "writer", sets.writer.__eq__, chosen)
-            chosen = docset.without(chosen, theirs) if sets.others else theirs
+            chosen = chosen - theirs if sets.others else theirs
         if sets.conversations is not None:
             found = rows(segment, "conversation", sets.conversations.__contains__, chosen)
             if sets.messages:
                 found |= rows(segment, "message", sets.messages.__contains__, chosen)
-            chosen = docset.without(chosen, found) if sets.inverse else found
+            chosen = chosen - found if sets.inverse else found
         return chosen
 
 
@@ -166,7 +167,7 @@ class AnyOf(Matcher):
 
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return what any part matches."""
-        chosen = docset.NOTHING
+        chosen = docset.nothing(segment.count)
         for part in self.parts:
             chosen |= part.match(segment, within)
         return chosen
@@ -185,12 +186,12 @@ class NoneOf(Matcher):
     def match(self, segment: Segment, within: DocSet | None) -> DocSet:
         """Return the rest."""
         candidates = docset.everything(segment.count) if within is None else within
-        return docset.without(candidates, self.part.match(segment, candidates))
+        return candidates - self.part.match(segment, candidates)
 
 
 def dated_between(segment: Segment, start: int, end: int, within: DocSet | None) -> DocSet:
     """Return the documents, out of ``within``, written from one moment on and before another."""
-    if within is not None and docset.size(within) < _FEW:
+    if within is not None and within.size < _FEW:
         return rows(segment, "written", lambda moment: start <= moment < end, within)
     found = segment.dated_between(start, end)
     return found if within is None else found & within
@@ -199,35 +200,48 @@ def dated_between(segment: Segment, start: int, end: int, within: DocSet | None)
 def rows(segment: Segment, name: str, holds: Callable[[int], bool], within: DocSet | None) -> DocSet:
     """Return the documents, out of ``within``, whose value in a column meets the condition."""
     column = segment.column(name)
-    if within is not None and docset.size(within) < _FEW:
-        numbers = docset.to_numbers(within, segment.count)
-        return docset.from_numbers((number for number in numbers if holds(column[number])), segment.count)
-    found = docset.from_mask(bytes(map(holds, column)))
+    if within is not None and within.size < _FEW:
+        return DocSet(segment.count, [number for number in within.numbers if holds(column[number])])
+    found = docset.from_flags(bytes(map(holds, column)))
     return found if within is None else found & within
 
 
 def union(segment: Segment, entries: Sequence[TermEntry], within: DocSet | None) -> DocSet:
     """Return the documents, out of ``within``, that are on any of the lists."""
-    chosen = docset.NOTHING
-    found: list[int] = []
-    marked: bytearray | None = None  # the documents of short lists are put into a set together
-    narrowed = None
-    few = segment.count if within is None else docset.size(within)
+    if within is not None and within.is_few:
+        return _union_among(segment, entries, within)
+    chosen = docset.nothing(segment.count)
+    short: list[list[int]] = []
     for entry in entries:
-        if within is not None and few * _SPARSE <= entry.documents:
-            if narrowed is None:
-                narrowed = docset.to_numbers(within, segment.count)
-            found += _among(segment, entry, narrowed)
-        elif entry.documents * _SHORT <= segment.count:
-            marked = bytearray(segment.count) if marked is None else marked
-            segment.mark(entry, marked)
+        if within is not None and within.size * _SPARSE <= entry.documents:
+            short.append(_among(segment, entry, within.numbers))
+        elif segment.is_short(entry):
+            short.append(segment.listed(entry))
         else:
             chosen |= segment.documents(entry)
-    if marked is not None:
-        chosen |= docset.from_mask(marked)
-    if found:
-        chosen |= docset.from_numbers(found, segment.count)
+    if len(short) == 1:
+        chosen |= DocSet(segment.count, short[0])
+    elif short:
+        chosen |= docset.from_numbers(chain.from_iterable(short), segment.count)
     return chosen if within is None else chosen & within
+
+
+def _union_among(segment: Segment, entries: Sequence[TermEntry], within: DocSet) -> DocSet:
+    """Return those of a few documents that are on any of the lists."""
+    found: set[int] = set()
+    chosen = set(within.numbers)
+    for entry in entries:
+        if within.size * _SPARSE <= entry.documents:
+            found.update(_among(segment, entry, within.numbers))
+        elif segment.is_short(entry):
+            if entry.documents <= 2:
+                found |= chosen.intersection(segment.listed(entry))
+                continue
+            for block in segment.blocks(entry):
+                found |= chosen.intersection(segment.numbers(block))
+        else:
+            found.update((within & segment.documents(entry)).numbers)
+    return DocSet(segment.count, sorted(found))
 
 
 def _among(segment: Segment, entry: TermEntry, candidates: Sequence[int]) -> list[int]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from itertools import chain, compress
 
 from canvas_archive.search.answer.slots import WordSlot
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.postings import place_of, places_in, position_of
 from canvas_archive.search.index.reading import Segment, TermEntry
@@ -37,11 +36,10 @@ def side_by_side(segment: Segment, ordered: Sequence[WordSlot], within: DocSet) 
             starts, anchor = moved(starts, by), slot
         else:
             targets = moved(targets, -by)
-        numbers = docset.to_numbers(within, segment.count)
         if at == len(ordered):
-            return docset.from_numbers(compress(numbers, touching(starts, targets)), segment.count)
+            return DocSet(segment.count, list(compress(within.numbers, touching(starts, targets))))
         common = _in_common(starts, targets)
-        within = docset.from_numbers(compress(numbers, common), segment.count)
+        within = DocSet(segment.count, list(compress(within.numbers, common)))
         if not within:
             break
         starts = list(filter(None, common))
@@ -50,18 +48,17 @@ def side_by_side(segment: Segment, ordered: Sequence[WordSlot], within: DocSet) 
 
 def places(segment: Segment, entries: Sequence[TermEntry], within: DocSet) -> list[str]:
     """Return where any of the terms stand in each of the documents, in their order; ``""`` for nowhere."""
-    count = segment.count
-    numbers = docset.to_numbers(within, count)
+    numbers = within.numbers
     if len(numbers) >= _FEW and len(entries) == 1:
         listed = segment.documents(entries[0])
         if within & listed == within:
-            flags = docset.mask(within, count)
             read = segment.blocks(entries[0], with_positions=True)
             strings = chain.from_iterable(block.positions() for block in read)
-            return list(compress(strings, compress(flags, docset.mask(listed, count))))
+            return list(compress(strings, compress(within.flags, listed.flags)))
     found = positions(segment, entries, numbers)
-    get = found.get
-    return [get(number, "") for number in numbers]
+    if len(found) == len(numbers):
+        return list(found.values()) if len(entries) == 1 else [found[number] for number in numbers]
+    return [found.get(number, "") for number in numbers]
 
 
 def positions(segment: Segment, entries: Sequence[TermEntry], numbers: Sequence[int]) -> dict[int, str]:
@@ -70,12 +67,18 @@ def positions(segment: Segment, entries: Sequence[TermEntry], numbers: Sequence[
     narrowed = numbers if len(numbers) < _FEW else None
     chosen = set(numbers)
     for entry in entries:
+        listed: list[int] = []
+        strings: list[str] = []
         for block in segment.blocks(entry, narrowed, with_positions=True):
             documents = segment.numbers(block)
             here = places_in(documents, numbers, chosen)
-            for at, string in zip(here, block.positions_at(here), strict=True):
-                number = documents[at]
-                found[number] = found[number] + string if number in found else string
+            listed += [documents[at] for at in here]
+            strings += block.positions_at(here)
+        if not found:
+            found = dict(zip(listed, strings, strict=True))
+            continue
+        for number, string in zip(listed, strings, strict=True):
+            found[number] = found[number] + string if number in found else string
     return found
 
 

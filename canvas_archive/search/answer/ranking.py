@@ -14,7 +14,6 @@ from typing import NamedTuple
 from canvas_archive.search.answer.matching import TextMatcher
 from canvas_archive.search.answer.phrases import moved, positions, touching
 from canvas_archive.search.answer.scoring import Scorer
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.reading import OpenIndex, Segment
 
@@ -139,7 +138,7 @@ class Ranker:
             first, last = segment.span()
             if len(found) == count and (last < found[-1].sent if newest_first else first > found[-1].sent):
                 break
-            numbers = docset.to_numbers(matches[at], segment.count)
+            numbers = matches[at].numbers
             written = segment.column("written")
             if len(numbers) > looked_at:
                 edge = take(looked_at, map(written.__getitem__, numbers))[-1]
@@ -169,7 +168,14 @@ class Ranker:
         written, message = segment.column("written"), segment.column("message")
         newest = self.index.newest()
         return [
-            Ranked(score * _recent(newest - written[number]), written[number], message[number], at, number)
+            Ranked(
+                # As _recent, without a call for each.
+                score * (1.0 + RECENT * 0.5 ** ((newest - (sent := written[number])) / _HALF_LIFE)),
+                sent,
+                message[number],
+                at,
+                number,
+            )
             for score, number in scored
         ]
 
@@ -200,9 +206,12 @@ class Ranker:
         promising = [hit for hit in hits if hit.score * most >= least]
         looked_for = dict.fromkeys(chain.from_iterable(pairs))
         raised: dict[tuple[int, int], float] = {}
-        for at in {hit.segment for hit in promising}:
+        by_segment: dict[int, list[int]] = {}
+        for hit in promising:
+            by_segment.setdefault(hit.segment, []).append(hit.number)
+        for at, numbers in by_segment.items():
             segment = self.index.segments[at]
-            numbers = sorted(hit.number for hit in promising if hit.segment == at)
+            numbers.sort()
             stands = {text: _exact_places(segment, text, numbers) for text in looked_for}
             for first, second in pairs:
                 adjacent = touching(moved(stands[first], 1), stands[second])
@@ -210,10 +219,11 @@ class Ranker:
                     raised[at, number] = raised.get((at, number), 1.0) + ADJACENT
         if not raised:
             return hits
-        return sorted(
-            (hit._replace(score=hit.score * raised.get((hit.segment, hit.number), 1.0)) for hit in hits),
-            reverse=True,
-        )
+        for place, hit in enumerate(hits):
+            factor = raised.get((hit.segment, hit.number))
+            if factor is not None:
+                hits[place] = hit._replace(score=hit.score * factor)
+        return sorted(hits, reverse=True)
 
 
 def _exact_places(segment: Segment, text: TextMatcher, numbers: Sequence[int]) -> list[str]:

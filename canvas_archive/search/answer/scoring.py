@@ -17,7 +17,6 @@ from operator import add
 
 from canvas_archive.search.answer.matching import TextMatcher
 from canvas_archive.search.answer.slots import WordSlot
-from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.postings import Damaged, places_in
 from canvas_archive.search.index.reading import OpenIndex, Segment, TermEntry
@@ -79,12 +78,12 @@ class Scorer:
         Left out are those that score below ``floor``, and those below ``slack`` times what the ``wanted``
         best ones score at least.
         """
-        size = docset.size(chosen)
+        size = chosen.size
         slots = [(slot.entries(segment), idf) for slot, idf in self._slots]
         slots = [(entries, idf) for entries, idf in slots if entries]
         if size >= _FEW and 0 < sum(len(entries) for entries, _ in slots) <= _MOST_LANES:
             return _Lanes(segment, slots, chosen).candidates(wanted, floor * _ROUNDING, slack * _ROUNDING)
-        numbers = docset.to_numbers(chosen, segment.count)
+        numbers = chosen.numbers
         scored = list(zip(self.scores(segment, numbers), numbers, strict=True))
         if len(scored) > wanted:
             floor = max(floor, heapq.nlargest(wanted, scored)[-1][0] * slack)
@@ -112,12 +111,14 @@ class Scorer:
         total = dict.fromkeys(numbers, 0.0)
         for slot, idf in self._slots:
             weights: dict[int, float] = {}
-            for entry, share in slot.entries(segment):
+            for place, (entry, share) in enumerate(slot.entries(segment)):
                 for block in segment.blocks(entry, numbers):
                     documents, levels = segment.numbers(block), block.levels
-                    for at in places_in(documents, numbers, total) if levels else ():
-                        number = documents[at]
-                        weights[number] = weights.get(number, 0.0) + WEIGHT[levels[at]] * share
+                    here = places_in(documents, numbers, total) if levels else ()
+                    found = {documents[at]: WEIGHT[levels[at]] * share for at in here}
+                    if place:
+                        found = {number: weights.get(number, 0.0) + found[number] for number in found}
+                    weights.update(found)
             for number, score in zip(weights, _contributions(idf, weights.values()), strict=True):
                 total[number] += score
         return list(total.values())
@@ -130,8 +131,8 @@ class _Lanes:
         self._segment = segment
         self._slots = slots
         self._chosen = chosen
-        self._flags = docset.mask(chosen, segment.count)
-        self._size = docset.size(chosen)
+        self._flags = chosen.flags
+        self._size = chosen.size
         self._lanes = [[self._lane(entry) for entry, _ in entries] for entries, _ in slots]
 
     def _lane(self, entry: TermEntry) -> bytes:
@@ -145,11 +146,11 @@ class _Lanes:
                     row[number] = level
             return bytes(compress(row, flags))
         levels = b"".join(block.levels for block in segment.blocks(entry))
-        if len(levels) != docset.size(listed):
+        if len(levels) != listed.size:
             raise Damaged("a posting list says too little of its documents")
         if self._chosen == listed:
             return levels
-        return bytes(compress(levels, compress(flags, docset.mask(listed, segment.count))))
+        return bytes(compress(levels, compress(flags, listed.flags)))
 
     def candidates(self, wanted: int, floor: float, slack: float) -> Candidates:
         """Return the documents that may be among the best, as ``Scorer.candidates`` does."""
@@ -176,7 +177,7 @@ class _Lanes:
         picked = bounds.translate(_from(lowest))
         if 1 not in picked:
             return Candidates([], floor)
-        numbers = compress(docset.to_numbers(self._chosen, self._segment.count), picked)
+        numbers = compress(self._chosen.numbers, picked)
         scored = [one for one in zip(self._scores(picked), numbers, strict=True) if one[0] >= floor]
         return Candidates(scored, floor if len(scored) < self._size else 0.0)
 

@@ -6,6 +6,8 @@ import html
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
 from canvas_archive.search.index.analysis import LONGEST_TERM, Span, composed, occurrences, spans, terms
 from canvas_archive.unicode import SNIPPET, filtered
@@ -48,10 +50,23 @@ class Marking:
     terms: dict[str, float] = field(default_factory=dict)
     sequences: tuple[tuple[tuple[int, frozenset[str]], ...], ...] = ()
 
+    @cached_property
     def wanted(self) -> frozenset[str]:
         """Return every term that any mark may begin, hold or end with."""
         parts = (terms for sequence in self.sequences for _, terms in sequence)
         return frozenset(self.terms).union(*parts)
+
+    @cached_property
+    def _pairs(self) -> tuple[frozenset[str], frozenset[str]] | None:
+        """Return what may begin and what may end a sequence, where each is of two terms side by side."""
+        if any(len(sequence) != 2 or sequence[1][0] != 1 for sequence in self.sequences):
+            return None
+        first, second = (frozenset[str]().union(*(one[at][1] for one in self.sequences)) for at in (0, 1))
+        return first, second
+
+    def may_join(self, first: str, second: str) -> bool:
+        """Return whether it matters how far the second term is from the first, the one found before it."""
+        return self._pairs is None or (first in self._pairs[0] and second in self._pairs[1])
 
     def marks(self, found: Sequence[Span]) -> list[tuple[int, int, str, float]]:
         """Return (start, end, what, score) of everything to mark in the text, by place."""
@@ -82,7 +97,7 @@ def printable(text: str) -> str:
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:
     """Return the passage that holds most of what is to be marked, and how much that is (0: nothing)."""
     text = composed(text[:_LONGEST_TEXT])
-    found = _with_positions(text, marking) if marking.sequences else occurrences(text, marking.wanted())
+    found = _with_positions(text, marking) if marking.sequences else occurrences(text, marking.wanted)
     places = marking.marks(found)
     if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
@@ -96,19 +111,25 @@ def _with_positions(text: str, marking: Marking) -> list[Span]:
 
     In plain texts the terms between two of them are counted, as far as it matters for a sequence.
     """
-    wanted = marking.wanted()
+    wanted = marking.wanted
     if not text.isascii() or max(map(len, text.split()), default=0) > LONGEST_TERM:
         return spans(text, wanted)
     farthest = max(offset for sequence in marking.sequences for offset, _ in sequence)
-    at, end = 0, None
+    at, end, before = 0, None, ""
     counted = []
-    for span in occurrences(text, wanted):
-        if end is not None and span.start >= end:  # else it is the first, or beside the one before
+    found = occurrences(text, wanted)
+    apart = all(one.end <= other.start for one, other in pairwise(found))
+    for span in found:
+        if apart and end is not None and not marking.may_join(before, span.term):
+            at += 1 + farthest
+        elif end is not None and span.start >= end:  # else it is the first, or beside the one before
             between = len(terms(text[end : min(span.start, end + _NEAR)]))
             if between < farthest and span.start > end + _NEAR:
                 between = len(terms(text[end : span.start]))
             at += 1 + between
-        end = max(end or 0, span.end)
+        end, before = max(end or 0, span.end), span.term
+        if text[end : end + 2].lower() == "'s":  # it is no term, nor a part of one
+            end += 2
         counted.append(span._replace(at=at))
     return counted
 

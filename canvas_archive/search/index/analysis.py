@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -385,25 +385,29 @@ def _name_parts(at: int, start: int, run: str) -> Iterator[_Beside]:
         start += len(part) + 1
 
 
-def occurrences(text: str, wanted: Collection[str]) -> list[Span]:
+@lru_cache(maxsize=16)  # the same ones are looked for in each text of a page
+def _findable(wanted: frozenset[str]) -> tuple[tuple[str, Callable[[str], bool]], ...] | None:
+    """Return the terms with what no neighbour of theirs may be; ``None`` when looking for them is no use."""
+    if len(wanted) > _FEW_TERMS or any(len(term) >= LONGEST_TERM or not term.isalnum() for term in wanted):
+        return None
+    return tuple((term, str.isdigit if term[0].isdigit() else str.isalpha) for term in wanted)
+
+
+def occurrences(text: str, wanted: frozenset[str]) -> list[Span]:
     """Return where the wanted terms stand in an already composed text, by place; ``at`` means nothing here.
 
     The places are those of ``spans`` (but within runs that are cut in pieces), found faster where the text
     is plain and the terms are few.
     """
-    if (
-        len(wanted) > _FEW_TERMS
-        or not text.isascii()
-        or any(len(term) >= LONGEST_TERM or not term.isalnum() for term in wanted)
-    ):
+    findable = _findable(wanted) if text.isascii() else None
+    if findable is None:
         return spans(text, wanted)
     folded = text.lower()
     joined = folded.replace("'", "") if "'" in folded else folded
     found: list[Span] = []
-    for term in wanted:
+    for term, kind in findable:
         if joined is not folded and joined.count(term) != folded.count(term):  # as dont in don't
             return spans(text, wanted)
-        kind = str.isdigit if term[0].isdigit() else str.isalpha
         start = folded.find(term)
         while start >= 0:
             end = start + len(term)

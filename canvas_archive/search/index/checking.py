@@ -8,7 +8,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 
 from canvas_archive.search.index import docset
@@ -115,5 +114,5 @@ def _between(ascending: array[int], first: int, last: int) -> array[int]:
 def live_messages(folder: Path, segment: ListedSegment, files: Files) -> set[int]:
     """Return the messages of a segment's documents that are not deleted. Raises Damaged or OSError."""
     with closing(Segment(folder, segment, files)) as opened:
-        live = docset.without(docset.everything(opened.count), opened.dead)
-        return set(compress(opened.column("message"), docset.mask(live, opened.count)))
+        live = docset.everything(opened.count) - opened.dead
+        return set(live.pick(opened.column("message")))

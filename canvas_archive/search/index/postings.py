@@ -94,18 +94,13 @@ class PostingBlock:
     def documents(self) -> array[int]:
         """Return the ascending document numbers. Raises Damaged when they cannot be any."""
         if self._documents is None:
+            if min(self.gaps[1:], default=1) < 1:
+                raise Damaged("a posting list names documents that are not there: they do not ascend")
             try:
-                self._documents = array("I", self.counted_up())
+                self._documents = array("I", accumulate(self.gaps))
             except OverflowError as error:
                 raise Damaged(f"a posting list names documents that are not there: {error}") from error
         return self._documents
-
-    def counted_up(self) -> Iterator[int]:
-        """Return the document numbers one by one: what is cheaper when they are needed only once."""
-        unsigned = isinstance(self.gaps, array) and self.gaps.typecode in "HI"
-        if not unsigned and min(self.gaps) < 0:
-            raise Damaged("a posting list names documents that are not there: they do not ascend")
-        return accumulate(self.gaps)
 
     def positions(self) -> list[str]:
         """Return each document's positions as a string of characters, one per position."""
@@ -118,11 +113,15 @@ class PostingBlock:
         """Return the positions of the documents at some places of the block, which ascend."""
         if not places:
             return []
-        listed = self._unpacked().split(_SEPARATOR.encode(), places[-1] + 1)
+        most = places[-1] + 1
         try:
-            return [listed[at].decode() for at in places]
+            if len(places) * _SEVERAL < most:
+                few = self._unpacked().split(_SEPARATOR.encode(), most)
+                return [few[at].decode() for at in places]
+            listed = self._unpacked().decode().split(_SEPARATOR, most)
         except UnicodeDecodeError as error:
             raise Damaged("positions that cannot be read") from error
+        return listed if len(listed) == len(places) else [listed[at] for at in places]
 
     def _unpacked(self) -> bytes:
         if self.data is not None:

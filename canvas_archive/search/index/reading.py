@@ -9,7 +9,6 @@ therefore be wrong, but it cannot run code.
 from __future__ import annotations
 
 import hashlib
-import io
 import mmap
 import struct
 import sys
@@ -19,22 +18,13 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
-
-from whoosh.filedb.filetables import OrderedHashReader
-from whoosh.filedb.structfile import StructFile
+from typing import TypeAlias
 
 from canvas_archive.search.index import docset
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.index.forms import forms_in, table_key
-from canvas_archive.search.index.postings import (
-    BLOCK,
-    TERM_INFO,
-    Damaged,
-    PlainUnpickler,
-    PostingBlock,
-    blocks,
-)
+from canvas_archive.search.index.hashfile import TermIndex
+from canvas_archive.search.index.postings import BLOCK, TERM_INFO, Damaged, PostingBlock, blocks
 from canvas_archive.search.index.record import IndexRecord, ListedSegment
 from canvas_archive.search.index.schema import COLUMNS, FIELD_NUMBERS
 from canvas_archive.store.private import open_regular
@@ -42,9 +32,8 @@ from canvas_archive.store.private import open_regular
 Files: TypeAlias = "Mapping[str, tuple[int, str]]"
 """The size and SHA-256 of each file of an index, as its record names them."""
 
-# What Whoosh's readers make of bytes that are not theirs.
-_BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError)
-
+_KEYS = {name: number.to_bytes(2, "big") for name, number in FIELD_NUMBERS.items()}
+"""What the keys of a field's terms begin with."""
 
 # Documents in lists that are cached during a search, for each document of the segment.
 _CACHED = 8
@@ -53,30 +42,17 @@ _RETAINED = 1_500_000
 # Lists of so many documents are cached as sets during a search; a set is a byte for every document.
 _FEW = 1000
 _MOST_SETS = 8
+_SHORT = 8  # Lists of fewer documents than one for so many of the segment are not read as sets.
 _MOST_STEMS = 1000  # stems whose forms are remembered from one search to the next
 
 
-class MappedFile(StructFile):  # type: ignore[misc]
-    """A file in memory as Whoosh's readers want it: random access without seeking, careful unpickling."""
-
-    def __init__(self, path: Path) -> None:
-        with open_regular(path) as source:
-            self._map: mmap.mmap | bytes
-            try:
-                self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError:  # an empty file cannot be mapped
-                self._map = b""
-        self.size = len(self._map)
-        super().__init__(io.BytesIO() if isinstance(self._map, bytes) else self._map, name=path.name)
-        self.is_real = False
-
-    def get(self, position: int, length: int) -> bytes:
-        """Return bytes from anywhere."""
-        return self._map[position : position + length]
-
-    def read_pickle(self) -> Any:
-        """Read plain values."""
-        return PlainUnpickler(self.file).load()
+def mapped(path: Path) -> mmap.mmap | bytes:
+    """Return a file's bytes, mapped into memory. Raises UnusableFile for a link or anything but a file."""
+    with open_regular(path) as source:
+        try:
+            return mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:  # an empty file cannot be mapped
+            return b""
 
 
 class TermEntry:
@@ -88,15 +64,16 @@ class TermEntry:
     __slots__ = ("documents", "first", "highest", "last", "offset", "size")
 
     def __init__(self, row: bytes) -> None:
-        fields = TERM_INFO.unpack(row)
-        if fields[0]:
+        self.documents: int
+        self.highest: float
+        try:
+            inline, _, self.documents, _, _, self.highest, self.first, self.last, self.offset, self.size = (
+                TERM_INFO.unpack(row)
+            )
+        except struct.error as error:
+            raise Damaged(f"the term index cannot be read: {error}") from error
+        if inline:
             raise Damaged("a term holds its list inline, which this program never writes")
-        self.documents: int = fields[2]
-        self.highest: float = fields[5]
-        self.first: int = fields[6]
-        self.last: int = fields[7]
-        self.offset: int = fields[8]
-        self.size: int = fields[9]
 
 
 class Segment:
@@ -111,14 +88,10 @@ class Segment:
         except (IndexError, ValueError, OverflowError) as error:
             raise Damaged("documents are deleted that are not there") from error
         self._folder = folder
-        terms_file = MappedFile(folder / f"{self.name}.trm")
-        try:
-            self._terms = OrderedHashReader(terms_file, terms_file.size)
-        except Exception as error:
-            raise Damaged(f"a term index cannot be read: {error}") from error
-        if self._terms.hashtype != 0 or self._terms.extras.get("fieldmap") != FIELD_NUMBERS:
+        self._terms = TermIndex(mapped(folder / f"{self.name}.trm"))
+        if self._terms.extras.get("fieldmap") != FIELD_NUMBERS:
             raise Damaged("the index has other fields")
-        self._lists = MappedFile(folder / f"{self.name}.pst")
+        self._lists = mapped(folder / f"{self.name}.pst")
         self._columns: dict[str, array[int]] = {}
         self._span: tuple[int, int] | None = None
         self._by_age: array[int] | None = None
@@ -129,27 +102,16 @@ class Segment:
 
     def entry(self, field: str, term: str) -> TermEntry | None:
         """Look a term up."""
-        key = FIELD_NUMBERS[field].to_bytes(2, "big") + term.encode()
-        try:
-            row = self._terms.get(key)
-            return None if row is None else TermEntry(row)
-        except _BROKEN as error:
-            raise Damaged(f"the term index cannot be read: {error}") from error
+        row = self._terms.get(_KEYS[field] + term.encode())
+        return None if row is None else TermEntry(row)
 
     def expand(self, field: str, prefix: str) -> Iterator[tuple[str, TermEntry]]:
         """Yield the terms that begin so, in order."""
-        key = FIELD_NUMBERS[field].to_bytes(2, "big") + prefix.encode()
-        before = b""
-        try:
-            for found, row in self._terms.items_from(key):
-                if not found.startswith(key):
-                    return
-                if found <= before:  # or damaged lengths could lead round in circles
-                    raise Damaged("the term index is out of order")
+        for found, row in self._terms.beginning_with(_KEYS[field] + prefix.encode()):
+            try:
                 yield found[2:].decode(), TermEntry(row)
-                before = found
-        except _BROKEN as error:
-            raise Damaged(f"the term index cannot be read: {error}") from error
+            except UnicodeDecodeError as error:
+                raise Damaged(f"the term index cannot be read: {error}") from error
 
     def forms(self, stem: str) -> tuple[str, ...]:
         """Return the forms other than the stem itself that occur in this segment."""
@@ -158,10 +120,13 @@ class Segment:
             if len(self._forms) >= _MOST_STEMS:
                 self._forms.clear()
             entry = self.entry("forms", table_key(stem))
-            parts = () if entry is None else blocks(self._lists.get(entry.offset, entry.size))
+            parts = () if entry is None else blocks(self._list(entry))
             found = tuple(form for block in parts for form in forms_in(block.positions()[0], stem))
             self._forms[stem] = found
         return found
+
+    def _list(self, entry: TermEntry) -> bytes:
+        return self._lists[entry.offset : entry.offset + entry.size]
 
     def blocks(
         self, entry: TermEntry, within: Sequence[int] | None = None, *, with_positions: bool = False
@@ -177,7 +142,7 @@ class Segment:
             return cached
         if within is not None and len(within) * BLOCK >= entry.documents:
             within = None  # they may be in any block
-        found = blocks(self._lists.get(entry.offset, entry.size), within, with_positions=with_positions)
+        found = blocks(self._list(entry), within, with_positions=with_positions)
         if within is None and entry.documents <= self._room:
             self._room -= entry.documents
             cached = self._lists_read[entry.offset] = list(found)
@@ -185,44 +150,47 @@ class Segment:
         return found
 
     def numbers(self, block: PostingBlock) -> Sequence[int]:
-        """Return a block's documents, ascending. Raises Damaged when the segment does not have them."""
+        """Return a block's documents, which ascend. Raises Damaged when the segment does not have them."""
         documents = block.documents
         if not 0 <= documents[0] <= documents[-1] < self.count:
             raise Damaged("a posting list names documents that are not there")
         return documents
 
-    def mark(self, entry: TermEntry, flags: bytearray) -> None:
-        """Set the bytes of a list's documents to 1, one by one: the way for short lists.
+    def listed(self, entry: TermEntry) -> list[int]:
+        """Return the documents of a list, ascending, one by one: the way for short lists.
 
         Raises Damaged when the segment does not have them.
         """
         if entry.documents <= 2:  # known without looking
             if not entry.first <= entry.last < self.count:
                 raise Damaged("a term names documents that are not there")
-            flags[entry.first] = flags[entry.last] = 1
-            return
+            return [entry.first] if entry.first == entry.last else [entry.first, entry.last]
+        found: list[int] = []
         for block in self.blocks(entry):
-            try:
-                for number in block.counted_up():
-                    flags[number] = 1
-            except IndexError as error:
-                raise Damaged("a posting list names documents that are not there") from error
+            documents = self.numbers(block)
+            if found and documents[0] <= found[-1]:
+                raise Damaged("a posting list names documents that are not there: they do not ascend")
+            found += documents
+        return found
+
+    def is_short(self, entry: TermEntry) -> bool:
+        """Return whether a list is best looked at one document at a time."""
+        return entry.documents * _SHORT <= self.count or entry.documents <= 2
 
     def documents(self, entry: TermEntry) -> DocSet:
         """Return the documents of a term's list."""
         found = self._sets.get(entry.offset)
         if found is None:
-            found = self._read_documents(entry)
+            if self.is_short(entry):
+                found = DocSet(self.count, self.listed(entry))
+            else:
+                found = self._read_documents(entry)
             if len(self._sets) < _MOST_SETS and entry.documents > _FEW:
                 self._sets[entry.offset] = found
         return found
 
     def _read_documents(self, entry: TermEntry) -> DocSet:
         try:
-            if entry.documents <= 2:
-                flags = bytearray(self.count)
-                self.mark(entry, flags)
-                return docset.from_mask(flags)
             steps = array("H" if self.count <= 1 << 16 else "I")
             before = -1
             for block in self.blocks(entry):
@@ -283,7 +251,8 @@ class Segment:
     def close(self) -> None:
         """Let go of the files."""
         self._terms.close()
-        self._lists.close()
+        if isinstance(self._lists, mmap.mmap):
+            self._lists.close()
 
 
 class OpenIndex:
@@ -292,7 +261,7 @@ class OpenIndex:
     def __init__(self, folder: Path, record: IndexRecord) -> None:
         self.lock = threading.Lock()
         self.segments = [Segment(folder, segment, record.files) for segment in record.segments]
-        self.count = sum(segment.count - docset.size(segment.dead) for segment in self.segments)
+        self.count = sum(segment.count - segment.dead.size for segment in self.segments)
         self._newest: int | None = None
 
     def trim(self) -> None:

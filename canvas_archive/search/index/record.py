@@ -166,7 +166,7 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
         raise IndexUnusable("The search index was made by another version of this program.")
     if record.identity != identity(db):
         raise IndexUnusable("The search index belongs to another archive.")
-    inside = f"{folder}{os.sep}"
+    inside, changed = f"{folder}{os.sep}", record.changed
     for name, (size, _) in record.files.items():
         try:
             found = os.lstat(inside + name)  # hundreds of files, in every search
@@ -174,10 +174,10 @@ def usable_record(db: sqlite3.Connection, folder: Path) -> IndexRecord:
             if name == toc_name(record.generation):
                 raise IndexUnusable("The search index is missing.") from None
             raise IndexUnusable(f"A file of the search index is missing ({name}).") from None
-        same = stat.S_ISREG(found.st_mode) and found.st_size == size
-        if same and found.st_mtime_ns != record.changed.get(name, found.st_mtime_ns):
-            same = not _is_changed(record, folder, name)
-        if not same:
+        same = found.st_size == size and stat.S_ISREG(found.st_mode)
+        if same and found.st_mtime_ns == changed.get(name):
+            continue
+        if not same or (name in changed and _is_changed(record, folder, name)):
             raise IndexUnusable(f"A file of the search index is damaged ({name}).")
     return record
 

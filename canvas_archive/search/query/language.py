@@ -14,8 +14,9 @@
     larger: smaller:        an attached file of more, or fewer, bytes: 200K, 1M
     id: thread:             a message or conversation by its number; a conversation alone
     is:                     starred, unread, read, archived, removed, private, ...
-    in:                     inbox, sent, archived, starred, unread, removed; with attachments the words
-                            beside it are searched in the text of the attached files
+    in:                     a folder: inbox, sent, archived, starred, unread, removed. A removed conversation
+                            is in removed alone, while is: finds it by its last state. With attachments the
+                            words beside it are searched in the text of the attached files
     before: after: on:      2025, 2025-03, 2025-03-09, 2025-03-09T14:00Z, 7d, 2w, 6m, 1y, today, yesterday;
                             on: takes ranges such as 2025-03..2025-05
 

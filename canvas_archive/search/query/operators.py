@@ -76,9 +76,10 @@ IS = {
     "subscribed": "subscribed",
     "unsubscribed": "unsubscribed", "sent": "sent", "received": "received",
 }  # fmt: skip
+# A folder holds no removed conversation (see store.folders); a state is one of removed conversations, too.
 IN = {
-    "inbox": "inbox", "sent": "sent", "archived": "archived", "archive": "archived", "starred": "starred",
-    "unread": "unread", "removed": "removed", "trash": "removed",
+    "inbox": "inbox", "sent": "sent", "archived": "in archived", "archive": "in archived",
+    "starred": "in starred", "unread": "in unread", "removed": "removed", "trash": "removed",
 }  # fmt: skip
 _FOLDERS = ("inbox", "sent", "archived", "starred", "unread", "removed", "attachments")
 

@@ -173,7 +173,7 @@ _CONVERSATIONS = {
     "unsubscribed": "subscribed = 0",
     "removed": FOLDERS["removed"].members(),
     "inbox": FOLDERS["inbox"].members(),
-    "in sent": FOLDERS["sent"].members(),
+    **{f"in {name}": FOLDERS[name].members() for name in ("sent", "archived", "starred", "unread")},
 }
 _REMOVED_MESSAGES = "SELECT id FROM messages WHERE removed_at IS NOT NULL"
 # States that most conversations are in are looked up by their exceptions.

@@ -59,7 +59,8 @@ _STATES = {
     "subscribed": "in conversations that are followed",
     "unsubscribed": "in conversations that are not followed",
     "sent": "sent by the owner of the archive", "received": "not written by the owner of the archive",
-    "inbox": "in the inbox",
+    "inbox": "in the inbox", "in archived": "in the folder Archived",
+    "in starred": "in the folder Starred", "in unread": "in the folder Unread",
 }  # fmt: skip
 _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB"))
 _MONTHS = (

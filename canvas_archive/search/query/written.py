@@ -68,7 +68,8 @@ def _part(node: Node) -> str:
         return f"{node.what}:{node.number}"
     if isinstance(node, Dated):
         return _dates(node)
-    return f"in:{node.name}" if node.name == "inbox" else f"is:{node.name}"
+    folder = "inbox" if node.name == "inbox" else node.name.partition("in ")[2]
+    return f"in:{folder}" if folder else f"is:{node.name}"
 
 
 def _all(node: And) -> str:
