@@ -23,6 +23,7 @@ from canvas_archive.cli.terminal import count_of, local_time
 from canvas_archive.cli.values import EDIT_NUMBER
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Iterable
 
     from canvas_archive.store.acts import Act
@@ -184,6 +185,68 @@ def discard(
     settings.note(f"{count_of(edited, 'edit')} discarded.")
     if messages:
         settings.note(f"{count_of(withdrawn, 'message')} withdrawn.")
+
+
+@click.command()
+@common_options
+@json_option
+@pass_settings
+def undo(settings: Settings, as_json: bool) -> None:
+    """Take back the last local edit that was not sent yet.
+
+    What Canvas already has does not change here. The last line then names the command that reverses it.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.edits import discard_edits, pending_edits
+    from canvas_archive.store.reading import subjects
+    from canvas_archive.store.writing import brief_write
+
+    with Archive.open(settings.folder) as opened:
+        waiting = sorted(pending_edits(opened.db), key=lambda one: (one.made_at, one.id))
+        last = waiting.pop() if waiting else None
+        if last is not None:
+            subject = subject_line(subjects(opened.db, [last.conversation_id]).get(last.conversation_id))
+            with brief_write(opened.db_path) as db:
+                discard_edits(db, [last.id])
+        elif not as_json:
+            settings.note(_nothing_to_undo(opened.db))
+    if as_json:
+        print_json({"edits": [] if last is None else [asdict(last)]})
+    elif last is not None:
+        click.echo(f"{last.conversation_id:>14}  {subject}")
+        settings.note(f"Taken back: {last.field} = {last.value}. Canvas was not told of it.")
+        together = [str(one.id) for one in waiting if (one.made_at, one.field) == (last.made_at, last.field)]
+        if together:
+            also = " ".join(together[:10]) if len(together) <= 10 else "EDIT..."
+            settings.note(
+                f"Made in the same second and still waiting: {count_of(len(together), 'edit')}. "
+                f"To take back more: canvas-archive edits discard {also}"
+            )
+
+
+def _nothing_to_undo(db: sqlite3.Connection) -> str:
+    from canvas_archive.store.edits import list_edits
+    from canvas_archive.store.outbox import outbox
+
+    messages = outbox(db, ("queued",))
+    if messages:
+        withdraw = f"canvas-archive edits discard --message {messages[-1].id}"
+        return f"No edit waits to be sent. A message does. To withdraw it: {withdraw}"
+    sent = sorted(list_edits(db, ("pushed",)), key=lambda one: (one.settled_at or "", one.id))
+    return f"No edit waits to be sent. {_reversal(sent[-1])}" if sent else "There is no edit to take back."
+
+
+_REVERSALS = {
+    ("starred", "1"): "unstar", ("starred", "0"): "star", ("workflow_state", "archived"): "unarchive",
+    ("workflow_state", "read"): "mark unread", ("workflow_state", "unread"): "mark read",
+    ("subscribed", "1"): "unsubscribe", ("subscribed", "0"): "subscribe",
+}  # fmt: skip
+
+
+def _reversal(edit: Edit) -> str:
+    command = _REVERSALS.get((edit.field, edit.value), "edits --all")
+    number = "" if command.startswith("edits") else f" {edit.conversation_id}"
+    return f"The last one was sent to Canvas. To reverse it: canvas-archive {command}{number}"
 
 
 def _refuse_unknown(what: str, unknown: Collection[int]) -> None:
