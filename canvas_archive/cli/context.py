@@ -88,6 +88,11 @@ def colours() -> bool:
     )
 
 
+def styled(text: str, colour: str) -> str:
+    """Return a text in a colour of the terminal's own, where standard output is coloured."""
+    return click.style(text, fg=colour) if colours() else text
+
+
 def color_of_environment() -> bool | None:
     """Return what ``NO_COLOR`` and ``FORCE_COLOR`` say; ``None`` where neither is set."""
     if os.environ.get("NO_COLOR"):
@@ -122,6 +127,12 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         settings.archive_named = not from_environment
     elif param.name == "verbose":
         settings.verbosity = int(str(value))
+        settings.progress = settings.progress and settings.verbosity < 2
+        root = ctx.find_root()
+        if not root.meta.get(__name__):
+            from canvas_archive.cli.requests_shown import requests_shown
+
+            root.meta[__name__] = root.with_resource(requests_shown(settings))
     elif param.name == "quiet":
         settings.verbosity = -1
     elif param.name == "debug":
@@ -168,7 +179,7 @@ def talking_options(function: F) -> F:
             count=True,
             expose_value=False,
             callback=_store,
-            help="Say more; -vv lists every request to Canvas.",
+            help="Say more, such as what is asked of Canvas; -vv: each request.",
         ),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_store, help="Say less."),
         click.option(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.addressing import recipients_of, to_whom
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import (
     Settings,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from canvas_archive.store.outbox import Queued
 
 
-_SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FROM json_each(?))"
-
-
 @click.group(invoke_without_command=True)
 @common_options
 @click.option("--all", "everything", is_flag=True, help="Also what was sent, discarded, or yielded.")
@@ -51,6 +48,7 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
     from canvas_archive.store.acts import list_acts, unsettled_acts
     from canvas_archive.store.edits import list_edits, pending_edits
     from canvas_archive.store.outbox import OPEN, outbox
+    from canvas_archive.store.reading import subjects as subjects_of
 
     with Archive.open(settings.folder) as opened:
         db = opened.db
@@ -59,8 +57,8 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
         acts = list_acts(db) if everything else unsettled_acts(db)
         shown = {edit.conversation_id for edit in found} | {one.draft.conversation_id for one in messages}
         shown |= {act.conversation_id for act in acts}
-        named = json.dumps([id_ for id_ in shown if id_ is not None])
-        subjects = dict(map(tuple, db.execute(_SUBJECTS, (named,)).fetchall()))
+        subjects = subjects_of(db, [id_ for id_ in shown if id_ is not None])
+        named = {one.id: to_whom(recipients_of(db, one)) for one in messages}
     if as_json:
         print_json(
             {
@@ -75,7 +73,7 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
     if found:
         _print_edits(found, subjects)
     if messages:
-        _print_messages(messages, subjects)
+        _print_messages(messages, subjects, named)
     if acts:
         _print_acts(acts, subjects)
     if not found and not messages and not acts:
@@ -99,16 +97,17 @@ def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None
     print_table(("edit", "conversation", "change", "state", "when", "from", "subject", "note"), rows)
 
 
-def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None]) -> None:
+def _print_messages(
+    messages: Iterable[Queued], subjects: dict[int, str | None], named: dict[int, str]
+) -> None:
     rows: list[tuple[str, ...]] = []
     for message in messages:
         draft = message.draft
-        to = ", ".join(draft.recipients) or f"conversation {draft.conversation_id}"
         subject = draft.subject if draft.conversation_id is None else subjects.get(draft.conversation_id)
         rows.append(
             (
                 str(message.id),
-                to,
+                named[message.id],
                 message.state,
                 local_time(message.sent_at or message.queued_at),
                 subject_line(subject),

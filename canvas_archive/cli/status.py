@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    json_option,
+    pass_settings,
+    print_json,
+    styled,
+)
 from canvas_archive.cli.problems import next_try
 from canvas_archive.cli.terminal import age, count_of, one_line
 from canvas_archive.clock import SYSTEM, iso
@@ -17,6 +24,10 @@ if TYPE_CHECKING:
     from canvas_archive.store import Account, Archive
     from canvas_archive.store.counts import ArchiveCounts
     from canvas_archive.store.runs import Problem
+
+_LABEL = 15
+_COLOURS = {"Problem": "red", "Unknown": "red", "Waiting": "magenta"}
+"""The lines that a person should see first, by their label."""
 
 UNFINISHED = ("failed", "interrupted", "running")
 """How a run ended that did not finish; one still ``running`` was killed, when nobody is writing."""
@@ -36,7 +47,9 @@ def status(settings: Settings, as_json: bool) -> None:
         print_json(current.to_json())
         return
     for line in _lines(current):
-        click.echo(one_line(line))
+        label, text = line[:_LABEL], one_line(settings.typed(line[_LABEL:]))
+        colour = _COLOURS.get(label.strip(), "")
+        click.echo(styled(one_line(label), colour) + text if colour else one_line(label) + text)
 
 
 @dataclass(frozen=True, slots=True)

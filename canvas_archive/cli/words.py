@@ -162,12 +162,12 @@ def answer_to(word: str) -> str:
         return f"{said} {INSTEAD[lowered]}"
     if lowered in COMMANDS:
         return f"{said} Did you mean '{lowered}'?"
-    single = [name for name in (*SAME, *INSTEAD) if " " not in name]
-    for names in (list(COMMANDS), single):
-        near = difflib.get_close_matches(lowered, names, n=1, cutoff=0.7)
-        if near:
-            meant = SAME.get(near[0], near[0])
-            return f"{said} {INSTEAD[near[0]]}" if near[0] in INSTEAD else f"{said} Did you mean '{meant}'?"
+    known = [name for name in (*COMMANDS, *SAME, *INSTEAD) if " " not in name]
+    near = difflib.get_close_matches(lowered, known, n=1)
+    if near and near[0] in INSTEAD:
+        return f"{said} {INSTEAD[near[0]]}"
+    if near:
+        return f"{said} Did you mean '{SAME.get(near[0], near[0])}'?"
     return f"{said} All commands: canvas-archive help commands"
 
 
@@ -207,4 +207,6 @@ OPTIONS = {
 
 def hint_for_option(option: str) -> str:
     """Return what to type instead of an option that is none; empty where nothing is known."""
+    if option[1:].isdecimal():
+        return f"To show so many: --limit {option[1:]}"
     return OPTIONS.get(option.lower(), "")

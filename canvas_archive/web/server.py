@@ -227,6 +227,9 @@ def serve_archive(
             await task
 
         asyncio.run(run())
+        if served.server.started:
+            # It ends for a signal alone. Where that is ignored otherwise, uvicorn raises nothing for it.
+            raise KeyboardInterrupt
 
 
 def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
