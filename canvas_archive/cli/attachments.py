@@ -11,7 +11,7 @@ import click
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.tables import csv_option, print_csv, print_table
 from canvas_archive.cli.terminal import byte_size, count_of, local_time, printable
-from canvas_archive.cli.values import CONVERSATION_ID
+from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
 from canvas_archive.errors import ItemsFailed
 
 if TYPE_CHECKING:
@@ -43,16 +43,14 @@ def attachments(
     """
     from canvas_archive.store import Archive
     from canvas_archive.store.blobs import readable_blob
-    from canvas_archive.store.reading import conversation_of
     from canvas_archive.store.tallies import attached_files
 
     if as_csv and as_json:
         fail("Give only one of --csv and --json.")
     with Archive.open(settings.folder) as archive:
-        wanted: list[int | None] = [conversation_of(archive.db, number) for number in ids] if ids else [None]
-        if ids and None in wanted:
-            fail(f"There is no conversation {ids[wanted.index(None)]} in this archive: canvas-archive list")
-        found = [one for number in dict.fromkeys(wanted) for one in attached_files(archive.db, number)]
+        named = [known_conversation(archive.db, number) for number in ids]
+        wanted = dict.fromkeys(named or (None,))
+        found = [one for number in wanted for one in attached_files(archive.db, number)]
         paths = [readable_blob(archive.files_dir, one.sha256) if one.sha256 else None for one in found]
     if save is not None:
         paths = _saved(settings, found, paths, save)

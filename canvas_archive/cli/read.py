@@ -22,11 +22,10 @@ from canvas_archive.cli.filters import filter_options, filter_query
 from canvas_archive.cli.paging import show_lines, width
 from canvas_archive.cli.querying import SortChoice, tz_option
 from canvas_archive.cli.tables import csv_option
-from canvas_archive.cli.values import CONVERSATION_ID, FOLDER
+from canvas_archive.cli.values import CONVERSATION_ID, FOLDER, known_conversation
 from canvas_archive.store.folders import ANYWHERE, FOLDERS
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from canvas_archive.store.reading import FolderPage
@@ -180,7 +179,7 @@ def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
     from canvas_archive.store.threads import read_thread
 
     with Archive.open(settings.folder) as archive:
-        wanted = list(dict.fromkeys(_conversation(archive.db, number) for number in ids))
+        wanted = list(dict.fromkeys(known_conversation(archive.db, number) for number in ids))
         threads = [read_thread(archive.db, number) for number in wanted]
         owner, files_dir = archive.account.owner_id, archive.files_dir
     if as_json:
@@ -194,12 +193,3 @@ def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
     for thread in threads:
         lines += [*(["", ""] if lines else []), *letter(thread, owner, files_dir, width())]
     show_lines(settings, lines)
-
-
-def _conversation(db: sqlite3.Connection, number: int) -> int:
-    from canvas_archive.store.reading import conversation_of
-
-    found = conversation_of(db, number)
-    if found is None:
-        fail(f"There is no conversation {number} in this archive. To see what there is: canvas-archive list")
-    return found

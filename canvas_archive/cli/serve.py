@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, pass_settings
-from canvas_archive.cli.values import CONVERSATION_ID
+from canvas_archive.cli.context import Settings, common_options, pass_settings
+from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
 
 
 @click.command()
@@ -62,13 +62,10 @@ def open_(settings: Settings, conversation_id: int | None) -> None:
     It is 'canvas-archive serve --open' at any free port.
     """
     from canvas_archive.store import Archive
-    from canvas_archive.store.reading import conversation_of
     from canvas_archive.web.server import serve_archive
 
     with Archive.open(settings.folder) as archive:
-        found = None if conversation_id is None else conversation_of(archive.db, conversation_id)
-    if conversation_id is not None and found is None:
-        fail(f"There is no conversation {conversation_id} in this archive: canvas-archive list")
+        found = None if conversation_id is None else known_conversation(archive.db, conversation_id)
     serve_archive(
         settings.folder,
         page="" if found is None else f"/c/{found}",

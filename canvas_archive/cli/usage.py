@@ -49,7 +49,7 @@ def usage_lines(error: click.UsageError) -> list[str]:
 def _sentence(error: click.UsageError) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None and error.ctx is not None:
         return _missing(error.param, error.ctx)
-    text = error.format_message()
+    text = re.sub(r"^Invalid value for '\[?ID\]?(?:\.\.\.)?': ", "", error.format_message())
     for pattern, replacement in _NUMBERS:
         text = pattern.sub(replacement, text)
     if extra := re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", text):
@@ -72,4 +72,5 @@ def _missing(parameter: click.Parameter, context: click.Context) -> str:
     hint = _WHERE_FROM.get(name)
     if isinstance(parameter, click.Option) and parameter.help:
         hint = parameter.help.rstrip(".")
-    return f"{name} is missing: {hint}." if hint else f"{name} is missing."
+    wanted = name.removesuffix("...")
+    return f"{wanted} is missing: {hint}." if hint else f"{wanted} is missing."

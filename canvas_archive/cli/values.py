@@ -132,6 +132,16 @@ def _require_same_canvas(settings: Settings, host: str) -> None:
         fail(f"That page is on {host}. This archive is of {own}. For another one: --archive DIR")
 
 
+def known_conversation(db: sqlite3.Connection, number: int) -> int:
+    """Return the conversation that a number names: its own id, or that of a message. Raises BadInput."""
+    from canvas_archive.store.reading import conversation_of
+
+    found = conversation_of(db, number)
+    if found is None:
+        fail(f"There is no conversation {number} in this archive. To see what there is: canvas-archive list")
+    return found
+
+
 class EditNumber(_FromArchive, click.IntRange):
     """The number of a pending edit."""
 
