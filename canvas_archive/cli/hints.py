@@ -8,8 +8,8 @@ from pathlib import Path
 
 from canvas_archive.cli.registry import COMMANDS
 
-_WITHOUT = {"completion", "fleet", "help"}
-"""Commands that work on no single archive."""
+_WITHOUT = {"completion", "demo", "fleet", "help", "sandbox", "version"}
+"""Commands that need no archive, or make one of their own."""
 
 _CALL = re.compile(
     rf"canvas-archive (?:{'|'.join(re.escape(name) for name in COMMANDS if name not in _WITHOUT)})\b(?!-)"
