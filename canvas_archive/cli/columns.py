@@ -20,7 +20,7 @@ SORTED_BY = {"sent": "sent", "removed": "removed", "starred": "latest", "all": "
 """The heading of the date that a folder is sorted by; ``received`` in the others."""
 
 MARKS = {"●": "unread", "★": "starred", "✎": "change not sent yet"}
-_WITH_COURSE, _WITH_PREVIEW, _WITH_TIME = 110, 150, 72
+_WITH_COURSE, _WITH_PREVIEW, _WITH_TIME, _WITH_YEAR = 110, 150, 72, 50
 
 
 def state_of(line: ConversationLine) -> str:
@@ -60,9 +60,10 @@ def legend(lines: Sequence[ConversationLine]) -> str:
 def table(lines: Sequence[ConversationLine], folder: str, width: int, *, colour: bool) -> Iterator[str]:
     """Yield the heading and the lines of a terminal; none is wider than ``width`` cells."""
     ids = max(2, *(len(str(line.id)) for line in lines)) if lines else 2
-    times = 16 if width >= _WITH_TIME else 10
-    rest = max(24, width - ids - times - 3 - 3 - 4)
-    people = min(28, max(10, rest // 3))
+    shown = slice(0, 16) if width >= _WITH_TIME else slice(0, 10) if width >= _WITH_YEAR else slice(5, 10)
+    times = shown.stop - shown.start
+    rest = max(16, width - ids - times - len(MARKS) - 4 * len("  "))
+    people = min(28, max(8, rest // 3))
     course = 20 if width >= _WITH_COURSE else 0
     subject = rest - people - (course + 2 if course else 0)
     preview = subject - 52 if width >= _WITH_PREVIEW else 0
@@ -75,7 +76,7 @@ def table(lines: Sequence[ConversationLine], folder: str, width: int, *, colour:
     for line in lines:
         cells = [
             f"{line.id:>{ids}}",
-            fit(local_time(line.sorted_at)[:times], times),
+            fit(local_time(line.sorted_at)[shown], times),
             _marks(line),
             fit(one_line(line.people or "(only you)"), people),
         ]

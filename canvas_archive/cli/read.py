@@ -158,7 +158,7 @@ def _show_page(settings: Settings, page: FolderPage, folder: str, total: int, *,
         where = "in all folders" if folder == ANYWHERE else f"in {folder}"
         notes = [f"{shown:,} of {total:,} {where}." if shown < total else f"{total:,} {where}."]
         if page.next:
-            notes[0] += " More: --limit N, or --all"
+            notes[0] += " More: -n N or --all"
         marks = columns.legend(page.lines)
         lines = list(columns.table(page.lines, folder, width(), colour=colours()))
         show_lines(settings, lines, ([marks] if marks else []) + notes)

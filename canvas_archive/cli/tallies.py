@@ -95,7 +95,7 @@ def _print(
         print_csv(heads, rows)
     elif rows:
         print_table(heads, rows)
-    more = " More: --limit N, or --all" if len(rows) < total else ""
+    more = " More: -n N or --all" if len(rows) < total else ""
     settings.note(f"{len(rows):,} of {total:,} {what}.{more}")
 
 
