@@ -179,9 +179,16 @@ def talking_options(function: F) -> F:
             count=True,
             expose_value=False,
             callback=_store,
-            help="Say more, such as what is asked of Canvas; -vv: each request.",
+            help="Show more detail, such as what is asked of Canvas; -vv: each request.",
         ),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_store, help="Say less."),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_store,
+            help="Show only results and errors.",
+        ),
         click.option(
             "--no-progress", is_flag=True, expose_value=False, callback=_store, help="No progress bars."
         ),

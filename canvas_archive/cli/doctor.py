@@ -99,7 +99,7 @@ class DoctorFoundProblems(ArchiveError):
 
     def __init__(self, findings: Sequence[Finding], cause: ArchiveError) -> None:
         names = ", ".join(finding.name for finding in findings if finding.state == "failed")
-        super().__init__(f"Not well: {names}. What to do stands above.")
+        super().__init__(f"Check failed: {names}. See above for the fix.")
         self.exit_code = cause.exit_code
 
 

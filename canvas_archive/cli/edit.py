@@ -198,12 +198,13 @@ def _show(
         settings.note("Send it to Canvas with: canvas-archive push")
 
 
-_LATER = "Offline; 'canvas-archive push' tells Canvas."
+_LATER = "To update Canvas, run 'canvas-archive push'."
 
 star = _edit_command("star", f"Star conversations. {_LATER}")
 unstar = _edit_command("unstar", f"Remove the star of conversations. {_LATER}")
 archive = _edit_command(
-    "archive", f"Archive conversations. {_LATER} A message that arrives before it does brings it back."
+    "archive",
+    f"Archive conversations. {_LATER} If a new message arrives first, the conversation stays in the inbox.",
 )
 unarchive = _edit_command(
     "unarchive", f"Move archived conversations back to the inbox, read or unread as they were. {_LATER}"
@@ -213,7 +214,7 @@ unarchive = _edit_command(
 @click.group()
 @common_options
 def mark() -> None:
-    """Mark conversations as read or unread. Offline; 'canvas-archive push' tells Canvas."""
+    """Mark conversations as read or unread. To update Canvas, run 'canvas-archive push'."""
 
 
 mark.add_command(_edit_command("read", f"Mark conversations as read; archived ones stay archived. {_LATER}"))

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 @click.group(invoke_without_command=True)
 @common_options
-@click.option("--all", "everything", is_flag=True, help="Also what was sent, discarded, or yielded.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Include edits that were sent, discarded or overridden."
+)
 @json_option
 @pass_settings
 @click.pass_context
@@ -77,7 +79,7 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
     if acts:
         _print_acts(acts, subjects)
     if not found and not messages and not acts:
-        settings.note("Nothing waits to be sent." if not everything else "There never was an edit.")
+        settings.note("Nothing waits to be sent." if not everything else "No edits yet.")
 
 
 def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     type=click.Choice(["local", "remote", "ask"]),
     default="local",
     show_default=True,
-    help="Whose value wins where both sides changed: yours, Canvas's, or as you say.",
+    help="Whose value to use where both sides changed: yours, Canvas's, or ask.",
 )
 @yes_option
 @json_option

@@ -24,18 +24,18 @@ HIDDEN = {"read": "reading_words:read", "unread": "reading_words:unread"}
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo:demo", "Try everything on a local sample Canvas.", "Start"),
     "init": Entry("init:init", "Create an archive and bind it to your Canvas account.", "Start"),
-    "token": Entry("token:token", "Keep a new access token for an archive.", "Start"),
-    "sandbox": Entry("sandbox:sandbox", "Run the sample Canvas by itself.", "Start"),
+    "token": Entry("token:token", "Save a new access token.", "Start"),
+    "sandbox": Entry("sandbox:sandbox", "Run a local test server that imitates Canvas.", "Start"),
     "help": Entry("help:help_", "Explain a command or a topic.", "Start"),
     "completion": Entry("completion:completion", "Let a shell complete commands and ids.", "Start"),
     "version": Entry("about:version", "Print the version of the program.", "Start"),
-    "sync": Entry("sync:sync", "Pull what changed on Canvas into the archive.", "Archive"),
+    "sync": Entry("sync:sync", "Download what changed on Canvas.", "Archive"),
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),
     "problems": Entry(
         "problems:problems", "List what could not be fetched, and when it is tried again.", "Archive"
     ),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
-    "adopt": Entry("adopt:adopt", "Say that an archive made elsewhere is yours or trusted.", "Archive"),
+    "adopt": Entry("adopt:adopt", "Trust an archive that was made elsewhere.", "Archive"),
     "index": Entry("index:index", "Rebuild or check the search index.", "Archive"),
     "whoami": Entry("about:whoami", "Show whose mailbox this is, and the archive's folder.", "Archive"),
     "archives": Entry("about:archives", "List the archives that are known here.", "Archive"),

@@ -165,11 +165,13 @@ def advice(status: Status) -> list[str]:
         ]
     steps = []
     if status.writer is not None:
-        steps.append(f"Process {status.writer} is writing to the archive; what it does shows here later.")
+        steps.append(
+            f"Process {status.writer} is writing to the archive. Its results appear here when it finishes."
+        )
     elif status.last_sync is None:
-        steps.append("Nothing was pulled yet: 'canvas-archive sync' does that.")
+        steps.append("No messages downloaded yet. Run: canvas-archive sync")
     elif status.last_sync["status"] in UNFINISHED:
-        steps.append("The last sync did not finish; 'canvas-archive sync' goes on where it was.")
+        steps.append("The last sync did not finish. To resume it: canvas-archive sync")
     elif status.last_full_sync is None or counts.unfetched:
         steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
     syncing = bool(steps)

@@ -15,14 +15,14 @@ class Topic(NamedTuple):
 EXIT_CODES = {
     0: "done",
     1: "something unexpected; --debug shows where",
-    2: "wrong usage, or a missing answer where nobody can be asked",
+    2: "wrong usage, or confirmation needed without a terminal",
     3: "no token, or Canvas does not accept it",
     4: "Canvas cannot be reached, or refuses",
     5: "finished, but some items failed; they are tried again later",
     6: "conflicts wait for a decision",
     7: "another process is writing to the archive",
     8: "verification failed",
-    9: "a guard refused: other account, folder or schema, a link, not adopted, too new, mass removal",
+    9: "stopped for safety: other account, folder or schema, a link, not adopted, too new, mass removal",
     130: "interrupted; what was done is kept",
 }
 

@@ -183,6 +183,7 @@ OPTIONS = {
     "--fix": "Each finding says how to fix it: canvas-archive doctor",
     "--all": "To fetch everything: canvas-archive sync --full",
     "--offline": "Everything but sync, push and the sending commands works offline without it.",
+    "-o": "The destination stands alone: canvas-archive export DEST",
     "--output": "The destination stands alone: canvas-archive export DEST",
     "--out": "The destination stands alone: canvas-archive export DEST",
     "--url": "The address stands alone: canvas-archive init https://school.instructure.com",
