@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
-from canvas_archive.cli.tables import csv_option, print_csv, print_table
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    csv_option,
+    fail,
+    json_option,
+    pass_settings,
+    print_json,
+)
+from canvas_archive.cli.tables import print_csv, print_table
 from canvas_archive.cli.terminal import byte_size, count_of, local_time, printable
 from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
 from canvas_archive.errors import ItemsFailed

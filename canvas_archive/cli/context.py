@@ -215,6 +215,7 @@ def common_options(function: F) -> F:
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 
 
 def fail(sentence: str) -> NoReturn:

@@ -16,7 +16,8 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.editing import ASK_OVER, show_report, subject_line
-from canvas_archive.cli.querying import show_understood, tz_option
+from canvas_archive.cli.filters import tz_option
+from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.terminal import count_of
 from canvas_archive.cli.values import CONVERSATION_ID
 

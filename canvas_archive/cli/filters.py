@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import fail, option_group
+from canvas_archive.cli.context import F, fail, option_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,3 +68,24 @@ def _value(name: str, value: str) -> str:
     if not value.strip():
         fail(f"--{name} needs a value. See: canvas-archive help query")
     return quoted(value.strip())
+
+
+SORTS = {
+    "relevance": "relevance", "best": "relevance", "newest": "newest", "new": "newest", "date": "newest",
+    "recent": "newest", "latest": "newest", "oldest": "oldest", "old": "oldest",
+}  # fmt: skip
+
+
+class SortChoice(click.Choice):  # type: ignore[type-arg]
+    """An order of hits, by any of its names."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the order's own name."""
+        return super().convert(SORTS.get(str(value).lower(), value), param, ctx)
+
+
+def tz_option(function: F) -> F:
+    """Add ``--tz``."""
+    return click.option(
+        "--tz", metavar="ZONE", help="Time zone of the query's dates, such as Europe/Berlin. [default: local]"
+    )(function)

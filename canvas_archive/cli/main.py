@@ -56,11 +56,13 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, also by another name; suggest one for a word that is none."""
-        from canvas_archive.cli.words import answer_to, expanded
+        # The words of two begin with a command, and go on with a word.
+        if args[0] not in COMMANDS or (len(args) > 1 and args[1][:1].isalpha()):
+            from canvas_archive.cli.words import answer_to, expanded
 
-        args = expanded(args)
-        if args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
-            raise click.UsageError(answer_to(args[0]), ctx)
+            args = expanded(args)
+            if args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
+                raise click.UsageError(answer_to(args[0]), ctx)
         ctx.ensure_object(Settings).command = args[0]
         return super().resolve_command(ctx, args)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,18 @@ MOST_WIDTH = 100
 
 def width() -> int:
     """Return the width of the terminal; of a pipe, that of ``COLUMNS`` or 80."""
-    return max(20, shutil.get_terminal_size((80, 24)).columns)
+    return max(20, _measured("COLUMNS", 0, 80))
+
+
+def _measured(variable: str, position: int, otherwise: int) -> int:
+    """Return a size of the terminal, in columns (0) or lines (1): as its variable says, or as it is."""
+    named = os.environ.get(variable, "")
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    try:  # not shutil: it takes a while to import
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1)[position] or otherwise
+    except (OSError, ValueError, AttributeError):
+        return otherwise
 
 
 def show_lines(settings: Settings, lines: Sequence[str], notes: Sequence[str] = ()) -> None:
@@ -47,4 +57,4 @@ def _is_paged(settings: Settings, number: int) -> bool:
         return False
     if not (sys.stdout.isatty() and sys.stdin is not None and sys.stdin.isatty()):
         return False
-    return number >= shutil.get_terminal_size((80, 24)).lines
+    return number >= _measured("LINES", 1, 24)

@@ -1,4 +1,4 @@
-"""``canvas-archive list`` and ``show``: folders and threads in the terminal."""
+"""``canvas-archive list``: folders and what filters find."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from canvas_archive.cli.context import (
     Settings,
     colours,
     common_options,
+    csv_option,
     fail,
     json_option,
     pass_settings,
     print_json,
 )
 from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
-from canvas_archive.cli.filters import filter_options, filter_query
-from canvas_archive.cli.paging import show_lines, width
-from canvas_archive.cli.querying import SortChoice, tz_option
-from canvas_archive.cli.tables import csv_option
-from canvas_archive.cli.values import CONVERSATION_ID, FOLDER, known_conversation
+from canvas_archive.cli.filters import SortChoice, filter_options, filter_query, tz_option
+from canvas_archive.cli.values import FOLDER
 from canvas_archive.store.folders import ANYWHERE, FOLDERS
 
 if TYPE_CHECKING:
@@ -147,6 +145,7 @@ def _cursor(text: str | None) -> tuple[str, int] | None:
 
 def _show_page(settings: Settings, page: FolderPage, folder: str, total: int, *, as_csv: bool) -> None:
     from canvas_archive.cli import columns
+    from canvas_archive.cli.paging import show_lines, width
     from canvas_archive.cli.tables import print_csv, print_tabbed
 
     if as_csv:
@@ -162,34 +161,3 @@ def _show_page(settings: Settings, page: FolderPage, folder: str, total: int, *,
         marks = columns.legend(page.lines)
         lines = list(columns.table(page.lines, folder, width(), colour=colours()))
         show_lines(settings, lines, ([marks] if marks else []) + notes)
-
-
-@click.command()
-@common_options
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=CONVERSATION_ID)
-@json_option
-@pass_settings
-def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
-    """Show conversations with all their messages, oldest first.
-
-    ID is the number of a conversation or message, with or without #, 'latest', or the address of a page
-    here or on Canvas.
-    """
-    from canvas_archive.store import Archive
-    from canvas_archive.store.threads import read_thread
-
-    with Archive.open(settings.folder) as archive:
-        wanted = list(dict.fromkeys(known_conversation(archive.db, number) for number in ids))
-        threads = [read_thread(archive.db, number) for number in wanted]
-        owner, files_dir = archive.account.owner_id, archive.files_dir
-    if as_json:
-        documents = [asdict(thread) for thread in threads]
-        one = len(ids) == 1
-        print_json(documents[0] if one else {"conversations": documents, "total": len(documents)})
-        return
-    from canvas_archive.cli.letter import letter
-
-    lines: list[str] = []
-    for thread in threads:
-        lines += [*(["", ""] if lines else []), *letter(thread, owner, files_dir, width())]
-    show_lines(settings, lines)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canvas_archive.cli.context import common_options, fail, json_option
-from canvas_archive.cli.read import list_, show
+from canvas_archive.cli.read import list_
+from canvas_archive.cli.show import show
 from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:

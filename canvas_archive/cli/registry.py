@@ -43,7 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "log": Entry("about:log", "List the last syncs and how they ended.", "Archive"),
     "size": Entry("about:size", "Show what takes space on the disk.", "Archive"),
     "list": Entry("read:list_", "List conversations.", "Read"),
-    "show": Entry("read:show", "Show conversations.", "Read"),
+    "show": Entry("show:show", "Show conversations.", "Read"),
     "search": Entry("search:search", "Search the messages.", "Read"),
     "open": Entry("serve:open_", "Open a conversation, or the inbox, in a browser.", "Read"),
     "attachments": Entry("attachments:attachments", "List attached files, or save them.", "Read"),

@@ -12,12 +12,13 @@ from canvas_archive.cli.context import (
     Settings,
     colours,
     common_options,
+    csv_option,
     fail,
     json_option,
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.filters import filter_options, filter_query
+from canvas_archive.cli.filters import filter_options, filter_query, tz_option
 from canvas_archive.cli.finding import with_index
 from canvas_archive.cli.paging import show_lines, width
 from canvas_archive.cli.querying import (
@@ -25,9 +26,8 @@ from canvas_archive.cli.querying import (
     limit_option,
     show_understood,
     sort_option,
-    tz_option,
 )
-from canvas_archive.cli.tables import csv_option, print_csv, print_tabbed
+from canvas_archive.cli.tables import print_csv, print_tabbed
 from canvas_archive.cli.terminal import count_of, fit, local_time, one_line, printable
 from canvas_archive.cli.values import SAVED_NAME
 from canvas_archive.clock import SYSTEM

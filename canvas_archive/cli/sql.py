@@ -9,11 +9,12 @@ import click
 from canvas_archive.cli.context import (
     Settings,
     common_options,
+    csv_option,
     json_option,
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.tables import as_it_is, csv_option, print_csv, print_table
+from canvas_archive.cli.tables import as_it_is, print_csv, print_table
 
 
 @click.command()

@@ -11,8 +11,6 @@ import click
 from canvas_archive.cli.context import console
 from canvas_archive.cli.terminal import one_line
 
-csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
-
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, raw: bool = False) -> None:
     """Write rows below their heads to standard output; no text can pose as more than one cell.

@@ -10,13 +10,14 @@ import click
 from canvas_archive.cli.context import (
     Settings,
     common_options,
+    csv_option,
     fail,
     json_option,
     option_group,
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.tables import csv_option, print_csv, print_table
+from canvas_archive.cli.tables import print_csv, print_table
 from canvas_archive.cli.terminal import count_of, local_time
 
 if TYPE_CHECKING:

@@ -134,7 +134,7 @@ def _require_same_canvas(settings: Settings, host: str) -> None:
 
 def known_conversation(db: sqlite3.Connection, number: int) -> int:
     """Return the conversation that a number names: its own id, or that of a message. Raises BadInput."""
-    from canvas_archive.store.reading import conversation_of
+    from canvas_archive.store.threads import conversation_of
 
     found = conversation_of(db, number)
     if found is None:

@@ -6,13 +6,15 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from canvas_archive.errors import BadInput
-from canvas_archive.model import JsonObject
 from canvas_archive.store.connection import plain_cursor
 from canvas_archive.store.folders import ANYWHERE, FOLDERS, Folder
 from canvas_archive.store.rows import ids_json
+
+if TYPE_CHECKING:
+    from canvas_archive.model import JsonObject
 
 _LISTED = {
     **FOLDERS,
@@ -40,8 +42,6 @@ def _statement(folder: Folder, *, top: bool, oldest: bool, chosen: bool) -> str:
 
 
 _SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FROM json_each(?))"
-_OF_MESSAGE = "SELECT conversation_id FROM messages WHERE id = ? AND conversation_id IS NOT NULL"
-_KNOWN = "SELECT 1 FROM conversations WHERE id = ?"
 _RUN_COLUMNS = (
     "id", "mode", "started_at", "finished_at", "status", "complete", "requests", "bytes", "error", "counts",
 )  # fmt: skip
@@ -120,14 +120,6 @@ def count_conversations(db: sqlite3.Connection, folder: str, chosen: Iterable[in
 def subjects(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str | None]:
     """Return the subjects of these conversations by id."""
     return {row[0]: row[1] for row in db.execute(_SUBJECTS, (ids_json(ids),))}
-
-
-def conversation_of(db: sqlite3.Connection, number: int) -> int | None:
-    """Return the conversation that a number names: its own, or that of a message; ``None`` for neither."""
-    if db.execute(_KNOWN, (number,)).fetchone() is not None:
-        return number
-    row = db.execute(_OF_MESSAGE, (number,)).fetchone()
-    return None if row is None else int(row[0])
 
 
 def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:

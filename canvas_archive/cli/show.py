@@ -1,16 +1,24 @@
-"""A conversation as mail: who wrote to whom, when, and what."""
+"""``canvas-archive show``: conversations as mail, with who wrote to whom, when, and what."""
 
 from __future__ import annotations
 
 import textwrap
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import colours
-from canvas_archive.cli.paging import MOST_WIDTH
+from canvas_archive.cli.context import (
+    Settings,
+    colours,
+    common_options,
+    json_option,
+    pass_settings,
+    print_json,
+)
+from canvas_archive.cli.paging import MOST_WIDTH, show_lines, width
 from canvas_archive.cli.terminal import byte_size, local_time, one_line, printable
-from canvas_archive.store.blobs import readable_blob
+from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,9 +35,38 @@ if TYPE_CHECKING:
 _MOST_NAMED = 12
 
 
-def letter(thread: Thread, owner: int, files_dir: Path, width: int) -> list[str]:
-    """Return the lines of a conversation, wrapped at ``width`` or at what is easy to read."""
-    writer = _Letter(thread, owner, files_dir, min(width, MOST_WIDTH))
+@click.command()
+@common_options
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=CONVERSATION_ID)
+@json_option
+@pass_settings
+def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
+    """Show conversations with all their messages, oldest first.
+
+    ID is the number of a conversation or message, with or without #, 'latest', or the address of a page
+    here or on Canvas.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.threads import read_thread
+
+    with Archive.open(settings.folder) as archive:
+        wanted = list(dict.fromkeys(known_conversation(archive.db, number) for number in ids))
+        threads = [read_thread(archive.db, number) for number in wanted]
+        owner, files_dir = archive.account.owner_id, archive.files_dir
+    if as_json:
+        documents = [asdict(thread) for thread in threads]
+        one = len(ids) == 1
+        print_json(documents[0] if one else {"conversations": documents, "total": len(documents)})
+        return
+    lines: list[str] = []
+    for thread in threads:
+        lines += [*(["", ""] if lines else []), *letter(thread, owner, files_dir, width())]
+    show_lines(settings, lines)
+
+
+def letter(thread: Thread, owner: int, files_dir: Path, most: int) -> list[str]:
+    """Return the lines of a conversation, wrapped at ``most`` cells or at what is easy to read."""
+    writer = _Letter(thread, owner, files_dir, min(most, MOST_WIDTH))
     lines = writer.head()
     for message in thread.messages:
         lines += ["", *writer.message(message, "")]
@@ -43,11 +80,11 @@ def _bold(text: str) -> str:
 class _Letter:
     """Writes one conversation for its owner."""
 
-    def __init__(self, thread: Thread, owner: int, files_dir: Path, width: int) -> None:
+    def __init__(self, thread: Thread, owner: int, files_dir: Path, most: int) -> None:
         self._thread = thread
         self._owner = owner
         self._files_dir = files_dir
-        self._width = width
+        self._width = most
 
     def head(self) -> list[str]:
         """Return the subject, the state and the people."""
@@ -112,7 +149,11 @@ class _Letter:
 
     def _local(self, sha256: str | None, indent: str) -> list[str]:
         """Return the line with the local path of a file, which is never wrapped."""
-        path = readable_blob(self._files_dir, sha256) if sha256 else None
+        if not sha256:
+            return []
+        from canvas_archive.store.blobs import readable_blob
+
+        path = readable_blob(self._files_dir, sha256)
         return [] if path is None else [f"{indent}  {printable(str(path))}"]
 
     def _wrapped(self, text: str, indent: str = "", following: str = "", *, mark: str = "") -> list[str]:
