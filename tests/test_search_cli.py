@@ -66,7 +66,7 @@ def test_hits_are_printed_for_people(cli: Cli) -> None:
     assert cli("search", "exams", "--sort", "newest") == 0
     lines = cli.out.splitlines()
     assert lines[0].split("\t") == [
-        "1", "100", "2025-01-01T12:00:00Z", "Astrid Chen", "Room [31mchange", "Living Systems",
+        "1", "100", "2025-01-01T12:00:00Z", "Astrid Chen", "Room ␛[31mchange", "Living Systems",
         "The exam is on Monday ]0;owned.",
     ]  # fmt: skip
     assert "\x1b" not in cli.out
