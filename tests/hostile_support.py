@@ -160,8 +160,8 @@ def on_terminal(*arguments: object, text: str = "", progress: bool = False, colo
     return Shown(code, bytes(received))
 
 
-_OURS = re.compile(r"\x1b\[(?:0|1|2|22|31|32|33|39|1;31|31;1)m")
-"""What the program itself writes: bold, and three colours."""
+_OURS = re.compile(r"\x1b\[(?:0|1|2|4|22|31|32|33|34|35|36|39|1;31|31;1)m")
+"""What the program itself writes: bold, underlined, and six colours."""
 
 _PROGRESS = re.compile(r"\x1b\[(?:[0-9;]*m|2K|1A|\?25[lh])|\r")
 """What a progress bar writes besides; no text of the corpus has a cursor sequence of these forms."""

@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 from canvas_archive.cli import main
 from canvas_archive.sandbox import Sandbox
+from tests.terminal_support import Terminal
 
 SCHOOL = "https://school.instructure.com"
 
@@ -64,6 +65,7 @@ def session_markdown() -> str:
             "HOME": made,
             "TZ": "UTC",
             "NO_COLOR": "1",
+            "PAGER": "",
             "COLUMNS": str(WIDTH),
             "CANVAS_API_URL": sandbox.url,
             "CANVAS_API_TOKEN": sandbox.token,
@@ -86,7 +88,7 @@ def _lines(folder: Path, address: str) -> Iterator[str]:
         call = re.sub("NEWEST|FOUND", lambda name: known[name[0]], line.strip())
         text = steady(_run(call.replace(SCHOOL, address)), folder, address)
         yield from (f"$ {call}", *shortened(text))
-        for name, pattern in (("NEWEST", r"^ +(\d{6,})  "), ("FOUND", r"^1  .*#(\d+)$")):
+        for name, pattern in (("NEWEST", r"^(\d{6,})  "), ("FOUND", r"^1  .*#(\d+)$")):
             known[name] = known[name] or "".join(re.findall(pattern, text, re.M)[:1])
     yield "```"
 
@@ -111,13 +113,13 @@ def _heed_time_zone() -> None:
 
 
 def _run(line: str) -> str:
-    """Return what a line of the shell prints, standard error as well."""
+    """Return what a line of the shell prints on a terminal, standard error as well."""
     words = shlex.split(line)
     if words[0] == "export":
         return ""
     if words[1] == "serve":
         return _served()
-    out = io.StringIO()
+    out = Terminal()
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(out),

@@ -35,7 +35,7 @@ def on_terminal(
     names = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
     process = subprocess.Popen(
         [sys.executable, "-m", "canvas_archive", *arguments],
-        env={**names, "CANVAS_ARCHIVE": str(mail), "TERM": "xterm", **environment},
+        env={**names, "CANVAS_ARCHIVE": str(mail), "TERM": "xterm", "PAGER": "", **environment},
         stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)

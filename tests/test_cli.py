@@ -145,7 +145,7 @@ def test_init_needs_only_the_environment_and_keeps_no_token(
 def test_reading_commands_work_offline(archive: Path) -> None:
     listed = json.loads(canvas_archive("list", "--archive", archive, "--json", "--limit", 3).stdout)
     assert len(listed["conversations"]) == 3 and listed["next"]
-    rest = canvas_archive("list", "--archive", archive, "--json", "--before", listed["next"])
+    rest = canvas_archive("list", "--archive", archive, "--json", "--cursor", listed["next"])
     assert listed["conversations"][0]["id"] not in {c["id"] for c in json.loads(rest.stdout)["conversations"]}
     id_ = listed["conversations"][0]["id"]
     shown = canvas_archive("show", id_, "--archive", archive)
@@ -282,7 +282,7 @@ def test_a_second_owner(archive: Path, sandbox: Sandbox, given: dict[str, str]) 
 def test_no_archive_there(tmp_path: Path) -> None:
     for command in ("status", "list", "sync", "doctor"):
         done = canvas_archive(command, "--archive", tmp_path / "none")
-        assert done.returncode == 2 and "canvas-archive init" in done.stdout + done.stderr
+        assert done.returncode == 2 and "canvas-archive init --archive " in done.stdout + done.stderr
 
 
 def test_a_newer_archive_is_refused(tmp_path: Path, given: dict[str, str]) -> None:
@@ -301,7 +301,8 @@ def test_a_newer_archive_is_refused(tmp_path: Path, given: dict[str, str]) -> No
         (("serach", "x"), ("Did you mean 'search'",)),
         (("sync", "--full", "--quick"), ("exclude each other",)),
         (("list", "--folder", "trash"), ("inbox, unread, starred",)),
-        (("list", "--before", "yesterday"), ("yesterday",)),
+        (("list", "--cursor", "yesterday"), ("yesterday",)),
+        (("list", "--before", "tuesday"), ("tuesday",)),
         (("show", "abc"), ("abc",)),
         (("sync", "--nonsense"), ("--nonsense",)),
     ],

@@ -88,9 +88,9 @@ def test_the_log_tells_method_path_status_and_cost(caplog: pytest.LogCaptureFixt
         client.download(f"{URL}/files/1/download?verifier=door", io.BytesIO())
     told = [record.getMessage() for record in caplog.records if record.name == "canvas_archive.canvas"]
     assert told == [
-        "GET /api/v1/conversations/5?auto_mark_as_read=false -> 200 (cost 1.5, remaining 598.5)",
-        "GET /files/1/download?verifier=... -> 302 (cost -, remaining -)",
-        "GET https://inst-fs.example/f/1 -> 200 (cost -, remaining -)",
+        "GET /api/v1/conversations/5?auto_mark_as_read=false -> 200 in 0 ms (cost 1.5, remaining 598.5)",
+        "GET /files/1/download?verifier=... -> 302 in 0 ms (cost -, remaining -)",
+        "GET https://inst-fs.example/f/1 -> 200 in 0 ms (cost -, remaining -)",
     ]
 
 

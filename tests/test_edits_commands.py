@@ -34,15 +34,15 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
         ("unstar", 101, "starred", 0),
         ("archive", 100, "workflow_state", "archived"),
         ("unarchive", 102, "workflow_state", "read"),
-        ("read", 100, "workflow_state", "read"),
-        ("unread", 102, "workflow_state", "unread"),
+        ("mark read", 100, "workflow_state", "read"),
+        ("mark unread", 102, "workflow_state", "unread"),
         ("unsubscribe", 101, "subscribed", 0),
     ],
 )
 def test_each_command_edits_offline_and_push_sends_it(
     mail: Mail, command: str, conversation: int, field: str, value: object
 ) -> None:
-    ran = mail.run(command, str(conversation))
+    ran = mail.run(*command.split(), str(conversation))
     assert ran.code == 0
     assert ran.out.split()[0] == str(conversation)
     assert mail.column(conversation, field) == value
@@ -68,7 +68,7 @@ def test_what_is_so_already_is_counted_as_unchanged(mail: Mail) -> None:
 
 
 def test_reading_does_not_bring_archived_ones_back(mail: Mail) -> None:
-    assert mail.run("read", "102").code == 0
+    assert mail.run("mark", "read", "102").code == 0
     assert mail.column(102) == "archived"
     assert mail.journal() == []
 
@@ -195,7 +195,7 @@ def test_edits_lists_what_waits_and_with_all_what_became_of_the_rest(mail: Mail)
     mail.run("archive", "101")
     mail.run("push")
     mail.run("star", "100")
-    mail.run("unread", "104")
+    mail.run("mark", "unread", "104")
     mail.run("edits", "discard", "3")
     waiting = mail.run("edits", "--json").json["edits"]
     assert [(one["conversation_id"], one["field"], one["subject"]) for one in waiting] == [

@@ -117,8 +117,22 @@ def test_the_exit_codes_are_those_of_the_readme() -> None:
 
 def test_the_variables_are_those_the_commands_know() -> None:
     text = told("environment")
-    known = {"CANVAS_API_TOKEN", "NO_COLOR", "CANVAS_ARCHIVE_COMMAND_OPTION", ALL_ADOPTED}
-    known |= {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "XDG_DATA_HOME"}  # of other programs, too
+    known = {
+        "CANVAS_API_TOKEN",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "PAGER",
+        "CANVAS_ARCHIVE_COMMAND_OPTION",
+        ALL_ADOPTED,
+    }
+    known |= {
+        "FORCE_COLOR",
+        "PAGER",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "XDG_DATA_HOME",
+    }  # of other programs, too
     for _, command in every_command():
         known |= {str(option.envvar) for option in command.params if option.envvar}
     assert set(re.findall(r"^  ([A-Z_]+)", text, re.M)) <= known | {"CANVAS_API_URL"}

@@ -114,6 +114,11 @@ def test_a_dry_run_tells_the_requests(mail: Mail) -> None:
     queue_reply(mail)
     ran = mail.run("push", "-n")
     assert ran.out.splitlines() == [
+        "message      1  Plan: to Ben (Team Fern)",
+        "message      2  reply in “Lab”: to Cleo (Biology 101), Ben (Team Fern)",
+    ]
+    ran = mail.run("push", "-n", "--http")
+    assert ran.out.splitlines() == [
         f"POST /api/v1/conversations recipients[]={BEN} subject='Plan' force_new=true body='See the plan'",
         "POST /api/v1/conversations/101/add_message body='Yes, Friday.'",
     ]

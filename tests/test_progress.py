@@ -338,4 +338,5 @@ def test_ctrl_c_leaves_a_clean_terminal(fresh: Path, sandbox: Sandbox) -> None:
     assert code == 130
     check_nothing_left(written, NARROW)
     # The empty line is where a terminal shows its ^C.
-    assert screen(written, NARROW) == ["", "Interrupted. What was done is kept."]
+    kept = "Interrupted. Downloaded conversations are saved. To continue: canvas-archive sync"
+    assert "".join(screen(written, NARROW)) == kept

@@ -13,6 +13,7 @@ import pytest
 from canvas_archive.cli import run
 from canvas_archive.store import Archive
 from tests.search_support import SearchArchive, utc
+from tests.terminal_support import on_screen
 
 pytestmark = pytest.mark.sampled
 
@@ -64,9 +65,10 @@ def add(archive: SearchArchive, *bodies: str) -> None:
 def test_hits_are_printed_for_people(cli: Cli) -> None:
     assert cli("search", "exams", "--sort", "newest") == 0
     lines = cli.out.splitlines()
-    assert lines[0].startswith("1  2025-01-01 ")
-    assert lines[0].endswith("Astrid Chen · Room [31mchange · Living Systems  #1")
-    assert lines[1] == "   The exam is on Monday ]0;owned."
+    assert lines[0].split("\t") == [
+        "1", "100", "2025-01-01T12:00:00Z", "Astrid Chen", "Room ␛[31mchange", "Living Systems",
+        "The exam is on Monday ]0;owned.",
+    ]  # fmt: skip
     assert "\x1b" not in cli.out
     said = cli.err.splitlines()
     assert said[0] == 'Messages with "exams".' and said[1].startswith("2 messages in ")
@@ -139,7 +141,7 @@ def test_what_cannot_be_searched_ends_with_2(cli: Cli) -> None:
         (("-late exam",), "write: NOT late exam."),
         (("-5",), "'-5' is no option"),
         (("exam", "-qx"), "'-qx' is no option"),
-        (("-c", "--ids", "exam"), "Give only one of --count, --ids and --json."),
+        (("-c", "--ids", "exam"), "Give only one of --count, --ids, --csv and --json."),
         (("form:chen",), "did you mean from:?"),
         (("-label:starred",), "a Canvas inbox has no labels"),
         (('"exam',), "The quotation mark at character 1"),
@@ -292,8 +294,12 @@ def test_without_an_archive_there_is_nothing_to_search(
     assert "none" in capsys.readouterr().err
 
 
-def test_words_are_bold_on_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canvas_archive.cli.search.colours", lambda: True)
-    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
-    assert cli("search", "monday") == 0
-    assert "on \x1b[1mMonday\x1b[22m ]0;owned." in cli.out
+def test_words_are_bold_on_a_terminal(cli: Cli) -> None:
+    archive = ("--archive", str(cli.folder))
+    code, shown = on_screen(("search", "monday", *archive), 80)
+    assert code == 0
+    lines = shown.splitlines()
+    assert lines[1].startswith("1  2025-01-01 ") and lines[1].endswith("\x1b[22m  #1")
+    assert "Astrid Chen · Room [31mchange · Liv" in lines[1]
+    assert "   The exam is on \x1b[1mMonday\x1b[22m ]0;owned." in lines
+    assert "\x1b" not in on_screen(("search", "monday", *archive), 80, NO_COLOR="1")[1]

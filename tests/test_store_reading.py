@@ -94,8 +94,9 @@ def test_pages_do_not_stumble_over_equal_times(archive: Archive) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("top", [True, False])
 def test_folders_are_read_in_index_order(archive: Archive, folder: str, top: bool) -> None:
-    values = (50,) if top else (50, "2026-03-09T10:00:00Z", 3)
-    plan = archive.db.execute("EXPLAIN QUERY PLAN " + reading._LINES[folder, top], values).fetchall()
+    values = {"most": 50, "time": "2026-03-09T10:00:00Z", "id": 3}
+    statement = reading._statement(reading._LISTED[folder], top=top, oldest=False, chosen=False)
+    plan = archive.db.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
     page = next(row[3] for row in plan if "conversations" in row[3])
     assert "USING" in page and "INDEX conversations_" in page, page
 

@@ -98,7 +98,8 @@ def test_interrupted_ends_cleanly_with_130(
         pair = bind(sandbox, tmp_path / "archive", monkeypatch)
         done = run_and_signal(pair, 30, what, "--no-index")
         assert done.returncode == 130
-        assert done.stderr.strip() == "Interrupted. What was done is kept."
+        kept = "Interrupted. Downloaded conversations are saved. To continue: canvas-archive sync --archive "
+        assert done.stderr.strip() == f"{kept}{pair.folder}"
         assert pair.sql("SELECT status FROM sync_runs")[0]["status"] == "interrupted"
         assert pair.one("SELECT count(*) FROM conversations WHERE fetched_at IS NOT NULL") > 0
         pair.sync(mode="full")

@@ -98,8 +98,8 @@ def _commands(hostile: Hostile, scratch: Path, numbers: range) -> dict[str, list
         "unstar": every[1::3],
         "archive": every[2::3],
         "unarchive": [["unarchive", thread]],
-        "read": [["read", thread, thread + 1]],
-        "unread": [["unread", thread, thread + 1]],
+        "mark": [["mark", "read", thread, thread + 1], ["mark", "unread", thread, thread + 1]],
+        "attachments": [["attachments"], ["attachments", "--save", scratch / "files"]],
         "subscribe": [["subscribe", thread]],
         "unsubscribe": [["unsubscribe", thread]],
         "edits": [["edits"], ["edits", "--all"]],
@@ -145,6 +145,7 @@ ELSEWHERE = {
     "demo": "shows nothing but its own sample mailbox",
     "sandbox": "prints an address and a token",
     "serve": "prints an address; its pages are in test_trust_web",
+    "open": "is serve, with a browser",
     "fleet": "has a test of its own below",
 }
 

@@ -262,7 +262,8 @@ def test_the_web_and_sql_read_throughout_a_first_sync(
 def test_a_signal_ends_a_first_sync_cleanly(pair: Pair, name: str, when: int) -> None:
     ended = signalled(pair, signal.Signals[name], when)
     assert ended.returncode == 130, ended.stderr
-    assert ended.stderr.strip() == "Interrupted. What was done is kept."
+    kept = "Interrupted. Downloaded conversations are saved. To continue: canvas-archive sync --archive "
+    assert ended.stderr.strip() == f"{kept}{pair.folder}"
     assert pair.one("SELECT status FROM sync_runs") == "interrupted"
     TALLY["faults: signals"] += 1
     converges(pair)

@@ -176,7 +176,17 @@ def test_what_can_be_read_can_be_read_as_json() -> None:
         if not any("--json" in one.opts for one in command.params) and not isinstance(command, click.Group)
     }
     # A server, a script, a page of text, and what prints a line of its own.
-    assert without <= {"serve", "sandbox", "completion", "help", "token", "restore", "backup", "adopt"}
+    assert without <= {
+        "serve",
+        "open",
+        "sandbox",
+        "completion",
+        "help",
+        "token",
+        "restore",
+        "backup",
+        "adopt",
+    }
 
 
 def test_the_archive_option_is_where_it_means_something() -> None:

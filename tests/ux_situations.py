@@ -242,7 +242,34 @@ SITUATIONS = (
         sync -n --push
         list --folder trash
         list --limit none
-        list --before yesterday
+        list --before tuesday
+        list --cursor yesterday
+        list --from
+        list unread --folder sent
+        list bio
+        list --csv --json
+        list --after 2026 --from nobody
+        list --tz UTC
+        list -5
+        show https://other.example/conversations/1
+        show 1 --web
+        open 99
+        attachments 99
+        read 1
+        read 1 2 --push
+        unread 1
+        mark
+        mark read
+        mark unraed 1
+        star 1 -n --push
+        push --http
+        frobnicate
+        inboxx
+        cron
+        tag 1 important
+        uninstall
+        forward 1
+        help cron
         list extra
         show
         show abc
@@ -304,6 +331,44 @@ SITUATIONS = (
         lines=6,
     ),
     Situation(
+        "looking around",
+        three_conversations,
+        """
+        list
+        list --limit 1
+        list --csv
+        list --from 20 --sort oldest
+        list --starred
+        list trash
+        search exam --from 20 --limit 1
+        show 1 20
+        show latest
+        whoami
+        archives
+        config
+        log
+        version
+        people
+        people nobody
+        courses
+        stats
+        attachments
+        attachments --save out
+        star 1 -n
+        star 1
+        mark unread 2 3
+        undo
+        edits
+        undo
+        undo
+        undo
+        --archive mail star 2
+        --archive mail list --limit 1
+        --archive mail push
+        """,
+        lines=10,
+    ),
+    Situation(
         "no archive",
         nothing,
         """
@@ -335,6 +400,14 @@ SITUATIONS = (
         adopt
         remove-messages 1 2 -y
         add-recipients 1 chen
+        whoami
+        archives
+        size
+        log
+        people
+        undo
+        open
+        attachments
         """,
     ),
     Situation(

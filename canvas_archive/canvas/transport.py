@@ -243,11 +243,12 @@ class Transport:
         """Send once and yield the answer with its body unread. Raises Again when the connection fails."""
         origin = origin_of(request.url)
         self.stats.add(requests=1)
+        began = self.clock.monotonic()
         try:
             response = self.http.send(request, stream=True)
             try:
                 self._answered.add(origin)
-                self._log(request, origin, response)
+                self._log(request, origin, response, self.clock.monotonic() - began)
                 yield response
             finally:
                 response.close()
@@ -255,16 +256,17 @@ class Transport:
             logger.debug("%s -> %s", name, type(error).__name__)
             raise of_connection(error, origin, name, first=origin not in self._answered) from None
 
-    def _log(self, request: httpx.Request, origin: Origin, response: httpx.Response) -> None:
+    def _log(self, request: httpx.Request, origin: Origin, response: httpx.Response, seconds: float) -> None:
         if not logger.isEnabledFor(logging.DEBUG):
             return
         # The addresses of files elsewhere are signed in ways one cannot know: their queries stay out.
         where = shown_url(request.url) if origin == self.home else f"{origin}{request.url.path}"
         logger.debug(
-            "%s %s -> %s (cost %s, remaining %s)",
+            "%s %s -> %s in %.0f ms (cost %s, remaining %s)",
             request.method,
             where,
             response.status_code,
+            seconds * 1000.0,
             response.headers.get("X-Request-Cost", "-"),
             response.headers.get("X-Rate-Limit-Remaining", "-"),
         )

@@ -49,7 +49,7 @@ def adopt(settings: Settings, yes: bool, as_json: bool) -> None:
         if not as_json:
             _show(archive, asked)
         if not yes and not can_ask():
-            fail("Adopt this archive? Nobody can be asked here: nothing was done. Give -y to do it.")
+            fail("Adopt this archive? Nothing was done: there is no terminal to ask on. To confirm, add -y")
         if not known:
             require_consent("Adopt this archive?", yes=yes)
         agreed = [power for power in asked if yes or _agrees(power)]

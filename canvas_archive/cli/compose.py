@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +10,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from canvas_archive.children import secrets_hidden
+from canvas_archive.cli.addressing import audience_of, to_whom
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import note_left
 from canvas_archive.cli.progress import PlainLines
-from canvas_archive.cli.terminal import count_of, printable
+from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.cli.values import CONVERSATION_ID
 from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from canvas_archive.model import Recipient
     from canvas_archive.store import Archive
     from canvas_archive.store.outbox import Draft, Queued
     from canvas_archive.sync.online import Addressee
 
+_MOST_OFFERED = 20
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _THREAD = "SELECT subject, audience, removed_at FROM conversations WHERE id = ?"
@@ -102,7 +104,7 @@ def send(
     if group and reuse:
         fail("--reuse is about private conversations; a --group conversation is always a new one.")
     with Archive.open(settings.folder) as archive:
-        people = _addressees(settings, archive, recipients, offline=queue)
+        people = _addressees(settings, archive, recipients, offline=queue, yes=yes)
         text = _body(body, body_file)
         check_text(text, subject)
         draft = Draft(
@@ -115,9 +117,7 @@ def send(
             force_new=not (group or reuse),
             context_code=context,
         )
-        number = sum(one.people for one in people)
-        names = ", ".join(printable(one.name) for one in people)
-        _ask(archive, f"Send to {names}?", number, queue=queue, yes=yes)
+        _ask(settings, archive, "Send", people, queue=queue, yes=yes)
         if queue:
             _queue(settings, archive, draft, attach, as_json)
             return
@@ -151,7 +151,7 @@ def reply(
     """
     from canvas_archive.store import Archive
     from canvas_archive.store.outbox import Draft
-    from canvas_archive.sync.online import check_text, resolve_offline
+    from canvas_archive.sync.online import check_text, described, resolve_offline
 
     with Archive.open(settings.folder) as archive:
         row = archive.db.execute(_THREAD, (conversation_id,)).fetchone()
@@ -159,17 +159,17 @@ def reply(
             fail(f"There is no conversation {conversation_id} in this archive.")
         if row["removed_at"] is not None:
             fail(f"Conversation {conversation_id} is no longer on Canvas: nobody would get a reply.")
-        narrowed = resolve_offline(archive.db, recipients)
+        chosen = resolve_offline(archive.db, recipients)
         text = _body(body, body_file)
         check_text(text)
-        number = sum(one.people for one in narrowed) if narrowed else len(json.loads(row["audience"]))
-        subject = printable(row["subject"] or "(no subject)")
-        _ask(archive, f"Reply to “{subject}”?", number, queue=queue, yes=yes)
+        narrowed = described(archive.db, chosen or audience_of(row["audience"]))
+        subject = one_line(row["subject"] or "(no subject)")
+        _ask(settings, archive, f"Reply in “{subject}”", narrowed, queue=queue, yes=yes)
         draft = Draft(
             "reply",
             text,
             conversation_id=conversation_id,
-            recipients=tuple(one.code for one in narrowed),
+            recipients=tuple(one.code for one in chosen),
         )
         if queue:
             _queue(settings, archive, draft, attach, as_json)
@@ -178,16 +178,35 @@ def reply(
 
 
 def _addressees(
-    settings: Settings, archive: Archive, recipients: Iterable[str], *, offline: bool
+    settings: Settings, archive: Archive, recipients: Iterable[str], *, offline: bool, yes: bool
 ) -> tuple[Addressee, ...]:
-    from canvas_archive.sync.online import is_code, resolve_offline, resolve_recipients
+    from canvas_archive.sync.online import described, is_code, resolve_offline, resolve_recipients
 
-    if offline or all(is_code(one.strip()) for one in recipients):
-        return resolve_offline(archive.db, recipients)
+    known = offline or all(is_code(one.strip()) for one in recipients)
+    found = resolve_offline(archive.db, recipients) if known else ()
+    if offline or (found and all(one.exact for one in found)):
+        return described(archive.db, found)
     from canvas_archive.sync.service import open_client
 
     with open_client(archive, progress=PlainLines(settings)) as client:
-        return resolve_recipients(client, recipients)
+        choose = _choose if can_ask() and not yes else None
+        return described(archive.db, found or resolve_recipients(client, recipients, choose), client)
+
+
+def _choose(text: str, found: Sequence[Recipient]) -> Recipient:
+    """Ask which of several recipients is meant."""
+    shown = found[:_MOST_OFFERED]
+    for number, one in enumerate(shown, 1):
+        people = f" ({one.user_count:,} people)" if one.user_count is not None else ""
+        click.echo(one_line(f"{number:>3}  {one.full_name or one.name}{people}"), err=True)
+    if len(shown) < len(found):
+        click.echo(f"and {len(found) - len(shown)} more: give a longer part of the name", err=True)
+    which: int = click.prompt(
+        one_line(f"'{text}' can mean {len(found)} recipients. Which?"),
+        type=click.IntRange(1, len(shown)),
+        err=True,
+    )
+    return shown[which - 1]
 
 
 def _body(body: str | None, body_file: Path | None) -> str:
@@ -212,18 +231,29 @@ def _body(body: str | None, body_file: Path | None) -> str:
     return written.rstrip()
 
 
-def _ask(archive: Archive, question: str, people: int, *, queue: bool, yes: bool) -> None:
+def _ask(
+    settings: Settings,
+    archive: Archive,
+    what: str,
+    people: Sequence[Addressee],
+    *,
+    queue: bool,
+    yes: bool,
+) -> None:
+    """Say to whom a message goes, and ask where it is more than one person or a guess."""
     account = archive.account
+    number = sum(one.people for one in people)
+    exact = all(one.exact for one in people)
+    settings.note(f"To {one_line(to_whom(people))}")
     if account.as_user_id is not None:
-        who = printable(account.name or f"user {account.as_user_id}")
-        require_consent(f"{question} It will be sent in the name of {who}.", yes=yes)
-    elif people > 1:
-        more = (
-            " That is more than one person."
-            if not queue
-            else " That is more than one person, at the next push."
-        )
-        require_consent(f"{question}{more}", yes=yes)
+        who = one_line(account.name or f"user {account.as_user_id}")
+        require_consent(f"{what} it? It will be sent in the name of {who}.", yes=yes)
+    elif number > 1 or not exact:
+        when = " at the next push" if queue else ""
+        many = f"{number:,} people" if exact else next(one.number() for one in people if not one.exact)
+        require_consent(f"{what} to {many}{when}?", yes=yes)
+    elif can_ask() and any(one.guessed for one in people):
+        require_consent(f"{what} to {one_line(to_whom(people))}?", yes=yes)
 
 
 def _queue(

@@ -30,6 +30,6 @@ def require_consent(question: str, *, yes: bool, option: str = "-y") -> None:
     if yes:
         return
     if not can_ask():
-        fail(f"{question} Nobody can be asked here: nothing was done. Give {option} to do it.")
+        fail(f"{question} Nothing was done: there is no terminal to ask on. To confirm, add {option}")
     if not click.confirm(one_line(question), err=True):
         raise Declined

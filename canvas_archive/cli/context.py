@@ -32,6 +32,11 @@ class Settings:
     progress: bool = True
     archive_named: bool = False
     """Whether ``--archive`` was given, not the variable."""
+    pager: bool = True
+    color: bool | None = None
+    """What ``--color`` says; ``None`` for auto."""
+    command: str = ""
+    """The name of the command that runs."""
 
     @property
     def folder(self) -> Path:
@@ -54,16 +59,45 @@ class Settings:
     def note(self, text: str, level: int = 0) -> None:
         """Write a line to standard error unless ``-q``; ``level`` 1 needs ``-v``."""
         if self.verbosity >= level:
-            click.echo(printable(text), err=True)
+            click.echo(printable(self.typed(text)), err=True)
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error, even with ``-q``."""
-        click.secho(f"Warning: {printable(text)}", err=True, fg="yellow")
+        click.secho(f"Warning: {printable(self.typed(text))}", err=True, fg="yellow")
+
+    def typed(self, text: str) -> str:
+        """Return a text whose commands act on the same archive: with ``--archive`` where it was given."""
+        if not self.archive_named or "canvas-archive " not in text:
+            return text
+        from canvas_archive.cli.hints import with_archive
+
+        return with_archive(text, self.folder)
 
 
 def colours() -> bool:
-    """Return whether standard output may be coloured (a terminal, and no ``NO_COLOR``)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    """Return whether standard output may be coloured: as ``--color`` says, or where it is a terminal.
+
+    ``NO_COLOR`` switches colours off, ``FORCE_COLOR`` switches them on; the option outranks both.
+    """
+    context = click.get_current_context(silent=True)
+    chosen = context.find_object(Settings) if context is not None else None
+    if chosen is not None and chosen.color is not None:
+        return chosen.color
+    return color_of_environment() is True or (
+        color_of_environment() is None and bool(getattr(sys.stdout, "isatty", bool)())
+    )
+
+
+def styled(text: str, colour: str) -> str:
+    """Return a text in a colour of the terminal's own, where standard output is coloured."""
+    return click.style(text, fg=colour) if colours() else text
+
+
+def color_of_environment() -> bool | None:
+    """Return what ``NO_COLOR`` and ``FORCE_COLOR`` say; ``None`` where neither is set."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR", "0") not in ("", "0") else None
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -93,10 +127,21 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         settings.archive_named = not from_environment
     elif param.name == "verbose":
         settings.verbosity = int(str(value))
+        settings.progress = settings.progress and settings.verbosity < 2
+        root = ctx.find_root()
+        if not root.meta.get(__name__):
+            from canvas_archive.cli.requests_shown import requests_shown
+
+            root.meta[__name__] = root.with_resource(requests_shown(settings))
     elif param.name == "quiet":
         settings.verbosity = -1
     elif param.name == "debug":
         settings.debug = True
+    elif param.name == "color":
+        settings.color = {"always": True, "never": False}.get(str(value))
+        ctx.find_root().color = ctx.color = color_of_environment() if value == "auto" else settings.color
+    elif param.name == "no_pager":
+        settings.pager = False
     else:
         settings.progress = False
 
@@ -126,15 +171,36 @@ def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def talking_options(function: F) -> F:
-    """Add what says how much to say: ``-v``, ``-q``, ``--no-progress``, ``--debug``."""
+    """Add how much is said and how it looks: ``-v``, ``-q``, ``--no-progress``, ``--color``, …"""
     return option_group(
         click.option(
-            "-v", "--verbose", count=True, expose_value=False, callback=_store, help="Say more; repeatable."
+            "-v",
+            "--verbose",
+            count=True,
+            expose_value=False,
+            callback=_store,
+            help="Show more detail, such as what is asked of Canvas; -vv: each request.",
         ),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_store, help="Say less."),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_store,
+            help="Show only results and errors.",
+        ),
         click.option(
             "--no-progress", is_flag=True, expose_value=False, callback=_store, help="No progress bars."
         ),
+        click.option(
+            "--color",
+            metavar="WHEN",
+            type=click.Choice(["auto", "always", "never"]),
+            expose_value=False,
+            callback=_store,
+            help="Colours: auto (on a terminal), always or never.",
+        ),
+        click.option("--no-pager", is_flag=True, expose_value=False, callback=_store, help="Do not page."),
         click.option(
             "--debug", is_flag=True, expose_value=False, callback=_store, help="Show tracebacks of errors."
         ),
@@ -149,6 +215,7 @@ def common_options(function: F) -> F:
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 
 
 def fail(sentence: str) -> NoReturn:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many conversations the mailbox has.",
 )
-@click.option("--seed", type=int, default=2026, show_default=True, help="Another seed, another mailbox.")
+@click.option("--seed", type=int, default=2026, show_default=True, help="Random seed for the sample mailbox.")
 @click.option("--serve/--no-serve", "serve", default=True, help="Browse it afterwards. [default: serve]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 (the default): any free port.")
 @click.option("--open/--no-open", "open_browser", default=False, help="Open a browser.")

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    json_option,
+    pass_settings,
+    print_json,
+    styled,
+)
 from canvas_archive.cli.surroundings import Check, Finding, checks, folder_checks, guarded
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.clock import parse_iso
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from canvas_archive.store import Archive
 
 MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "cyan"}
 CLOCK_TOLERANCE = timedelta(minutes=2)
 EXPIRES_SOON = timedelta(days=14)
 LITTLE_DISK = 500_000_000
@@ -80,7 +88,8 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
         print_json({"ok": not troubles, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(one_line(f"{MARKS[finding.state]}  {finding.name:12}  {finding.detail}"))
+            mark = styled(MARKS[finding.state], _COLOURS[finding.state])
+            click.echo(f"{mark}  {one_line(f'{finding.name:12}  {settings.typed(finding.detail)}')}")
     if troubles:
         raise DoctorFoundProblems(findings, troubles[0])
 
@@ -90,7 +99,7 @@ class DoctorFoundProblems(ArchiveError):
 
     def __init__(self, findings: Sequence[Finding], cause: ArchiveError) -> None:
         names = ", ".join(finding.name for finding in findings if finding.state == "failed")
-        super().__init__(f"Not well: {names}. What to do stands above.")
+        super().__init__(f"Check failed: {names}. See above for the fix.")
         self.exit_code = cause.exit_code
 
 

@@ -7,20 +7,31 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import require_consent, yes_option
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_json,
+)
 from canvas_archive.cli.editing import ASK_OVER, show_report, subject_line
-from canvas_archive.cli.querying import show_understood, tz_option
+from canvas_archive.cli.filters import tz_option
+from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.terminal import count_of
 from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from canvas_archive.model import JsonObject
+    from canvas_archive.store import Archive
     from canvas_archive.store.verbs import Applied, Verb
     from canvas_archive.sync.push_report import PushReport
 
 ORIGIN = "cli"
+
+_QUESTIONS = {"read": "Mark {} as read?", "unread": "Mark {} as unread?"}
 
 
 def _edit_command(name: str, help_text: str) -> click.Command:
@@ -29,6 +40,7 @@ def _edit_command(name: str, help_text: str) -> click.Command:
     @click.argument("ids", metavar="[ID]...", nargs=-1, type=CONVERSATION_ID)
     @click.option("--query", metavar="QUERY", help="All conversations with a message this search finds.")
     @tz_option
+    @click.option("-n", "--dry-run", is_flag=True, help="Say what would change; write nothing.")
     @click.option("--push", is_flag=True, help="Send it to Canvas at once.")
     @yes_option
     @json_option
@@ -38,11 +50,14 @@ def _edit_command(name: str, help_text: str) -> click.Command:
         ids: tuple[int, ...],
         query: str | None,
         tz: str | None,
+        dry_run: bool,
         push: bool,
         yes: bool,
         as_json: bool,
     ) -> None:
-        _run(settings, name, ids, query, tz=tz, push=push, yes=yes, as_json=as_json)
+        if dry_run and (push or as_json):
+            fail("--dry-run goes with neither --push nor --json.")
+        _run(settings, name, ids, query, tz=tz, dry_run=dry_run, push=push, yes=yes, as_json=as_json)
 
     return command
 
@@ -54,6 +69,7 @@ def _run(
     query: str | None,
     *,
     tz: str | None,
+    dry_run: bool,
     push: bool,
     yes: bool,
     as_json: bool,
@@ -67,7 +83,7 @@ def _run(
     if not ids and query is None:
         fail(
             f"Which conversations? Give ids ('canvas-archive list' shows them), or --query: "
-            f"canvas-archive {name} --query 'course:\"BIO 130\" before:2026'."
+            f"{click.get_current_context().command_path} --query 'course:\"BIO 130\" before:2026'."
         )
     if ids and query is not None:
         fail("Give either ids or --query, not both.")
@@ -88,8 +104,12 @@ def _run(
             settings.note(f"{count_of(len(targets), 'conversation')} found.")
         verb = VERBS[name]
         planned = would_change(archive.db, verb, targets)
+        if dry_run:
+            _show_planned(settings, archive, planned)
+            return
+        what = count_of(len(planned), "conversation")
         if len(planned) > ASK_OVER:
-            require_consent(f"{name.capitalize()} {len(planned):,} conversations?", yes=yes)
+            require_consent(f"{_QUESTIONS.get(name, name.capitalize() + ' {}?').format(what)}", yes=yes)
         # What a search found and cannot be edited is left out; of ids, all are edited or none.
         with brief_write(archive.db_path) as db:
             applied = apply_verb(db, verb, targets, ORIGIN, lenient=query is not None)
@@ -98,6 +118,15 @@ def _run(
     error = report.error() if report else None
     if error is not None:
         raise error
+
+
+def _show_planned(settings: Settings, archive: Archive, planned: Sequence[int]) -> None:
+    from canvas_archive.store.reading import subjects
+
+    known = subjects(archive.db, planned)
+    for number in planned:
+        click.echo(f"{number:>14}  {subject_line(known.get(number))}")
+    settings.note(f"{count_of(len(planned), 'conversation')} would change; nothing was changed.")
 
 
 def _push(settings: Settings, conversation_ids: Collection[int], column: str) -> PushReport:
@@ -170,19 +199,28 @@ def _show(
         settings.note("Send it to Canvas with: canvas-archive push")
 
 
-_LATER = "Offline; 'canvas-archive push' tells Canvas."
+_LATER = "To update Canvas, run 'canvas-archive push'."
 
 star = _edit_command("star", f"Star conversations. {_LATER}")
 unstar = _edit_command("unstar", f"Remove the star of conversations. {_LATER}")
 archive = _edit_command(
-    "archive", f"Archive conversations. {_LATER} A message that arrives before it does brings it back."
+    "archive",
+    f"Archive conversations. {_LATER} If a new message arrives first, the conversation stays in the inbox.",
 )
 unarchive = _edit_command(
     "unarchive", f"Move archived conversations back to the inbox, read or unread as they were. {_LATER}"
 )
-read = _edit_command("read", f"Mark conversations as read; archived ones stay archived. {_LATER}")
-unread = _edit_command(
-    "unread", f"Mark conversations as unread, which moves archived ones to the inbox. {_LATER}"
+
+
+@click.group()
+@common_options
+def mark() -> None:
+    """Mark conversations as read or unread. To update Canvas, run 'canvas-archive push'."""
+
+
+mark.add_command(_edit_command("read", f"Mark conversations as read; archived ones stay archived. {_LATER}"))
+mark.add_command(
+    _edit_command("unread", f"Mark conversations as unread, which moves archived ones to the inbox. {_LATER}")
 )
 subscribe = _edit_command("subscribe", f"Follow group conversations. {_LATER}")
 unsubscribe = _edit_command(

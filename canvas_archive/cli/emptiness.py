@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-NOTHING_PULLED = "Nothing was pulled into this archive yet: 'canvas-archive sync' does that."
+NOTHING_PULLED = "No messages downloaded yet. Run: canvas-archive sync"
 _ANY = "SELECT EXISTS (SELECT 1 FROM sync_runs) OR EXISTS (SELECT 1 FROM conversations)"
 
 

@@ -19,9 +19,10 @@ from canvas_archive.cli.context import (
     talking_options,
 )
 from canvas_archive.cli.export import write_export
+from canvas_archive.cli.filters import tz_option
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
-from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
+from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.addressing import recipients_of, to_whom
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import (
     Settings,
@@ -23,6 +23,7 @@ from canvas_archive.cli.terminal import count_of, local_time
 from canvas_archive.cli.values import EDIT_NUMBER
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Iterable
 
     from canvas_archive.store.acts import Act
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from canvas_archive.store.outbox import Queued
 
 
-_SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FROM json_each(?))"
-
-
 @click.group(invoke_without_command=True)
 @common_options
-@click.option("--all", "everything", is_flag=True, help="Also what was sent, discarded, or yielded.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Include edits that were sent, discarded or overridden."
+)
 @json_option
 @pass_settings
 @click.pass_context
@@ -50,6 +50,7 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
     from canvas_archive.store.acts import list_acts, unsettled_acts
     from canvas_archive.store.edits import list_edits, pending_edits
     from canvas_archive.store.outbox import OPEN, outbox
+    from canvas_archive.store.reading import subjects as subjects_of
 
     with Archive.open(settings.folder) as opened:
         db = opened.db
@@ -58,8 +59,8 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
         acts = list_acts(db) if everything else unsettled_acts(db)
         shown = {edit.conversation_id for edit in found} | {one.draft.conversation_id for one in messages}
         shown |= {act.conversation_id for act in acts}
-        named = json.dumps([id_ for id_ in shown if id_ is not None])
-        subjects = dict(map(tuple, db.execute(_SUBJECTS, (named,)).fetchall()))
+        subjects = subjects_of(db, [id_ for id_ in shown if id_ is not None])
+        named = {one.id: to_whom(recipients_of(db, one)) for one in messages}
     if as_json:
         print_json(
             {
@@ -74,11 +75,11 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
     if found:
         _print_edits(found, subjects)
     if messages:
-        _print_messages(messages, subjects)
+        _print_messages(messages, subjects, named)
     if acts:
         _print_acts(acts, subjects)
     if not found and not messages and not acts:
-        settings.note("Nothing waits to be sent." if not everything else "There never was an edit.")
+        settings.note("Nothing waits to be sent." if not everything else "No edits yet.")
 
 
 def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None:
@@ -98,16 +99,17 @@ def _print_edits(found: Iterable[Edit], subjects: dict[int, str | None]) -> None
     print_table(("edit", "conversation", "change", "state", "when", "from", "subject", "note"), rows)
 
 
-def _print_messages(messages: Iterable[Queued], subjects: dict[int, str | None]) -> None:
+def _print_messages(
+    messages: Iterable[Queued], subjects: dict[int, str | None], named: dict[int, str]
+) -> None:
     rows: list[tuple[str, ...]] = []
     for message in messages:
         draft = message.draft
-        to = ", ".join(draft.recipients) or f"conversation {draft.conversation_id}"
         subject = draft.subject if draft.conversation_id is None else subjects.get(draft.conversation_id)
         rows.append(
             (
                 str(message.id),
-                to,
+                named[message.id],
                 message.state,
                 local_time(message.sent_at or message.queued_at),
                 subject_line(subject),
@@ -184,6 +186,68 @@ def discard(
     settings.note(f"{count_of(edited, 'edit')} discarded.")
     if messages:
         settings.note(f"{count_of(withdrawn, 'message')} withdrawn.")
+
+
+@click.command()
+@common_options
+@json_option
+@pass_settings
+def undo(settings: Settings, as_json: bool) -> None:
+    """Take back the last local edit that was not sent yet.
+
+    What Canvas already has does not change here. The last line then names the command that reverses it.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.edits import discard_edits, pending_edits
+    from canvas_archive.store.reading import subjects
+    from canvas_archive.store.writing import brief_write
+
+    with Archive.open(settings.folder) as opened:
+        waiting = sorted(pending_edits(opened.db), key=lambda one: (one.made_at, one.id))
+        last = waiting.pop() if waiting else None
+        if last is not None:
+            subject = subject_line(subjects(opened.db, [last.conversation_id]).get(last.conversation_id))
+            with brief_write(opened.db_path) as db:
+                discard_edits(db, [last.id])
+        elif not as_json:
+            settings.note(_nothing_to_undo(opened.db))
+    if as_json:
+        print_json({"edits": [] if last is None else [asdict(last)]})
+    elif last is not None:
+        click.echo(f"{last.conversation_id:>14}  {subject}")
+        settings.note(f"Taken back: {last.field} = {last.value}. Canvas was not told of it.")
+        together = [str(one.id) for one in waiting if (one.made_at, one.field) == (last.made_at, last.field)]
+        if together:
+            also = " ".join(together[:10]) if len(together) <= 10 else "EDIT..."
+            settings.note(
+                f"Made in the same second and still waiting: {count_of(len(together), 'edit')}. "
+                f"To take back more: canvas-archive edits discard {also}"
+            )
+
+
+def _nothing_to_undo(db: sqlite3.Connection) -> str:
+    from canvas_archive.store.edits import list_edits
+    from canvas_archive.store.outbox import outbox
+
+    messages = outbox(db, ("queued",))
+    if messages:
+        withdraw = f"canvas-archive edits discard --message {messages[-1].id}"
+        return f"No edit waits to be sent. A message does. To withdraw it: {withdraw}"
+    sent = sorted(list_edits(db, ("pushed",)), key=lambda one: (one.settled_at or "", one.id))
+    return f"No edit waits to be sent. {_reversal(sent[-1])}" if sent else "There is no edit to take back."
+
+
+_REVERSALS = {
+    ("starred", "1"): "unstar", ("starred", "0"): "star", ("workflow_state", "archived"): "unarchive",
+    ("workflow_state", "read"): "mark unread", ("workflow_state", "unread"): "mark read",
+    ("subscribed", "1"): "unsubscribe", ("subscribed", "0"): "subscribe",
+}  # fmt: skip
+
+
+def _reversal(edit: Edit) -> str:
+    command = _REVERSALS.get((edit.field, edit.value), "edits --all")
+    number = "" if command.startswith("edits") else f" {edit.conversation_id}"
+    return f"The last one was sent to Canvas. To reverse it: canvas-archive {command}{number}"
 
 
 def _refuse_unknown(what: str, unknown: Collection[int]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canvas_archive import __version__
-from canvas_archive.cli.context import Settings, common_options
-from canvas_archive.cli.registry import COMMANDS, SECTIONS
+from canvas_archive.cli.context import Settings, color_of_environment, common_options
+from canvas_archive.cli.registry import COMMANDS, DAILY, HIDDEN, SECTIONS
 from canvas_archive.cli.streams import prepare_streams, reader_left
 from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
@@ -31,13 +31,22 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command; ``None`` when there is none by that name."""
         entry = COMMANDS.get(cmd_name)
-        if entry is None:
+        target = entry.target if entry is not None else HIDDEN.get(cmd_name)
+        if target is None:
             return None
-        command: click.Command = load(f"canvas_archive.cli.{entry.target}")
+        command: click.Command = load(f"canvas_archive.cli.{target}")
+        _own_options_first(command, {name for one in self.params for name in one.opts})
         return command
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands of daily use; the main help fits a terminal of 24 lines."""
+        with formatter.section("Every day"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in DAILY])
+        with formatter.section("More"):
+            formatter.write_dl(_MORE)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands by section, from the registry alone."""
+        """List all commands by section, from the registry alone."""
         for section in SECTIONS:
             rows = [(name, entry.summary) for name, entry in COMMANDS.items() if entry.section == section]
             with formatter.section(section):
@@ -46,14 +55,32 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, suggesting the nearest name for a misspelt one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
+        """Find the command, also by another name; suggest one for a word that is none."""
+        # The words of two begin with a command, and go on with a word.
+        if args[0] not in COMMANDS or (len(args) > 1 and args[1][:1].isalpha()):
+            from canvas_archive.cli.words import answer_to, expanded
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
+            args = expanded(args)
+            if args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
+                raise click.UsageError(answer_to(args[0]), ctx)
+        ctx.ensure_object(Settings).command = args[0]
         return super().resolve_command(ctx, args)
+
+
+_MORE = (
+    ("demo", "Try everything on a sample mailbox."),
+    ("help commands", "List all commands and general options."),
+    ("help topics", "List the topics: the search language, schedules, …"),
+    ("COMMAND --help", "Explain a command."),
+)
+"""The last lines of the main help."""
+
+
+def _own_options_first(command: click.Command, general: set[str]) -> None:
+    """Let a command's help show its own options before those that every command has."""
+    command.params.sort(key=lambda one: not general.isdisjoint(one.opts))
+    for inner in getattr(command, "commands", {}).values():
+        _own_options_first(inner, general)
 
 
 @click.group(
@@ -63,9 +90,6 @@ class LazyGroup(click.Group):
         "auto_envvar_prefix": "CANVAS_ARCHIVE",
         "max_content_width": 100,
     },
-    epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 credentials, 4 Canvas unreachable or refusing, "
-    "5 some items failed, 6 conflicts left, 7 archive locked, 8 verification failed, 9 a guard refused, "
-    "130 interrupted.",
 )
 @common_options
 @click.version_option(__version__, "-V", "--version", prog_name="canvas-archive")
@@ -101,7 +125,7 @@ def run(args: list[str] | None = None) -> int:
             prog_name="canvas-archive",
             standalone_mode=False,
             obj=settings,
-            color=False if os.environ.get("NO_COLOR") else None,
+            color=color_of_environment(),
         )
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -111,20 +135,19 @@ def run(args: list[str] | None = None) -> int:
         from canvas_archive.cli.usage import usage_lines
 
         for line in usage_lines(error):
-            click.echo(line, err=True)
+            click.echo(settings.typed(line), err=True)
         return error.exit_code
     except click.ClickException as error:
-        click.echo(f"Error: {printable(error.format_message())}", err=True)
+        click.echo(f"Error: {printable(settings.typed(error.format_message()))}", err=True)
         return error.exit_code
     except SystemExit as error:
         if reader_left():
             return 0
         raise error
     except (KeyboardInterrupt, click.Abort) as error:
-        from canvas_archive.cli.consent import Declined
+        from canvas_archive.cli.interruption import what_is_kept
 
-        declined = isinstance(error, Declined)
-        click.echo("Nothing was done." if declined else "Interrupted. What was done is kept.", err=True)
+        click.echo(settings.typed(what_is_kept(settings, error)), err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and nothing to flush at exit.
@@ -139,7 +162,7 @@ def run(args: list[str] | None = None) -> int:
 
             click.echo(printable(traceback.format_exc()), err=True, nl=False)
         if known is not None:
-            click.echo(f"Error: {printable(str(known))}", err=True)
+            click.echo(f"Error: {printable(settings.typed(str(known)))}", err=True)
             return known.exit_code
         click.echo(
             f"Unexpected error: {type(error).__name__}: {printable(str(error))}\n"

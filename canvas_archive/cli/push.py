@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.consent import can_ask
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
-from canvas_archive.cli.terminal import one_line
+from canvas_archive.cli.addressing import recipients_of, subject_of, to_whom
+from canvas_archive.cli.consent import can_ask, require_consent, yes_option
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_json,
+)
+from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from canvas_archive.store import Archive
     from canvas_archive.sync.merge import Ask, Policy
     from canvas_archive.sync.push_report import PushReport
@@ -21,16 +32,20 @@ if TYPE_CHECKING:
 @click.command()
 @common_options
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be sent; write nothing at all.")
+@click.option("--http", is_flag=True, help="With --dry-run: print the requests.")
 @click.option(
     "--on-conflict",
     type=click.Choice(["local", "remote", "ask"]),
     default="local",
     show_default=True,
-    help="Whose value wins where both sides changed: yours, Canvas's, or as you say.",
+    help="Whose value to use where both sides changed: yours, Canvas's, or ask.",
 )
+@yes_option
 @json_option
 @pass_settings
-def push(settings: Settings, dry_run: bool, on_conflict: Policy, as_json: bool) -> None:
+def push(
+    settings: Settings, dry_run: bool, http: bool, on_conflict: Policy, yes: bool, as_json: bool
+) -> None:
     """Send pending edits and queued messages to Canvas.
 
     What Canvas has is read first. A conversation that got a new message is not archived any more; what
@@ -39,15 +54,50 @@ def push(settings: Settings, dry_run: bool, on_conflict: Policy, as_json: bool) 
     from canvas_archive.store import Archive
     from canvas_archive.sync.push_report import PushReport
 
+    if http and not dry_run:
+        fail("--http goes with --dry-run.")
     report = PushReport(dry_run=dry_run)
+    if not dry_run:
+        with Archive.open(settings.folder) as archive:
+            _announce(settings, archive, yes=yes)
     with Archive.open(settings.folder, write=not dry_run) as archive:
-        _push(settings, archive, report, on_conflict, as_json=as_json)
+        _push(settings, archive, report, on_conflict, http=http, as_json=as_json)
     error = report.error()
     if error is not None and not dry_run:
         raise error
 
 
-def _push(settings: Settings, archive: Archive, report: PushReport, policy: Policy, *, as_json: bool) -> None:
+def _announce(settings: Settings, archive: Archive, *, yes: bool) -> None:
+    """Say what waits, and to whom; ask a person at a terminal about messages to more than one."""
+    from canvas_archive.store.edits import pending_edits
+    from canvas_archive.store.outbox import outbox
+
+    edits = pending_edits(archive.db)
+    messages = outbox(archive.db)
+    if not edits and not messages:
+        return
+    touched = len({edit.conversation_id for edit in edits})
+    waiting = [f"{count_of(len(edits), 'edit')} of {count_of(touched, 'conversation')}"] * bool(edits)
+    waiting += [count_of(len(messages), "message")] * bool(messages)
+    settings.note(f"To send: {' and '.join(waiting)}.")
+    many = 0
+    for queued in messages:
+        people = recipients_of(archive.db, queued)
+        settings.note(one_line(f"  {subject_of(archive.db, queued)}: to {to_whom(people)}"))
+        many += sum(one.people for one in people) > 1
+    if many and can_ask():
+        require_consent(f"Send {count_of(many, 'message')} to more than one person?", yes=yes)
+
+
+def _push(
+    settings: Settings,
+    archive: Archive,
+    report: PushReport,
+    policy: Policy,
+    *,
+    http: bool,
+    as_json: bool,
+) -> None:
     """Push, and say what was done also when something ends it early."""
     from canvas_archive.cli.progress import PlainLines, sync_progress
     from canvas_archive.sync.push import push_archive
@@ -69,7 +119,7 @@ def _push(settings: Settings, archive: Archive, report: PushReport, policy: Poli
                 report=report,
             )
         finally:
-            _show(settings, report, as_json)
+            _show(settings, archive, report, http=http, as_json=as_json)
 
 
 def _choose(question: Ask) -> Policy:
@@ -91,13 +141,34 @@ def _choose(question: Ask) -> Policy:
     return choices[answer]
 
 
-def _show(settings: Settings, report: PushReport, as_json: bool) -> None:
+def _planned(archive: Archive, report: PushReport) -> Iterator[str]:
+    """Yield a line for every edit and message that would be sent."""
+    from canvas_archive.store.outbox import outbox
+    from canvas_archive.store.reading import subjects
+
+    named = subjects(archive.db, {edit.conversation_id for edit in report.planned})
+    for edit in report.planned:
+        what = _WHAT.get((edit.field, edit.value), f"{edit.field} = {edit.value}")
+        yield one_line(f"{edit.conversation_id:>14}  {what:18}  {subject_line(named[edit.conversation_id])}")
+    for queued in outbox(archive.db):
+        to = to_whom(recipients_of(archive.db, queued))
+        yield one_line(f"message {queued.id:>6}  {subject_of(archive.db, queued)}: to {to}")
+
+
+_WHAT = {
+    ("starred", "1"): "star", ("starred", "0"): "unstar", ("workflow_state", "archived"): "archive",
+    ("workflow_state", "read"): "mark as read", ("workflow_state", "unread"): "mark as unread",
+    ("subscribed", "1"): "follow", ("subscribed", "0"): "stop following",
+}  # fmt: skip
+
+
+def _show(settings: Settings, archive: Archive, report: PushReport, *, http: bool, as_json: bool) -> None:
     from canvas_archive.cli.editing import show_report
 
     if as_json:
         print_json(report.to_json())
         return
     if report.dry_run:
-        for line in report.requests:
+        for line in report.requests if http else _planned(archive, report):
             click.echo(one_line(line))
     show_report(settings, report)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from canvas_archive.cli.context import Settings, fail
+from canvas_archive.cli.filters import SortChoice
 from canvas_archive.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ F = TypeVar("F", bound="Callable[..., Any]")
 # Stands for the dash of "-from:chen" while click looks for options.
 _DASH = "\ue000"
 _OPENING = re.compile(r'-["“”„«»(]')
-
-SORTS = {
-    "relevance": "relevance", "best": "relevance", "newest": "newest", "new": "newest", "date": "newest",
-    "recent": "newest", "latest": "newest", "oldest": "oldest", "old": "oldest",
-}  # fmt: skip
 
 
 class QueryCommand(click.Command):
@@ -92,14 +88,6 @@ class QueryCommand(click.Command):
         return " ".join(words).replace(_DASH, "-").strip()
 
 
-class SortChoice(click.Choice):  # type: ignore[type-arg]
-    """An order of hits, by any of its names."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the order's own name."""
-        return super().convert(SORTS.get(str(value).lower(), value), param, ctx)
-
-
 def sort_option(function: F) -> F:
     """Add ``--sort``."""
     return click.option(
@@ -116,13 +104,6 @@ def limit_option(*, least: int) -> Callable[[F], F]:
     return click.option(
         "-n", "--limit", type=click.IntRange(min=least), default=20, show_default=True, help="Hits to show."
     )
-
-
-def tz_option(function: F) -> F:
-    """Add ``--tz``."""
-    return click.option(
-        "--tz", metavar="ZONE", help="Time zone of the query's dates, such as Europe/Berlin. [default: local]"
-    )(function)
 
 
 def show_understood(settings: Settings, sentence: str) -> None:

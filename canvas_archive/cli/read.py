@@ -1,10 +1,10 @@
-"""``canvas-archive list`` and ``show``: folders and threads in the terminal."""
+"""``canvas-archive list``: folders and what filters find."""
 
 from __future__ import annotations
 
-import textwrap
+import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -12,66 +12,126 @@ from canvas_archive.cli.context import (
     Settings,
     colours,
     common_options,
+    csv_option,
     fail,
     json_option,
     pass_settings,
     print_json,
 )
 from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
-from canvas_archive.cli.terminal import fit, local_time, one_line, printable
-from canvas_archive.cli.values import CONVERSATION_ID, FOLDER
-from canvas_archive.store.folders import FOLDERS
+from canvas_archive.cli.filters import SortChoice, filter_options, filter_query, tz_option
+from canvas_archive.cli.values import FOLDER
+from canvas_archive.store.folders import ANYWHERE, FOLDERS
 
 if TYPE_CHECKING:
-    from canvas_archive.model import JsonObject
-    from canvas_archive.store.reading import ConversationLine
-    from canvas_archive.store.threads import StoredAttachment, Thread, ThreadMessage
+    from collections.abc import Sequence
 
-WIDTH = 100
+    from canvas_archive.store.reading import FolderPage
+
+_EVERYTHING = 1_000_000_000
 
 
 @click.command("list")
 @common_options
+@click.argument("folder_name", metavar="[FOLDER]", required=False, type=FOLDER)
 @click.option(
     "--folder",
-    default="inbox",
-    show_default=True,
     metavar="NAME",
     type=FOLDER,
-    help=f"One of {', '.join(FOLDERS)}.",
+    help=f"One of {', '.join(FOLDERS)}, {ANYWHERE}. [default: inbox; with filters: {ANYWHERE}]",
 )
+@filter_options
+@tz_option
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Conversations to show."
 )
-@click.option("--before", metavar="CURSOR", help="Go on where the last list ended.")
+@click.option("--all", "everything", is_flag=True, help="Show all, without a limit.")
+@click.option(
+    "--sort", type=SortChoice(("newest", "oldest")), default="newest", show_default=True, help="By date."
+)
+@click.option("--cursor", metavar="CURSOR", help="Go on where the last list ended ('next' of --json).")
+@csv_option
 @json_option
 @pass_settings
-def list_(settings: Settings, folder: str, limit: int, before: str | None, as_json: bool) -> None:
-    """List the conversations of a folder, newest first."""
-    from canvas_archive.store import Archive
-    from canvas_archive.store.reading import list_conversations
+def list_(
+    settings: Settings,
+    /,
+    folder_name: str | None,
+    folder: str | None,
+    tz: str | None,
+    limit: int,
+    everything: bool,
+    sort: Literal["newest", "oldest"],
+    cursor: str | None,
+    as_csv: bool,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """List the conversations of a folder, newest first.
 
-    if folder not in FOLDERS:
-        fail(f"There is no folder '{folder}'. The folders are {', '.join(FOLDERS)}.")
+    The filters search as the operators of 'canvas-archive help query' do. On a terminal the columns fit its
+    width. A pipe gets whole values with tabs between them, the times in UTC.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.store.reading import count_conversations, list_conversations
+
+    query = filter_query(filters)
+    name = _folder(folder_name, folder, ANYWHERE if query else "inbox")
+    if as_csv and as_json:
+        fail("Give only one of --csv and --json.")
+    if tz is not None and not query:
+        fail("--tz goes with --after and --before.")
+    chosen = _chosen(settings, query, tz) if query else None
     with Archive.open(settings.folder) as archive:
-        page = list_conversations(archive.db, folder, limit, _cursor(before))
+        most = _EVERYTHING if everything else limit
+        page = list_conversations(
+            archive.db, name, most, _cursor(cursor), oldest=sort == "oldest", chosen=chosen
+        )
+        total = count_conversations(archive.db, name, chosen)
         pulled = bool(page.lines) or was_pulled(archive.db)
     following = f"{page.next[0]}~{page.next[1]}" if page.next else None
     if as_json:
-        print_json(
-            {
-                "folder": folder,
-                "conversations": [asdict(line) for line in page.lines],
-                "next": following,
-            }
-        )
+        lines = [asdict(line) for line in page.lines]
+        print_json({"folder": name, "conversations": lines, "total": total, "next": following})
         return
-    for line in page.lines:
-        click.echo(_line(line))
+    _show_page(settings, page, name, total, as_csv=as_csv)
     if not page.lines:
-        settings.note(f"Nothing in {folder}." if pulled else NOTHING_PULLED)
-    if following:
-        settings.note(f"More: canvas-archive list --folder {folder} --before '{following}'")
+        settings.note(
+            (f"Nothing in {name}." if not query else "Nothing found.") if pulled else NOTHING_PULLED
+        )
+
+
+def _folder(named: str | None, option: str | None, otherwise: str) -> str:
+    """Return the folder that the argument or the option names."""
+    if named is not None and option is not None and named != option:
+        fail(f"Name one folder, not both '{named}' and '{option}'.")
+    wanted = named or option or otherwise
+    if wanted not in FOLDERS and wanted != ANYWHERE:
+        from canvas_archive.search.query.operators import IN
+
+        meant = IN.get(wanted.lower())
+        hint = f"Did you mean '{meant}'?" if meant else f"To search: canvas-archive search {wanted}"
+        fail(f"There is no folder '{wanted}'. The folders are {', '.join(FOLDERS)}, {ANYWHERE}. {hint}")
+    return wanted
+
+
+def _chosen(settings: Settings, query: str, tz: str | None) -> Sequence[int]:
+    """Return the conversations that the filters find, and say how they were understood."""
+    from canvas_archive.cli.finding import with_index
+    from canvas_archive.cli.querying import show_understood
+    from canvas_archive.clock import SYSTEM
+    from canvas_archive.search import select_conversations, understand
+
+    now = SYSTEM.now()
+    found = with_index(
+        settings,
+        lambda db, index: (
+            understand(db, query, tz=tz, now=now)[0],
+            select_conversations(db, index, query, tz=tz, now=now),
+        ),
+    )
+    show_understood(settings, found[0])
+    return found[1]
 
 
 def _cursor(text: str | None) -> tuple[str, int] | None:
@@ -79,97 +139,25 @@ def _cursor(text: str | None) -> tuple[str, int] | None:
         return None
     time, _, number = text.rpartition("~")
     if not number.isascii() or not number.isdigit():
-        fail(f"'{text}' is not where a list ended; take the value that the last list printed.")
+        fail(f"'{text}' is not where a list ended. Take 'next' of: canvas-archive list --json")
     return time, int(number)
 
 
-def _line(line: ConversationLine) -> str:
-    marks = ("●" if line.workflow_state == "unread" else " ") + ("★" if line.starred else " ")
-    marks += "✎" if line.edited else " "
-    who = one_line(line.people or "(only you)")
-    subject = one_line(line.subject or "(no subject)")
-    text = f"{line.id:>14}  {local_time(line.latest_at):16} {marks} {fit(who, 26)}  "
-    text += fit(subject, 50).rstrip()
-    if line.message_count > 1:
-        text += f" ({line.message_count})"
-    return click.style(text, bold=True) if line.workflow_state == "unread" and colours() else text
+def _show_page(settings: Settings, page: FolderPage, folder: str, total: int, *, as_csv: bool) -> None:
+    from canvas_archive.cli import columns
+    from canvas_archive.cli.paging import show_lines, width
+    from canvas_archive.cli.tables import print_csv, print_tabbed
 
-
-@click.command()
-@common_options
-@click.argument("conversation_id", metavar="ID", type=CONVERSATION_ID)
-@json_option
-@pass_settings
-def show(settings: Settings, conversation_id: int, as_json: bool) -> None:
-    """Show one conversation with all its messages, oldest first."""
-    from canvas_archive.store import Archive
-    from canvas_archive.store.threads import read_thread
-
-    with Archive.open(settings.folder) as archive:
-        thread = read_thread(archive.db, conversation_id)
-        owner = archive.account.owner_id
-    if as_json:
-        document: JsonObject = asdict(thread)
-        print_json(document)
-        return
-    for line in _head(thread, owner):
-        click.echo(line)
-    for message in thread.messages:
-        click.echo("\n".join(("", *_message(message, owner, ""))))
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True) if colours() else text
-
-
-def _head(thread: Thread, owner: int) -> list[str]:
-    state = [thread.workflow_state, *(["starred"] if thread.starred else [])]
-    if not thread.private and not thread.subscribed:
-        state.append("unsubscribed")
-    people = ", ".join("you" if p.id == owner else printable(p.name) for p in thread.participants)
-    lines = [
-        _bold(one_line(thread.subject or "(no subject)")),
-        f"{thread.id} · {', '.join(state)}"
-        + (f" · {one_line(thread.context_name)}" if thread.context_name else ""),
-        *textwrap.wrap(f"With {people}", WIDTH),
-    ]
-    if thread.removed_at:
-        lines.append(f"No longer on Canvas since {local_time(thread.removed_at)}; this is the archived copy.")
-    for field, value in thread.edits.items():
-        lines.append(one_line(f"Waiting to be sent: {field} = {value}"))
-    return lines
-
-
-def _message(message: ThreadMessage, owner: int, indent: str) -> list[str]:
-    when = local_time(message.created_at)
-    if message.generated:
-        return [f"{indent}— {when}  {printable(message.body)}"]
-    author = "You" if message.author.id == owner else one_line(message.author.name)
-    gone = " (removed on Canvas)" if message.removed_at else ""
-    lines = [f"{indent}{_bold(author)}  {when}{gone}  #{message.id}"]
-    for paragraph in printable(message.body).split("\n"):
-        if not paragraph.strip():
-            lines.append("")
-            continue
-        lines += textwrap.wrap(
-            paragraph,
-            WIDTH,
-            initial_indent=indent + "  ",
-            subsequent_indent=indent + "  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    lines += [f"{indent}  [{_attachment(file)}]" for file in message.attachments]
-    for media in message.media:
-        what = f"{media.media_type or 'recording'}: {media.name or media.media_id}"
-        lines.append(f"{indent}  [{one_line(what)}]")
-    for inner in message.forwarded:
-        lines += [f"{indent}  Forwarded:", *_message(inner, owner, indent + "  │ ")]
-    return lines
-
-
-def _attachment(file: StoredAttachment) -> str:
-    size = f", {file.size:,} bytes" if file.size is not None else ""
-    state = "" if file.state == "stored" else f", {file.state}"
-    note = f" ({one_line(file.error)})" if file.state == "stored" and file.error else ""
-    return f"{one_line(file.name)}{size}{state}{note}"
+    if as_csv:
+        print_csv(columns.HEADS, map(columns.whole_row, page.lines))
+    elif not sys.stdout.isatty():
+        print_tabbed(map(columns.whole_row, page.lines))
+    elif page.lines:
+        shown = len(page.lines)
+        where = "in all folders" if folder == ANYWHERE else f"in {folder}"
+        notes = [f"{shown:,} of {total:,} {where}." if shown < total else f"{total:,} {where}."]
+        if page.next:
+            notes[0] += " More: -n N or --all"
+        marks = columns.legend(page.lines)
+        lines = list(columns.table(page.lines, folder, width(), colour=colours()))
+        show_lines(settings, lines, ([marks] if marks else []) + notes)

@@ -15,35 +15,52 @@ class Entry(NamedTuple):
 
 SECTIONS = ("Start", "Archive", "Read", "Edit", "Write to Canvas", "Evidence")
 
+DAILY = ("init", "sync", "status", "list", "show", "search", "open", "mark", "push", "export")
+"""The commands of the main help. ``help commands`` has all."""
+
+HIDDEN = {"read": "reading_words:read", "unread": "reading_words:unread"}
+"""Commands that stand in no help text: where each is defined."""
+
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo:demo", "Try everything on a local sample Canvas.", "Start"),
     "init": Entry("init:init", "Create an archive and bind it to your Canvas account.", "Start"),
-    "token": Entry("token:token", "Keep a new access token for an archive.", "Start"),
-    "sandbox": Entry("sandbox:sandbox", "Run the local Canvas alone.", "Start"),
+    "token": Entry("token:token", "Save a new access token.", "Start"),
+    "sandbox": Entry("sandbox:sandbox", "Run a local test server that imitates Canvas.", "Start"),
     "help": Entry("help:help_", "Explain a command or a topic.", "Start"),
     "completion": Entry("completion:completion", "Let a shell complete commands and ids.", "Start"),
-    "sync": Entry("sync:sync", "Pull what changed on Canvas into the archive.", "Archive"),
+    "version": Entry("about:version", "Print the version of the program.", "Start"),
+    "sync": Entry("sync:sync", "Download what changed on Canvas.", "Archive"),
     "status": Entry("status:status", "Show what the archive holds and what to do next.", "Archive"),
     "problems": Entry(
         "problems:problems", "List what could not be fetched, and when it is tried again.", "Archive"
     ),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
-    "adopt": Entry("adopt:adopt", "Say that an archive made elsewhere is yours or trusted.", "Archive"),
+    "adopt": Entry("adopt:adopt", "Trust an archive that was made elsewhere.", "Archive"),
     "index": Entry("index:index", "Rebuild or check the search index.", "Archive"),
-    "list": Entry("read:list_", "List the conversations of a folder.", "Read"),
-    "show": Entry("read:show", "Show one conversation.", "Read"),
+    "whoami": Entry("about:whoami", "Show whose mailbox this is, and the archive's folder.", "Archive"),
+    "archives": Entry("about:archives", "List the archives that are known here.", "Archive"),
+    "config": Entry("about:config", "Show the settings of the archive.", "Archive"),
+    "log": Entry("about:log", "List the last syncs and how they ended.", "Archive"),
+    "size": Entry("about:size", "Show what takes space on the disk.", "Archive"),
+    "list": Entry("read:list_", "List conversations.", "Read"),
+    "show": Entry("show:show", "Show conversations.", "Read"),
     "search": Entry("search:search", "Search the messages.", "Read"),
+    "open": Entry("serve:open_", "Open a conversation, or the inbox, in a browser.", "Read"),
+    "attachments": Entry("attachments:attachments", "List attached files, or save them.", "Read"),
+    "people": Entry("tallies:people", "List people by the number of their messages.", "Read"),
+    "courses": Entry("tallies:courses", "List courses and groups with their mail.", "Read"),
+    "stats": Entry("tallies:stats", "Count messages by year, person and course.", "Read"),
     "sql": Entry("sql:sql", "Run a read-only SQL query.", "Read"),
     "serve": Entry("serve:serve", "Browse the archive in a web browser, with Datasette.", "Read"),
     "star": Entry("edit:star", "Star conversations.", "Edit"),
     "unstar": Entry("edit:unstar", "Remove the star of conversations.", "Edit"),
     "archive": Entry("edit:archive", "Archive conversations.", "Edit"),
     "unarchive": Entry("edit:unarchive", "Move conversations back to the inbox.", "Edit"),
-    "read": Entry("edit:read", "Mark conversations as read.", "Edit"),
-    "unread": Entry("edit:unread", "Mark conversations as unread.", "Edit"),
+    "mark": Entry("edit:mark", "Mark conversations as read or unread.", "Edit"),
     "subscribe": Entry("edit:subscribe", "Follow group conversations.", "Edit"),
     "unsubscribe": Entry("edit:unsubscribe", "Stop following group conversations.", "Edit"),
     "edits": Entry("journal:edits", "List or discard local edits.", "Edit"),
+    "undo": Entry("journal:undo", "Take back the last local edit.", "Edit"),
     "push": Entry("push:push", "Send pending edits and queued messages to Canvas.", "Edit"),
     "send": Entry("compose:send", "Send a new message.", "Write to Canvas"),
     "reply": Entry("compose:reply", "Reply to a conversation.", "Write to Canvas"),

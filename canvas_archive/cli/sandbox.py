@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many conversations the mailbox has.",
 )
-@click.option("--throttle", is_flag=True, help="Turn requests away as Canvas does when they come too fast.")
+@click.option("--throttle", is_flag=True, help="Simulate Canvas's rate limit.")
 @click.option(
     "--latency",
     type=click.FloatRange(min=0),
@@ -67,7 +67,7 @@ def sandbox(
     token_file: Path | None,
     custodians: Path | None,
 ) -> None:
-    """Run the local Canvas alone.
+    """Run a local test server that imitates Canvas.
 
     Prints one JSON line with url, token and user_id when it is ready (with --custodians also admin_token,
     of an administrator who may act as anybody), and runs until interrupted.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,32 +12,33 @@ from canvas_archive.cli.context import (
     Settings,
     colours,
     common_options,
+    csv_option,
     fail,
     json_option,
     pass_settings,
     print_json,
 )
+from canvas_archive.cli.filters import filter_options, filter_query, tz_option
+from canvas_archive.cli.finding import with_index
+from canvas_archive.cli.paging import show_lines, width
 from canvas_archive.cli.querying import (
     QueryCommand,
     limit_option,
     show_understood,
     sort_option,
-    tz_option,
 )
-from canvas_archive.cli.terminal import count_of, local_time, one_line, printable
+from canvas_archive.cli.tables import print_csv, print_tabbed
+from canvas_archive.cli.terminal import count_of, fit, local_time, one_line, printable
 from canvas_archive.cli.values import SAVED_NAME
 from canvas_archive.clock import SYSTEM
-from canvas_archive.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from canvas_archive.search import FacetValue, Hit, SearchResult
 
-# What is brought up to date on the way to a search: about a second of work.
-_SMALL_UPDATE = 2_000
 _ALL = 1_000_000_000
-_DOCUMENT_SECONDS = 5.0  # for attached files that nobody has read yet: a search does not wait for all of them
+_HEADS = ("conversation", "message", "time", "author", "subject", "course", "text")
 
 
 @click.command(
@@ -50,7 +50,9 @@ _DOCUMENT_SECONDS = 5.0  # for attached files that nobody has read yet: a search
 )
 @common_options
 @click.argument("query", nargs=-1)
+@filter_options
 @limit_option(least=0)
+@click.option("--all", "everything", is_flag=True, help="Show all hits, without a limit.")
 @sort_option
 @click.option("-l", "--threads", is_flag=True, help="One hit, the best, per conversation.")
 @click.option("-c", "--count", is_flag=True, help="Print only how many there are.")
@@ -68,12 +70,15 @@ _DOCUMENT_SECONDS = 5.0  # for attached files that nobody has read yet: a search
 )
 @click.option("--list-saved", is_flag=True, help="List the queries that are kept.")
 @click.option("--forget", metavar="NAME", help="Drop the query kept under this name.")
+@csv_option
 @json_option
 @pass_settings
 def search(
     settings: Settings,
+    /,
     query: tuple[str, ...],
     limit: int,
+    everything: bool,
     sort: str,
     threads: bool,
     count: bool,
@@ -84,10 +89,16 @@ def search(
     saved: str | None,
     list_saved: bool,
     forget: str | None,
+    as_csv: bool,
     as_json: bool,
+    **filters: Any,
 ) -> None:
-    """Search the messages."""
-    text = QueryCommand.joined(query)
+    """Search the messages.
+
+    The options --from to --starred are operators of the query. A pipe gets whole hits with tabs between the
+    values: conversation, message, time in UTC, author, subject, course, text.
+    """
+    text = f"{QueryCommand.joined(query)} {filter_query(filters)}".strip()
     if list_saved:
         _list_saved(settings, as_json)
         return
@@ -98,9 +109,9 @@ def search(
         text = f"{_saved_query(settings, saved)} {text}".strip()
     if not text:
         fail("Say what to search for, such as: canvas-archive search 'exam from:chen after:2025'.")
-    if count + ids_only + as_json > 1:
-        fail("Give only one of --count, --ids and --json.")
-    if ids_only and not _limit_given():
+    if count + ids_only + as_csv + as_json > 1:
+        fail("Give only one of --count, --ids, --csv and --json.")
+    if everything or (ids_only and not _limit_given()):
         limit = _ALL
     result = _search(
         settings, text, limit=0 if count else limit, sort=sort, threads=threads, facets=facets, tz=tz
@@ -116,6 +127,8 @@ def search(
     elif ids_only:
         for hit in result.hits:
             click.echo(str(hit.conversation_id if threads else hit.message_id))
+    elif as_csv:
+        print_csv(_HEADS, map(_row, result.hits))
     else:
         _show(settings, result, threads=threads)
         if not result.total:
@@ -138,26 +151,9 @@ def _hint(settings: Settings) -> None:
 
 def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
     """Search, after bringing the index up to date where that is needed and quick."""
-    from canvas_archive.cli.index import bring_up_to_date
-    from canvas_archive.search import IndexUnusable, pending_messages
     from canvas_archive.search import search as find
-    from canvas_archive.store import Archive
 
-    with Archive.open(settings.folder) as archive:
-        db_path, search_dir = archive.db_path, archive.search_dir
-        pending = pending_messages(archive.db)
-    if 0 < pending <= _SMALL_UPDATE and search_dir.is_dir():
-        # A sync that is running will do it, and a read-only disk cannot: a search never fails for it.
-        with contextlib.suppress(ArchiveError, OSError, sqlite3.Error):
-            bring_up_to_date(settings, document_seconds=_DOCUMENT_SECONDS)
-    try:
-        result = find(db_path, search_dir, text, **options)
-    except IndexUnusable as error:
-        if error.exit_code != IndexUnusable.exit_code:
-            raise  # somebody else's archive: nothing is built in it
-        settings.note(f"{error.reason} Building it.")
-        bring_up_to_date(settings, anew=True, document_seconds=_DOCUMENT_SECONDS)
-        result = find(db_path, search_dir, text, **options)
+    result = with_index(settings, lambda db_path, search_dir: find(db_path, search_dir, text, **options))
     if result.freshness.pending:
         settings.note(
             f"{count_of(result.freshness.pending, 'message')} not indexed yet: "
@@ -173,41 +169,77 @@ def _search(settings: Settings, text: str, **options: Any) -> SearchResult:
 
 def _show(settings: Settings, result: SearchResult, *, threads: bool) -> None:
     """Print the hits, then what there is beyond them."""
-    bold = ("\x1b[1m", "\x1b[22m") if colours() else ("", "")
-    width = len(str(len(result.hits)))
-    for number, hit in enumerate(result.hits, 1):
-        for line in _lines(hit, number, width, bold):
-            click.echo(line)
-    for name, values in (result.facets or {}).items():
-        _show_facet(name, values)
-    what = "conversation" if threads else "message"
+    facets = [line for name, values in (result.facets or {}).items() for line in _facet(name, values)]
+    notes = _notes(result, "conversation" if threads else "message")
+    if sys.stdout.isatty():
+        bold = ("\x1b[1m", "\x1b[22m") if colours() else ("", "")
+        digits = len(str(len(result.hits)))
+        lines = [
+            line for number, hit in enumerate(result.hits, 1) for line in _lines(hit, number, digits, bold)
+        ]
+        show_lines(settings, lines + facets, notes)
+        return
+    print_tabbed(map(_row, result.hits))
+    for line in facets:
+        click.echo(line)
+    for note in notes:
+        settings.note(note)
+
+
+def _notes(result: SearchResult, what: str) -> list[str]:
     shown = f", the first {len(result.hits)} shown" if len(result.hits) < result.total else ""
-    settings.note(f"{count_of(result.total, what)} in {result.milliseconds:.0f} ms{shown}.")
+    notes = [f"{count_of(result.total, what)} in {result.milliseconds:.0f} ms{shown}."]
     if result.explanation:
-        settings.note(printable(result.explanation))
+        notes.append(printable(result.explanation))
     if result.suggestion:
-        settings.note(f"Did you mean: {printable(result.suggestion)}")
+        notes.append(f"Did you mean: {printable(result.suggestion)}")
+    return notes
 
 
-def _lines(hit: Hit, number: int, width: int, bold: tuple[str, str]) -> Iterator[str]:
+def _row(hit: Hit) -> tuple[object, ...]:
+    """Return the cells of a pipe and of CSV."""
+    return (
+        hit.conversation_id, hit.message_id, hit.created_at, hit.author or f"User {hit.author_id}",
+        hit.subject, hit.course, hit.snippet.plain,
+    )  # fmt: skip
+
+
+def _lines(hit: Hit, number: int, digits: int, bold: tuple[str, str]) -> Iterator[str]:
+    """Yield the lines of a hit; none is wider than the terminal."""
     about = [hit.author or f"User {hit.author_id}", hit.subject or "(no subject)"]
     if hit.course:
         about.append(hit.course)
-    title = " · ".join(map(one_line, about))
-    when = local_time(hit.created_at)
-    yield f"{number:>{width}}  {when}  {bold[0]}{title}{bold[1]}  #{hit.conversation_id}"
-    snippet = hit.snippet.marked(*bold)
-    if snippet:
-        yield f"{'':>{width}}  {snippet}"
+    first = f"{number:>{digits}}  {local_time(hit.created_at)}  "
+    last = f"  #{hit.conversation_id}"
+    room = max(10, width() - len(first) - len(last))
+    title = fit(" · ".join(map(one_line, about)), room).rstrip()
+    yield f"{first}{bold[0]}{title}{bold[1]}{last}"
+    indent = " " * (digits + 2)
+    yield from _wrapped(hit.snippet.marked(_BEGIN, _END), indent, bold)
 
 
-def _show_facet(name: str, values: tuple[FacetValue, ...]) -> None:
-    if not values:
-        return
-    click.echo(f"\n{name}")
-    width = len(str(max(value.count for value in values)))
-    for value in values:
-        click.echo(f"  {value.count:>{width}}  {one_line(value.label)}")
+_BEGIN, _END = "\ue001", "\ue002"
+"""Stand for the marks around a found word while the text is wrapped."""
+
+
+def _wrapped(text: str, indent: str, bold: tuple[str, str]) -> Iterator[str]:
+    """Yield a marked text as lines. A mark that goes on in the next line begins anew there."""
+    import textwrap
+
+    is_open = False
+    for line in textwrap.wrap(text, max(20, width()), initial_indent=indent, subsequent_indent=indent):
+        opened = line.count(_BEGIN) - line.count(_END) + is_open > 0
+        begun = f"{indent}{_BEGIN}{line[len(indent) :]}" if is_open else line
+        yield (begun + _END if opened else begun).replace(_BEGIN, bold[0]).replace(_END, bold[1])
+        is_open = opened
+
+
+def _facet(name: str, values: tuple[FacetValue, ...]) -> Iterator[str]:
+    if values:
+        yield f"\n{name}"
+        digits = len(str(max(value.count for value in values)))
+        for value in values:
+            yield f"  {value.count:>{digits}}  {one_line(value.label)}"
 
 
 def _list_saved(settings: Settings, as_json: bool) -> None:

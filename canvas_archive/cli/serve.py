@@ -7,6 +7,7 @@ import sys
 import click
 
 from canvas_archive.cli.context import Settings, common_options, pass_settings
+from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
 
 
 @click.command()
@@ -47,6 +48,29 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
         login=not no_login,
         open_browser=sys.stdout.isatty() if open_browser is None else open_browser,
         ready=lambda url: announce(settings, url, login=not no_login),
+        warn=settings.warn,
+    )
+
+
+@click.command("open")
+@common_options
+@click.argument("conversation_id", metavar="[ID]", required=False, type=CONVERSATION_ID)
+@pass_settings
+def open_(settings: Settings, conversation_id: int | None) -> None:
+    """Open a conversation, or the inbox, in a browser. The server ends with Ctrl-C.
+
+    It is 'canvas-archive serve --open' at any free port.
+    """
+    from canvas_archive.store import Archive
+    from canvas_archive.web.server import serve_archive
+
+    with Archive.open(settings.folder) as archive:
+        found = None if conversation_id is None else known_conversation(archive.db, conversation_id)
+    serve_archive(
+        settings.folder,
+        page="" if found is None else f"/c/{found}",
+        open_browser=True,
+        ready=lambda url: announce(settings, url),
         warn=settings.warn,
     )
 

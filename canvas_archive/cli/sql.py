@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from itertools import chain
 
 import click
 
 from canvas_archive.cli.context import (
     Settings,
     common_options,
+    csv_option,
     json_option,
     pass_settings,
     print_json,
 )
-from canvas_archive.cli.tables import print_table, shown
+from canvas_archive.cli.tables import as_it_is, print_csv, print_table
 
 
 @click.command()
@@ -24,7 +23,7 @@ from canvas_archive.cli.tables import print_table, shown
 @click.option(
     "-p", "--param", "params", type=(str, str), multiple=True, help="A named parameter and its value."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
+@csv_option
 @click.option(
     "--raw",
     is_flag=True,
@@ -52,7 +51,6 @@ def sql(
     canvas-archive sql "SELECT count(*) FROM messages WHERE author_id = :id" -p id 42
     """
     from canvas_archive.store import Archive
-    from canvas_archive.store.cells import cell_of
     from canvas_archive.store.sql_access import run_sql
 
     if query == "-":
@@ -60,26 +58,8 @@ def sql(
     with Archive.open(settings.folder) as archive:
         result = run_sql(archive.db_path, query, dict(params), timeout=timeout)
     if as_json:
-        print_json([dict(zip(result.columns, map(_as_it_is, row), strict=True)) for row in result.rows])
+        print_json([dict(zip(result.columns, map(as_it_is, row), strict=True)) for row in result.rows])
     elif as_csv:
-        writer = csv.writer(_Lines())
-        plain = _as_it_is if raw else cell_of
-        written = (lambda value: shown(plain(value))) if sys.stdout.isatty() else plain
-        writer.writerows(map(written, row) for row in chain([result.columns], result.rows))
+        print_csv(result.columns, result.rows, raw=raw)
     else:
         print_table(result.columns, result.rows, raw=raw)
-
-
-class _Lines:
-    """Standard output for rows that end in a line feed.
-
-    A writer that is asked for such ends leaves a lone carriage return unquoted, which begins a row elsewhere.
-    """
-
-    def write(self, row: str) -> None:
-        """Write one row."""
-        sys.stdout.write(row.removesuffix("\r\n") + "\n")
-
-
-def _as_it_is(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    json_option,
+    pass_settings,
+    print_json,
+    styled,
+)
 from canvas_archive.cli.problems import next_try
 from canvas_archive.cli.terminal import age, count_of, one_line
 from canvas_archive.clock import SYSTEM, iso
@@ -17,6 +24,10 @@ if TYPE_CHECKING:
     from canvas_archive.store import Account, Archive
     from canvas_archive.store.counts import ArchiveCounts
     from canvas_archive.store.runs import Problem
+
+_LABEL = 15
+_COLOURS = {"Problem": "red", "Unknown": "red", "Waiting": "magenta"}
+"""The lines that a person should see first, by their label."""
 
 UNFINISHED = ("failed", "interrupted", "running")
 """How a run ended that did not finish; one still ``running`` was killed, when nobody is writing."""
@@ -36,7 +47,9 @@ def status(settings: Settings, as_json: bool) -> None:
         print_json(current.to_json())
         return
     for line in _lines(current):
-        click.echo(one_line(line))
+        label, text = line[:_LABEL], one_line(settings.typed(line[_LABEL:]))
+        colour = _COLOURS.get(label.strip(), "")
+        click.echo(styled(one_line(label), colour) + text if colour else one_line(label) + text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +165,13 @@ def advice(status: Status) -> list[str]:
         ]
     steps = []
     if status.writer is not None:
-        steps.append(f"Process {status.writer} is writing to the archive; what it does shows here later.")
+        steps.append(
+            f"Process {status.writer} is writing to the archive. Its results appear here when it finishes."
+        )
     elif status.last_sync is None:
-        steps.append("Nothing was pulled yet: 'canvas-archive sync' does that.")
+        steps.append("No messages downloaded yet. Run: canvas-archive sync")
     elif status.last_sync["status"] in UNFINISHED:
-        steps.append("The last sync did not finish; 'canvas-archive sync' goes on where it was.")
+        steps.append("The last sync did not finish. To resume it: canvas-archive sync")
     elif status.last_full_sync is None or counts.unfetched:
         steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
     syncing = bool(steps)

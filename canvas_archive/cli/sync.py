@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 sync_options = option_group(
-    click.option("--full", is_flag=True, help="Compare every conversation, not only the tops of the lists."),
-    click.option("--quick", is_flag=True, help="Only what six requests tell, even when a full sweep is due."),
+    click.option("--full", is_flag=True, help="Compare every conversation, not only the newest ones."),
+    click.option("--quick", is_flag=True, help="Quick check of six requests, even when a full sync is due."),
     click.option("--attachments/--no-attachments", default=None, help="Download attachments. [default: yes]"),
     click.option("--index/--no-index", default=True, help="Update the search index. [default: yes]"),
     click.option(
         "--patience",
         metavar="MINUTES",
         type=click.FloatRange(min=0),
-        help="How long to wait for a throttling or failing Canvas. [default: 10]",
+        help="How long to retry while Canvas is busy or fails. [default: 10]",
     ),
 )
 """The options that a sync of one archive and of many take."""

@@ -69,3 +69,15 @@ def age(text: str | None, now: datetime | None = None) -> str:
 def count_of(number: int, noun: str) -> str:
     """Return ``1 edit``, ``1,200 edits``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def byte_size(number: int) -> str:
+    """Return ``312 bytes``, ``1.1 kB``, ``24.0 MB``: decimal units, as disks are sold by."""
+    if number < 1000:
+        return count_of(number, "byte")
+    size = float(number)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            break
+    return f"{size:,.1f} {unit}"

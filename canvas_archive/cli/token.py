@@ -21,7 +21,7 @@ MOST_PIPED = 64 * 1024
 @plaintext_option
 @pass_settings
 def token(settings: Settings, plaintext: bool) -> None:
-    """Check a new access token and keep it in the system keyring.
+    """Check a new access token and save it in the system keyring.
 
     It is asked for, or read from standard input (`pass canvas | canvas-archive token`), and must belong to
     the archive's own person.

@@ -15,14 +15,14 @@ class Topic(NamedTuple):
 EXIT_CODES = {
     0: "done",
     1: "something unexpected; --debug shows where",
-    2: "wrong usage, or a missing answer where nobody can be asked",
+    2: "wrong usage, or confirmation needed without a terminal",
     3: "no token, or Canvas does not accept it",
     4: "Canvas cannot be reached, or refuses",
     5: "finished, but some items failed; they are tried again later",
     6: "conflicts wait for a decision",
     7: "another process is writing to the archive",
     8: "verification failed",
-    9: "a guard refused: other account, folder or schema, a link, not adopted, too new, mass removal",
+    9: "stopped for safety: other account, folder or schema, a link, not adopted, too new, mass removal",
     130: "interrupted; what was done is kept",
 }
 
@@ -69,10 +69,12 @@ What 'canvas-archive list --folder NAME' and 'export --folder NAME' know, newest
   sent      conversations you wrote in; those nobody answered are here alone
   removed   gone from Canvas, kept here
 
-An edit shows at once, before it was sent: an archived conversation is in archived.
+'list all' shows every folder but removed. An edit shows at once, before it was sent: an archived
+conversation is in archived.
 
-  canvas-archive list --folder unread
-  canvas-archive list --folder sent --limit 5
+  canvas-archive list unread
+  canvas-archive list sent --limit 5
+  canvas-archive list --from chen --after 2026-03
 """
 
 _TABLES = """\
@@ -104,6 +106,8 @@ _ENVIRONMENT = """\
   CANVAS_ARCHIVE_FLEET   the folder of a fleet, as --root
   CANVAS_ARCHIVE_ADOPTED 1: whatever archive is opened is your own ('adopt'); for containers
   NO_COLOR               no colours, no progress
+  FORCE_COLOR            colours in a pipe, too; --color outranks both
+  PAGER                  what long output goes through on a terminal; empty, or --no-pager: nothing
   CANVAS_ARCHIVE_COMMAND_OPTION
                          any option, e.g. CANVAS_ARCHIVE_LIST_LIMIT=50
   HTTPS_PROXY, ALL_PROXY the proxy to Canvas: http://, https://, socks5:// (with the extra 'socks')
@@ -117,10 +121,37 @@ A proxy is never used for a Canvas on this machine. 'doctor' shows what is in us
 A token given for one Canvas is not used for another one.
 """
 
+_SCHEDULE = """\
+A sync that runs by itself fetches what is new; it sends nothing. The token must be in the keyring,
+or behind token_command in config.toml. What failed: canvas-archive status, or canvas-archive log.
+
+Linux and macOS, every hour (crontab -e):
+
+  5 * * * *  canvas-archive sync --quiet
+
+Linux with systemd, in ~/.config/systemd/user/canvas-archive.service and canvas-archive.timer:
+
+  [Service]                           [Timer]
+  Type=oneshot                        OnCalendar=hourly
+  ExecStart=canvas-archive sync -q    [Install]
+                                      WantedBy=timers.target
+
+  systemctl --user enable --now canvas-archive.timer
+
+Windows, every hour:
+
+  schtasks /Create /SC HOURLY /TN canvas-archive /TR "canvas-archive sync --quiet"
+
+While a terminal is open, every 30 minutes:
+
+  canvas-archive sync --watch 30
+"""
+
 TOPICS = {
     "query": Topic("The search language.", _QUERY),
     "folders": Topic("Inbox, sent, archived and the others.", _FOLDERS),
     "tables": Topic("The tables for 'canvas-archive sql', with examples.", _TABLES),
+    "schedule": Topic("A sync that runs by itself.", _SCHEDULE),
     "environment": Topic("Variables that stand for options.", _ENVIRONMENT),
     "exit-codes": Topic(
         "What a command ends with.",

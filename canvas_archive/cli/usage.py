@@ -42,20 +42,26 @@ def usage_lines(error: click.UsageError) -> list[str]:
     lines = [f"Error: {printable(_sentence(error))}"]
     context = error.ctx
     if context is not None:
-        lines.append(f"{context.get_usage()}  ({context.command_path} --help tells more)")
+        lines.append(f"{context.get_usage()}  (more: {context.command_path} --help)")
     return lines
 
 
 def _sentence(error: click.UsageError) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None and error.ctx is not None:
         return _missing(error.param, error.ctx)
-    text = error.format_message()
+    text = re.sub(r"^Invalid value for '\[?ID\]?(?:\.\.\.)?': ", "", error.format_message())
     for pattern, replacement in _NUMBERS:
         text = pattern.sub(replacement, text)
     if extra := re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", text):
-        return f"'{extra[1]}' is more than this command takes."
+        return f"Unexpected argument: {extra[1]}"
     if unknown := re.match(r"No such command '([^']+)'\.(.*)", text):
-        return f"There is no command '{unknown[1]}' here.{unknown[2]}"
+        group = "" if error.ctx is None else f" {error.ctx.command_path.partition(' ')[2]}"
+        return f"Unknown command:{group} {unknown[1]}.{unknown[2]}"
+    if isinstance(error, click.NoSuchOption):
+        from canvas_archive.cli.words import hint_for_option
+
+        hint = hint_for_option(error.option_name)
+        return f"There is no option {error.option_name}. {hint}" if hint else text
     if text == "Missing command." and isinstance(error.ctx and error.ctx.command, click.Group):
         return "A command is missing."
     return text
@@ -66,4 +72,5 @@ def _missing(parameter: click.Parameter, context: click.Context) -> str:
     hint = _WHERE_FROM.get(name)
     if isinstance(parameter, click.Option) and parameter.help:
         hint = parameter.help.rstrip(".")
-    return f"{name} is missing: {hint}." if hint else f"{name} is missing."
+    wanted = name.removesuffix("...")
+    return f"{wanted} is missing: {hint}." if hint else f"{wanted} is missing."

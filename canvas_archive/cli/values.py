@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings
+from canvas_archive.cli.context import Settings, fail
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.errors import ArchiveError
-from canvas_archive.store.folders import FOLDERS
+from canvas_archive.store.folders import ANYWHERE, FOLDERS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 MOST_OFFERED = 40
+_LARGEST = 2**63 - 1
+
+_PAGE = re.compile(
+    r"(?:https?://(?P<host>[^/?#@]+))?"
+    r"(?:(?P<ours>/mail(?:/archive/[^/?#]+)?/c/)|(?:/api/v1)?/conversations/)"
+    r"(?P<id>[0-9]{1,19})(?:\.(?:txt|json|eml))?/?(?:[?#].*)?",
+    re.IGNORECASE,
+)
+"""The address of a conversation's page: of ``serve``, or of Canvas."""
 
 _NEWEST = """
 SELECT id, coalesce(subject, '(no subject)') FROM conversations
@@ -68,13 +78,68 @@ def _fetch(db: sqlite3.Connection, query: str, incomplete: str) -> list[tuple[ob
     return [tuple(row) for row in db.execute(query, (incomplete, MOST_OFFERED))]
 
 
-class ConversationId(_FromArchive, click.IntRange):
-    """The id of a conversation; the newest are offered, with their subjects."""
+class ConversationId(_FromArchive, click.ParamType):  # type: ignore[type-arg]
+    """A conversation: its id with or without ``#``, ``latest``, or the address of its page here or on Canvas.
 
+    The newest ids are offered, with their subjects.
+    """
+
+    name = "id"
     query = _NEWEST
 
-    def __init__(self) -> None:
-        super().__init__(min=1)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the id. Raises BadInput for the address of another Canvas."""
+        text = str(value).strip().removeprefix("#")
+        if text.isascii() and text.isdigit() and 0 < int(text) <= _LARGEST:
+            return int(text)
+        settings = (ctx.find_object(Settings) if ctx is not None else None) or Settings()
+        if text.lower() in ("latest", "newest", "last"):
+            return _latest(settings)
+        page = _PAGE.fullmatch(text)
+        if page is None or not 0 < int(page["id"]) <= _LARGEST:
+            self.fail(
+                f"'{value}' is not a conversation. Give its id ('canvas-archive list' shows the ids), "
+                "'latest', or the address of its page.",
+                param,
+                ctx,
+            )
+        if page["host"] and not page["ours"]:
+            _require_same_canvas(settings, page["host"])
+        return int(page["id"])
+
+
+def _latest(settings: Settings) -> int:
+    """Return the conversation that ``list`` shows first: of the inbox, or of all folders."""
+    from canvas_archive.store import Archive
+    from canvas_archive.store.reading import list_conversations
+
+    with Archive.open(settings.folder) as archive:
+        first = (list_conversations(archive.db, folder, 1).lines for folder in ("inbox", ANYWHERE))
+        newest = next((lines[0].id for lines in first if lines), None)
+    if newest is None:
+        fail("There is no conversation in this archive yet. To download them: canvas-archive sync")
+    return newest
+
+
+def _require_same_canvas(settings: Settings, host: str) -> None:
+    from urllib.parse import urlsplit
+
+    from canvas_archive.store import Archive
+
+    with Archive.open(settings.folder) as archive:
+        own = urlsplit(archive.account.base_url).netloc
+    if host.lower() != own.lower():
+        fail(f"That page is on {host}. This archive is of {own}. For another one: --archive DIR")
+
+
+def known_conversation(db: sqlite3.Connection, number: int) -> int:
+    """Return the conversation that a number names: its own id, or that of a message. Raises BadInput."""
+    from canvas_archive.store.threads import conversation_of
+
+    found = conversation_of(db, number)
+    if found is None:
+        fail(f"There is no conversation {number} in this archive. To see what there is: canvas-archive list")
+    return found
 
 
 class EditNumber(_FromArchive, click.IntRange):
@@ -110,4 +175,4 @@ class OneOf(click.types.StringParamType):
 CONVERSATION_ID = ConversationId()
 EDIT_NUMBER = EditNumber()
 SAVED_NAME = SavedName()
-FOLDER = OneOf(FOLDERS)
+FOLDER = OneOf((*FOLDERS, ANYWHERE))

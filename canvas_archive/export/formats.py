@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +39,13 @@ FORMATS: dict[str, Format] = {
 }
 
 
+_NEAREST = {
+    ".json": "jsonl", ".xlsx": "csv", ".xls": "csv", ".ods": "csv", ".tsv": "csv", ".mail": "mbox",
+    ".msg": "eml", ".pst": "mbox", ".maildir": "eml", ".parquet": "parquet", ".rsmf": "rsmf", ".eml": "eml",
+}  # fmt: skip
+"""What comes nearest to the ending of a name; pages to read and print for any other."""
+
+
 def format_for(path: Path) -> str | None:
     """Return the format that a file name such as ``inbox.mbox`` asks for; ``None`` for any other name."""
     name = path.suffix.lower().lstrip(".")
@@ -52,7 +60,12 @@ def check_formats(names: tuple[str, ...], dest: Path) -> tuple[str, ...]:
     if not names:
         implied = format_for(dest)
         if implied is None:
-            raise BadInput(f"Say what to write with --format: {', '.join(FORMATS)}.")
+            near = _NEAREST.get(dest.suffix.lower(), "html")
+            example = f"{shlex.quote(str(dest.with_suffix('')))} --format {near}"
+            raise BadInput(
+                f"Say what to write with --format: {', '.join(FORMATS)}. "
+                f"For example: canvas-archive export {example}"
+            )
         return (implied,)
     for name in names:
         if name not in FORMATS:

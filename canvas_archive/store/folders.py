@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 REMOVED = "removed"
+ANYWHERE = "all"
+"""What a list can show beside the folders: every conversation that is still on Canvas."""
 _RECEIVED = "{c}last_message_at IS NOT NULL"
 
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.folders import FOLDERS
+from canvas_archive.store.connection import plain_cursor
+from canvas_archive.store.folders import ANYWHERE, FOLDERS, Folder
+from canvas_archive.store.rows import ids_json
 
-_LINES = {
-    # By folder, and whether the page begins at the top. Behind "?1 IS NULL OR" SQLite would walk from the
-    # top to a page it can seek to, so there are two statements.
-    (folder.name, top): f"""
+if TYPE_CHECKING:
+    from canvas_archive.model import JsonObject
+
+_LISTED = {
+    **FOLDERS,
+    ANYWHERE: Folder(ANYWHERE, "All", "latest_at", "{c}latest_at IS NOT NULL", lambda row: True),
+}
+
+
+def _statement(folder: Folder, *, top: bool, oldest: bool, chosen: bool) -> str:
+    direction, beyond = ("ASC", ">") if oldest else ("DESC", "<")
+    return f"""
     WITH page AS (
       SELECT id, {folder.order} AS sorted_at FROM conversations
-      WHERE {folder.condition()} {"" if top else f"AND ({folder.order}, id) < (?2, ?3)"}
-      ORDER BY {folder.order} DESC, id DESC LIMIT ?1
+      WHERE {folder.condition()} {"" if top else f"AND ({folder.order}, id) {beyond} (:time, :id)"}
+        {"AND id IN (SELECT value FROM json_each(:chosen))" if chosen else ""}
+      ORDER BY {folder.order} {direction}, id {direction} LIMIT :most
     )
     SELECT t.id, t.subject, t.people, t.context_code, t.context_name, t.workflow_state, t.starred,
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
@@ -25,11 +37,15 @@ _LINES = {
       EXISTS (SELECT 1 FROM edits WHERE conversation_id = t.id AND state = 'pending'),
       page.sorted_at
     FROM page JOIN threads t ON t.id = page.id JOIN conversations c ON c.id = page.id
-    ORDER BY page.sorted_at DESC, page.id DESC
+    ORDER BY page.sorted_at {direction}, page.id {direction}
     """  # noqa: S608 (constants)
-    for folder in FOLDERS.values()
-    for top in (True, False)
-}
+
+
+_SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FROM json_each(?))"
+_RUN_COLUMNS = (
+    "id", "mode", "started_at", "finished_at", "status", "complete", "requests", "bytes", "error", "counts",
+)  # fmt: skip
+_RUNS = f"SELECT {', '.join(_RUN_COLUMNS)} FROM sync_runs ORDER BY id DESC LIMIT ?"  # noqa: S608 (constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +66,60 @@ class ConversationLine:
     latest_at: str | None
     removed_at: str | None
     edited: bool
+    sorted_at: str | None
+    """The time that the folder is sorted by."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderPage:
-    """Some lines of a folder, newest first; ``next`` is the ``before`` of the page after it, if any."""
+    """Some lines of a folder in order; ``next`` is the ``before`` of the page after it, if any."""
 
     lines: tuple[ConversationLine, ...]
     next: tuple[str, int] | None
 
 
 def list_conversations(
-    db: sqlite3.Connection, folder: str, limit: int = 50, before: tuple[str, int] | None = None
+    db: sqlite3.Connection,
+    folder: str,
+    limit: int = 50,
+    before: tuple[str, int] | None = None,
+    *,
+    oldest: bool = False,
+    chosen: Iterable[int] | None = None,
 ) -> FolderPage:
     """Return one page of a folder, newest first; ``before`` is the ``next`` of the page before it.
 
+    ``oldest`` turns the order around. ``chosen`` limits the list to these conversations.
+
     Raises BadInput for an unknown folder or a limit below 1.
     """
-    if folder not in FOLDERS:
+    if folder not in _LISTED:
         raise BadInput(f"There is no folder {folder!r}; there are {', '.join(FOLDERS)}.")
     if limit < 1:
         raise BadInput("The number of conversations to list must be at least 1.")
-    rows = db.execute(_LINES[folder, before is None], (limit + 1, *(before or ()))).fetchall()
-    lines = tuple(ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13))) for row in rows[:limit])
+    # Behind ":time IS NULL OR" SQLite would walk from the top to a page it can seek to.
+    statement = _statement(_LISTED[folder], top=before is None, oldest=oldest, chosen=chosen is not None)
+    time, id_ = before or ("", 0)
+    bound = {"most": limit + 1, "time": time, "id": id_, "chosen": ids_json(chosen or ())}
+    rows = db.execute(statement, bound).fetchall()
+    lines = tuple(ConversationLine(*_with_truth(row, (6, 7, 8, 13))) for row in rows[:limit])
     following = (rows[limit - 1][14], rows[limit - 1][0]) if len(rows) > limit else None
     return FolderPage(lines, following)
+
+
+def count_conversations(db: sqlite3.Connection, folder: str, chosen: Iterable[int] | None = None) -> int:
+    """Return how many conversations a folder holds, or how many of those ``chosen``."""
+    if chosen is None:
+        counted = f"SELECT {_LISTED[folder].count()}"
+        return int(db.execute(counted).fetchone()[0])
+    members = _LISTED[folder].members()
+    among = f"SELECT count(*) FROM conversations WHERE {members} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 (constants)
+    return int(db.execute(among, (ids_json(chosen),)).fetchone()[0])
+
+
+def subjects(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str | None]:
+    """Return the subjects of these conversations by id."""
+    return {row[0]: row[1] for row in db.execute(_SUBJECTS, (ids_json(ids),))}
 
 
 def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:
@@ -83,3 +128,10 @@ def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:
     for position in positions:
         values[position] = bool(values[position])
     return values
+
+
+def last_runs(db: sqlite3.Connection, limit: int) -> list[JsonObject]:
+    """Return the last syncs, newest first: the rows of ``sync_runs``, with ``counts`` as an object."""
+    rows = plain_cursor(db).execute(_RUNS, (limit,)).fetchall()
+    runs = [dict(zip(_RUN_COLUMNS, row, strict=True)) for row in rows]
+    return [{**run, "complete": bool(run["complete"]), "counts": json.loads(run["counts"])} for run in runs]

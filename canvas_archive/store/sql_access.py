@@ -68,7 +68,7 @@ def run_sql(
     ``timeout`` is in seconds of SQLite's own work (not of reading the rows); ``None`` means no limit.
 
     Raises BadInput, at once or while the rows are read, with what SQLite says: wrong SQL, a write, several
-    statements, missing parameters, or too long a time.
+    statements, missing parameters, or too long a time. Raises KeyboardInterrupt when a signal ended it.
     """
     db = connect_readonly(db_path)
     work = _Work(db, timeout)
@@ -118,6 +118,9 @@ class _Work:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if self._left is not None:
             self._left -= time.monotonic() - self._started
+            if str(error) == "interrupted" and self._left > 0:
+                # An exception of a signal's handler, raised while SQLite worked, has become SQLite's own.
+                raise KeyboardInterrupt from error
         if isinstance(error, (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError)):
             raise BadInput(_sentence(error, self._allowed)) from error
 

@@ -138,6 +138,18 @@ WHERE message_id {_OF_MESSAGES} ORDER BY message_id, position, forwarded_message
 _PEOPLE = f"SELECT id, name, full_name, pronouns, avatar_url FROM users WHERE id {_OF_MESSAGES}"  # noqa: S608 (constants)
 
 
+_OF_MESSAGE = "SELECT conversation_id FROM messages WHERE id = ? AND conversation_id IS NOT NULL"
+_KNOWN = "SELECT 1 FROM conversations WHERE id = ?"
+
+
+def conversation_of(db: sqlite3.Connection, number: int) -> int | None:
+    """Return the conversation that a number names: its own, or that of a message; ``None`` for neither."""
+    if db.execute(_KNOWN, (number,)).fetchone() is not None:
+        return number
+    row = db.execute(_OF_MESSAGE, (number,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 class MessageParts:
     """What belongs to a batch of messages, by message id: rows of the tables, without the message's id.
 

@@ -11,12 +11,21 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from canvas_archive.clock import iso
-from canvas_archive.errors import ArchiveError, BadInput, BadRequest, MalformedAnswer, NotFound, NotPermitted
+from canvas_archive.errors import (
+    ArchiveError,
+    BadInput,
+    BadRequest,
+    CanvasProblem,
+    MalformedAnswer,
+    NotFound,
+    NotPermitted,
+)
 from canvas_archive.store import Ingest, outbox, transaction
 from canvas_archive.store.blobs import LEAST_TAKEN, BlobWriter
 from canvas_archive.store.outbox import Draft, OutgoingFile, Queued
@@ -29,7 +38,7 @@ from canvas_archive.sync.report import ReportedProblem
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.clock import Clock
@@ -43,6 +52,22 @@ _CODE = re.compile(r"(?:\d{1,19}|\d{1,6}~\d{1,18}|(?:course|group|section)_\d{1,
 _MOST_CANDIDATES = 8
 _BY_NAME = "SELECT id, name, full_name FROM users WHERE name IS NOT NULL OR full_name IS NOT NULL"
 _UNREAD = "SELECT id FROM conversations WHERE remote_workflow_state = 'unread' AND removed_at IS NULL"
+_ID_DIGITS = 19
+_MOST_COUNTED = 1_000
+_OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
+_ROLE = re.compile(r"((?:course|group|section)_\d+)_([a-z]+)")
+_PERSON = """
+SELECT coalesce(u.name, u.full_name),
+  (SELECT coalesce(x.name, c.context_name)
+   FROM conversation_participants p JOIN conversations c ON c.id = p.conversation_id
+   LEFT JOIN contexts x ON x.code = c.context_code
+   WHERE p.user_id = u.id AND c.context_code IS NOT NULL ORDER BY c.latest_at DESC LIMIT 1)
+FROM users u WHERE u.id = ?
+"""
+_CONTEXT_NAME = """
+SELECT coalesce((SELECT name FROM contexts WHERE code = ?1),
+  (SELECT max(context_name) FROM conversations WHERE context_code = ?1))
+"""
 _MESSAGES = """
 SELECT id FROM messages WHERE conversation_id = ? AND id IN (SELECT value FROM json_each(?))
 """
@@ -50,11 +75,29 @@ SELECT id FROM messages WHERE conversation_id = ? AND id IN (SELECT value FROM j
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """A recipient: the code that Canvas takes, a name to show, and the least number of people."""
+    """A recipient: the code that Canvas takes, a name to show, and the least number of people.
+
+    ``guessed``: only a part of the name was given. ``exact``: ``people`` is the number, not the least.
+    """
 
     code: str
     name: str
     people: int = 1
+    guessed: bool = False
+    exact: bool = True
+    context: str | None = None
+
+    def sentence(self) -> str:
+        """Return ``Astrid Chen (GEOG 118)``, ``GEOG 118 (31 people)``."""
+        if not self.code.isdigit() or not self.exact:
+            return f"{self.name} ({self.number()})"
+        return f"{self.name} ({self.context})" if self.context else self.name
+
+    def number(self) -> str:
+        """Return how many people these are, in words."""
+        if self.exact:
+            return "1 person" if self.people == 1 else f"{self.people:,} people"
+        return f"{self.people:,} or more people" if self.people >= _MOST_COUNTED else "more than one person"
 
 
 @dataclass(slots=True)
@@ -74,17 +117,24 @@ def is_code(text: str) -> bool:
     return _CODE.match(text) is not None
 
 
-def resolve_recipients(client: CanvasClient, texts: Iterable[str]) -> tuple[Addressee, ...]:
+Choice: TypeAlias = "Callable[[str, Sequence[Recipient]], Recipient]"
+"""Asks a person which of several recipients a text means."""
+
+
+def resolve_recipients(
+    client: CanvasClient, texts: Iterable[str], choose: Choice | None = None
+) -> tuple[Addressee, ...]:
     """Return whom these texts mean: ids and codes as they are, names looked up on Canvas.
 
-    Raises BadInput, with the candidates, for a name that no one or more than one person has.
+    Of several that a text may mean, ``choose`` returns one. Without it raises BadInput, with the candidates,
+    as for a name that nobody has.
 
     :calls: GET /api/v1/search/recipients
     """
-    return tuple(dict.fromkeys(_resolve(client, text.strip()) for text in texts))
+    return tuple(dict.fromkeys(_resolve(client, text.strip(), choose) for text in texts))
 
 
-def _resolve(client: CanvasClient, text: str) -> Addressee:
+def _resolve(client: CanvasClient, text: str, choose: Choice | None) -> Addressee:
     if not text:
         raise BadInput("A recipient is empty: give an id, a code like course_12_students, or a name.")
     if is_code(text):
@@ -96,16 +146,22 @@ def _resolve(client: CanvasClient, text: str) -> Addressee:
         if text.casefold() in ((one.name or "").casefold(), (one.full_name or "").casefold())
     ]
     chosen = exact if exact else found
+    if len(chosen) > 1 and choose is not None:
+        chosen = [choose(text, chosen)]
     if len(chosen) == 1:
         one = chosen[0]
-        count = 1 if one.kind == "user" else (2 if one.user_count is None else one.user_count)
-        return Addressee(one.id, one.name, count)
+        is_person = one.kind == "user"
+        count = 1 if is_person else (2 if one.user_count is None else one.user_count)
+        return Addressee(
+            one.id, one.name, count, guessed=not exact, exact=is_person or one.user_count is not None
+        )
     raise BadInput(_not_one(text, [(one.id, _full(one)) for one in chosen]))
 
 
 def _by_code(code: str) -> Addressee:
     """Return whom a code means: one person by an id, at least two by a course or group."""
-    return Addressee(code, code, 1 if code[0].isdigit() or code.startswith("uuid:") else 2)
+    is_person = code[0].isdigit() or code.startswith("uuid:")
+    return Addressee(code, code, 1 if is_person else 2, exact=is_person)
 
 
 def _full(one: Recipient) -> str:
@@ -132,6 +188,40 @@ def resolve_offline(db: sqlite3.Connection, texts: Iterable[str]) -> tuple[Addre
             raise BadInput(_not_one(text, people))
         found.append(Addressee(people[0][0], people[0][1]))
     return tuple(dict.fromkeys(found))
+
+
+def described(
+    db: sqlite3.Connection, addressees: Iterable[Addressee], client: CanvasClient | None = None
+) -> tuple[Addressee, ...]:
+    """Return the recipients with their names and courses, as the archive knows them.
+
+    With ``client``, Canvas is asked how many people a course or group is. Nothing is raised where it does not
+    answer: the number is unknown then.
+
+    :calls: GET /api/v1/search/recipients
+    """
+    return tuple(_described(db, one, client) for one in addressees)
+
+
+def _described(db: sqlite3.Connection, one: Addressee, client: CanvasClient | None) -> Addressee:
+    if one.code.isdigit():
+        row = db.execute(_PERSON, (int(one.code),)).fetchone() if len(one.code) < _ID_DIGITS else None
+        name = (row[0] if row else None) or (f"user {one.code}" if one.name == one.code else one.name)
+        return replace(one, name=name, context=row[1] if row else None)
+    part = _ROLE.fullmatch(one.code)
+    code, role = (part[1], part[2]) if part else (one.code, "")
+    row = db.execute(_CONTEXT_NAME, (code,)).fetchone()
+    name = (row[0] if row else None) or one.name
+    named = replace(one, name=f"{role} of {name}" if role and one.name == one.code else name)
+    if client is None or one.exact:
+        return named
+    try:
+        owner = db.execute(_OWNER).fetchone()[0]
+        found = client.search_recipients(None, context=one.code, types=("user",), exclude=(owner,))
+        number = sum(1 for _ in islice(found, _MOST_COUNTED))
+        return replace(named, people=max(number, 1), exact=number < _MOST_COUNTED)
+    except CanvasProblem:
+        return named
 
 
 def _not_one(text: str, candidates: Sequence[tuple[str, str]]) -> str:

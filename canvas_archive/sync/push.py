@@ -158,6 +158,7 @@ class Push:
         if self.report.dry_run:
             self.report.note_decisions(decisions)
             self.report.requests += [call.describe() for call in calls]
+            self.report.planned += [edit for call in calls for edit in call.edits]
             return
         self._settling.details = {send.edit.id: send.detail for send in sends}
         self._settle_unsent(decisions, rows)

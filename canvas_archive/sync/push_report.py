@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from canvas_archive.model import JsonObject
-    from canvas_archive.sync.merge import Decision
+    from canvas_archive.sync.merge import Decision, PendingEdit
     from canvas_archive.sync.report import ReportedProblem
 
 
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class PushReport:
     """What a push did, or with ``dry_run`` would do.
 
-    ``requests`` are the requests that write, one line each. ``pushed`` and the other counts are edits;
-    ``sent_messages`` counts messages of the outbox, ``recognised`` those found on Canvas after a crash.
+    ``requests`` are the requests that write, one line each; ``planned`` are the edits of a ``dry_run``.
+    ``pushed`` and the other counts are edits; ``sent_messages`` counts messages of the outbox, ``recognised``
+    those found on Canvas after a crash.
     """
 
     dry_run: bool = False
     requests: list[str] = field(default_factory=list)
+    planned: list[PendingEdit] = field(default_factory=list)
     pushed: int = 0
     already: int = 0
     conflicts: int = 0
@@ -89,7 +91,9 @@ class PushReport:
     def summary(self) -> str:
         """Return the last line a person reads."""
         if self.dry_run:
-            return f"{_count(len(self.requests), 'request')} would be sent; nothing was."
+            planned = _count(len(self.planned), "edit")
+            waiting = f" and {_count(self.queued_messages, 'message')}" if self.queued_messages else ""
+            return f"{planned}{waiting} would be sent; nothing was."
         edits = [
             f"{self.pushed:,} pushed",
             *([f"{self.already:,} already so on Canvas"] if self.already else []),

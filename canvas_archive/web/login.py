@@ -35,6 +35,9 @@ USED_TWICE = (
     "stop the server with Ctrl-C, which ends every session, and start it again."
 )
 COOKIE_SECONDS = 30 * 24 * 3600
+_FIRST_PAGE = re.compile(r"/c/[0-9]{1,19}")
+"""What a sign-in link may lead to, besides the inbox."""
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 IP_LITERAL = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$")
 
@@ -233,7 +236,7 @@ def forbidden(datasette: Any, request: Any) -> Any:
 
 
 async def login(request: Any, datasette: Any) -> Any:
-    """``GET /mail/login?token=``: redeem the one-use link and set the cookie.
+    """``GET /mail/login?token=&page=``: redeem the one-use link and set the cookie; go to that conversation.
 
     The response is a page that redirects by itself: after a link from another site, an HTTP redirect
     would arrive without the Strict cookie.
@@ -241,15 +244,16 @@ async def login(request: Any, datasette: Any) -> Any:
     policy = access_policy(datasette)
     if request.method != "GET":
         return Response.text("Open the link in a browser.", status=405, headers={"Allow": "GET"})
-    home = datasette.urls.path("/mail")
+    page = request.args.get("page") or ""
+    home = datasette.urls.path(f"/mail{page if _FIRST_PAGE.fullmatch(page) else ''}")
     moved = {"Refresh": f"0; url={home}", "Cache-Control": "no-store"}
     if not policy.locked or (request.actor or {}).get("id") == OWNER["id"]:
-        return Response.html(render(datasette, "mail/welcome.html"), headers=moved)
+        return Response.html(render(datasette, "mail/welcome.html", home=home), headers=moved)
     secret = request.args.get("token") or ""
     session = policy.redeem(secret)
     if session is None:
         return locked_page(datasette, status=403, link=policy.state_of(secret))
-    response = Response.html(render(datasette, "mail/welcome.html"), headers=moved)
+    response = Response.html(render(datasette, "mail/welcome.html", home=home), headers=moved)
     response.set_cookie(
         policy.cookie,
         session,

@@ -126,6 +126,7 @@ class BoundServer:
     datasette: Any
     base: str
     url: str
+    page: str = ""
 
     @property
     def policy(self) -> AccessPolicy:
@@ -134,7 +135,7 @@ class BoundServer:
 
     def new_url(self) -> str:
         """Return where a browser begins: with a new sign-in link, where one is needed."""
-        return _first_url(self.base, self.policy)
+        return _first_url(self.base, self.policy, self.page)
 
     def close(self) -> None:
         """Close the port, the database and the threads."""
@@ -144,8 +145,10 @@ class BoundServer:
         self.datasette.executor.shutdown(wait=False)
 
 
-def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True) -> BoundServer:
-    """Bind the port and build the server.
+def prepare(
+    folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True, page: str = ""
+) -> BoundServer:
+    """Bind the port and build the server. ``page`` is the first page, below ``/mail``.
 
     Raises GuardRefused for a server without sign-in beyond the loopback, BadInput for a port in use.
     """
@@ -162,7 +165,7 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
         listener.close()
         raise
     base = f"http://{_shown_host(host)}:{bound}"
-    url = _first_url(base, access_policy(datasette))
+    url = _first_url(base, access_policy(datasette), page)
     config = uvicorn.Config(
         datasette.app(),
         log_level="warning",  # the access log would print the login link
@@ -174,11 +177,14 @@ def prepare(folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool
         http=BoundedConnection,
         ws="none",
     )
-    return BoundServer(uvicorn.Server(config), listener, datasette, base, url)
+    return BoundServer(uvicorn.Server(config), listener, datasette, base, url, page)
 
 
-def _first_url(base: str, policy: AccessPolicy) -> str:
-    return f"{base}/mail/login?token={policy.new_link()}" if policy.locked else f"{base}/mail"
+def _first_url(base: str, policy: AccessPolicy, page: str) -> str:
+    if not policy.locked:
+        return f"{base}/mail{page}"
+    to = f"&page={page}" if page else ""
+    return f"{base}/mail/login?token={policy.new_link()}{to}"
 
 
 def serve_archive(
@@ -187,18 +193,19 @@ def serve_archive(
     host: str = "127.0.0.1",
     port: int = 0,
     login: bool = True,
+    page: str = "",
     open_browser: bool = False,
     ready: Callable[[str], None] | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the archive until interrupted.
+    """Serve the archive until interrupted; a browser begins at ``page`` below ``/mail``.
 
     ``ready`` is called with the address to open first, and with a new sign-in link whenever Enter is pressed
     in the terminal. ``warn`` is called with what the owner should know at once.
 
     Raises KeyboardInterrupt when Ctrl-C or a termination signal ended it.
     """
-    served = prepare(folder, host=host, port=port, login=login)
+    served = prepare(folder, host=host, port=port, login=login, page=page)
     served.policy.warn = warn
 
     with contextlib.ExitStack() as ending:
@@ -220,6 +227,9 @@ def serve_archive(
             await task
 
         asyncio.run(run())
+        if served.server.started:
+            # It ends for a signal alone. Where that is ignored otherwise, uvicorn raises nothing for it.
+            raise KeyboardInterrupt
 
 
 def _open_browser(served: BoundServer, ending: contextlib.ExitStack) -> None:
