@@ -205,7 +205,7 @@ def export(
                 with reading.of(outcome) as absent:
                     report = write_export(
                         fleet.root / outcome.folder, below / outcome.folder, formats, selection, options,
-                        bag=bag, force=force, absent=absent, progress=inner,
+                        bag=bag, force=force, absent=absent, progress=inner, warn=settings.warn,
                     )  # fmt: skip
                     counts = report.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}

@@ -65,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("export:export", "Write messages to files other programs read.", "Evidence"),
     "fleet": Entry("fleet:fleet", "Collect, search and export the mailboxes of many custodians.", "Evidence"),
     "verify": Entry("verify:verify", "Check the archive against its own records and Canvas.", "Evidence"),
+    "sign": Entry("sign:sign", "Sign the archive or a bag by a key or a time stamp.", "Evidence"),
     "backup": Entry("backup:backup", "Copy the archive while it is in use.", "Evidence"),
     "restore": Entry("backup:restore", "Make an archive from a backup.", "Evidence"),
 }

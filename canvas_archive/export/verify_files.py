@@ -16,13 +16,17 @@ from canvas_archive.export.bag_check import check_bag
 from canvas_archive.export.checks import Check, findings
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
+from canvas_archive.export.signatures import check_bag_signatures
+from canvas_archive.signing.stored import NOBODY, Trust
 from canvas_archive.store.private import open_regular
 
 _LONGEST_LINE = 256 << 20
 
 
-def verify_path(path: Path) -> Iterator[Check]:
+def verify_path(path: Path, trust: Trust = NOBODY) -> Iterator[Check]:
     """Yield the checks of an export, a bag, a backup or a ``.jsonl`` file.
+
+    ``trust`` says whose signatures and time stamps prove anything.
 
     Raises BadInput when it is none of these.
     """
@@ -31,6 +35,7 @@ def verify_path(path: Path) -> Iterator[Check]:
         yield check_jsonl(path)
     elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
+        yield from check_bag_signatures(path, trust)
         lines = path / PAYLOAD / "conversations.jsonl"
         if os.path.lexists(lines):
             yield check_jsonl(lines)
