@@ -15,6 +15,7 @@ NAMESPACE = "canvas-archive"
 _HASH = re.compile("[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_CANVAS = re.compile(r"https?://[!-~]{1,300}")
 _NUMBER = re.compile("0|[1-9][0-9]{0,18}")
 
 
@@ -69,6 +70,7 @@ def parse(data: bytes) -> Statement:
     statement = Statement(
         fields.get("canvas", ""), fields["signed"], custodian, records, fields.get("head"), tuple(hashes)
     )
-    if statement.text() != data or not all(_NAME.fullmatch(name) for name, _ in hashes):
+    named = all(_NAME.fullmatch(name) for name, _ in hashes) and _CANVAS.fullmatch(statement.canvas)
+    if statement.text() != data or not named:
         raise ValueError("it is not a statement of this program")
     return statement
