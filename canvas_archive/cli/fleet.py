@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class FleetGroup(click.Group):
-    """The group; searching and exporting are imported when they are called."""
+    """The group; what reads all archives is imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order one uses them."""
-        return ["sync", "status", "search", "export"]
+        return ["sync", "status", "search", "export", "verify", "backup"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return one command, importing it if need be."""
@@ -34,13 +34,17 @@ class FleetGroup(click.Group):
             from canvas_archive.cli import fleet_reading
 
             return fleet_reading.search if cmd_name == "search" else fleet_reading.export
+        if cmd_name in ("verify", "backup"):
+            from canvas_archive.cli import fleet_packages
+
+            return fleet_packages.verify if cmd_name == "verify" else fleet_packages.backup
         return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=FleetGroup)
 @talking_options
 def fleet() -> None:
-    """Collect, search and export the mailboxes of many custodians."""
+    """Collect, search, export and check the mailboxes of many custodians."""
 
 
 @fleet.command()

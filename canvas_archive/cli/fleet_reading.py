@@ -20,9 +20,11 @@ from canvas_archive.cli.context import (
 )
 from canvas_archive.cli.export import write_export
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
+from canvas_archive.cli.fleet_packages import hand_over, package_of, require_stamp
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.sign import means_from, signing_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from canvas_archive.export.checks import ProgressCallback
+    from canvas_archive.export.fleet_list import Package
     from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
@@ -152,6 +155,7 @@ def _lines(shown: list[SharedHit]) -> Iterator[str]:
 @click.argument("dest", type=click.Path(path_type=Path))
 @root_option
 @export_options(format_required=True)
+@signing_options
 @json_option
 @talking_options
 @pass_settings
@@ -171,6 +175,8 @@ def export(
     bag: bool,
     redact: bool,
     force: bool,
+    key: Path | None,
+    timestamp: str | None,
     as_json: bool,
 ) -> None:
     """Export every custodian's messages into a folder of their own below DEST.
@@ -179,7 +185,8 @@ def export(
     read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
 
     A person or course needs to be known to one archive, not to all. An archive that holds nothing of what is
-    asked for gets no folder. Exit code 5: an export failed, or none holds anything of it.
+    asked for gets no folder. DEST/fleet.json lists the packages with their hashes; --key and --timestamp sign
+    it. Exit code 5: an export failed, or none holds anything of it.
     """
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.formats import check_formats
@@ -195,6 +202,9 @@ def export(
     fleet = open_fleet(root)
     reading = FleetReading(settings, fleet)
     rows: list[dict[str, Any]] = []
+    packages: list[Package] = []
+    means = means_from(key, timestamp)
+    means.check()
     with progress_display(settings) as shown:
         progress = shown.step if shown is not None else show_nothing
         holding, nothing = holders(fleet, reading, selection, progress)
@@ -210,6 +220,7 @@ def export(
                     counts = report.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
                     rows.append({**who, **counts.to_json()})
+                    packages.append(package_of(fleet, outcome, below, counts.to_json()))
                     name = one_line(outcome.name or f"User {outcome.user_id}")
                     settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
                     if counts.lost:
@@ -218,6 +229,7 @@ def export(
             if force:
                 for user_id in nothing:
                     remove_earlier(below / fleet.outcomes[user_id].folder)
+            signed = hand_over(reading, fleet, below, packages, means, nothing=nothing)
     if as_json:
         summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
         print_json({**summary, **reading.to_json()})
@@ -234,6 +246,7 @@ def export(
     reading.end("exported whole")
     if not rows:
         raise ItemsFailed("No archive holds anything of what was asked for. Nothing was written.")
+    require_stamp(signed)
 
 
 def holders(
@@ -277,14 +290,8 @@ def destination(
     from canvas_archive.export.destination import check_destination
 
     folders = {one.folder: fleet.root / one.folder for one in custodians}
-    for folder in folders.values():
-        if dest.resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"{dest} lies inside the archive {folder}. Export to another folder.")
     missing = not dest.exists()
-    try:
-        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{dest} cannot be made: {error.strerror or error}. Name another folder.") from error
+    make_destination(dest, list(folders.values()))
     try:
         for name, folder in folders.items():
             check_destination(dest / name, folder, alone=False, force=force)
@@ -293,6 +300,20 @@ def destination(
         if missing:
             with suppress(OSError):
                 dest.rmdir()
+
+
+def make_destination(dest: Path, archives: Sequence[Path]) -> None:
+    """Make the folder for many packages. Raises BadInput or ForeignFolder when they cannot lie there."""
+    from canvas_archive.export.fleet_list import require_place
+
+    require_place(dest)
+    for folder in archives:
+        if dest.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"{dest} lies inside the archive {folder}. Name another folder.")
+    try:
+        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{dest} cannot be made: {error.strerror or error}. Name another folder.") from error
 
 
 def remove_earlier(dest: Path) -> None:

@@ -96,7 +96,7 @@ def verify(
     for check in found:
         checks.append(check)
         if not as_json:
-            _show(settings, check)
+            show_check(settings, check)
     bad = [check for check in checks if not check.ok]
     if as_json:
         print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
@@ -147,7 +147,8 @@ def _archive_checks(
                 yield from verify_remote(archive.db, client, progress)
 
 
-def _show(settings: Settings, check: Check) -> None:
+def show_check(settings: Settings, check: Check) -> None:
+    """Write a line for a check, and lines for what does not hold."""
     mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
     if check.ok and settings.verbosity < 0:
         return

@@ -70,7 +70,7 @@ def list_hashes(folder: Path) -> tuple[tuple[str, str], ...]:
 def check_signatures(folder: Path, db: sqlite3.Connection, trust: Trust) -> Iterator[Check]:
     """Check what was signed in an archive: each head must be in its chain."""
     (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM evidence_chain").fetchone()
-    yield from _check(folder, trust, partial(archive_difference, db), f" of {last:,}")
+    yield from check_statements(folder, trust, partial(archive_difference, db), f" of {last:,}")
 
 
 def check_bag_signatures(folder: Path, trust: Trust) -> Iterator[Check]:
@@ -85,7 +85,7 @@ def check_bag_signatures(folder: Path, trust: Trust) -> Iterator[Check]:
             return "it is of another mailbox or another head than the bag"
         return hashes_differ(folder, statement)
 
-    yield from _check(folder, trust, differs)
+    yield from check_statements(folder, trust, differs)
 
 
 def hashes_differ(folder: Path, statement: Statement) -> str | None:
@@ -100,7 +100,7 @@ def hashes_differ(folder: Path, statement: Statement) -> str | None:
     return f"{added[0]} was added since it was signed" if added else None
 
 
-def _check(
+def check_statements(
     folder: Path, trust: Trust, differs: Callable[[Statement], str | None], of: str = ""
 ) -> Iterator[Check]:
     """Yield one check of all statements in a folder; none where there are no statements."""

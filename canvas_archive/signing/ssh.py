@@ -35,8 +35,7 @@ def sign(key: Path, data: bytes, *, may_ask: bool) -> bytes:
 
     Raises BadInput for a key that cannot sign, MachineTrouble without ``ssh-keygen``.
     """
-    if not key.is_file():
-        raise BadInput(f"There is no key in {key}. Give the file of an SSH key, such as ~/.ssh/id_ed25519.")
+    require_key(key)
     command = ["-Y", "sign", "-f", str(key.absolute()), "-n", NAMESPACE]
     try:
         ended = _ssh_keygen(command, data, may_ask=may_ask)
@@ -49,6 +48,12 @@ def sign(key: Path, data: bytes, *, may_ask: bool) -> bytes:
             "with ssh-add and give its .pub file."
         )
     return ended.output
+
+
+def require_key(key: Path) -> None:
+    """Raise BadInput when there is no file of that name."""
+    if not key.is_file():
+        raise BadInput(f"There is no key in {key}. Give the file of an SSH key, such as ~/.ssh/id_ed25519.")
 
 
 def check(signature: Path, data: bytes, allowed: Path | None, at: str | None = None) -> SshFinding:

@@ -37,6 +37,14 @@ class Means:
     def __bool__(self) -> bool:
         return self.key is not None or self.timestamp is not None
 
+    def check(self) -> None:
+        """Raise BadInput or MachineTrouble for what cannot sign in any case."""
+        if self.timestamp is not None:
+            stamps.require_library()
+            stamps.require_address(self.timestamp)
+        if self.key is not None:
+            ssh.require_key(self.key)
+
     def require(self) -> None:
         """Raise BadInput when there is nothing to sign with."""
         if not self:
@@ -61,10 +69,8 @@ def sign_into(folder: Path, statement: Statement, means: Means) -> Signed:
     A key's signature is kept also when no time stamp comes. Raises BadInput for a key or an address that
     cannot be used, MachineTrouble when a program is missing, ItemsFailed when there is nothing to keep.
     """
+    means.check()
     data = statement.text()
-    if means.timestamp is not None:
-        stamps.require_library()
-        stamps.require_address(means.timestamp)
     signature = ssh.sign(means.key, data, may_ask=means.may_ask) if means.key is not None else None
     stamp, missing = None, None
     if means.timestamp is not None:

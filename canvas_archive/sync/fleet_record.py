@@ -23,7 +23,7 @@ from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, NoArchi
 from canvas_archive.places import expanded
 from canvas_archive.store import Archive
 from canvas_archive.store.cells import cell
-from canvas_archive.store.folder import DB_NAME
+from canvas_archive.store.folder import DB_NAME, is_archive
 from canvas_archive.store.private import read_regular, require_folder, write_private
 from canvas_archive.sync.custodians import ListedCustodian
 
@@ -157,6 +157,13 @@ class Fleet:
                 "'canvas-archive fleet sync CUSTODIANS.csv', or name another --root."
             )
         return found
+
+    def strangers(self) -> list[str]:
+        """Return the folders in the fleet's own that hold archives of nobody on its list."""
+        known = {outcome.folder for outcome in self.outcomes.values()}
+        return sorted(
+            path.name for path in self.root.iterdir() if path.name not in known and is_archive(path)
+        )
 
     def is_collected(self, outcome: CustodianOutcome) -> bool:
         """Return whether a custodian has an archive, or had one when a sync last succeeded."""
