@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from canvas_archive.export.fleet_list import Package
     from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
+    from canvas_archive.search.service import Sort
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 
 
@@ -88,9 +89,8 @@ def search(
     searched.
     """
 
-    from canvas_archive.search import search as find
+    from canvas_archive.cli.fleet_searching import Question, answers
     from canvas_archive.search import understand
-    from canvas_archive.search.service import Sort
 
     text = QueryCommand.joined(query)
     understood, zone = understand(None, text, tz=tz)
@@ -98,18 +98,21 @@ def search(
     reading = FleetReading(settings, fleet)
     found: list[tuple[CustodianOutcome, Hit]] = []
     per_custodian: list[dict[str, Any]] = []
+    question = Question(text, limit, cast("Sort", sort), tz)
     with steps(settings) as progress:
-        for number, outcome in enumerate(reading.custodians):
-            progress("Searching", number, len(reading.custodians))
+        able = _able(fleet, reading, progress)
+        folders = [fleet.root / outcome.folder for outcome in able]
+        for number, (outcome, answer) in enumerate(zip(able, answers(folders, question), strict=True)):
+            progress("Searching", number, len(able))
             with reading.of(outcome) as absent:
-                with fleet.open_archive(outcome) as archive:
-                    db_path, search_dir = archive.db_path, archive.search_dir
-                result = find(
-                    db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz, absent=absent
-                )
+                answer.raise_error()
+                absent |= answer.absent
+                result = answer.result
+            if result is not None:
                 found += [(outcome, hit) for hit in result.hits]
                 who = {"user_id": outcome.user_id, "name": outcome.name}
                 per_custodian.append({**who, "total": result.total, "understood": result.understood})
+    fleet.summaries.save()
     reading.check_names()
     shown = merged(found, sort, limit)
     if as_json:
@@ -131,6 +134,20 @@ def search(
         holding = sum(row["total"] > 0 for row in per_custodian)
         settings.note(f"{total:,} hits in the archives of {holding:,} of {len(per_custodian):,} custodians.")
     reading.end("searched")
+
+
+def _able(fleet: Fleet, reading: FleetReading, progress: ProgressCallback) -> list[CustodianOutcome]:
+    """Return whose archives can be read and are theirs; note what is wrong with the others."""
+    able = []
+    for number, outcome in enumerate(reading.custodians):
+        progress("Archives", number, len(reading.custodians))
+        try:
+            fleet.summary_of(outcome)
+            able.append(outcome)
+        except Exception as error:  # whatever it is, the others can be searched
+            with reading.of(outcome):
+                raise error
+    return able
 
 
 def _hit_json(one: SharedHit) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def summed_up(name: str, checks: Iterable[Check]) -> Check:
         if not check.ok:
             bad.append(check)
     items = [f"{check.name}: {item}" for check in bad for item in check.items or (check.detail,)]
-    return findings(name, items, f"{count} check{'' if count == 1 else 's'}", f"not verified: {', '.join(one.name for one in bad)}")
+    names = ", ".join(check.name for check in bad)
+    return findings(name, items, f"{count} check{'' if count == 1 else 's'}", f"not verified: {names}")
 
 
 def check_manifest(folder: Path) -> Check:

@@ -14,8 +14,10 @@ import os
 import stat
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from canvas_archive.clock import parse_iso
@@ -26,6 +28,7 @@ from canvas_archive.store.cells import cell
 from canvas_archive.store.folder import DB_NAME, is_archive
 from canvas_archive.store.private import read_regular, require_folder, write_private
 from canvas_archive.sync.custodians import ListedCustodian
+from canvas_archive.sync.fleet_summaries import Summaries, Summary, summarise
 
 STATE_NAME = "fleet.json"
 TABLE_NAME = "fleet.csv"
@@ -66,6 +69,33 @@ class Fleet:
         self.base_url: str | None = None
         self.outcomes: dict[int, CustodianOutcome] = {}
         self._load()
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """Return the cache of what the archives hold."""
+        return Summaries(self.root)
+
+    def summary_of(self, outcome: CustodianOutcome) -> Summary:
+        """Return what a custodian's archive holds; it is opened only when its files have changed.
+
+        Raises what ``open_archive`` raises.
+        """
+        known = self.summaries.get(outcome.folder) if _is_plain(outcome.folder) else None
+        if known is not None and (known.base_url, known.owner_id) == (self.base_url, outcome.user_id):
+            return known
+        before = self.summaries.mark(outcome.folder)
+        with self.open_archive(outcome) as archive:
+            summary = summarise(archive)
+        self.summaries.put(outcome.folder, before, summary)
+        return summary
+
+    def summarise_all(self) -> None:
+        """Bring the cache up to date with every archive that can be read."""
+        for outcome in self.outcomes.values():
+            if self.is_collected(outcome):
+                with suppress(Exception):  # what is wrong with it shows where it is read
+                    self.summary_of(outcome)
+        self.summaries.save()
 
     def _load(self) -> None:
         path = self.root / STATE_NAME
@@ -176,7 +206,7 @@ class Fleet:
         UnusableFile for a link, and what ``Archive.open`` raises.
         """
         folder = self.root / outcome.folder
-        if Path(outcome.folder).name != outcome.folder or outcome.folder in ("", ".", ".."):
+        if not _is_plain(outcome.folder):
             raise ForeignFolder(
                 f"{STATE_NAME} names a folder that is not in {self.root}: {outcome.folder!r}."
             )
@@ -190,6 +220,11 @@ class Fleet:
             archive.close()
             raise
         return archive
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether this is the name of a folder, and no way to another one."""
+    return Path(name).name == name and name not in ("", ".", "..")
 
 
 def require_owner(archive: Archive, user_id: int, base_url: str | None) -> None:
