@@ -50,7 +50,8 @@ def make_key(folder: Path, name: str = "key", passphrase: str = "") -> Path:
 def allow(folder: Path, key: Path, principal: str = "clerk@school.edu") -> Path:
     """Write a file of allowed signers with that key."""
     path = folder / f"allowed-{key.name}"
-    path.write_text(f'{principal} namespaces="canvas-archive" {key.with_name(key.name + ".pub").read_text()}')
+    public = key.with_name(f"{key.name}.pub").read_text()
+    path.write_text(f'{principal} namespaces="canvas-archive-statement" {public}')
     return path
 
 

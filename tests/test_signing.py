@@ -301,7 +301,7 @@ def test_the_files_are_those_of_ssh_keygen_and_openssl(
     done = subprocess.run(
         [
             "ssh-keygen", "-Y", "verify", "-f", str(allow(place, place / "key")), "-I", "clerk@school.edu",
-            "-n", "canvas-archive", "-s", str(statement.with_suffix(".sig")),
+            "-n", "canvas-archive-statement", "-s", str(statement.with_suffix(".sig")),
         ],
         input=statement.read_bytes(), check=False, capture_output=True, timeout=60,
     )  # fmt: skip

@@ -184,6 +184,7 @@ def _post(address: str, request: bytes, seconds: float) -> bytes:
 
     from canvas_archive.canvas.address import origin_of
     from canvas_archive.canvas.connections import Connections
+    from canvas_archive.canvas.failures import describe
     from canvas_archive.canvas.reach import Reach
 
     late = threading.Event()
@@ -212,7 +213,8 @@ def _post(address: str, request: bytes, seconds: float) -> bytes:
         if isinstance(error, ArchiveError):
             raise error
         if isinstance(error, (httpx.HTTPError, OSError, ValueError)):
-            raise ItemsFailed(_no_stamp(address, _short(error) or type(error).__name__)) from None
+            why = describe(error) if isinstance(error, httpx.TransportError) else _short(error)
+            raise ItemsFailed(_no_stamp(address, why)) from None
         raise error
     return bytes(received)
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 FIRST_LINE = "canvas-archive statement 1"
-NAMESPACE = "canvas-archive"
+NAMESPACE = "canvas-archive-statement"
 """What ``ssh-keygen`` calls the purpose of a signature: one made for another purpose is none here."""
 
 _HASH = re.compile("[0-9a-f]{64}")

@@ -6,6 +6,7 @@ of it. So the answers lie in one file, each beside the sizes, times and numbers 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -14,14 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from canvas_archive.clock import SYSTEM, Clock
+from canvas_archive.errors import BadInput
+from canvas_archive.places import cache_folder
 from canvas_archive.store import Archive
 from canvas_archive.store.config import CONFIG_NAME
 from canvas_archive.store.counts import archive_counts
 from canvas_archive.store.folder import DB_NAME
 from canvas_archive.store.migrations import known_version
-from canvas_archive.store.private import read_regular, write_private
+from canvas_archive.store.private import make_folder, read_regular, write_private
 
-NAME = "fleet.cache"
 _VERSION = 1
 _MOST_BYTES = 256 << 20
 _SETTLED = 2.0
@@ -57,13 +59,12 @@ class Summaries:
     """The cache of one fleet. One that cannot be read or written costs time and nothing else."""
 
     def __init__(self, root: Path, clock: Clock = SYSTEM) -> None:
-        self._path = root / NAME
         self._root = root
         self._clock = clock
         self._changed = False
         self._known: dict[str, tuple[list[object], Summary]] = {}
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            document = json.loads(read_regular(self._path, _MOST_BYTES))
+        with suppress(BadInput, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            document = json.loads(read_regular(_file_of(root), _MOST_BYTES))
             if document["version"] == [_VERSION, known_version()]:
                 self._known = {
                     folder: (mark, Summary(**row)) for folder, (mark, row) in document["archives"].items()
@@ -106,9 +107,17 @@ class Summaries:
             return
         archives = {folder: [mark, asdict(summary)] for folder, (mark, summary) in self._known.items()}
         document = {"version": [_VERSION, known_version()], "archives": archives}
-        with suppress(OSError):  # a fleet on a medium that cannot be written
-            write_private(self._path, json.dumps(document).encode("utf-8"))
+        with suppress(BadInput, OSError):
+            path = _file_of(self._root)
+            make_folder(path.parent)
+            write_private(path, json.dumps(document).encode("utf-8"))
             self._changed = False
+
+
+def _file_of(root: Path) -> Path:
+    """Return the file of a fleet's cache: the fleet's own folder is only read. Raises BadInput."""
+    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]
+    return cache_folder() / "fleets" / f"{name}.json"
 
 
 def _file_mark(path: str) -> list[int] | None:
