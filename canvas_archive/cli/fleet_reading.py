@@ -305,6 +305,7 @@ def destination(
     Raises BadInput or ForeignFolder, before anything is written, when one of the exports cannot be placed.
     """
     from canvas_archive.export.destination import check_destination
+    from canvas_archive.export.fleet_list import is_list
 
     folders = {one.folder: fleet.root / one.folder for one in custodians}
     missing = not dest.exists()
@@ -312,6 +313,10 @@ def destination(
     try:
         for name, folder in folders.items():
             check_destination(dest / name, folder, alone=False, force=force)
+        if not force and is_list(dest):
+            raise BadInput(
+                f"{dest} holds an earlier hand-over. Name another folder, or replace it with --force."
+            )
         yield dest
     finally:
         if missing:
