@@ -14,6 +14,7 @@ from canvas_archive.errors import BadInput
 
 STATE_VARIABLE = "XDG_STATE_HOME"
 DATA_VARIABLE = "XDG_DATA_HOME"
+CACHE_VARIABLE = "XDG_CACHE_HOME"
 _NAME = "canvas-archive"
 # All that the system's folders depend on here (the last two on Windows).
 _PLACES = (STATE_VARIABLE, "HOME", "USERPROFILE", "LOCALAPPDATA")
@@ -58,6 +59,14 @@ def _state_folder(*_environment: str | None) -> Path:
 
     _require_home(STATE_VARIABLE, f"set {STATE_VARIABLE} to a folder that lasts, or CANVAS_ARCHIVE_ADOPTED=1")
     return Path(platformdirs.user_state_path(_NAME, appauthor=False))
+
+
+def cache_folder() -> Path:
+    """Return where things lie that can be made anew. It need not exist. Raises BadInput."""
+    import platformdirs
+
+    _require_home(CACHE_VARIABLE, f"set {CACHE_VARIABLE} to a folder")
+    return Path(platformdirs.user_cache_path(_NAME, appauthor=False))
 
 
 def _require_home(variable: str, instead: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from canvas_archive.cli import main
 from canvas_archive.sandbox import Sandbox
 from tests.docs_support import REPOSITORY, blocks, command_lines
+from tests.signing_support import Authority, allow, authority_served, make_key
 
 pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
@@ -39,7 +40,13 @@ def _run(arguments: list[str]) -> tuple[int, str]:
 def test_the_whole_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told: dict[str, str] = {}
-    with Sandbox(conversations=50) as sandbox:
+    (tmp_path / "authority").mkdir()
+    authority = Authority.make(tmp_path / "authority")
+    key = make_key(tmp_path, "id_ed25519")
+    allow(tmp_path, key).rename("allowed_signers")
+    authority.certificate.rename("authority.pem")
+    with Sandbox(conversations=50) as sandbox, authority_served(authority) as stamps:
+        replaced = {"~/.ssh/id_ed25519": str(key), "https://tsa.example.org/tsr": stamps}
         monkeypatch.setenv("CANVAS_API_URL", sandbox.url)
         monkeypatch.setenv("CANVAS_API_TOKEN", sandbox.admin_token)
         _write_custodians(sandbox)
@@ -51,7 +58,12 @@ def test_the_whole_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
                 )
                 assert done.returncode == 0, done.stderr
                 continue
+            if line.startswith(("ssh-keygen ", "openssl ")):
+                done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+                continue
             (call,) = command_lines(line)
+            call = [replaced.get(word, word) for word in call]
             head = re.search(r"head ([0-9a-f]{64})", told.get("verify", ""))
             call = [head[1] if word == "HEAD" and head else word for word in call]
             call = [sandbox.url if word.startswith("https://") else word for word in call]
@@ -101,4 +113,7 @@ def _the_results_are_what_the_page_says(told: dict[str, str]) -> None:
 
 def test_every_line_of_the_page_is_run() -> None:
     assert len(LINES) >= 18
-    assert all(re.match(r"canvas-archive |python -m bagit ", line) for line in LINES)
+    assert all(
+        re.match(r"canvas-archive |python -m bagit |ssh-keygen -Y verify |openssl ts -verify ", line)
+        for line in LINES
+    )

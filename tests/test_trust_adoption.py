@@ -208,10 +208,11 @@ def test_every_option_that_grants_something_is_known() -> None:
     """A new option must decide: harmless, or marked with what it grants."""
     harmless = {"base_url", "as_user_id", "attachments", "max_attachment_bytes", "jobs", "patience_minutes"}
     config = Config(
-        "https://a.example", token_command="x", allowed_hosts=("a", "b"), allowed_file_hosts=("c",)
-    )
+        "https://a.example", token_command="x", allowed_hosts=("a", "b"), allowed_file_hosts=("c",),
+        sign_key="k", timestamp_url="https://t.example",
+    )  # fmt: skip
     granting = {power.name for power in powers(config)}
-    assert granting == {"token_command", "allowed_hosts", "allowed_file_hosts"}
+    assert granting == {"token_command", "allowed_hosts", "allowed_file_hosts", "sign_key", "timestamp_url"}
     assert harmless | granting == set(Config.__dataclass_fields__)
     assert config_without(config, powers(config)) == Config("https://a.example")
     assert config_without(config, powers(config)[1:2]).allowed_hosts == ("b",)

@@ -315,6 +315,9 @@ SITUATIONS = (
         restore
         restore nowhere
         restore papers
+        sign
+        sign nowhere
+        sign papers --key papers/key
         fleet
         fleet bogus
         fleet sync
@@ -576,6 +579,10 @@ SITUATIONS = (
         --archive papers init http://127.0.0.1:9
         --archive papers status
         verify papers
+        sign papers
+        sign papers --key papers/key
+        fleet verify papers
+        fleet verify
         """,
     ),
     Situation(

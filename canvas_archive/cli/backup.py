@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
-from canvas_archive.errors import ForeignSchema, ItemsFailed, NotAdopted, VerificationFailed
+from canvas_archive.errors import ArchiveError, ForeignSchema, ItemsFailed, NotAdopted, VerificationFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
@@ -33,21 +33,29 @@ def backup(settings: Settings, dest: Path, as_json: bool) -> None:
     with steps(settings) as progress:
         report = write(settings.folder, expanded(dest), progress=progress)
     _show(settings, report, as_json, "Backed up")
+    problem = shortfall(report)
+    if problem is not None:
+        raise problem
+
+
+def shortfall(report: BackupReport) -> ArchiveError | None:
+    """Return the error that a backup ends with when attachments are damaged or missing. Pure."""
     if report.damaged:
-        raise VerificationFailed(
+        return VerificationFailed(
             f"{len(report.damaged):,} attachments are damaged in the backup, and the archive lacks them: "
             f"{report.damaged[0]}. Copy them from another backup."
         )
     if report.lost:
-        raise ItemsFailed(
+        return ItemsFailed(
             f"{len(report.lost):,} stored attachments are missing on the disk; the backup has them: "
             f"{report.lost[0]}. Copy them from {report.folder}/files, or sync again."
         )
     if report.missing:
-        raise ItemsFailed(
+        return ItemsFailed(
             f"{len(report.missing):,} stored attachments are missing on the disk and not in the backup. "
             "Run 'canvas-archive verify' to see which."
         )
+    return None
 
 
 @click.command()
@@ -91,22 +99,25 @@ def _build_index(folder: Path, progress: ProgressCallback) -> None:
         )
 
 
+def as_json_object(report: BackupReport) -> dict[str, Any]:
+    """Return what ``--json`` prints of a backup."""
+    return {
+        "folder": str(report.folder),
+        "messages": report.messages,
+        "files": report.files,
+        "copied_files": report.copied_files,
+        "copied_bytes": report.copied_bytes,
+        "checked_files": report.checked_files,
+        "repaired": list(report.repaired),
+        "damaged": list(report.damaged),
+        "missing": list(report.missing),
+        "missing_in_archive": list(report.lost),
+    }
+
+
 def _show(settings: Settings, report: BackupReport, as_json: bool, done: str) -> None:
     if as_json:
-        print_json(
-            {
-                "folder": str(report.folder),
-                "messages": report.messages,
-                "files": report.files,
-                "copied_files": report.copied_files,
-                "copied_bytes": report.copied_bytes,
-                "checked_files": report.checked_files,
-                "repaired": list(report.repaired),
-                "damaged": list(report.damaged),
-                "missing": list(report.missing),
-                "missing_in_archive": list(report.lost),
-            }
-        )
+        print_json(as_json_object(report))
         return
     did = [f"{report.copied_files:,} files copied"]
     did += [f"{report.checked_files:,} earlier copies checked"] if report.checked_files else []

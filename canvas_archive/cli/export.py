@@ -110,6 +110,7 @@ def export(
             redact_key=redact_key,
             progress=progress,
             say=partial(show_understood, settings),
+            warn=settings.warn,
         )
     if redact and with_attachments is None:
         settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
@@ -129,17 +130,21 @@ def write_export(
     absent: AbsentNames | None = None,
     progress: ProgressCallback,
     say: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> ExportReport:
     """Export one archive, letting ``progress`` hear how far it is. Raises what ``export.run.export`` raises.
 
     Calls ``say`` with what the query and the names were understood to mean.
 
-    ``absent`` is as in ``export.run.Request``.
+    ``absent`` is as in ``export.run.Request``. A bag is signed as ``config.toml`` says; ``warn`` is called
+    when it cannot be.
     """
 
     from canvas_archive.export.run import ExportProgress, Request
     from canvas_archive.export.run import export as write
+    from canvas_archive.export.signatures import sign_bag_quietly
     from canvas_archive.search import understand
+    from canvas_archive.signing.heads import means_of
     from canvas_archive.store import Archive
 
     class _ExportSteps(ExportProgress):
@@ -183,7 +188,12 @@ def write_export(
             ),
             absent=absent,
         )
-    return write(request, _ExportSteps())
+        config = archive.config
+    report = write(request, _ExportSteps())
+    if bag and warn is not None:
+        for sentence in sign_bag_quietly(report.dest, means_of(config)):
+            warn(sentence)
+    return report
 
 
 def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[str]:

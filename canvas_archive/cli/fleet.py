@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class FleetGroup(click.Group):
-    """The group; searching and exporting are imported when they are called."""
+    """The group; what reads all archives is imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order one uses them."""
-        return ["sync", "status", "search", "export"]
+        return ["sync", "status", "search", "export", "verify", "backup"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return one command, importing it if need be."""
@@ -34,13 +34,17 @@ class FleetGroup(click.Group):
             from canvas_archive.cli import fleet_reading
 
             return fleet_reading.search if cmd_name == "search" else fleet_reading.export
+        if cmd_name in ("verify", "backup"):
+            from canvas_archive.cli import fleet_packages
+
+            return fleet_packages.verify if cmd_name == "verify" else fleet_packages.backup
         return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=FleetGroup)
 @talking_options
 def fleet() -> None:
-    """Collect, search and export the mailboxes of many custodians."""
+    """Collect, search, export and check the mailboxes of many custodians."""
 
 
 @fleet.command()
@@ -163,6 +167,7 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
     opened = open_fleet(root)
     opened.collected()  # refuses a folder without any
     rows = [_status_row(opened, outcome) for _, outcome in sorted(opened.outcomes.items())]
+    opened.summaries.save()
     if as_json:
         print_json({"root": str(opened.root), "base_url": opened.base_url, "custodians": rows})
     else:
@@ -178,24 +183,22 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
 
 
 def _status_row(opened: Fleet, outcome: CustodianOutcome) -> dict[str, Any]:
-    from canvas_archive.cli.status import read_status
     from canvas_archive.machine import as_archive_error
 
     row: dict[str, Any] = {**asdict(outcome), "archive": None, "messages": 0, "last_sync_at": None}
     if not opened.is_collected(outcome):
         return row
     try:
-        with opened.open_archive(outcome) as archive:
-            status = read_status(archive).to_json()
+        summary = opened.summary_of(outcome)
     except Exception as error:  # whatever it is, the others are shown
         nothing = dict.fromkeys(("conversations", "problems"), 0)
         return {**row, **nothing, "status": UNREADABLE, "error": str(as_archive_error(error))}
     return row | {
-        "archive": str(archive.folder),
-        "conversations": status["conversations"]["total"],
-        "messages": status["messages"]["total"],
-        "problems": len(status["problems"]),
-        "last_sync_at": (status["last_sync"] or {}).get("finished_at"),
+        "archive": str(opened.root / outcome.folder),
+        "conversations": summary.conversations,
+        "messages": summary.messages,
+        "problems": summary.problems,
+        "last_sync_at": summary.last_sync_at,
     }
 
 

@@ -21,9 +21,11 @@ from canvas_archive.cli.context import (
 from canvas_archive.cli.export import write_export
 from canvas_archive.cli.filters import tz_option
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
+from canvas_archive.cli.fleet_packages import hand_over, package_of, require_stamp
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.sign import means_from, signing_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from canvas_archive.export.checks import ProgressCallback
+    from canvas_archive.export.fleet_list import Package
     from canvas_archive.export.selection import Selection
     from canvas_archive.search import Hit
+    from canvas_archive.search.service import Sort
     from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 
 
@@ -86,9 +90,8 @@ def search(
     searched.
     """
 
-    from canvas_archive.search import search as find
+    from canvas_archive.cli.fleet_searching import Question, answers
     from canvas_archive.search import understand
-    from canvas_archive.search.service import Sort
 
     text = QueryCommand.joined(query)
     understood, zone = understand(None, text, tz=tz)
@@ -96,18 +99,21 @@ def search(
     reading = FleetReading(settings, fleet)
     found: list[tuple[CustodianOutcome, Hit]] = []
     per_custodian: list[dict[str, Any]] = []
+    question = Question(text, limit, cast("Sort", sort), tz)
     with steps(settings) as progress:
-        for number, outcome in enumerate(reading.custodians):
-            progress("Searching", number, len(reading.custodians))
+        able = _able(fleet, reading, progress)
+        folders = [fleet.root / outcome.folder for outcome in able]
+        for number, (outcome, answer) in enumerate(zip(able, answers(folders, question), strict=True)):
+            progress("Searching", number, len(able))
             with reading.of(outcome) as absent:
-                with fleet.open_archive(outcome) as archive:
-                    db_path, search_dir = archive.db_path, archive.search_dir
-                result = find(
-                    db_path, search_dir, text, limit=limit, sort=cast("Sort", sort), tz=tz, absent=absent
-                )
+                answer.raise_error()
+                absent |= answer.absent
+                result = answer.result
+            if result is not None:
                 found += [(outcome, hit) for hit in result.hits]
                 who = {"user_id": outcome.user_id, "name": outcome.name}
                 per_custodian.append({**who, "total": result.total, "understood": result.understood})
+    fleet.summaries.save()
     reading.check_names()
     shown = merged(found, sort, limit)
     if as_json:
@@ -129,6 +135,20 @@ def search(
         holding = sum(row["total"] > 0 for row in per_custodian)
         settings.note(f"{total:,} hits in the archives of {holding:,} of {len(per_custodian):,} custodians.")
     reading.end("searched")
+
+
+def _able(fleet: Fleet, reading: FleetReading, progress: ProgressCallback) -> list[CustodianOutcome]:
+    """Return whose archives can be read and are theirs; note what is wrong with the others."""
+    able = []
+    for number, outcome in enumerate(reading.custodians):
+        progress("Archives", number, len(reading.custodians))
+        try:
+            fleet.summary_of(outcome)
+            able.append(outcome)
+        except Exception as error:  # whatever it is, the others can be searched
+            with reading.of(outcome):
+                raise error
+    return able
 
 
 def _hit_json(one: SharedHit) -> dict[str, Any]:
@@ -153,6 +173,7 @@ def _lines(shown: list[SharedHit]) -> Iterator[str]:
 @click.argument("dest", type=click.Path(path_type=Path))
 @root_option
 @export_options(format_required=True)
+@signing_options
 @json_option
 @talking_options
 @pass_settings
@@ -172,6 +193,8 @@ def export(
     bag: bool,
     redact: bool,
     force: bool,
+    key: Path | None,
+    timestamp: str | None,
     as_json: bool,
 ) -> None:
     """Export every custodian's messages into a folder of their own below DEST.
@@ -180,7 +203,8 @@ def export(
     read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
 
     A person or course needs to be known to one archive, not to all. An archive that holds nothing of what is
-    asked for gets no folder. Exit code 5: an export failed, or none holds anything of it.
+    asked for gets no folder. DEST/fleet.json lists the packages with their hashes; --key and --timestamp sign
+    it. Exit code 5: an export failed, or none holds anything of it.
     """
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.formats import check_formats
@@ -196,6 +220,9 @@ def export(
     fleet = open_fleet(root)
     reading = FleetReading(settings, fleet)
     rows: list[dict[str, Any]] = []
+    packages: list[Package] = []
+    means = means_from(key, timestamp)
+    means.check()
     with progress_display(settings) as shown:
         progress = shown.step if shown is not None else show_nothing
         holding, nothing = holders(fleet, reading, selection, progress)
@@ -206,11 +233,12 @@ def export(
                 with reading.of(outcome) as absent:
                     report = write_export(
                         fleet.root / outcome.folder, below / outcome.folder, formats, selection, options,
-                        bag=bag, force=force, absent=absent, progress=inner,
+                        bag=bag, force=force, absent=absent, progress=inner, warn=settings.warn,
                     )  # fmt: skip
                     counts = report.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
                     rows.append({**who, **counts.to_json()})
+                    packages.append(package_of(fleet, outcome, below, counts.to_json()))
                     name = one_line(outcome.name or f"User {outcome.user_id}")
                     settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
                     if counts.lost:
@@ -219,6 +247,7 @@ def export(
             if force:
                 for user_id in nothing:
                     remove_earlier(below / fleet.outcomes[user_id].folder)
+            signed = hand_over(reading, fleet, below, packages, means, nothing=nothing)
     if as_json:
         summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
         print_json({**summary, **reading.to_json()})
@@ -235,6 +264,7 @@ def export(
     reading.end("exported whole")
     if not rows:
         raise ItemsFailed("No archive holds anything of what was asked for. Nothing was written.")
+    require_stamp(signed)
 
 
 def holders(
@@ -276,24 +306,37 @@ def destination(
     Raises BadInput or ForeignFolder, before anything is written, when one of the exports cannot be placed.
     """
     from canvas_archive.export.destination import check_destination
+    from canvas_archive.export.fleet_list import is_list
 
     folders = {one.folder: fleet.root / one.folder for one in custodians}
-    for folder in folders.values():
-        if dest.resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"{dest} lies inside the archive {folder}. Export to another folder.")
     missing = not dest.exists()
-    try:
-        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{dest} cannot be made: {error.strerror or error}. Name another folder.") from error
+    make_destination(dest, list(folders.values()))
     try:
         for name, folder in folders.items():
             check_destination(dest / name, folder, alone=False, force=force)
+        if not force and is_list(dest):
+            raise BadInput(
+                f"{dest} holds an earlier hand-over. Name another folder, or replace it with --force."
+            )
         yield dest
     finally:
         if missing:
             with suppress(OSError):
                 dest.rmdir()
+
+
+def make_destination(dest: Path, archives: Sequence[Path]) -> None:
+    """Make the folder for many packages. Raises BadInput or ForeignFolder when they cannot lie there."""
+    from canvas_archive.export.fleet_list import require_place
+
+    require_place(dest)
+    for folder in archives:
+        if dest.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"{dest} lies inside the archive {folder}. Name another folder.")
+    try:
+        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{dest} cannot be made: {error.strerror or error}. Name another folder.") from error
 
 
 def remove_earlier(dest: Path) -> None:

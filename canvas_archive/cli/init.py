@@ -14,6 +14,7 @@ from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_token, keep_token, plaintext_option
 from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, token_from_environment
 from canvas_archive.errors import ApiError, BadRequest, KeyringUnusable, NotPermitted
+from canvas_archive.places import expanded
 from canvas_archive.secret import Secret
 
 
@@ -29,6 +30,13 @@ from canvas_archive.secret import Secret
     help="A command for the shell that prints the token, e.g. 'pass canvas'.",
 )
 @plaintext_option
+@click.option(
+    "--sign-key",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Sign every sync and bag by this SSH key.",
+)
+@click.option("--timestamp-url", metavar="URL", help="Have every sync and bag stamped by this authority.")
 @json_option
 @pass_settings
 def init(
@@ -37,6 +45,8 @@ def init(
     as_user: int | None,
     token_command: str | None,
     plaintext: bool,
+    sign_key: str | None,
+    timestamp_url: str | None,
     as_json: bool,
 ) -> None:
     """Create an archive and bind it to your account at URL (https://school.instructure.com).
@@ -50,6 +60,10 @@ def init(
     from canvas_archive.store.config import powers, read_config, write_config
     from canvas_archive.store.folder import require_free_folder
 
+    if timestamp_url is not None:
+        from canvas_archive.signing.stamps import require_address
+
+        timestamp_url = require_address(timestamp_url)
     address = url or os.environ.get(URL_VARIABLE) or _ask_url()
     base_url = normalise_base_url(address)
     require_free_folder(settings.folder)
@@ -68,9 +82,12 @@ def init(
     with Archive.create(
         settings.folder, base_url=base_url, user_id=owner.id, name=person.name, as_user_id=as_user
     ) as archive:
-        if token_command:
+        if token_command or sign_key or timestamp_url:
             path = archive.folder / "config.toml"
-            config = replace(read_config(path), token_command=token_command)
+            key = None if sign_key is None else str(expanded(sign_key).absolute())
+            config = replace(
+                read_config(path), token_command=token_command, sign_key=key, timestamp_url=timestamp_url
+            )
             write_config(path, config)
             archive.adopt(powers(config))
         folder = archive.folder

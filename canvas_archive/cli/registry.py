@@ -80,8 +80,11 @@ COMMANDS: dict[str, Entry] = {
     ),
     "batches": Entry("online:batches", "List bulk messages that Canvas is still sending.", "Write to Canvas"),
     "export": Entry("export:export", "Write messages to files other programs read.", "Evidence"),
-    "fleet": Entry("fleet:fleet", "Collect, search and export the mailboxes of many custodians.", "Evidence"),
+    "fleet": Entry(
+        "fleet:fleet", "Collect, search, export and check the mailboxes of many custodians.", "Evidence"
+    ),
     "verify": Entry("verify:verify", "Check the archive against its own records and Canvas.", "Evidence"),
+    "sign": Entry("sign:sign", "Sign the archive or a bag by a key or a time stamp.", "Evidence"),
     "backup": Entry("backup:backup", "Copy the archive while it is in use.", "Evidence"),
     "restore": Entry("backup:restore", "Make an archive from a backup.", "Evidence"),
 }

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    json_option,
+    option_group,
+    pass_settings,
+    print_json,
+)
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.errors import VerificationFailed
 
@@ -18,10 +25,30 @@ if TYPE_CHECKING:
 
     from canvas_archive.export.checks import Check
     from canvas_archive.export.verify import VerifyOptions
+    from canvas_archive.signing.stored import Trust
 
 SHOWN_ITEMS = 20
 HEAD_LENGTH = 64
 _HEAD = re.compile(f"[0-9a-f]{{{HEAD_LENGTH}}}")
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+trust_options = option_group(
+    click.option(
+        "--allowed-signers",
+        metavar="FILE",
+        envvar="CANVAS_ARCHIVE_ALLOWED_SIGNERS",
+        type=_FILE,
+        help="Whose SSH signatures you trust, as ssh-keygen reads it. [env: CANVAS_ARCHIVE_ALLOWED_SIGNERS]",
+    ),
+    click.option(
+        "--timestamp-ca",
+        metavar="FILE",
+        envvar="CANVAS_ARCHIVE_TIMESTAMP_CA",
+        type=_FILE,
+        help="Certificates (PEM) of the time stamp authorities you trust. [env: CANVAS_ARCHIVE_TIMESTAMP_CA]",
+    ),
+)
+"""Whose signatures prove anything: never what an archive says of itself."""
 
 
 @click.command()
@@ -31,6 +58,7 @@ _HEAD = re.compile(f"[0-9a-f]{{{HEAD_LENGTH}}}")
 @click.option("--resume", is_flag=True, help="Go on re-hashing where an earlier run was interrupted.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=4, help="Files hashed at a time. [default: 4]")
 @click.option("--chain-head", metavar="HASH", help="A whole head noted earlier, which must be in the chain.")
+@trust_options
 @json_option
 @common_options
 @pass_settings
@@ -42,6 +70,8 @@ def verify(
     resume: bool,
     jobs: int,
     chain_head: str | None,
+    allowed_signers: Path | None,
+    timestamp_ca: Path | None,
     as_json: bool,
 ) -> None:
     """Check the archive, or an export, bag or backup at PATH, against its own records.
@@ -49,9 +79,11 @@ def verify(
     Ends with exit code 8 and a list when anything does not match.
     """
     from canvas_archive.export.verify import VerifyOptions
+    from canvas_archive.signing.stored import Trust
 
     head = None if chain_head is None else whole_head(chain_head)
-    options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=head)
+    trust = Trust(allowed_signers, timestamp_ca)
+    options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=head, trust=trust)
     if path is None or os.path.lexists(path / "archive.db"):
         found = _archive_checks(settings, path or settings.folder, options, remote)
     else:
@@ -59,12 +91,12 @@ def verify(
             raise click.UsageError(
                 "--remote and --chain-head are for an archive, not for an export or backup."
             )
-        found = _export_checks(settings, path)
+        found = _export_checks(settings, path, trust)
     checks = []
     for check in found:
         checks.append(check)
         if not as_json:
-            _show(settings, check)
+            show_check(settings, check)
     bad = [check for check in checks if not check.ok]
     if as_json:
         print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
@@ -84,13 +116,13 @@ def whole_head(text: str) -> str:
     return head
 
 
-def _export_checks(settings: Settings, path: Path) -> Iterator[Check]:
+def _export_checks(settings: Settings, path: Path, trust: Trust) -> Iterator[Check]:
     from canvas_archive.cli.progress import steps
     from canvas_archive.export.verify_files import verify_path
 
     with steps(settings) as progress:
         progress("Reading the files", 0, 0)
-        yield from verify_path(path)
+        yield from verify_path(path, trust)
 
 
 def _archive_checks(
@@ -115,7 +147,8 @@ def _archive_checks(
                 yield from verify_remote(archive.db, client, progress)
 
 
-def _show(settings: Settings, check: Check) -> None:
+def show_check(settings: Settings, check: Check) -> None:
+    """Write a line for a check, and lines for what does not hold."""
     mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
     if check.ok and settings.verbosity < 0:
         return

@@ -4,6 +4,7 @@
     archive-<hash>.db       the database as SQLite's online backup gives it, also while a sync is running
     config.toml             the archive's options; redaction.key and identity.key, where there are any
     files/ab/ab12…          attachments; those already there from an earlier backup are not copied again
+    signatures/             the archive's signed heads, where there are any
     manifest-sha256.txt     the hash of every other file; written last, it makes the backup a backup
 
 The database has its hash in its name, so that the one before stays good until the new manifest is in place;
@@ -53,7 +54,7 @@ from canvas_archive.store import Archive
 from canvas_archive.store.adoption import IDENTITY_NAME
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.config import CONFIG_NAME
-from canvas_archive.store.folder import FILES_NAME
+from canvas_archive.store.folder import FILES_NAME, SIGNATURES_NAME
 from canvas_archive.store.private import (
     PARTIAL,
     is_regular,
@@ -77,6 +78,9 @@ _CLOCKS_DIFFER = 86_400.0
 _WRITTEN = re.compile(r"archive-.*\.db|.*\.partial", re.DOTALL)
 BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
 """The name of an attachment in a backup, as a pattern; the second group is its hash."""
+
+SIGNATURE = rf"{SIGNATURES_NAME}/[A-Za-z0-9-]{{1,60}}\.(?:txt|sig|tsr)"
+"""The name of a signed statement or its signature, in a backup and in an archive, as a pattern."""
 
 _BLOBS = """
 SELECT sha256 FROM attachments WHERE state = 'stored'
@@ -143,7 +147,7 @@ def backup(
             name: read_regular(archive.folder / name, _MOST_BYTES)
             for name in SMALL
             if name == CONFIG_NAME or os.path.lexists(archive.folder / name)
-        }
+        } | _signatures(dest, archive.folder)
         record = {
             "type": RECORD_TYPE,
             "generator": f"canvas-archive {__version__}",
@@ -170,6 +174,19 @@ def backup(
         tuple(result.damaged),
         tuple(result.lost),
     )
+
+
+def _signatures(*folders: Path) -> dict[str, bytes]:
+    """Return the signatures in the folders by their names: what was signed once stays in the backup."""
+    found = {}
+    for folder in folders:
+        if os.path.lexists(folder / SIGNATURES_NAME):
+            require_folder(folder / SIGNATURES_NAME)
+            for path in sorted((folder / SIGNATURES_NAME).iterdir()):
+                name = f"{SIGNATURES_NAME}/{path.name}"
+                if re.fullmatch(SIGNATURE, name):
+                    found[name] = read_regular(path, _MOST_BYTES)
+    return found
 
 
 def read_record(folder: Path) -> dict[str, object] | None:
@@ -212,7 +229,7 @@ def _claim(dest: Path, base_url: str, user_id: int) -> bool:
 def _refuse_odd(dest: Path) -> None:
     """Raise UnusableFile when a link, a FIFO or a folder is where a file of the backup belongs."""
     for entry in dest.iterdir():
-        if entry.name == FILES_NAME:
+        if entry.name in (FILES_NAME, SIGNATURES_NAME):
             require_folder(entry)
         elif entry.name in (RECORD, MANIFEST, UNFINISHED, *SMALL) or _WRITTEN.fullmatch(entry.name):
             require_regular(entry)
@@ -348,6 +365,7 @@ def _switch(dest: Path, database: str, small: dict[str, bytes]) -> None:
                 both.setdefault(name, set()).add(value)
         _write_manifest(dest, both)
     for name, data in small.items():
+        make_private((dest / name).parent, dest)
         write_private(dest / name, data)
         if hash_file(dest / name)[0] not in listed[name]:
             raise VerificationFailed(f"{dest / name} could not be written: what was read back differs.")
@@ -370,5 +388,6 @@ def _sweep(dest: Path, database: str) -> None:
         if path.name != database:
             path.unlink()
     partial = [dest / name for name in _stored(dest) if name.endswith(PARTIAL)]
+    partial += dest.glob(f"{SIGNATURES_NAME}/*{PARTIAL}")
     for path in (*dest.glob(f"*{PARTIAL}"), *partial, dest / UNFINISHED):
         path.unlink(missing_ok=True)

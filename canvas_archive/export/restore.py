@@ -13,6 +13,7 @@ from canvas_archive.errors import BadInput, NotAdopted, VerificationFailed
 from canvas_archive.export.backup import (
     BLOB,
     RECORD,
+    SIGNATURE,
     SMALL,
     BackupReport,
     open_copy,
@@ -23,13 +24,20 @@ from canvas_archive.export.copies import copy_file, make_private
 from canvas_archive.export.manifest import MANIFEST, hash_file, read_manifest
 from canvas_archive.store import Archive
 from canvas_archive.store.config import CONFIG_NAME
-from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_free_folder
+from canvas_archive.store.folder import (
+    DB_NAME,
+    FILES_NAME,
+    SEARCH_NAME,
+    SIGNATURES_NAME,
+    require_free_folder,
+)
 from canvas_archive.store.private import is_regular, touch_private
 
 RESTORING = "restore.unfinished"
 _SMALL = frozenset({RECORD, *SMALL})
 _DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db").fullmatch
 _BLOB = re.compile(BLOB).fullmatch
+_SIGNATURE = re.compile(SIGNATURE).fullmatch
 
 
 def restore(source: Path, folder: Path, *, progress: ProgressCallback | None = None) -> BackupReport:
@@ -68,7 +76,8 @@ def _entries(manifest: Path) -> dict[str, set[str]]:
     except ValueError as error:
         raise VerificationFailed(f"The backup's manifest is damaged: {error}.") from error
     # Above all no search index, which is loaded as it lies there.
-    foreign = [name for name in entries if name not in _SMALL and not (_DATABASE(name) or _BLOB(name))]
+    known = (_DATABASE, _BLOB, _SIGNATURE)
+    foreign = [name for name in entries if name not in _SMALL and not any(is_one(name) for is_one in known)]
     if foreign:
         raise VerificationFailed(
             f"The backup's manifest lists {foreign[0]}, which no backup of this version has. "
@@ -116,7 +125,7 @@ def _is_left_by_restore(folder: Path) -> bool:
     """Return whether a folder holds an interrupted restoration and nothing else."""
     if not is_regular(folder / RESTORING):
         return False
-    ours = {RESTORING, FILES_NAME, SEARCH_NAME, *SMALL, f"{DB_NAME}.unfinished"}
+    ours = {RESTORING, FILES_NAME, SEARCH_NAME, SIGNATURES_NAME, *SMALL, f"{DB_NAME}.unfinished"}
     return all(path.name.removesuffix(".partial") in ours for path in folder.iterdir())
 
 

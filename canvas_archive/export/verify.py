@@ -30,6 +30,8 @@ from canvas_archive.export.checks import (
     findings,
 )
 from canvas_archive.export.rehash import check_blobs, state_path
+from canvas_archive.export.signatures import check_signatures
+from canvas_archive.signing.stored import NOBODY, Trust
 from canvas_archive.store import connect_readonly
 from canvas_archive.store.adoption import is_adopted
 from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, require_usable
@@ -37,12 +39,16 @@ from canvas_archive.store.folder import DB_NAME, FILES_NAME, SEARCH_NAME, requir
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """``chain_head`` is a head noted earlier; ``resume`` goes on where re-hashing was interrupted."""
+    """``chain_head`` is a head noted earlier; ``resume`` goes on where re-hashing was interrupted.
+
+    ``trust`` says whose signatures and time stamps prove anything.
+    """
 
     files: bool = True
     jobs: int = 4
     resume: bool = False
     chain_head: str | None = None
+    trust: Trust = NOBODY
 
 
 def verify_archive(
@@ -138,6 +144,7 @@ def _other_looks(
 ) -> Iterator[tuple[str, Callable[[], Iterable[Check]]]]:
     if options.files:
         yield "attachments", lambda: check_files(folder, db, options, progress)
+    yield "signatures", lambda: check_signatures(folder, db, options.trust)
     yield "index", lambda: (check_search_index(folder, db),)
     yield "permissions", lambda: (check_permissions(folder),)
 

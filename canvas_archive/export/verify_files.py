@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +14,20 @@ from canvas_archive.export.backup import UNFINISHED
 from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.bag_check import check_bag
 from canvas_archive.export.checks import Check, findings
+from canvas_archive.export.fleet_list import check_list, is_list, packages_of
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
+from canvas_archive.export.signatures import check_bag_signatures
+from canvas_archive.signing.stored import NOBODY, Trust
 from canvas_archive.store.private import open_regular
 
 _LONGEST_LINE = 256 << 20
 
 
-def verify_path(path: Path) -> Iterator[Check]:
-    """Yield the checks of an export, a bag, a backup or a ``.jsonl`` file.
+def verify_path(path: Path, trust: Trust = NOBODY) -> Iterator[Check]:
+    """Yield the checks of an export, a bag, a backup, a ``.jsonl`` file or a list with its packages.
+
+    ``trust`` says whose signatures and time stamps prove anything.
 
     Raises BadInput when it is none of these.
     """
@@ -31,6 +36,7 @@ def verify_path(path: Path) -> Iterator[Check]:
         yield check_jsonl(path)
     elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
+        yield from check_bag_signatures(path, trust)
         lines = path / PAYLOAD / "conversations.jsonl"
         if os.path.lexists(lines):
             yield check_jsonl(lines)
@@ -39,8 +45,34 @@ def verify_path(path: Path) -> Iterator[Check]:
         lines = path / "conversations.jsonl"
         if os.path.lexists(lines):
             yield check_jsonl(lines)
+    elif is_list(path):
+        yield from check_list(path, trust)
+        for name in packages_of(path):
+            yield check_package(path / name, trust)
     else:
         raise BadInput(f"{given} is no export, bag or backup: it has no {MANIFEST}.")
+
+
+def check_package(path: Path, trust: Trust) -> Check:
+    """Check one package of many: a line for all of its checks, and what is wrong with it."""
+    if is_list(path):
+        return Check(path.name, False, "is a list of packages, not a package")
+    try:
+        return summed_up(path.name, verify_path(path, trust))
+    except BadInput as error:
+        return Check(path.name, False, str(error))
+
+
+def summed_up(name: str, checks: Iterable[Check]) -> Check:
+    """Return one check that stands for many."""
+    count, bad = 0, []
+    for check in checks:
+        count += 1
+        if not check.ok:
+            bad.append(check)
+    items = [f"{check.name}: {item}" for check in bad for item in check.items or (check.detail,)]
+    names = ", ".join(check.name for check in bad)
+    return findings(name, items, f"{count} check{'' if count == 1 else 's'}", f"not verified: {names}")
 
 
 def check_manifest(folder: Path) -> Check:

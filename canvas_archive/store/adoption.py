@@ -350,7 +350,8 @@ class _Memory:
 
     def _has(self, mark: str) -> bool:
         # Looked for in the text as it is: every search asks, and the file may have a line for many archives.
-        return re.search(rf"\n{mark}(?:[ \n]|\Z)", self.text) is not None
+        line = f"\n{mark}"
+        return f"{line}\n" in self.text or f"{line} " in self.text or self.text.endswith(line)
 
 
 def _digest(*values: object) -> str:

@@ -46,7 +46,8 @@ class Config:
     """The options of one archive. ``max_attachment_bytes`` in bytes, ``patience_minutes`` in minutes.
 
     ``allowed_hosts`` are the names that the web server answers to; ``allowed_file_hosts`` are hosts with
-    private addresses that files may be fetched from.
+    private addresses that files may be fetched from. ``sign_key`` (a file) and ``timestamp_url`` sign each
+    head of the chain, and each bag.
     """
 
     base_url: str
@@ -61,6 +62,10 @@ class Config:
     )
     allowed_file_hosts: tuple[str, ...] = field(
         default=(), metadata=_grants("lets files come from the host {} although its address is private")
+    )
+    sign_key: str | None = field(default=None, metadata=_grants("signs with the SSH key {} after each sync"))
+    timestamp_url: str | None = field(
+        default=None, metadata=_grants("asks {} for a time stamp after each sync")
     )
 
 
@@ -157,6 +162,11 @@ def _wanted(key: str, value: object) -> str | None:
         ),
         "as_user_id": (whole and value > 0, "a user id"),  # type: ignore[operator]
         "token_command": (isinstance(value, str) and bool(value.strip()), "a command as text"),
+        "sign_key": (isinstance(value, str) and bool(value.strip()), "the file of an SSH key"),
+        "timestamp_url": (
+            isinstance(value, str) and value.startswith(("https://", "http://")),
+            "an https:// or http:// address",
+        ),
         "attachments": (isinstance(value, bool), "true or false"),
         "max_attachment_bytes": (whole and value >= 0, "a number of bytes"),  # type: ignore[operator]
         "jobs": (whole and 1 <= value <= MOST_JOBS, f"a number from 1 to {MOST_JOBS}"),  # type: ignore[operator]

@@ -5,6 +5,7 @@
     lock            held by the one writer
     identity.key    what tells this archive from one that was made to look like it (see ``adoption``)
     files/ search/  attachment bytes; the search index
+    signatures/     signed heads of the chain, where anybody signed one
 
 A folder becomes an archive in one step, when its database gets its name: before that, a crash leaves
 nothing that any command takes for an archive, and ``create`` may simply be run again.
@@ -48,9 +49,10 @@ if TYPE_CHECKING:
 DB_NAME = "archive.db"
 FILES_NAME = "files"
 SEARCH_NAME = "search"
+SIGNATURES_NAME = "signatures"
 UNFINISHED_NAME = "archive.db.unfinished"
 FILE_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, adoption.IDENTITY_NAME)
-FOLDER_NAMES = (FILES_NAME, SEARCH_NAME)
+FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME)
 
 
 class Archive:

@@ -129,6 +129,7 @@ def sync_fleet(
         progress.begin(len(todo))
         run.everybody(todo, collector, admin.limiter)
         requests = admin.stats.requests + run.requests + run.probes
+    fleet.summarise_all()
     outcomes = tuple(fleet.outcomes[custodian.user_id] for custodian in custodians)
     return FleetResult(outcomes, requests, clock.monotonic() - started, run.fatal or _shortfall(outcomes))
 

@@ -14,8 +14,10 @@ import os
 import stat
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from canvas_archive.clock import parse_iso
@@ -23,9 +25,10 @@ from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, NoArchi
 from canvas_archive.places import expanded
 from canvas_archive.store import Archive
 from canvas_archive.store.cells import cell
-from canvas_archive.store.folder import DB_NAME
+from canvas_archive.store.folder import DB_NAME, is_archive
 from canvas_archive.store.private import read_regular, require_folder, write_private
 from canvas_archive.sync.custodians import ListedCustodian
+from canvas_archive.sync.fleet_summaries import Summaries, Summary, summarise
 
 STATE_NAME = "fleet.json"
 TABLE_NAME = "fleet.csv"
@@ -66,6 +69,33 @@ class Fleet:
         self.base_url: str | None = None
         self.outcomes: dict[int, CustodianOutcome] = {}
         self._load()
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """Return the cache of what the archives hold."""
+        return Summaries(self.root)
+
+    def summary_of(self, outcome: CustodianOutcome) -> Summary:
+        """Return what a custodian's archive holds; it is opened only when its files have changed.
+
+        Raises what ``open_archive`` raises.
+        """
+        known = self.summaries.get(outcome.folder) if _is_plain(outcome.folder) else None
+        if known is not None and (known.base_url, known.owner_id) == (self.base_url, outcome.user_id):
+            return known
+        before = self.summaries.mark(outcome.folder)
+        with self.open_archive(outcome) as archive:
+            summary = summarise(archive)
+        self.summaries.put(outcome.folder, before, summary)
+        return summary
+
+    def summarise_all(self) -> None:
+        """Bring the cache up to date with every archive that can be read."""
+        for outcome in self.outcomes.values():
+            if self.is_collected(outcome):
+                with suppress(Exception):  # what is wrong with it shows where it is read
+                    self.summary_of(outcome)
+        self.summaries.save()
 
     def _load(self) -> None:
         path = self.root / STATE_NAME
@@ -158,6 +188,13 @@ class Fleet:
             )
         return found
 
+    def strangers(self) -> list[str]:
+        """Return the folders in the fleet's own that hold archives of nobody on its list."""
+        known = {outcome.folder for outcome in self.outcomes.values()}
+        return sorted(
+            path.name for path in self.root.iterdir() if path.name not in known and is_archive(path)
+        )
+
     def is_collected(self, outcome: CustodianOutcome) -> bool:
         """Return whether a custodian has an archive, or had one when a sync last succeeded."""
         return bool(outcome.succeeded_at) or os.path.lexists(self.root / outcome.folder / DB_NAME)
@@ -169,7 +206,7 @@ class Fleet:
         UnusableFile for a link, and what ``Archive.open`` raises.
         """
         folder = self.root / outcome.folder
-        if Path(outcome.folder).name != outcome.folder or outcome.folder in ("", ".", ".."):
+        if not _is_plain(outcome.folder):
             raise ForeignFolder(
                 f"{STATE_NAME} names a folder that is not in {self.root}: {outcome.folder!r}."
             )
@@ -183,6 +220,11 @@ class Fleet:
             archive.close()
             raise
         return archive
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether this is the name of a folder, and no way to another one."""
+    return Path(name).name == name and name not in ("", ".", "..")
 
 
 def require_owner(archive: Archive, user_id: int, base_url: str | None) -> None:

@@ -14,6 +14,7 @@ from canvas_archive.clock import SYSTEM
 from canvas_archive.credentials import find_token, token_from_environment
 from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
 from canvas_archive.machine import machine_errors_converted, machine_trouble
+from canvas_archive.signing.heads import sign_after_sync
 from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
@@ -148,7 +149,10 @@ def sync(
             limiter=limiter,
         ) as client:
             progress.phase("Connecting")
-            return _sync(archive, client, options, progress, clock, stop)
+            result = _sync(archive, client, options, progress, clock, stop)
+    # Without the lock: an authority may take a while.
+    result.notes += sign_after_sync(archive.folder, archive.config, clock=clock)
+    return result
 
 
 def _dry_run(folder: Path, options: SyncOptions, progress: SyncProgress, clock: Clock) -> SyncResult:

@@ -35,6 +35,7 @@ GROUPS = {
     "web": "the mail pages, next to Datasette's own of the same rows",
     "export": "exports, next to loops of the standard library",
     "fleet": "200 custodians, next to a script on canvasapi",
+    "custodians": "status and search of 2,000 archives, next to a loop of sqlite3",
     "growth": "what a byte of foreign text costs in a long and in a short one, next to a plain pass",
     "memory": "time and memory of every command at a million messages",
     "scale": "every page at a million messages",

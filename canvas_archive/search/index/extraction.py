@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, cast
 
+from canvas_archive.children import kill_group
 from canvas_archive.errors import ArchiveError
 from canvas_archive.search.index.extractors import (
     ANSWER,
@@ -114,13 +115,13 @@ class Reader:
         if process is None:
             return
         if not self._idle:  # it reads a file, and would not notice that there are no more
-            _kill(process)
+            kill_group(process)
         with suppress(OSError):  # what was not sent any more
             cast("IO[bytes]", process.stdin).close()
         try:
             process.wait(_END)
         except subprocess.TimeoutExpired:
-            _kill(process)
+            kill_group(process)
             process.wait()
         cast("IO[bytes]", process.stdout).close()
 
@@ -162,7 +163,7 @@ class Reader:
 
     def _too_late(self, process: subprocess.Popen[bytes]) -> None:
         self._late = True
-        _kill(process)
+        kill_group(process)
 
     def _why(self, error: Exception) -> str:
         """End a process that did not answer, and return what is to be noted of its file."""
@@ -196,14 +197,3 @@ def _whole(stream: IO[bytes], size: int) -> bytes:
     if len(data) < size:
         raise EOFError("the process ended")
     return data
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process with its group."""
-    if process.poll() is not None:
-        return
-    kill_group = getattr(os, "killpg", None)  # Windows has no groups
-    if kill_group is not None:
-        with suppress(ProcessLookupError, PermissionError):  # not yet a group of its own, or gone
-            kill_group(process.pid, 9)
-    process.kill()
