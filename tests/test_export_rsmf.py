@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from canvas_archive.clock import parse_iso
+from canvas_archive.export.completeness import completeness
 from canvas_archive.export.context import Blobs, ExportContext, ExportOptions
 from canvas_archive.export.mime import MailRenderer
 from canvas_archive.export.reader import Snapshot
@@ -153,7 +154,11 @@ def test_small_files_need_no_zip64(archive: Path, tmp_path: Path) -> None:
 def test_what_a_forwarded_message_takes_is_never_guessed_too_low(archive: Path) -> None:
     with Snapshot(archive / "archive.db") as snapshot:
         context = ExportContext(
-            snapshot.custodian, Selection(), snapshot.choose(Selection()), Blobs(archive / "files")
+            snapshot.custodian,
+            Selection(),
+            snapshot.choose(Selection()),
+            Blobs(archive / "files"),
+            completeness(snapshot.db),
         )
         mail = MailRenderer(context)
         for thread in snapshot.threads(context.scope):

@@ -124,15 +124,15 @@ def test_a_backup_whose_next_one_was_begun_is_still_whole(archive: Path, tmp_pat
     backup(archive, tmp_path / "backup", clock=FixedClock())
     (tmp_path / "backup" / UNFINISHED).touch()
     (tmp_path / "backup" / "archive.db.partial").write_bytes(b"half")
-    assert check_manifest(tmp_path / "backup").ok
+    assert next(check_manifest(tmp_path / "backup")).ok
     (tmp_path / "backup" / "config.toml").write_bytes(b"altered")
-    assert not check_manifest(tmp_path / "backup").ok
+    assert not next(check_manifest(tmp_path / "backup")).ok
 
 
 @pytest.mark.parametrize("text", ["no hash and no path\n", "\xff\xfe\n", f"{'0' * 64}  ../secret\n"])
 def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest-sha256.txt").write_text(text, "latin-1")
-    check = check_manifest(tmp_path)
+    check = next(check_manifest(tmp_path))
     (item,) = check.items
     assert not check.ok and item.startswith("manifest-sha256.txt: ")
 
@@ -140,17 +140,17 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
 def test_a_completion_record_that_counts_wrongly(archive: Path, tmp_path: Path) -> None:
     path = tmp_path / "inbox.jsonl"
     export(Request(archive, archive / "archive.db", archive / "files", path, ("jsonl",)))
-    assert check_jsonl(path).ok
+    assert next(check_jsonl(path)).ok
     *lines, last = path.read_bytes().splitlines(keepends=True)
     record = json.loads(last)
     del record["record_sha256"]
     path.write_bytes(b"".join(lines) + encode_completion({**record, "messages": record["messages"] + 1}))
-    (item,) = check_jsonl(path).items
+    (item,) = next(check_jsonl(path)).items
     assert item == "inbox.jsonl: it holds 5 conversations and 8 messages, not as many as recorded"
 
 
 def test_a_jsonl_that_is_not_there(tmp_path: Path) -> None:
-    (item,) = check_jsonl(tmp_path / "inbox.jsonl").items
+    (item,) = next(check_jsonl(tmp_path / "inbox.jsonl")).items
     assert item.startswith("inbox.jsonl: it cannot be read (FileNotFoundError")
 
 

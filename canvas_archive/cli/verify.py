@@ -11,7 +11,7 @@ import click
 
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
-from canvas_archive.errors import VerificationFailed
+from canvas_archive.errors import ItemsFailed, VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,8 @@ def verify(
 ) -> None:
     """Check the archive, or an export, bag or backup at PATH, against its own records.
 
-    Ends with exit code 8 and a list when anything does not match.
+    Ends with exit code 8 and a list when anything does not match. Exit code 5: all matches, but the
+    collection lacks messages.
     """
     from canvas_archive.export.verify import VerifyOptions
 
@@ -66,10 +67,13 @@ def verify(
         if not as_json:
             _show(settings, check)
     bad = [check for check in checks if not check.ok]
+    unfinished = any(check.unfinished for check in checks)
     if as_json:
-        print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
+        print_json({"ok": not bad, "unfinished": unfinished, "checks": [check.to_json() for check in checks]})
     if bad:
         raise VerificationFailed(f"Not verified: {', '.join(check.name for check in bad)}.")
+    if unfinished:
+        raise ItemsFailed("Nothing is damaged or altered, but the collection is unfinished.")
 
 
 def whole_head(text: str) -> str:
@@ -117,7 +121,9 @@ def _archive_checks(
 
 def _show(settings: Settings, check: Check) -> None:
     mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
-    if check.ok and settings.verbosity < 0:
+    if check.ok and check.unfinished:
+        mark = click.style("part", fg="yellow")
+    elif check.ok and settings.verbosity < 0:
         return
     click.echo(f"{mark} {one_line(f'{check.name}: {check.detail}')}")
     shown = check.items if settings.verbosity > 0 else check.items[:SHOWN_ITEMS]

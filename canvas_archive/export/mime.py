@@ -107,6 +107,8 @@ class MailRenderer:
             yield "X-Canvas-Context-Name", thread.context_name
         yield "X-Canvas-State", thread.workflow_state
         yield "X-Canvas-Folders", " ".join(thread.folders)
+        if not self._context.collection.is_complete:
+            yield "X-Canvas-Collection", self._context.collection.sentence
         if thread.starred:
             yield "X-Canvas-Starred", "true"
         if thread.private:

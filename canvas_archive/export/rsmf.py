@@ -146,6 +146,7 @@ class RsmfWriter:
             "participants": [str(person.id) for person in everyone],
             "custom": _custom(
                 ("Canvas host", custodian.host),
+                ("Collection", self._context.collection.sentence),
                 ("Context", thread.context_name),
                 ("Context code", thread.context_code),
                 ("Folders", " ".join(thread.folders)),

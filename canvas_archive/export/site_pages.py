@@ -97,6 +97,8 @@ class SiteFrame:
         custodian = context.custodian
         self._title = f"Canvas inbox of {custodian.name}"
         scope = context.scope
+        self.state = f'<p class="note">{text(context.collection.sentence)}</p>\n'
+        """How complete the collection is, as a line of the front page."""
         self._footer = (
             f"{scope.messages:,} messages in {scope.conversations:,} conversations · "
             f"{text(custodian.host)} · collected {minute(custodian.collected_at)} · {text(GENERATOR)}"

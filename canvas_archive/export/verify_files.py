@@ -5,20 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
-from canvas_archive.export.backup import UNFINISHED
+from canvas_archive.export.backup import UNFINISHED, open_copy, read_record
 from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.bag_check import check_bag
-from canvas_archive.export.checks import Check, findings
+from canvas_archive.export.checks import (
+    MOST_ITEMS,
+    Check,
+    check_completeness,
+    check_foreign,
+    findings,
+)
+from canvas_archive.export.completeness import from_json
+from canvas_archive.export.destination import RECORD as EXPORT
 from canvas_archive.export.jsonl import encode_completion
+from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
-from canvas_archive.store.private import open_regular
+from canvas_archive.store.private import open_regular, read_regular
 
 _LONGEST_LINE = 256 << 20
+_MOST_RECORD = 16 << 20
 
 
 def verify_path(path: Path) -> Iterator[Check]:
@@ -28,43 +42,72 @@ def verify_path(path: Path) -> Iterator[Check]:
     """
     given, path = path, path.resolve()  # the user may name a link; a link inside is not followed
     if path.is_file() and path.suffix.lower() == ".jsonl":
-        yield check_jsonl(path)
+        yield from check_jsonl(path, alone=True)
     elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
-        lines = path / PAYLOAD / "conversations.jsonl"
-        if os.path.lexists(lines):
-            yield check_jsonl(lines)
+        yield from _check_content(path / PAYLOAD)
     elif os.path.lexists(path / MANIFEST):
-        yield check_manifest(path)
-        lines = path / "conversations.jsonl"
-        if os.path.lexists(lines):
-            yield check_jsonl(lines)
+        yield from check_manifest(path)
+        yield from _check_content(path)
     else:
         raise BadInput(f"{given} is no export, bag or backup: it has no {MANIFEST}.")
 
 
-def check_manifest(folder: Path) -> Check:
-    """Compare a folder with its list of SHA-256 hashes."""
+def _check_content(folder: Path) -> Iterator[Check]:
+    """Yield what an export or a backup says of itself, beyond the hashes of its files."""
+    lines = folder / "conversations.jsonl"
+    if os.path.lexists(lines):
+        yield from check_jsonl(lines)
     try:
-        present = (name for name in walk(folder) if name != MANIFEST)
-        if os.path.lexists(folder / UNFINISHED):
-            # The next backup was begun and did not come to its end: this one is still whole.
-            listed = {name for _, name in read_manifest(folder / MANIFEST)}
-            present = (name for name in present if name in listed)
-        items = list(compare(folder, read_manifest(folder / MANIFEST), present))
-    except (OSError, ValueError) as error:
-        items = [f"{MANIFEST}: {error}"]
-    return findings(
+        if os.path.lexists(folder / EXPORT):
+            yield recorded_state(json.loads(read_regular(folder / EXPORT, _MOST_RECORD)))
+        elif (record := read_record(folder)) is not None:
+            with closing(open_copy(folder / str(record.get("database")))) as db:
+                yield check_completeness(db)
+    except (OSError, ValueError, RecursionError, sqlite3.DatabaseError) as error:
+        yield Check("collection", False, f"what is said of the collection cannot be read ({error})")
+
+
+def recorded_state(record: object) -> Check:
+    """Return what an export recorded of the collection that it was made of."""
+    document = record.get("collection") if isinstance(record, dict) else None
+    known = from_json(document)
+    if known is None:
+        return Check("collection", True, "how complete it was is not recorded: another version made this")
+    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)
+
+
+def check_manifest(folder: Path) -> Iterator[Check]:
+    """Compare a folder with its list of SHA-256 hashes."""
+    foreign: list[str] = []
+    notes: list[str] = []
+    with closing(Listing()) as listing:
+        try:
+            for value, name in read_manifest(folder / MANIFEST):
+                listing.add(name, "sha256", value)
+            listing.see(name for name in walk(folder) if name != MANIFEST)
+            # Where the next backup was begun and did not come to its end, this one is still whole.
+            begun = os.path.lexists(folder / UNFINISHED)
+            items = [] if begun else [f"{path}: not in the manifest" for path in listing.unlisted()]
+            items += compare(folder, listing)
+            foreign, notes = list(listing.foreign()), list(islice(listing.renamed(), MOST_ITEMS))
+        except (OSError, ValueError) as error:
+            items = [f"{MANIFEST}: {error}"]
+    check = findings(
         "files", items, "every file is as it was written", "{count} files are missing, new or changed"
     )
+    yield replace(check, items=tuple(notes)) if check.ok else check
+    if foreign:
+        yield check_foreign(foreign)
 
 
-def check_jsonl(path: Path) -> Check:
-    """Compare a JSON Lines export with its completion record."""
+def check_jsonl(path: Path, *, alone: bool = False) -> Iterator[Check]:
+    """Compare a JSON Lines export with its completion record. Of one ``alone``, say how complete it is."""
     digest = hashlib.sha256()
     conversations = messages = 0
     last = b""
     problem: str | None = None
+    record: object = None
     try:
         with open_regular(path) as file:
             for line in iter(partial(file.readline, _LONGEST_LINE), b""):
@@ -76,6 +119,8 @@ def check_jsonl(path: Path) -> Check:
                     messages += len(json.loads(last)["messages"])
                 last = line
         record = json.loads(last)
+        if not isinstance(record, dict):
+            raise TypeError("its last line is no record")
         described = {name: value for name, value in record.items() if name != "record_sha256"}
         if record["type"] != "completion":
             problem = "the completion record is missing: the file was cut off"
@@ -90,9 +135,11 @@ def check_jsonl(path: Path) -> Check:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = f"it cannot be read ({type(error).__name__}: {error})"
     items = [f"{path.name}: {problem}"] if problem else []
-    return findings(
+    yield findings(
         "jsonl",
         items,
         f"{messages:,} messages in {conversations:,} conversations",
         "the file is not as written",
     )
+    if alone and not problem:
+        yield recorded_state(record)
