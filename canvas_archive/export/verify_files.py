@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
+from canvas_archive.export.agreement import check_agreement, recorded_count
 from canvas_archive.export.backup import UNFINISHED, open_copy, read_record
 from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.bag_check import check_bag
@@ -45,22 +46,24 @@ def verify_path(path: Path) -> Iterator[Check]:
         yield from check_jsonl(path, alone=True)
     elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
-        yield from _check_content(path / PAYLOAD)
+        yield from _check_content(path / PAYLOAD, path / MANIFEST)
     elif os.path.lexists(path / MANIFEST):
         yield from check_manifest(path)
-        yield from _check_content(path)
+        yield from _check_content(path, path / MANIFEST)
     else:
         raise BadInput(f"{given} is no export, bag or backup: it has no {MANIFEST}.")
 
 
-def _check_content(folder: Path) -> Iterator[Check]:
+def _check_content(folder: Path, manifest: Path) -> Iterator[Check]:
     """Yield what an export or a backup says of itself, beyond the hashes of its files."""
     lines = folder / "conversations.jsonl"
     if os.path.lexists(lines):
         yield from check_jsonl(lines)
     try:
         if os.path.lexists(folder / EXPORT):
-            yield recorded_state(json.loads(read_regular(folder / EXPORT, _MOST_RECORD)))
+            record = json.loads(read_regular(folder / EXPORT, _MOST_RECORD))
+            yield from check_agreement(folder, recorded_count(record), manifest)
+            yield recorded_state(record)
         elif (record := read_record(folder)) is not None:
             with closing(open_copy(folder / str(record.get("database")))) as db:
                 yield check_completeness(db)
