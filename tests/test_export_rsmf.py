@@ -167,3 +167,36 @@ def test_what_a_forwarded_message_takes_is_never_guessed_too_low(archive: Path) 
                 mail.write_forwarded(written.write, message)
                 lines = written.getvalue().count(b"\n")
                 assert len(written.getvalue()) + lines < mail_size(message)
+
+
+def test_who_was_added_joins(tmp_path: Path) -> None:
+    with ArchiveBuilder(tmp_path / "a") as make:
+        for number, name in enumerate(("Ann Lee", "Ann", "Bo Lindqvist", "王小明", "Eve", "Eve"), start=1):
+            make.person(number, name)
+        make.conversation(10, people=(OWNER, 1, 2, 3, 4, 5, 6), private=False, count=1)
+        make.message(101, 10, OWNER, "Bo Lindqvist is here")
+        for number, body in enumerate(
+            (
+                "Bo Lindqvist was added to the conversation by Ann Lee",
+                "Bo Lindqvist and 王小明 were added to the conversation by Ann Lee",
+                "Eve was added to the conversation by Ann Lee",  # which of the two
+                "Bolindqvist wurde hinzugefügt",
+            ),
+            start=102,
+        ):
+            make.message(number, 10, 1, body, at=f"2026-03-02T10:00:0{number % 10}Z", generated=True)
+    path = write(tmp_path / "a", tmp_path / "out")["conversation-10"]
+    document = rsmf_manifest(path)
+    check_manifest(document, {"rsmf_manifest.json"})
+    assert [(event["id"], event["type"], event["participant"]) for event in document["events"]] == [
+        ("101", "message", str(OWNER)),
+        ("102", "join", "3"),
+        ("103", "join", "3"),
+        ("103-4", "join", "4"),
+        ("104", "unknown", "1"),
+        ("105", "unknown", "1"),
+    ]
+    assert {"name": "Added by", "value": "Ann Lee"} in document["events"][1]["custom"]
+    message, _ = rsmf_parts(path)
+    assert message["X-RSMF-EventCount"] == "6"
+    assert message["X-RSMF-Participants"] == "Olivia Owner; Ann Lee; Ann; Bo Lindqvist; 王小明; Eve; Eve"

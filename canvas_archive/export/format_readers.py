@@ -162,6 +162,8 @@ def _read_rsmf(lines: Iterator[bytes]) -> Iterator[Statement]:
             subjects = {one["id"]: one["display"] for one in document["conversations"]}
             shown, at = body_text(mail.body), 0
             for event in document["events"]:
+                if event["type"] == "join" and "-" in event["id"]:
+                    continue  # another person of the same line
                 statement = _of_event(zipped, event, names, subjects)
                 # The readable text is what many programs show: it holds each body, one after the other.
                 at = shown.find(statement.body or "", at)
@@ -175,6 +177,7 @@ def _of_event(
     zipped: zipfile.ZipFile, event: Mapping[str, Any], names: Mapping[str, str], subjects: Mapping[str, str]
 ) -> Statement:
     hashes, inner = [], []
+    joined = event["type"] == "join"
     for one in event.get("attachments", ()):
         with zipped.open(one["id"]) as entry:
             if re.fullmatch(rf"{re.escape(event['id'])}-forwarded-[0-9]+\.eml", one["id"]):
@@ -186,11 +189,12 @@ def _of_event(
         message=int(event["id"]),
         conversation=str(int(event["conversation"])),
         subject=name_text(subjects[event["conversation"]]),
-        author_id=str(int(event["participant"])),
-        author=name_text(names[event["participant"]]),
+        # The event of somebody who was added is theirs, not that of the author.
+        author_id=None if joined else str(int(event["participant"])),
+        author=None if joined else name_text(names[event["participant"]]),
         time=time_text(event["timestamp"]),
         body=body_text(event["body"]),
-        generated=str(event["type"] == "unknown"),
+        generated=str(event["type"] != "message"),
         files=files_text(hashes),
         forwarded=forwarded_text(inner),
     )

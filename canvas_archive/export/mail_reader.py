@@ -157,6 +157,8 @@ def _read_until(
         elif headers.get("content-disposition", "").startswith("attachment"):
             digest, end = _hash(lines, headers, (between, last), sink)
             mail.parts.append(digest)
+        elif headers.get("content-disposition") == "inline":
+            _, end = _text(lines, headers, (between, last))  # the note of the files that are not here
         else:
             raise ValueError("it has a part that this program does not write")
     if end != last:
