@@ -253,15 +253,16 @@ def _check_present(bag: _Bag, listing: Listing, algorithms: tuple[str, ...], *, 
 
 def _check_hashes(bag: _Bag, listing: Listing, algorithms: tuple[str, ...], *, tag: bool) -> None:
     """Read every listed file once, and note those that are missing or not as listed."""
+    for path in listing.missing():
+        for algorithm in {name for name, _ in listing.hashes(path)}:
+            bag.fail(_check_name(algorithm, tag=tag), f"{path}: missing")
     python_names = tuple(_hash_name(one) or "" for one in algorithms)
     places = listing.places()
     paths = (found for _, found in listing.places())
     for (path, _), (_, hashes) in zip(places, hash_files(bag.folder, paths, python_names), strict=True):
         for algorithm, value in listing.hashes(path):
             check = _check_name(algorithm, tag=tag)
-            if isinstance(hashes, FileNotFoundError):
-                bag.fail(check, f"{path}: missing")
-            elif isinstance(hashes, OSError):
+            if isinstance(hashes, OSError):
                 bag.fail(check, f"{path}: cannot be read ({hashes.strerror or hashes})")
             elif hashes[algorithms.index(algorithm)] != value:
                 bag.fail(check, f"{path}: changed (its {_shown(algorithm)} is not the recorded one)")

@@ -24,13 +24,13 @@ CREATE TABLE listed (
 ) WITHOUT ROWID;
 CREATE TABLE present (path BLOB PRIMARY KEY, composed BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX present_composed ON present (composed);
-CREATE TABLE places (path BLOB PRIMARY KEY, found BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE places (path BLOB PRIMARY KEY, found BLOB) WITHOUT ROWID;
 """
 _PLACES = """
 INSERT INTO places SELECT DISTINCT l.path, CASE
   WHEN EXISTS (SELECT 1 FROM present p WHERE p.path = l.path) THEN l.path
-  ELSE coalesce((SELECT min(p.path) FROM present p WHERE p.composed = l.composed
-    AND NOT EXISTS (SELECT 1 FROM listed o WHERE o.path = p.path)), l.path) END
+  ELSE (SELECT min(p.path) FROM present p WHERE p.composed = l.composed
+    AND NOT EXISTS (SELECT 1 FROM listed o WHERE o.path = p.path)) END
 FROM listed l
 """
 _UNLISTED = """
@@ -76,9 +76,14 @@ class Listing:
         return (os.fsdecode(row[0]) for row in found)
 
     def places(self) -> Iterator[tuple[str, str]]:
-        """Yield each listed file, and the name that it has here."""
-        for path, found in self._db.execute("SELECT path, found FROM places ORDER BY path"):
-            yield os.fsdecode(path), os.fsdecode(found)
+        """Yield each listed file that is here, and the name that it has here."""
+        rows = self._db.execute("SELECT path, found FROM places WHERE found IS NOT NULL ORDER BY path")
+        return ((os.fsdecode(path), os.fsdecode(found)) for path, found in rows)
+
+    def missing(self) -> Iterator[str]:
+        """Yield each listed file that is not here."""
+        rows = self._db.execute("SELECT path FROM places WHERE found IS NULL ORDER BY path")
+        return (os.fsdecode(row[0]) for row in rows)
 
     def renamed(self) -> Iterator[str]:
         """Yield a sentence for each file whose name is in another Unicode form here."""

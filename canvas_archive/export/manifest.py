@@ -30,13 +30,21 @@ _AT_ONCE = 4
 
 def walk(folder: Path, prefix: str = "") -> Iterator[str]:
     """Yield the paths of all files below ``folder``, with ``/``, in one order everywhere."""
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
+    above = [(prefix, iter(_entries(folder)))]  # no recursion: folders of strangers may be any number deep
+    while above:
+        lead, entries = above[-1]
+        entry = next(entries, None)
+        if entry is None:
+            above.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            above.append((f"{lead}{entry.name}/", iter(_entries(entry.path))))
         else:
-            yield f"{prefix}{entry.name}"
+            yield f"{lead}{entry.name}"
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def hash_file(
@@ -148,12 +156,12 @@ def compare(folder: Path, listing: Listing) -> Iterator[str]:
 
     Where a file is listed more than once, any of its SHA-256 hashes will do.
     """
+    for path in listing.missing():
+        yield f"{path}: missing"
     places = listing.places()
     paths = (found for _, found in listing.places())
     for (path, _), (_, hashes) in zip(places, hash_files(folder, paths), strict=True):
-        if isinstance(hashes, FileNotFoundError):
-            yield f"{path}: missing"
-        elif isinstance(hashes, OSError):
+        if isinstance(hashes, OSError):
             yield f"{path}: cannot be read ({hashes.strerror})"
         elif hashes[0] not in [value for _, value in listing.hashes(path)]:
             yield f"{path}: changed (its SHA-256 is not the recorded one)"
