@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import unicodedata
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +142,22 @@ def test_a_second_file_in_the_other_form_is_a_new_file(
     code, checks = verify(made[kind])
     assert code == 8
     assert any("not in" in item for check in checks.values() if not check["ok"] for item in check["items"])
+
+
+@pytest.mark.parametrize("name", ["../archive/archive.db", "archive-0000000000000000.db", "/dev/zero", None])
+def test_a_backup_that_names_another_database_is_not_followed(
+    made: dict[str, Path], verify: Callable[[Path], tuple[int, dict[str, Any]]], name: str | None
+) -> None:
+    record = json.loads((made["backup"] / "backup.json").read_text("utf-8"))
+    (made["backup"] / "backup.json").write_text(json.dumps({**record, "database": name}), "utf-8")
+    code, checks = verify(made["backup"])
+    assert code == 8 and not checks.get("completeness", checks.get("collection"))["ok"]
+
+
+def test_the_backup_of_another_version_is_not_looked_into(
+    made: dict[str, Path], verify: Callable[[Path], tuple[int, dict[str, Any]]]
+) -> None:
+    (path,) = made["backup"].glob("archive-*.db")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 3")
+    assert "another version" in verify(made["backup"])[1]["completeness"]["detail"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from canvas_archive.errors import BadInput
 from canvas_archive.export.agreement import check_agreement, recorded_count
-from canvas_archive.export.backup import UNFINISHED, open_copy, read_record
+from canvas_archive.export.backup import DATABASE, UNFINISHED, open_copy, read_record
 from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.bag_check import check_bag
 from canvas_archive.export.checks import (
@@ -30,7 +30,8 @@ from canvas_archive.export.destination import RECORD as EXPORT
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
-from canvas_archive.store.private import open_regular, read_regular
+from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.private import open_regular, read_regular, require_regular
 
 _LONGEST_LINE = 256 << 20
 _MOST_RECORD = 16 << 20
@@ -65,10 +66,21 @@ def _check_content(folder: Path, manifest: Path) -> Iterator[Check]:
             yield from check_agreement(folder, recorded_count(record), manifest)
             yield recorded_state(record)
         elif (record := read_record(folder)) is not None:
-            with closing(open_copy(folder / str(record.get("database")))) as db:
-                yield check_completeness(db)
+            yield _state_of_backup(folder, str(record.get("database")))
     except (OSError, ValueError, RecursionError, sqlite3.DatabaseError) as error:
         yield Check("collection", False, f"what is said of the collection cannot be read ({error})")
+
+
+def _state_of_backup(folder: Path, name: str) -> Check:
+    """Return how complete the collection is that a backup was made of. Its database is read, not trusted."""
+    if not DATABASE(name):
+        return Check("completeness", False, f"{name!r} is not the name of a backup's database")
+    require_regular(folder / name)
+    with closing(open_copy(folder / name)) as db:
+        db.execute("PRAGMA trusted_schema = OFF")
+        if schema_version(db) != known_version():
+            return Check("completeness", True, "not looked at: another version made this backup")
+        return check_completeness(db)
 
 
 def recorded_state(record: object) -> Check:
