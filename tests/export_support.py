@@ -40,10 +40,14 @@ class FixedClock:
 
 
 class ArchiveBuilder:
-    """Fills an archive row by row."""
+    """Fills an archive row by row; where no run is entered, a full sync that came to its end is.
 
-    def __init__(self, folder: Path) -> None:
+    Without ``swept`` there is none.
+    """
+
+    def __init__(self, folder: Path, *, swept: bool = True) -> None:
         self.folder = folder
+        self._swept = swept
         Archive.create(
             folder, base_url=f"https://{HOST}", user_id=OWNER, name="Olivia Owner", clock=FixedClock()
         ).close()
@@ -56,6 +60,8 @@ class ArchiveBuilder:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self._swept and not self.db.execute("SELECT EXISTS (SELECT 1 FROM sync_runs)").fetchone()[0]:
+            self.sync_run()
         extend_chain(self.db, clock=FixedClock())
         self.db.execute("COMMIT")
         self.archive.close()

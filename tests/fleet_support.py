@@ -84,6 +84,11 @@ def local_fleet(root: Path, members: dict[int, tuple[str, str]]) -> Path:
                 key = make.course(number + 1, None, course, None)
                 words = [(100 + number, NOW, f"A word about {course}, from {author}")]
                 make.conversation(custodian, "Words", [100 + number], words, course=key, course_name=course)
+                archive.db.execute(
+                    "INSERT INTO sync_runs (mode, started_at, finished_at, status, complete) "
+                    "VALUES ('full', ?1, ?1, 'ok', 1)",
+                    (iso(NOW),),
+                )
             update_index(archive.db, archive.search_dir)
         outcomes.append(CustodianOutcome(custodian, str(custodian), name, "ok", succeeded_at=iso(NOW)))
     fleet = Fleet(root)

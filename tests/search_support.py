@@ -58,7 +58,8 @@ class SearchArchive:
         state = columns.pop("workflow_state", "read")
         values = {
             "id": number, "subject": subject, "workflow_state": state, "remote_workflow_state": state,
-            "last_message_at": "2026-03-01T10:00:00Z", "first_seen_at": iso(NOW), **columns,
+            "last_message_at": "2026-03-01T10:00:00Z", "first_seen_at": iso(NOW),
+            "fetched_at": iso(NOW), **columns,
         }  # fmt: skip
         names = ", ".join(values)
         marks = ", ".join("?" * len(values))

@@ -191,7 +191,7 @@ def test_custody_tells_how_it_came_about(archive: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     with (bag / "data" / "gaps.csv").open(encoding="utf-8", newline="") as file:
         gaps = list(csv.DictReader(file))
-    assert [gap["reason"] for gap in gaps if gap["kind"] == "messages"] == ["1 of 9 messages stored"]
+    assert [gap["reason"] for gap in gaps if gap["kind"] == "messages"] == ["Canvas counts 9 and gave 1"]
     assert [gap["reason"] for gap in gaps if gap["kind"] == "problem"] == ["it broke"]
     assert [gap["item"] for gap in gaps if gap["kind"] == "attachment"] == ["502"]
     # The head is of the chain as it is now, the edit included.

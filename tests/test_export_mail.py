@@ -84,7 +84,9 @@ def test_attachments_come_whole_with_type_and_name(exported: Path) -> None:
 
 def test_hostile_names_and_types_are_harmless(exported: Path) -> None:
     message = load(exported, 1010)
-    first, second = message.iter_attachments()
+    note, first, second = message.iter_attachments()
+    assert note.get_content().strip() == "[Attachment: CON.txt, not in the archive: gone]"
+    assert (note.get_content_disposition(), note.get_filename()) == ("inline", None)
     assert first.get_content() == b"\x00\xff" * 100
     assert first.get_content_type() == "application/octet-stream"
     assert "/" not in (first.get_filename() or "/") and "\u202e" not in (first.get_filename() or "")

@@ -16,8 +16,10 @@ from canvas_archive.cli import run
 from canvas_archive.errors import ArchiveError, BadInput, ForeignFolder, VerificationFailed
 from canvas_archive.export import custody, manifest, moment, reader, rehash
 from canvas_archive.export import run as running
+from canvas_archive.export.completeness import completeness
 from canvas_archive.export.context import Blobs, ExportContext
 from canvas_archive.export.jsonl import encode_line
+from canvas_archive.export.listing import Listing
 from canvas_archive.export.mime import MailRenderer
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import PersonRecord, StoredFile
@@ -124,7 +126,11 @@ def test_more_people_than_are_kept_are_read_again(archive: Path, monkeypatch: py
 def test_addresses_are_not_remembered_without_bound(archive: Path) -> None:
     with Snapshot(archive / "archive.db") as snapshot:
         context = ExportContext(
-            snapshot.custodian, Selection(), snapshot.choose(Selection()), Blobs(archive / "files")
+            snapshot.custodian,
+            Selection(),
+            snapshot.choose(Selection()),
+            Blobs(archive / "files"),
+            completeness(snapshot.db),
         )
     mail = MailRenderer(context)
     for number in range(20_010):
@@ -244,7 +250,10 @@ def test_a_file_that_cannot_be_read_back_stops_an_export(
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_text("a")
     monkeypatch.setattr(manifest, "hash_file", refusing("a", PermissionError(13, "Permission denied")))
-    found = list(manifest.compare(tmp_path, [("0" * 64, "a")], ["a"]))
+    with closing(Listing()) as listing:
+        listing.add("a", "sha256", "0" * 64)
+        listing.see(["a"])
+        found = list(manifest.compare(tmp_path, listing))
     assert found == ["a: cannot be read (Permission denied)"]
 
 

@@ -23,6 +23,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.message("The exam, late in the evening", author=CHEN, number=100, at="2026-03-01T02:00:00Z")
     made.message("The exam, in the morning", author=OTHER, number=101, at="2026-03-01T12:00:00Z")
     made.index()
+    made.db.execute(
+        "INSERT INTO sync_runs (mode, started_at, finished_at, status, complete) "
+        "VALUES ('full', '2026-03-02T00:00:00Z', '2026-03-02T00:01:00Z', 'ok', 1)"
+    )
     made.close()
     return made.folder
 

@@ -132,7 +132,17 @@ def test_no_format_names_anybody_else(archive: Path, tmp_path: Path, bag: bool) 
     wanted = [argument for name in FORMATS for argument in ("--format", name)]
     out = tmp_path / "out"
     more = ["--bag"] if bag else []
-    arguments = ["-q", "--archive", str(archive), "export", str(out), "--redact", "--with", "Kowalska"]
+    arguments = [
+        "-q",
+        "--archive",
+        str(archive),
+        "export",
+        "--allow-incomplete",
+        str(out),
+        "--redact",
+        "--with",
+        "Kowalska",
+    ]
     assert run([*arguments, *wanted, *more]) == 0
     content = tree(out)
     for table in ("messages", "conversations", "attachments", "people"):
@@ -153,7 +163,7 @@ def test_no_format_names_anybody_else(archive: Path, tmp_path: Path, bag: bool) 
 
 
 def test_the_key_table_is_written_only_on_request(archive: Path, tmp_path: Path) -> None:
-    base = ["-q", "--archive", str(archive), "export", "--redact", "--format", "jsonl"]
+    base = ["-q", "--archive", str(archive), "export", "--allow-incomplete", "--redact", "--format", "jsonl"]
     assert run([*base, str(tmp_path / "one")]) == 0
     assert run([*base, str(tmp_path / "two"), "--redact-key", str(tmp_path / "key.csv")]) == 0
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
@@ -172,7 +182,7 @@ def test_the_key_table_is_written_only_on_request(archive: Path, tmp_path: Path)
 
 
 def test_bytes_of_attachments_need_to_be_asked_for(archive: Path, tmp_path: Path) -> None:
-    base = ["-q", "--archive", str(archive), "export", "--redact", "--format", "jsonl"]
+    base = ["-q", "--archive", str(archive), "export", "--allow-incomplete", "--redact", "--format", "jsonl"]
     assert run([*base, str(tmp_path / "one")]) == 0
     assert not (tmp_path / "one" / "attachments").exists()
     assert run([*base, str(tmp_path / "two"), "--with-attachments"]) == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from canvas_archive.clock import parse_iso
+from canvas_archive.export.completeness import completeness
 from canvas_archive.export.context import Blobs, ExportContext, ExportOptions
 from canvas_archive.export.mime import MailRenderer
 from canvas_archive.export.reader import Snapshot
@@ -153,7 +154,11 @@ def test_small_files_need_no_zip64(archive: Path, tmp_path: Path) -> None:
 def test_what_a_forwarded_message_takes_is_never_guessed_too_low(archive: Path) -> None:
     with Snapshot(archive / "archive.db") as snapshot:
         context = ExportContext(
-            snapshot.custodian, Selection(), snapshot.choose(Selection()), Blobs(archive / "files")
+            snapshot.custodian,
+            Selection(),
+            snapshot.choose(Selection()),
+            Blobs(archive / "files"),
+            completeness(snapshot.db),
         )
         mail = MailRenderer(context)
         for thread in snapshot.threads(context.scope):
@@ -162,3 +167,36 @@ def test_what_a_forwarded_message_takes_is_never_guessed_too_low(archive: Path) 
                 mail.write_forwarded(written.write, message)
                 lines = written.getvalue().count(b"\n")
                 assert len(written.getvalue()) + lines < mail_size(message)
+
+
+def test_who_was_added_joins(tmp_path: Path) -> None:
+    with ArchiveBuilder(tmp_path / "a") as make:
+        for number, name in enumerate(("Ann Lee", "Ann", "Bo Lindqvist", "王小明", "Eve", "Eve"), start=1):
+            make.person(number, name)
+        make.conversation(10, people=(OWNER, 1, 2, 3, 4, 5, 6), private=False, count=1)
+        make.message(101, 10, OWNER, "Bo Lindqvist is here")
+        for number, body in enumerate(
+            (
+                "Bo Lindqvist was added to the conversation by Ann Lee",
+                "Bo Lindqvist and 王小明 were added to the conversation by Ann Lee",
+                "Eve was added to the conversation by Ann Lee",  # which of the two
+                "Bolindqvist wurde hinzugefügt",
+            ),
+            start=102,
+        ):
+            make.message(number, 10, 1, body, at=f"2026-03-02T10:00:0{number % 10}Z", generated=True)
+    path = write(tmp_path / "a", tmp_path / "out")["conversation-10"]
+    document = rsmf_manifest(path)
+    check_manifest(document, {"rsmf_manifest.json"})
+    assert [(event["id"], event["type"], event["participant"]) for event in document["events"]] == [
+        ("101", "message", str(OWNER)),
+        ("102", "join", "3"),
+        ("103", "join", "3"),
+        ("103-4", "join", "4"),
+        ("104", "unknown", "1"),
+        ("105", "unknown", "1"),
+    ]
+    assert {"name": "Added by", "value": "Ann Lee"} in document["events"][1]["custom"]
+    message, _ = rsmf_parts(path)
+    assert message["X-RSMF-EventCount"] == "6"
+    assert message["X-RSMF-Participants"] == "Olivia Owner; Ann Lee; Ann; Bo Lindqvist; 王小明; Eve; Eve"

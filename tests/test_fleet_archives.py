@@ -192,7 +192,12 @@ def test_an_empty_mailbox_is_exported_when_nothing_is_filtered(root: Path, tmp_p
             db.execute(f"DELETE FROM {table}")
         db.commit()
     said = fleet("export", root, str(tmp_path / "out"), "-f", "jsonl")
-    assert said.code == 0 and exported(tmp_path / "out") == ["11", "12", "13"]
+    assert said.code == 5 and exported(tmp_path / "out") == ["11", "12", "13"]
+    assert "Custodian 13: It holds no messages" in said.err
+    assert "1 of 3 exports incomplete or empty: user 13" in said.err
+    said = fleet("export", root, str(tmp_path / "again"), "-f", "jsonl", "--allow-incomplete", "--json")
+    assert (said.code, document(said)["incomplete"]) == (0, [13])
+    assert [row["collection"]["state"] for row in document(said)["custodians"]] == ["complete"] * 3
 
 
 def test_an_earlier_export_of_who_holds_nothing_now_is_replaced_by_nothing(

@@ -209,7 +209,7 @@ def test_a_shortened_attachment_with_a_forged_size(archive: Path, verify: Callab
         ("CREATE TRIGGER mine AFTER INSERT ON messages BEGIN SELECT 1; END", "schema"),
         ("DROP VIEW inbox", "schema"),
         ("ALTER TABLE messages ADD COLUMN more TEXT", "schema"),
-        ("UPDATE conversations SET message_count = 9 WHERE id = 100", "completeness"),
+        ("UPDATE conversations SET message_count = 9 WHERE id = 100", "contents"),
         ("UPDATE conversations SET fetched_at = NULL WHERE id = 100", "completeness"),
         ("INSERT INTO message_recipients VALUES (1000, 999)", "foreign keys"),
         ("UPDATE sync_runs SET requests = 3", "chain"),

@@ -253,3 +253,43 @@ def test_a_bag_of_ours_that_the_reference_program_has_touched_stays_valid(tmp_pa
 def test_the_reference_program_judges_alike(tmp_path: Path, how: dict[str, object]) -> None:
     bag = make(tmp_path, **how)  # type: ignore[arg-type]
     assert accepted_by_the_reference(bag) is (problems(bag) == [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_folders_of_any_depth_are_walked(tmp_path: Path) -> None:
+    bag = make(tmp_path)
+    folders = [f"{bag}/data{'/d' * depth}" for depth in range(1, 1201)]
+    try:
+        for folder in folders:
+            os.mkdir(folder)
+        Path(folders[-1], "x").write_bytes(b"")
+        assert problems(bag) == [f"data/{'d/' * 1200}x: not in manifest-sha256.txt"]
+    finally:
+        # What removes the folders of tests cannot remove these.
+        Path(folders[-1], "x").unlink(missing_ok=True)
+        for folder in reversed(folders):
+            os.rmdir(folder)
+
+
+@pytest.mark.parametrize("name", ["export.json", "conversations.jsonl", "eml", "messages.csv", "attachments"])
+@pytest.mark.parametrize("target", ["/dev/zero", "/"])
+def test_what_an_export_has_is_not_read_through_a_link(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, target: str
+) -> None:
+    bag = make(tmp_path)
+    (bag / "data" / "export.json").write_text('{"type": "canvas-archive export", "counts": {}}')
+    (bag / "data" / name).unlink(missing_ok=True)
+    (bag / "data" / name).symlink_to(target)
+    assert run(["verify", str(bag)]) == 8
+    assert f"data/{name}: not in manifest-sha256.txt" in capsys.readouterr().out
+
+
+def test_an_interruption_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("canvas_archive.export.bag_check.hash_files", interrupted)
+    assert run(["verify", str(make(tmp_path))]) == 130
+    assert "Interrupted" in capsys.readouterr().err

@@ -72,11 +72,14 @@ def export(
     slices: str,
     excel: bool,
     force: bool,
+    allow_incomplete: bool,
     as_json: bool,
 ) -> None:
     """Write messages to files that other programs read.
 
     DEST is a new folder, or one file such as inbox.mbox. The same archive and options give the same bytes.
+    Exit code 5: the export is written, but the collection is unfinished, or items of it are missing, or
+    there is no message in it.
     """
     from canvas_archive.export.context import ExportOptions
 
@@ -114,7 +117,15 @@ def export(
         )
     if redact and with_attachments is None:
         settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
-    _tell(settings, report, as_json)
+    _tell(settings, report, as_json=as_json, allow_incomplete=allow_incomplete)
+    shortcoming = report.shortcoming()
+    if shortcoming and report.counts.lost:
+        raise ItemsFailed(f"The export is written, but {shortcoming}")
+    if shortcoming and not allow_incomplete:
+        raise ItemsFailed(
+            f"The export is written. {shortcoming} "
+            "Give --allow-incomplete to end with exit code 0 all the same."
+        )
 
 
 def write_export(
@@ -219,23 +230,18 @@ def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def _tell(settings: Settings, report: ExportReport, as_json: bool) -> None:
+def _tell(settings: Settings, report: ExportReport, *, as_json: bool, allow_incomplete: bool) -> None:
 
-    counts = report.counts
+    totals = report.totals
     if as_json:
-        print_json({"dest": str(report.dest), "formats": list(report.formats), **counts.to_json()})
-    else:
+        print_json(report.to_json())
+        return
+    settings.note(f"{totals.sentence}.")
+    settings.note(f"Written to {report.dest} ({', '.join(report.formats)}).")
+    if totals.unavailable:
         settings.note(
-            f"{counts.messages:,} messages in {counts.conversations:,} conversations "
-            f"written to {report.dest} ({', '.join(report.formats)})."
+            f"{totals.unavailable:,} of {totals.files:,} attachments are not in the archive; "
+            "the export says which."
         )
-        if counts.unavailable:
-            settings.note(
-                f"{counts.unavailable:,} of {counts.attachments:,} attachments are not in the archive; "
-                "the export says which."
-            )
-    if counts.lost:
-        raise ItemsFailed(
-            f"The export is written, but {counts.lost:,} stored attachments are missing on the disk. "
-            "Run 'canvas-archive verify', then sync again or restore a backup."
-        )
+    if allow_incomplete or not report.collection.advice:
+        settings.note(report.collection.sentence)  # else the error says it

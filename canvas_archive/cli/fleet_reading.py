@@ -195,6 +195,7 @@ def export(
     force: bool,
     key: Path | None,
     timestamp: str | None,
+    allow_incomplete: bool,
     as_json: bool,
 ) -> None:
     """Export every custodian's messages into a folder of their own below DEST.
@@ -204,7 +205,7 @@ def export(
 
     A person or course needs to be known to one archive, not to all. An archive that holds nothing of what is
     asked for gets no folder. DEST/fleet.json lists the packages with their hashes; --key and --timestamp sign
-    it. Exit code 5: an export failed, or none holds anything of it.
+    it. Exit code 5: an export failed, is incomplete or empty, or none holds anything of it.
     """
     from canvas_archive.export.context import ExportOptions
     from canvas_archive.export.formats import check_formats
@@ -223,6 +224,7 @@ def export(
     packages: list[Package] = []
     means = means_from(key, timestamp)
     means.check()
+    incomplete: list[int] = []
     with progress_display(settings) as shown:
         progress = shown.step if shown is not None else show_nothing
         holding, nothing = holders(fleet, reading, selection, progress)
@@ -237,20 +239,23 @@ def export(
                     )  # fmt: skip
                     counts = report.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
-                    rows.append({**who, **counts.to_json()})
+                    rows.append({**report.to_json(), **who})
                     packages.append(package_of(fleet, outcome, below, counts.to_json()))
                     name = one_line(outcome.name or f"User {outcome.user_id}")
                     settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
-                    if counts.lost:
-                        lost = count_of(counts.lost, "stored attachment")
-                        raise ItemsFailed(f"{lost} missing on the disk. 'canvas-archive verify' names them.")
+                    shortcoming = report.shortcoming()
+                    if shortcoming and counts.lost:
+                        raise ItemsFailed(shortcoming)
+                    if shortcoming:
+                        incomplete.append(outcome.user_id)
+                        settings.warn(f"{name}: {shortcoming}")
             if force:
                 for user_id in nothing:
                     remove_earlier(below / fleet.outcomes[user_id].folder)
             signed = hand_over(reading, fleet, below, packages, means, nothing=nothing)
     if as_json:
         summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
-        print_json({**summary, **reading.to_json()})
+        print_json({**summary, "incomplete": incomplete, **reading.to_json()})
     elif rows:
         settings.note(
             f"{sum(row['messages'] for row in rows):,} messages of {count_of(len(rows), 'custodian')} "
@@ -265,6 +270,12 @@ def export(
     if not rows:
         raise ItemsFailed("No archive holds anything of what was asked for. Nothing was written.")
     require_stamp(signed)
+    if incomplete and not allow_incomplete:
+        raise ItemsFailed(
+            f"{len(incomplete):,} of {count_of(len(rows), 'export')} incomplete or empty: "
+            f"{users(incomplete)}. All are written. "
+            "Give --allow-incomplete to end with exit code 0 all the same."
+        )
 
 
 def holders(

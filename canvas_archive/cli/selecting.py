@@ -66,6 +66,9 @@ def export_options(*, format_required: bool) -> Callable[[F], F]:
         click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv."),
         click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms."),
         click.option("--force", is_flag=True, help="Replace an earlier export."),
+        click.option(
+            "--allow-incomplete", is_flag=True, help="Exit code 0 for an incomplete or empty export, too."
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.terminal import one_line
-from canvas_archive.errors import VerificationFailed
+from canvas_archive.errors import ItemsFailed, VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,8 @@ def verify(
 ) -> None:
     """Check the archive, or an export, bag or backup at PATH, against its own records.
 
-    Ends with exit code 8 and a list when anything does not match.
+    Ends with exit code 8 and a list when anything does not match. Exit code 5: all matches, but the
+    collection lacks messages.
     """
     from canvas_archive.export.verify import VerifyOptions
     from canvas_archive.signing.stored import Trust
@@ -98,10 +99,13 @@ def verify(
         if not as_json:
             show_check(settings, check)
     bad = [check for check in checks if not check.ok]
+    unfinished = any(check.unfinished for check in checks)
     if as_json:
-        print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
+        print_json({"ok": not bad, "unfinished": unfinished, "checks": [check.to_json() for check in checks]})
     if bad:
         raise VerificationFailed(f"Not verified: {', '.join(check.name for check in bad)}.")
+    if unfinished:
+        raise ItemsFailed("Nothing is damaged or altered, but the collection is unfinished.")
 
 
 def whole_head(text: str) -> str:
@@ -150,7 +154,9 @@ def _archive_checks(
 def show_check(settings: Settings, check: Check) -> None:
     """Write a line for a check, and lines for what does not hold."""
     mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
-    if check.ok and settings.verbosity < 0:
+    if check.ok and check.unfinished:
+        mark = click.style("part", fg="yellow")
+    elif check.ok and settings.verbosity < 0:
         return
     click.echo(f"{mark} {one_line(f'{check.name}: {check.detail}')}")
     shown = check.items if settings.verbosity > 0 else check.items[:SHOWN_ITEMS]

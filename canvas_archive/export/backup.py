@@ -76,6 +76,9 @@ _MOST_BYTES = 1 << 20
 _CLOCKS_DIFFER = 86_400.0
 """Seconds by which the clocks of two disks may differ at most."""
 _WRITTEN = re.compile(r"archive-.*\.db|.*\.partial", re.DOTALL)
+DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db").fullmatch
+"""Matches the name of a backup's database."""
+
 BLOB = rf"{FILES_NAME}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})"
 """The name of an attachment in a backup, as a pattern; the second group is its hash."""
 

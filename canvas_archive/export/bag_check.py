@@ -11,18 +11,18 @@ import hashlib
 import io
 import os
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from canvas_archive.export.bag import PAYLOAD
-from canvas_archive.export.checks import MOST_ITEMS, Check
+from canvas_archive.export.checks import MOST_ITEMS, Check, check_foreign
+from canvas_archive.export.listing import Listing, is_foreign
 from canvas_archive.export.manifest import hash_files, walk
 from canvas_archive.store.private import open_regular, read_regular, require_folder
-from canvas_archive.unicode import normalized
 
 OLDEST, NEWEST = (0, 93), (1, 0)
 _MOST_BYTES = 1 << 20
@@ -39,45 +39,18 @@ _ESCAPE = re.compile("%0A|%0D|%25", re.IGNORECASE)
 _CODECS = ("utf-8", "utf-16", "utf-32", "ascii", "cp1252", "iso8859-")
 """Encodings that are tables or Unicode's own: Python's other codecs are not for text from strangers."""
 
-_TABLES = """
-CREATE TABLE listed (
-  tag INTEGER NOT NULL, path BLOB NOT NULL, composed BLOB NOT NULL, algorithm TEXT NOT NULL,
-  hash TEXT NOT NULL,
-  PRIMARY KEY (tag, path, algorithm)
-) WITHOUT ROWID;
-CREATE INDEX listed_composed ON listed (tag, composed, algorithm);
-CREATE TABLE present (path BLOB PRIMARY KEY, composed BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX present_composed ON present (composed);
-"""
-_LIST = "INSERT OR IGNORE INTO listed VALUES (?, ?, ?, ?, ?)"
-_LISTED = "SELECT hash FROM listed WHERE tag = ? AND path = ? AND algorithm = ?"
-_HASHES = "SELECT algorithm, hash FROM listed WHERE tag = ? AND path = ?"
-_NOTE_PRESENT = "INSERT INTO present VALUES (?, ?)"
-_UNLISTED = """
-SELECT path FROM present WHERE NOT EXISTS (
-  SELECT 1 FROM listed
-  WHERE tag = ?1 AND listed.composed = present.composed AND (?2 IS NULL OR algorithm = ?2)
-) ORDER BY path
-"""
-# A name that was decomposed or composed on its way is still that name, where nothing has it as it is listed.
-_PLACES = """
-SELECT DISTINCT l.path, CASE WHEN EXISTS (SELECT 1 FROM present p WHERE p.path = l.path) THEN l.path ELSE
-  coalesce((SELECT min(p.path) FROM present p WHERE p.composed = l.composed), l.path) END
-FROM listed l WHERE l.tag = ? ORDER BY l.path
-"""
-
 
 @dataclass(slots=True)
 class _Bag:
     """What is known of a bag while it is checked; ``problems`` by the name of the check they belong to."""
 
     folder: Path
-    db: sqlite3.Connection
     version: tuple[int, int] = NEWEST
     encoding: str = "utf-8"
     problems: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     def fail(self, check: str, item: str) -> None:
         """Note what is wrong; after the first thousand of a check they are counted."""
@@ -101,30 +74,31 @@ class _Bag:
 
 def check_bag(folder: Path) -> Iterator[Check]:
     """Yield the checks of a bag: its declaration, and each of its manifests. Nothing is changed."""
-    with closing(sqlite3.connect("", isolation_level=None)) as db:
-        db.executescript(_TABLES)
-        db.execute("BEGIN")
-        bag = _Bag(folder, db)
-        _read_declaration(bag)
-        major, minor = bag.version
-        yield bag.finding("bag declaration", f"BagIt {major}.{minor}", "this is no valid bag")
-        manifests = _manifests(bag)
-        for tag in (False, True):
-            algorithms = tuple(sorted(name for is_tag, name in manifests if is_tag is tag))
+    bag = _Bag(folder)
+    _read_declaration(bag)
+    major, minor = bag.version
+    yield bag.finding("bag declaration", f"BagIt {major}.{minor}", "this is no valid bag")
+    manifests = _manifests(bag)
+    for tag in (False, True):
+        algorithms = tuple(sorted(name for is_tag, name in manifests if is_tag is tag))
+        with closing(Listing()) as listing:
             for algorithm in algorithms:
-                _read_manifest(bag, algorithm, tag=tag)
-            _check_present(bag, algorithms, tag=tag)
-            _check_hashes(bag, algorithms, tag=tag)
-            for algorithm in algorithms:
-                kind = "tag" if tag else "payload"
-                yield bag.finding(
-                    _check_name(algorithm, tag=tag),
-                    f"every {kind} file is as it was {'written' if tag else 'collected'}",
-                    f"{{count}} {kind} files are missing, new or changed",
-                )
-        _check_info(bag)
-        _check_fetch(bag)
-        yield bag.finding("bag", "; ".join(bag.notes) or "complete", "the bag is not what it says of itself")
+                _read_manifest(bag, listing, algorithm, tag=tag)
+            _check_present(bag, listing, algorithms, tag=tag)
+            _check_hashes(bag, listing, algorithms, tag=tag)
+            if not tag:
+                _check_info(bag, listing)
+        for algorithm in algorithms:
+            kind = "tag" if tag else "payload"
+            yield bag.finding(
+                _check_name(algorithm, tag=tag),
+                f"every {kind} file is as it was {'written' if tag else 'collected'}",
+                f"{{count}} {kind} files are missing, new or changed",
+            )
+    _check_fetch(bag)
+    yield bag.finding("bag", "; ".join(bag.notes) or "complete", "the bag is not what it says of itself")
+    if bag.foreign:
+        yield check_foreign(bag.foreign, bag=True)
 
 
 def _check_name(algorithm: str, *, tag: bool) -> str:
@@ -192,7 +166,7 @@ def _hash_name(algorithm: str) -> str | None:
     return None
 
 
-def _read_manifest(bag: _Bag, algorithm: str, *, tag: bool) -> None:
+def _read_manifest(bag: _Bag, listing: Listing, algorithm: str, *, tag: bool) -> None:
     """List what a manifest lists; note the lines that a manifest of this version may not have."""
     check = _check_name(algorithm, tag=tag)
     name = f"{'tag' if tag else ''}manifest-{algorithm}.txt"
@@ -207,22 +181,16 @@ def _read_manifest(bag: _Bag, algorithm: str, *, tag: bool) -> None:
             if path is None or path.startswith(f"{PAYLOAD}/") is tag:
                 bag.fail(check, f"line {number} of {name} names a file out of its place: {match[2]!r}")
                 continue
-            _add_entry(bag, check, path, algorithm, match[1].lower(), tag=tag)
+            if listing.add(path, algorithm, match[1].lower()):
+                continue
+            if bag.version >= (1, 0):
+                bag.fail(check, f"{path}: listed twice")
+            else:
+                bag.note(f"{path} is listed twice")
     except (OSError, ValueError) as error:
         bag.fail(check, f"{name}: {error}")
-
-
-def _add_entry(bag: _Bag, check: str, path: str, algorithm: str, value: str, *, tag: bool) -> None:
-    entry = tag, os.fsencode(path), _composed(path), algorithm, value
-    if bag.db.execute(_LIST, entry).rowcount:
-        return
-    (before,) = bag.db.execute(_LISTED, (tag, os.fsencode(path), algorithm)).fetchone()
-    if before != value:
+    for path in listing.contradictions(algorithm):
         bag.fail(check, f"{path}: listed twice, with different hashes")
-    elif bag.version >= (1, 0):
-        bag.fail(check, f"{path}: listed twice")
-    else:
-        bag.note(f"{path} is listed twice")
 
 
 def _lines(bag: _Bag, name: str) -> Iterator[tuple[int, str]]:
@@ -247,10 +215,6 @@ def _path_of(bag: _Bag, text: str) -> str | None:
     return text
 
 
-def _composed(path: str) -> bytes:
-    return os.fsencode(normalized("NFC", path))
-
-
 # -- files -------------------------------------------------------------------------------------------------
 
 
@@ -267,43 +231,38 @@ def _files(bag: _Bag, *, tag: bool) -> Iterator[str]:
             yield from walk(Path(entry.path), f"{entry.name}/")
 
 
-def _check_present(bag: _Bag, algorithms: tuple[str, ...], *, tag: bool) -> None:
+def _check_present(bag: _Bag, listing: Listing, algorithms: tuple[str, ...], *, tag: bool) -> None:
     """Note the payload files that a manifest does not list, as the version asks; of tag files it need not."""
-    bag.db.execute("DELETE FROM present")
     try:
-        files = ((os.fsencode(path), _composed(path)) for path in _files(bag, tag=tag))
-        bag.db.executemany(_NOTE_PRESENT, files)
+        listing.see(_files(bag, tag=tag))
     except OSError as error:
         for check in [_check_name(one, tag=tag) for one in algorithms] or ["bag"]:
             bag.fail(check, str(error))
+    bag.foreign += islice(listing.foreign(), MOST_ITEMS)
+    for path in islice(listing.renamed(), _MOST_NAMED):
+        bag.note(path)
     if tag:
-        unlisted = [os.fsdecode(row[0]) for row in bag.db.execute(_UNLISTED, (True, None))]
-        others = [path for path in unlisted if not path.startswith("tagmanifest-")]
+        others = [path for path in listing.unlisted() if not path.startswith("tagmanifest-")]
         if algorithms and others:
             bag.note(f"{len(others):,} files beside the payload are in no tag manifest: {others[0]}")
         return
     for algorithm in algorithms:
-        wanted = algorithm if bag.version >= (1, 0) else None
-        for (path,) in bag.db.execute(_UNLISTED, (False, wanted)):
-            bag.fail(
-                _check_name(algorithm, tag=False), f"{os.fsdecode(path)}: not in manifest-{algorithm}.txt"
-            )
+        for path in listing.unlisted(algorithm if bag.version >= (1, 0) else None):
+            bag.fail(_check_name(algorithm, tag=False), f"{path}: not in manifest-{algorithm}.txt")
 
 
-def _check_hashes(bag: _Bag, algorithms: tuple[str, ...], *, tag: bool) -> None:
+def _check_hashes(bag: _Bag, listing: Listing, algorithms: tuple[str, ...], *, tag: bool) -> None:
     """Read every listed file once, and note those that are missing or not as listed."""
+    for path in listing.missing():
+        for algorithm in {name for name, _ in listing.hashes(path)}:
+            bag.fail(_check_name(algorithm, tag=tag), f"{path}: missing")
     python_names = tuple(_hash_name(one) or "" for one in algorithms)
-    places = bag.db.execute(_PLACES, (tag,))
-    paths = (os.fsdecode(row[1]) for row in bag.db.execute(_PLACES, (tag,)))
-    for (listed, _), (found, hashes) in zip(places, hash_files(bag.folder, paths, python_names), strict=True):
-        path = os.fsdecode(listed)
-        if path != found:
-            bag.note(f"{path} is written in another Unicode form here")
-        for algorithm, value in bag.db.execute(_HASHES, (tag, listed)).fetchall():
+    places = listing.places()
+    paths = (found for _, found in listing.places())
+    for (path, _), (_, hashes) in zip(places, hash_files(bag.folder, paths, python_names), strict=True):
+        for algorithm, value in listing.hashes(path):
             check = _check_name(algorithm, tag=tag)
-            if isinstance(hashes, FileNotFoundError):
-                bag.fail(check, f"{path}: missing")
-            elif isinstance(hashes, OSError):
+            if isinstance(hashes, OSError):
                 bag.fail(check, f"{path}: cannot be read ({hashes.strerror or hashes})")
             elif hashes[algorithms.index(algorithm)] != value:
                 bag.fail(check, f"{path}: changed (its {_shown(algorithm)} is not the recorded one)")
@@ -316,7 +275,7 @@ def _shown(algorithm: str) -> str:
 # -- what else a bag says of itself ------------------------------------------------------------------------
 
 
-def _check_info(bag: _Bag) -> None:
+def _check_info(bag: _Bag, listing: Listing) -> None:
     """Compare size and number of the payload's files with what the description says."""
     name = "package-info.txt" if bag.version < (0, 96) else "bag-info.txt"
     if not os.path.lexists(bag.folder / name):
@@ -331,6 +290,8 @@ def _check_info(bag: _Bag) -> None:
     size = count = 0
     with suppress(OSError):  # noted where the payload was looked through
         for path in _files(bag, tag=False):
+            if is_foreign(path) and not listing.hashes(path):
+                continue
             size += (bag.folder / path).lstat().st_size
             count += 1
     for match in stated:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from canvas_archive.errors import ArchiveError
+from canvas_archive.export.completeness import completeness, counted_differently, left_out
+from canvas_archive.export.totals import totals
 from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
@@ -22,44 +24,57 @@ ProgressCallback: TypeAlias = "Callable[[str, int, int], None]"
 MOST_ITEMS = 1000
 """How many findings of one check are listed; the rest is counted."""
 
-_MISSING_MESSAGES = """
-SELECT c.id, c.message_count,
-  (SELECT count(*) FROM messages m
-   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL) AS held
-FROM conversations c
-WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
-ORDER BY c.id
-"""
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
     "wrongly, or the history was rewritten since. The chain that is here is whole ({records} records, "
     "head {head})"
 )
+_FULL = "Run 'canvas-archive sync --full'."
 _FIELDS = ("starred", "workflow_state", "subscribed")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: whether it holds, in words, and what does not."""
+    """One thing looked at: whether it holds, in words, and what does not.
+
+    ``unfinished``: it holds, but the collection lacks messages that a sync has yet to fetch.
+    """
 
     name: str
     ok: bool
     detail: str
     items: tuple[str, ...] = ()
+    unfinished: bool = False
 
     def to_json(self) -> JsonObject:
         """Return the check as a JSON object."""
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "items": list(self.items)}
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "unfinished": self.unfinished,
+            "detail": self.detail,
+            "items": list(self.items),
+        }
 
 
 def findings(name: str, items: list[str], good: str, bad: str) -> Check:
     """Return a check that holds when nothing was found; ``bad`` may use ``{count}``."""
     if not items:
         return Check(name, True, good)
-    listed = items[:MOST_ITEMS]
-    if len(items) > MOST_ITEMS:
-        listed.append(f"and {len(items) - MOST_ITEMS:,} more")
-    return Check(name, False, bad.format(count=f"{len(items):,}"), tuple(listed))
+    return Check(name, False, bad.format(count=f"{len(items):,}"), capped(items))
+
+
+def capped(items: list[str]) -> tuple[str, ...]:
+    """Return the first thousand, and how many more there are."""
+    more = [f"and {len(items) - MOST_ITEMS:,} more"] if len(items) > MOST_ITEMS else []
+    return (*items[:MOST_ITEMS], *more)
+
+
+def check_foreign(paths: list[str], *, bag: bool = False) -> Check:
+    """Name the files that systems leave in every folder: no part of what is checked, and harmless."""
+    more = " Other programs reject a bag that has them in its payload." if bag else ""
+    detail = f"{len(paths):,} files that the system left are no part of it, and harmless.{more}"
+    return Check("foreign files", True, detail, capped(paths))
 
 
 def check_integrity(db: sqlite3.Connection) -> Check:
@@ -117,20 +132,24 @@ def check_account(folder: Path, db: sqlite3.Connection) -> Check:
 
 
 def check_completeness(db: sqlite3.Connection) -> Check:
-    """Compare the stored messages of each conversation with the number Canvas gave."""
-    items = []
-    for number, count, held in map(tuple, db.execute(_MISSING_MESSAGES)):
-        if held < count:
-            items.append(f"conversation {number}: {held} of {count} messages stored")
-        else:
-            items.append(f"conversation {number}: listed by Canvas, not fetched yet")
-    total = db.execute("SELECT count(*) FROM conversations").fetchone()[0]
-    return findings(
-        "completeness",
-        items,
-        f"{total:,} conversations hold all the messages Canvas counted",
-        "{count} conversations lack messages: run 'canvas-archive sync --full'",
-    )
+    """Say how complete the collection is. A conversation that was passed over in silence is a failure.
+
+    Where Canvas's own count of messages differs from what it gave, both numbers are noted.
+    """
+    known = completeness(db)
+    missing = left_out(db) if known.swept_at and not known.interrupted else []
+    if missing:
+        return findings("completeness", missing, "", f"{{count}} conversations were never fetched. {_FULL}")
+    notes = counted_differently(db)
+    detail = f"{known.sentence} {known.advice}".strip()
+    if notes:
+        detail += f" Canvas's own count differs for {len(notes):,} of the conversations."
+    return Check("completeness", True, detail, capped(notes), unfinished=known.lacks_messages)
+
+
+def check_totals(db: sqlite3.Connection) -> Check:
+    """Say how much there is, and what each number counts."""
+    return Check("counts", True, totals(db).sentence)
 
 
 def check_journal(db: sqlite3.Connection) -> Check:

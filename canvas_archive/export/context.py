@@ -10,6 +10,7 @@ from typing import Protocol
 
 from canvas_archive import __version__
 from canvas_archive.errors import VerificationFailed
+from canvas_archive.export.completeness import Completeness
 from canvas_archive.export.names import inert_name
 from canvas_archive.export.records import Custodian, StoredFile, ThreadRecord
 from canvas_archive.export.selection import Scope, Selection
@@ -78,6 +79,7 @@ class ExportContext:
     selection: Selection
     scope: Scope
     blobs: Blobs
+    collection: Completeness
     options: ExportOptions = field(default_factory=ExportOptions)
     copies: bool = False
 

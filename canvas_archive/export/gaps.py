@@ -1,4 +1,4 @@
-"""What an export lacks, item by item: ``gaps.csv`` of a bag.
+"""What an export lacks, item by item: its ``gaps.csv``.
 
 Attachments and recordings that were refused, gone, not fetched yet, lost from the archive's disk, or stored
 with a note, also those of forwarded messages; conversations and messages that Canvas removed or that were
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from canvas_archive.export.completeness import COUNTED_DIFFERENTLY
 from canvas_archive.export.selection import Words
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.cells import cell
@@ -71,16 +72,11 @@ SELECT 'conversation', c.id, c.id, NULL, 'not fetched', 'listed by Canvas, never
 FROM temp.chosen x JOIN conversations c ON c.id = x.conversation_id
 WHERE c.fetched_at IS NULL AND c.removed_at IS NULL ORDER BY c.id
 """,
-    """
-SELECT 'messages', c.id, c.id, NULL, 'incomplete',
-  (SELECT count(*) FROM messages m
-   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL)
-  || ' of ' || c.message_count || ' messages stored', c.fetched_at
-FROM temp.chosen x JOIN conversations c ON c.id = x.conversation_id
-WHERE c.removed_at IS NULL AND c.fetched_at IS NOT NULL AND c.message_count >
-  (SELECT count(*) FROM messages m
-   WHERE m.conversation_id = c.id AND m.generated = 0 AND m.removed_at IS NULL) ORDER BY c.id
-""",
+    f"""
+SELECT 'messages', d.id, d.id, NULL, 'counted differently',
+  'Canvas counts ' || d.message_count || ' and gave ' || d.held, d.fetched_at
+FROM temp.chosen x JOIN ({COUNTED_DIFFERENTLY}) d ON d.id = x.conversation_id ORDER BY d.id
+""",  # noqa: S608 (constants)
     """
 SELECT 'message', m.id, m.conversation_id, m.id, 'removed', 'removed on Canvas, kept here', m.removed_at
 FROM temp.chosen x JOIN messages m ON m.conversation_id = x.conversation_id

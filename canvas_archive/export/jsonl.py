@@ -38,7 +38,8 @@ class JsonlWriter:
         custodian = self._context.custodian
         record: JsonObject = {
             "type": "completion",
-            "complete": True,
+            "complete": self._context.collection.is_complete,
+            "collection": self._context.collection.to_json(),
             "conversations": self._conversations,
             "messages": self._messages,
             "sha256": self._digest.hexdigest(),

@@ -8,16 +8,15 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
+from canvas_archive.export.listing import Listing
 from canvas_archive.store.private import open_regular
 
 Item = TypeVar("Item")
@@ -26,23 +25,26 @@ Result = TypeVar("Result")
 MANIFEST = "manifest-sha256.txt"
 _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16
-_LIST = """
-INSERT INTO listed VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET hashes = hashes || ' ' || excluded.hashes
-"""
-_IS_LISTED = "SELECT EXISTS (SELECT 1 FROM listed WHERE path = ?)"
-_HASHES = "SELECT hashes FROM listed WHERE path = ?"
 _AT_ONCE = 4
 
 
 def walk(folder: Path, prefix: str = "") -> Iterator[str]:
     """Yield the paths of all files below ``folder``, with ``/``, in one order everywhere."""
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
+    above = [(prefix, iter(_entries(folder)))]  # no recursion: folders of strangers may be any number deep
+    while above:
+        lead, entries = above[-1]
+        entry = next(entries, None)
+        if entry is None:
+            above.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            above.append((f"{lead}{entry.name}/", iter(_entries(entry.path))))
         else:
-            yield f"{prefix}{entry.name}"
+            yield f"{lead}{entry.name}"
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def hash_file(
@@ -149,28 +151,17 @@ def read_manifest(path: Path) -> Iterator[tuple[str, str]]:
             yield value.lower(), name
 
 
-def compare(
-    folder: Path,
-    listed: Iterable[tuple[str, str]],
-    present: Iterable[str],
-) -> Iterator[str]:
-    """Yield a sentence for every file that is missing, was changed, or is not in the list.
+def compare(folder: Path, listing: Listing) -> Iterator[str]:
+    """Yield a sentence for every listed file that is missing or was changed.
 
-    Where a file is listed more than once, any of its hashes will do. The list is kept in a temporary
-    database, so memory does not grow with the number of files.
+    Where a file is listed more than once, any of its SHA-256 hashes will do.
     """
-    with closing(sqlite3.connect("", isolation_level=None)) as db:
-        db.execute("CREATE TABLE listed (path BLOB PRIMARY KEY, hashes TEXT NOT NULL) WITHOUT ROWID")
-        db.execute("BEGIN")
-        db.executemany(_LIST, ((os.fsencode(path), value) for value, path in listed))
-        for path in present:
-            if not db.execute(_IS_LISTED, (os.fsencode(path),)).fetchone()[0]:
-                yield f"{path}: not in the manifest"
-        paths = (os.fsdecode(row[0]) for row in db.execute("SELECT path FROM listed ORDER BY path"))
-        for path, hashes in hash_files(folder, paths):
-            if isinstance(hashes, FileNotFoundError):
-                yield f"{path}: missing"
-            elif isinstance(hashes, OSError):
-                yield f"{path}: cannot be read ({hashes.strerror})"
-            elif hashes[0] not in db.execute(_HASHES, (os.fsencode(path),)).fetchone()[0].split():
-                yield f"{path}: changed (its SHA-256 is not the recorded one)"
+    for path in listing.missing():
+        yield f"{path}: missing"
+    places = listing.places()
+    paths = (found for _, found in listing.places())
+    for (path, _), (_, hashes) in zip(places, hash_files(folder, paths), strict=True):
+        if isinstance(hashes, OSError):
+            yield f"{path}: cannot be read ({hashes.strerror})"
+        elif hashes[0] not in [value for _, value in listing.hashes(path)]:
+            yield f"{path}: changed (its SHA-256 is not the recorded one)"

@@ -107,6 +107,8 @@ class MailRenderer:
             yield "X-Canvas-Context-Name", thread.context_name
         yield "X-Canvas-State", thread.workflow_state
         yield "X-Canvas-Folders", " ".join(thread.folders)
+        if not self._context.collection.is_complete:
+            yield "X-Canvas-Collection", self._context.collection.sentence
         if thread.starred:
             yield "X-Canvas-Starred", "true"
         if thread.private:
@@ -123,13 +125,17 @@ class MailRenderer:
         lines.append("MIME-Version: 1.0\n")
         boundary = f"=_canvas-{message.id}-{depth}"
         text_headers, text = encode_text(message.body)
-        if not present and not message.forwarded:
+        if not message.files and not message.forwarded:
             out("".join((*lines, text_headers, "\n")).encode("ascii"))
             out(text)
             return
         lines.append(f'Content-Type: multipart/mixed; boundary="{boundary}"\n\n--{boundary}\n')
         out("".join((*lines, text_headers, "\n")).encode("ascii"))
         out(text)
+        if missing:
+            note_headers, note = encode_text(_absences(missing))
+            out(f"\n--{boundary}\n{note_headers}Content-Disposition: inline\n\n".encode("ascii"))
+            out(note)
         for file in present:
             out(f"\n--{boundary}\n{_file_headers(file)}\n".encode("ascii"))
             for chunk in self._context.blobs.chunks(file):
@@ -142,6 +148,12 @@ class MailRenderer:
             )
             self._write_content(out, inner, [*self._identity(inner)], depth + 1)
         out(f"\n--{boundary}--\n".encode("ascii"))
+
+
+def _absences(files: Iterable[StoredFile]) -> str:
+    """Return the note that a mail program shows below the text, where the files themselves would be."""
+    listed = "\n".join(f"[Attachment: {filtered(file.name, MAIL_HEADER)}, {file.absence}]" for file in files)
+    return f"{listed}\n"
 
 
 def known_moment(text: str) -> str:

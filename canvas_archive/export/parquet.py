@@ -12,6 +12,7 @@ many custodians can be read together with one glob.
 from __future__ import annotations
 
 import importlib
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -295,7 +296,8 @@ class ParquetWriter:
             _IDS: arrow.list_(arrow.int64()),
             _TEXTS: arrow.list_(arrow.string()),
         }
-        return arrow.schema([(name, types[kind]) for name, kind in columns.items()])
+        state = {"canvas_archive.collection": json.dumps(self._context.collection.to_json())}
+        return arrow.schema([(name, types[kind]) for name, kind in columns.items()], metadata=state)
 
 
 def _load() -> tuple[Any, Any]:

@@ -54,6 +54,11 @@ class StoredFile:
         """Return whether the archive holds the bytes."""
         return self.state == "stored" and self.sha256 is not None
 
+    @property
+    def absence(self) -> str:
+        """Return why the file is not in an export, for people."""
+        return "not part of this export" if self.is_stored else f"not in the archive: {self.state}"
+
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:

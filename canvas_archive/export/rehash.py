@@ -20,6 +20,7 @@ from threading import Event
 from typing import Any
 
 from canvas_archive.errors import BadInput
+from canvas_archive.export.listing import is_foreign
 from canvas_archive.export.manifest import hash_file, in_parallel, walk
 from canvas_archive.places import state_folder
 from canvas_archive.store.blobs import INCOMING, readable_blob
@@ -51,6 +52,7 @@ class BlobReport:
     skipped: int = 0
     bad: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -93,7 +95,11 @@ def check_blobs(
             progress(report.checked + report.skipped, total)
         if not to_read:
             progress(report.checked + report.skipped, total)
-    report.unknown = list(_unknown(files_dir, db))
+    for name in _unknown(files_dir, db):
+        if is_foreign(name):
+            report.foreign.append(name)
+        else:
+            report.unknown.append(f"{files_dir / name}: no attachment refers to it")
     with contextlib.suppress(OSError):
         if state_file:
             state_file.unlink(missing_ok=True)
@@ -173,7 +179,7 @@ def _unknown(files_dir: Path, db: sqlite3.Connection) -> Iterator[str]:
             ).fetchone()[0]
         )
         if not known:
-            yield f"{files_dir / name}: no attachment refers to it"
+            yield name
 
 
 def state_path(folder: Path) -> Path | None:

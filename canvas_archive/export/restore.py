@@ -12,6 +12,7 @@ from pathlib import Path
 from canvas_archive.errors import BadInput, NotAdopted, VerificationFailed
 from canvas_archive.export.backup import (
     BLOB,
+    DATABASE,
     RECORD,
     SIGNATURE,
     SMALL,
@@ -35,7 +36,6 @@ from canvas_archive.store.private import is_regular, touch_private
 
 RESTORING = "restore.unfinished"
 _SMALL = frozenset({RECORD, *SMALL})
-_DATABASE = re.compile(r"archive-[0-9a-f]{16}\.db").fullmatch
 _BLOB = re.compile(BLOB).fullmatch
 _SIGNATURE = re.compile(SIGNATURE).fullmatch
 
@@ -76,7 +76,7 @@ def _entries(manifest: Path) -> dict[str, set[str]]:
     except ValueError as error:
         raise VerificationFailed(f"The backup's manifest is damaged: {error}.") from error
     # Above all no search index, which is loaded as it lies there.
-    known = (_DATABASE, _BLOB, _SIGNATURE)
+    known = (DATABASE, _BLOB, _SIGNATURE)
     foreign = [name for name in entries if name not in _SMALL and not any(is_one(name) for is_one in known)]
     if foreign:
         raise VerificationFailed(
@@ -103,7 +103,7 @@ def _restore_into(
             if hash_file(source / name, below=source)[0] not in values:
                 raise VerificationFailed(f"{source / name} is not what the manifest says.")
             continue
-        if _DATABASE(name) and name != database:
+        if DATABASE(name) and name != database:
             continue  # the one of the backup before, or of the one that was interrupted
         # The database gets its name last: until then the folder is no archive.
         target = folder / (f"{DB_NAME}.unfinished" if name == database else name)

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from canvas_archive.clock import Clock
 from canvas_archive.errors import ArchiveError, BadInput, VerificationFailed
 from canvas_archive.export.attachments import AttachmentCopier, files_of
 from canvas_archive.export.bag import PAYLOAD, write_bag
+from canvas_archive.export.completeness import Completeness, completeness
 from canvas_archive.export.context import GENERATOR, Blobs, ExportContext, ExportOptions, Writer
 from canvas_archive.export.custody import CUSTODY, custody
 from canvas_archive.export.destination import (
@@ -37,6 +38,7 @@ from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.redact import Redactor, load_key
 from canvas_archive.export.selection import Selection, Words
+from canvas_archive.export.totals import Totals, totals
 from canvas_archive.machine import machine_trouble
 from canvas_archive.model import JsonObject
 from canvas_archive.store import Archive, transaction
@@ -70,33 +72,59 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What an export holds. ``unavailable`` are attachments whose bytes the archive does not have;
-    ``lost`` are those it should have: their files are missing on the disk."""
+    """What was written. ``lost`` are attachments whose stored files are missing on the disk."""
 
     conversations: int = 0
     messages: int = 0
-    attachments: int = 0
-    unavailable: int = 0
     lost: int = 0
 
-    def to_json(self) -> JsonObject:
-        """Return the counts as a JSON object."""
+    def to_json(self, totals: Totals) -> JsonObject:
+        """Return the counts as a JSON object, with those of the database that explain them."""
         return {
             "conversations": self.conversations,
             "messages": self.messages,
-            "attachments": self.attachments,
-            "attachments_unavailable": self.unavailable,
+            "generated": totals.generated,
+            "removed": totals.removed,
+            "forwarded_only": totals.forwarded_only,
+            "attachments": totals.files,
+            "attachments_unavailable": totals.unavailable,
             "attachments_lost": self.lost,
+            "stored_files": totals.contents,
+            "explained": totals.sentence,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What came of an export."""
+    """What came of an export, and how complete the collection is that it was made of."""
 
     dest: Path
     formats: tuple[str, ...]
     counts: Counts
+    totals: Totals
+    collection: Completeness
+
+    def to_json(self) -> JsonObject:
+        """Return the report as a JSON object."""
+        return {
+            "dest": str(self.dest),
+            "formats": list(self.formats),
+            **self.counts.to_json(self.totals),
+            "collection": self.collection.to_json(),
+        }
+
+    def shortcoming(self) -> str | None:
+        """Return why the export is not all that was asked for, and what to do; ``None`` when it is."""
+        if self.counts.lost:
+            return (
+                f"{self.counts.lost:,} stored attachments are missing on the disk. "
+                "Run 'canvas-archive verify', then sync again or restore a backup."
+            )
+        if self.collection.advice:
+            return f"{self.collection.sentence} {self.collection.advice}"
+        if not self.counts.messages:
+            return "It holds no messages: nothing in the archive is what was asked for."
+        return None
 
 
 class ExportProgress:
@@ -162,15 +190,16 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
             progress,
         )
         progress.finishing()
+        numbers = totals(snapshot.db, context.scope)
         if alone:
             put_in_place(root / request.dest.name, request.dest)
         else:
-            record = record_json(context, formats, counts, redactor)
+            record = record_json(context, formats, counts, numbers, redactor)
             _complete(root, content, record, snapshot, context, redactor.text if redactor else _unchanged)
             put_in_place(root, request.dest)
         if redactor and request.redact_key:
             write_private(request.redact_key, redactor.key_table().encode("utf-8", "replace"))
-    return ExportReport(request.dest, formats, counts)
+    return ExportReport(request.dest, formats, counts, numbers, context.collection)
 
 
 def check_request(request: Request, alone: bool) -> None:
@@ -194,11 +223,11 @@ def _complete(
     root: Path, content: Path, record: JsonObject, snapshot: Snapshot, context: ExportContext, words: Words
 ) -> None:
     write_json(content / RECORD, record)
+    files_dir = context.blobs.files_dir if context.blobs.included else None
+    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, words)
     if content == root:
         write_manifests(root, (path for path in walk(root) if path != MANIFEST), {"sha256": root / MANIFEST})
         return
-    files_dir = context.blobs.files_dir if context.blobs.included else None
-    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, words)
     write_json(content / CUSTODY, custody(snapshot.db, record, gaps, words, root.parent))
     write_bag(root, bag_info(context, record))
 
@@ -212,6 +241,7 @@ def _context(
         custodian=snapshot.custodian,
         selection=request.selection.redacted(redactor.text) if redactor else request.selection,
         scope=scope,
+        collection=completeness(snapshot.db, chosen=True, files=included),
         blobs=Blobs(request.files_dir, included),
         options=request.options,
         copies=included and not alone and (request.bag or any(FORMATS[name].refers for name in formats)),
@@ -265,26 +295,19 @@ def write_formats(
 
 
 def _count(counts: Counts, thread: ThreadRecord, context: ExportContext) -> Counts:
-    attachments = unavailable = lost = 0
-    for message in thread.messages:
-        for file in files_of(message):
-            attachments += 1
-            if not file.is_stored:
-                unavailable += 1
-            elif context.blobs.included and context.blobs.path(file) is None:
-                lost += 1
-    return replace(
-        counts,
-        conversations=counts.conversations + 1,
-        messages=counts.messages + len(thread.messages),
-        attachments=counts.attachments + attachments,
-        unavailable=counts.unavailable + unavailable,
-        lost=counts.lost + lost,
-    )
+    lost = 0
+    if context.blobs.included:
+        files = (file for message in thread.messages for file in files_of(message))
+        lost = sum(1 for file in files if file.is_stored and context.blobs.path(file) is None)
+    return Counts(counts.conversations + 1, counts.messages + len(thread.messages), counts.lost + lost)
 
 
 def record_json(
-    context: ExportContext, formats: tuple[str, ...], counts: Counts, redactor: Redactor | None
+    context: ExportContext,
+    formats: tuple[str, ...],
+    counts: Counts,
+    numbers: Totals,
+    redactor: Redactor | None,
 ) -> JsonObject:
     """Return what an export says about itself."""
     custodian = context.custodian
@@ -300,6 +323,7 @@ def record_json(
             "collected_by": redactor.id(collector) if redactor else collector,
         },
         "collected_at": custodian.collected_at,
+        "collection": context.collection.to_json(),
         "selection": context.selection.to_json(),
         "formats": list(formats),
         "options": {
@@ -307,7 +331,7 @@ def record_json(
             "redacted": context.options.redacted,
             "slice": "day" if context.options.slice_by_day else "conversation",
         },
-        "counts": counts.to_json(),
+        "counts": counts.to_json(numbers),
     }
 
 
@@ -324,6 +348,7 @@ def bag_info(context: ExportContext, record: JsonObject) -> Iterator[tuple[str, 
     yield "Canvas-Address", custodian.base_url
     yield "Collection-Began", custodian.created_at
     yield "Collection-Ended", custodian.collected_at
+    yield "Collection-State", context.collection.sentence
     yield "Archive-Schema-Version", str(custodian.schema_version)
     for name in ("selection", "formats", "options", "counts"):
         yield f"Export-{name.title()}", json.dumps(record[name], ensure_ascii=False)

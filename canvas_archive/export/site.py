@@ -133,7 +133,8 @@ class SiteWriter:
             later = f"{root}pages/{{}}.html"
             main = (
                 f'<h1>Conversations</h1>\n<p class="meta">{self._count:,}, newest first</p>\n'
-                f"{rows(chosen, root)}\n{pager(page, last, later, f'{root}index.html')}"
+                f"{self._frame.state if page == 1 else ''}{rows(chosen, root)}\n"
+                f"{pager(page, last, later, f'{root}index.html')}"
             )
             self._write(path, self._frame.page("Conversations", root, main, "Conversations"))
 

@@ -97,6 +97,8 @@ class SiteFrame:
         custodian = context.custodian
         self._title = f"Canvas inbox of {custodian.name}"
         scope = context.scope
+        self.state = f'<p class="note">{text(context.collection.sentence)}</p>\n'
+        """How complete the collection is, as a line of the front page."""
         self._footer = (
             f"{scope.messages:,} messages in {scope.conversations:,} conversations · "
             f"{text(custodian.host)} · collected {minute(custodian.collected_at)} · {text(GENERATOR)}"
@@ -181,8 +183,7 @@ class SiteFrame:
         name = f"<bdi>{text(file.name)}</bdi>"
         path = self._context.copy_path(file)
         if path is None:
-            state = "not part of this export" if file.is_stored else f"not in the archive: {file.state}"
-            return f'<span class="missing">{name} ({text(state)})</span>'
+            return f'<span class="missing">{name} ({text(file.absence)})</span>'
         where = attribute(quote(f"../../../{path}", safe="/."))
         size = f" <small>{_size(file.stored_size or 0)}</small>"
         image = content_type(file.content_type) in _IMAGES and (file.stored_size or 0) <= _LARGEST_IMAGE

@@ -22,13 +22,16 @@ from canvas_archive.export.checks import (
     check_completeness,
     check_contents,
     check_evidence,
+    check_foreign,
     check_foreign_keys,
     check_integrity,
     check_journal,
     check_schema,
     check_states,
+    check_totals,
     findings,
 )
+from canvas_archive.export.listing import is_foreign
 from canvas_archive.export.rehash import check_blobs, state_path
 from canvas_archive.export.signatures import check_signatures
 from canvas_archive.signing.stored import NOBODY, Trust
@@ -132,6 +135,7 @@ def _rows_looks(
         ("schema", lambda: check_schema(db)),
         ("account", lambda: check_account(folder, db)),
         ("completeness", lambda: check_completeness(db)),
+        ("counts", lambda: check_totals(db)),
         ("edits", lambda: check_journal(db)),
         ("states", lambda: check_states(db)),
         ("chain", lambda: check_evidence(db, options.chain_head)),
@@ -187,6 +191,8 @@ def check_files(
         + (f" ({result.skipped:,} more in an earlier run)" if result.skipped else ""),
         "{count} attachments are missing or altered: sync again, or restore a backup",
     )
+    if result.foreign:
+        yield check_foreign(result.foreign)
     if result.unknown and _sync_unfinished(db):
         # A download that was complete when its sync was killed: the next one finds it, and writes it down.
         waiting = f"{len(result.unknown):,} of a sync that did not finish wait for the next one"
@@ -223,7 +229,7 @@ def check_search_index(folder: Path, db: sqlite3.Connection) -> Check:
 
 def _has_index(folder: Path) -> bool:
     search = folder / SEARCH_NAME
-    return search.is_dir() and any(search.iterdir())
+    return search.is_dir() and not all(is_foreign(path.name) for path in search.iterdir())
 
 
 def check_permissions(folder: Path) -> Check:
@@ -233,7 +239,7 @@ def check_permissions(folder: Path) -> Check:
     open_to_others = [
         str(path)
         for path in (folder, *sorted(folder.iterdir()), *sorted((folder / FILES_NAME).glob("*")))
-        if not path.is_symlink() and path.stat().st_mode & 0o077
+        if not path.is_symlink() and not is_foreign(path.name) and path.stat().st_mode & 0o077
     ]
     return findings(
         "permissions",

@@ -5,23 +5,39 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
-from canvas_archive.export.backup import UNFINISHED
+from canvas_archive.export.agreement import check_agreement, recorded_count
+from canvas_archive.export.backup import DATABASE, UNFINISHED, open_copy, read_record
 from canvas_archive.export.bag import PAYLOAD
 from canvas_archive.export.bag_check import check_bag
-from canvas_archive.export.checks import Check, findings
+from canvas_archive.export.checks import (
+    MOST_ITEMS,
+    Check,
+    check_completeness,
+    check_foreign,
+    findings,
+)
+from canvas_archive.export.completeness import from_json
+from canvas_archive.export.destination import RECORD as EXPORT
 from canvas_archive.export.fleet_list import check_list, is_list, packages_of
 from canvas_archive.export.jsonl import encode_completion
+from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
 from canvas_archive.export.signatures import check_bag_signatures
 from canvas_archive.signing.stored import NOBODY, Trust
-from canvas_archive.store.private import open_regular
+from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.private import open_regular, read_regular, require_regular
 
 _LONGEST_LINE = 256 << 20
+_MOST_RECORD = 16 << 20
 
 
 def verify_path(path: Path, trust: Trust = NOBODY) -> Iterator[Check]:
@@ -33,18 +49,14 @@ def verify_path(path: Path, trust: Trust = NOBODY) -> Iterator[Check]:
     """
     given, path = path, path.resolve()  # the user may name a link; a link inside is not followed
     if path.is_file() and path.suffix.lower() == ".jsonl":
-        yield check_jsonl(path)
+        yield from check_jsonl(path, alone=True)
     elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
         yield from check_bag_signatures(path, trust)
-        lines = path / PAYLOAD / "conversations.jsonl"
-        if os.path.lexists(lines):
-            yield check_jsonl(lines)
+        yield from _check_content(path / PAYLOAD, path / MANIFEST)
     elif os.path.lexists(path / MANIFEST):
-        yield check_manifest(path)
-        lines = path / "conversations.jsonl"
-        if os.path.lexists(lines):
-            yield check_jsonl(lines)
+        yield from check_manifest(path)
+        yield from _check_content(path, path / MANIFEST)
     elif is_list(path):
         yield from check_list(path, trust)
         for name in packages_of(path):
@@ -65,38 +77,86 @@ def check_package(path: Path, trust: Trust) -> Check:
 
 def summed_up(name: str, checks: Iterable[Check]) -> Check:
     """Return one check that stands for many."""
-    count, bad = 0, []
+    count, bad, unfinished = 0, [], False
     for check in checks:
         count += 1
+        unfinished = unfinished or check.unfinished
         if not check.ok:
             bad.append(check)
     items = [f"{check.name}: {item}" for check in bad for item in check.items or (check.detail,)]
     names = ", ".join(check.name for check in bad)
-    return findings(name, items, f"{count} check{'' if count == 1 else 's'}", f"not verified: {names}")
+    whole = findings(name, items, f"{count} check{'' if count == 1 else 's'}", f"not verified: {names}")
+    return replace(whole, unfinished=unfinished)
 
 
-def check_manifest(folder: Path) -> Check:
-    """Compare a folder with its list of SHA-256 hashes."""
+def _check_content(folder: Path, manifest: Path) -> Iterator[Check]:
+    """Yield what an export or a backup says of itself, beyond the hashes of its files."""
+    lines = folder / "conversations.jsonl"
+    if os.path.lexists(lines):
+        yield from check_jsonl(lines)
     try:
-        present = (name for name in walk(folder) if name != MANIFEST)
-        if os.path.lexists(folder / UNFINISHED):
-            # The next backup was begun and did not come to its end: this one is still whole.
-            listed = {name for _, name in read_manifest(folder / MANIFEST)}
-            present = (name for name in present if name in listed)
-        items = list(compare(folder, read_manifest(folder / MANIFEST), present))
-    except (OSError, ValueError) as error:
-        items = [f"{MANIFEST}: {error}"]
-    return findings(
+        if os.path.lexists(folder / EXPORT):
+            record = json.loads(read_regular(folder / EXPORT, _MOST_RECORD))
+            yield from check_agreement(folder, recorded_count(record), manifest)
+            yield recorded_state(record)
+        elif (record := read_record(folder)) is not None:
+            yield _state_of_backup(folder, str(record.get("database")))
+    except (OSError, ValueError, RecursionError, sqlite3.DatabaseError) as error:
+        yield Check("collection", False, f"what is said of the collection cannot be read ({error})")
+
+
+def _state_of_backup(folder: Path, name: str) -> Check:
+    """Return how complete the collection is that a backup was made of. Its database is read, not trusted."""
+    if not DATABASE(name):
+        return Check("completeness", False, f"{name!r} is not the name of a backup's database")
+    require_regular(folder / name)
+    with closing(open_copy(folder / name)) as db:
+        db.execute("PRAGMA trusted_schema = OFF")
+        if schema_version(db) != known_version():
+            return Check("completeness", True, "not looked at: another version made this backup")
+        return check_completeness(db)
+
+
+def recorded_state(record: object) -> Check:
+    """Return what an export recorded of the collection that it was made of."""
+    document = record.get("collection") if isinstance(record, dict) else None
+    known = from_json(document)
+    if known is None:
+        return Check("collection", True, "how complete it was is not recorded: another version made this")
+    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)
+
+
+def check_manifest(folder: Path) -> Iterator[Check]:
+    """Compare a folder with its list of SHA-256 hashes."""
+    foreign: list[str] = []
+    notes: list[str] = []
+    with closing(Listing()) as listing:
+        try:
+            for value, name in read_manifest(folder / MANIFEST):
+                listing.add(name, "sha256", value)
+            listing.see(name for name in walk(folder) if name != MANIFEST)
+            # Where the next backup was begun and did not come to its end, this one is still whole.
+            begun = os.path.lexists(folder / UNFINISHED)
+            items = [] if begun else [f"{path}: not in the manifest" for path in listing.unlisted()]
+            items += compare(folder, listing)
+            foreign, notes = list(listing.foreign()), list(islice(listing.renamed(), MOST_ITEMS))
+        except (OSError, ValueError) as error:
+            items = [f"{MANIFEST}: {error}"]
+    check = findings(
         "files", items, "every file is as it was written", "{count} files are missing, new or changed"
     )
+    yield replace(check, items=tuple(notes)) if check.ok else check
+    if foreign:
+        yield check_foreign(foreign)
 
 
-def check_jsonl(path: Path) -> Check:
-    """Compare a JSON Lines export with its completion record."""
+def check_jsonl(path: Path, *, alone: bool = False) -> Iterator[Check]:
+    """Compare a JSON Lines export with its completion record. Of one ``alone``, say how complete it is."""
     digest = hashlib.sha256()
     conversations = messages = 0
     last = b""
     problem: str | None = None
+    record: object = None
     try:
         with open_regular(path) as file:
             for line in iter(partial(file.readline, _LONGEST_LINE), b""):
@@ -108,6 +168,8 @@ def check_jsonl(path: Path) -> Check:
                     messages += len(json.loads(last)["messages"])
                 last = line
         record = json.loads(last)
+        if not isinstance(record, dict):
+            raise TypeError("its last line is no record")
         described = {name: value for name, value in record.items() if name != "record_sha256"}
         if record["type"] != "completion":
             problem = "the completion record is missing: the file was cut off"
@@ -122,9 +184,11 @@ def check_jsonl(path: Path) -> Check:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = f"it cannot be read ({type(error).__name__}: {error})"
     items = [f"{path.name}: {problem}"] if problem else []
-    return findings(
+    yield findings(
         "jsonl",
         items,
         f"{messages:,} messages in {conversations:,} conversations",
         "the file is not as written",
     )
+    if alone and not problem:
+        yield recorded_state(record)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
+from canvas_archive.export.completeness import completeness
 from canvas_archive.export.context import Blobs, ExportContext, ExportOptions
 from canvas_archive.export.mail import positions
 from canvas_archive.export.mime import MailRenderer, date_header, encode_text, header
@@ -78,6 +79,7 @@ def thread_eml(db_path: Path, files: Path, conversation_id: int, transcript: str
             custodian=snapshot.custodian,
             selection=Selection(),
             scope=scope,
+            collection=completeness(snapshot.db, chosen=True),
             blobs=Blobs(files),
             options=ExportOptions(),
         )
