@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.folders import FOLDERS
+from canvas_archive.store.runs import LAST_TEXTS
+from canvas_archive.typed_text import decoded_preview
 
 _LINES = {
     # By folder, and whether the page begins at the top. Behind "?1 IS NULL OR" SQLite would walk from the
@@ -23,7 +25,7 @@ _LINES = {
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
       nullif(t.latest_at, ''), t.removed_at,
       EXISTS (SELECT 1 FROM edits WHERE conversation_id = t.id AND state = 'pending'),
-      page.sorted_at
+      page.sorted_at, {LAST_TEXTS}
     FROM page JOIN threads t ON t.id = page.id JOIN conversations c ON c.id = page.id
     ORDER BY page.sorted_at DESC, page.id DESC
     """  # noqa: S608 (constants)
@@ -72,9 +74,16 @@ def list_conversations(
     if limit < 1:
         raise BadInput("The number of conversations to list must be at least 1.")
     rows = db.execute(_LINES[folder, before is None], (limit + 1, *(before or ()))).fetchall()
-    lines = tuple(ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13))) for row in rows[:limit])
+    lines = tuple(_line(row) for row in rows[:limit])
     following = (rows[limit - 1][14], rows[limit - 1][0]) if len(rows) > limit else None
     return FolderPage(lines, following)
+
+
+def _line(row: Sequence[Any]) -> ConversationLine:
+    line = ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13)))
+    if line.preview is None or row[15] != "entities":
+        return line
+    return replace(line, preview=decoded_preview(line.preview))
 
 
 def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:
