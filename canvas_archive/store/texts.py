@@ -25,13 +25,17 @@ WHERE json_extract(counts, '$.texts') IS NOT NULL AND id <= ? ORDER BY id DESC L
 """
 _RECORD = "UPDATE sync_runs SET counts = json_set(counts, '$.texts', json(?)) WHERE id = ?"
 _BODIES = "SELECT id, body FROM messages WHERE id IN (SELECT value FROM json_each(?))"
-_SIGNS = """
-SELECT id, body FROM messages WHERE generated = 0 AND (instr(body, '&') OR instr(body, '<')) ORDER BY id
-"""
-_ENCODED = """
-SELECT id, body FROM messages WHERE instr(body, '&')
+_DRAFTS = "(SELECT coalesce(json_extract(o.payload, '$.body'), '') FROM outbox o)"
+"""Messages that were written here may be stored as they were typed, whatever was known of Canvas then."""
+
+_SIGNS = f"""
+SELECT id, body FROM messages WHERE generated = 0 AND (instr(body, '&') OR instr(body, '<'))
+  AND body NOT IN {_DRAFTS} ORDER BY id
+"""  # noqa: S608 (constants)
+_ENCODED = f"""
+SELECT id, body FROM messages WHERE instr(body, '&') AND body NOT IN {_DRAFTS}
   AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1)))
-"""
+"""  # noqa: S608 (constants)
 _DECODED_IN = """
 SELECT DISTINCT c.id FROM messages m JOIN conversations c ON c.id = m.conversation_id
 WHERE c.removed_at IS NULL AND (instr(m.body, '&') OR instr(m.body, '<') OR instr(m.body, '>')

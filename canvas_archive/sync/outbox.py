@@ -219,7 +219,9 @@ class Outbox:
         with transaction(self._db):
             outbox.mark_sent(self._db, queued.id, sent_ids, detail=detail, clock=self._clock)
             for conversation in answers:
-                self._ingest.save_conversation(as_stored(self._db, conversation), complete=False)
+                self._ingest.save_conversation(
+                    as_stored(self._db, conversation, draft=queued.draft.body), complete=False
+                )
         self._complete([conversation.id for conversation in answers], queued.draft)
 
     def _complete(self, conversation_ids: list[int], draft: Draft) -> None:
@@ -235,7 +237,7 @@ class Outbox:
             except ArchiveError:
                 return
             with transaction(self._db):
-                self._ingest.save_conversation(as_stored(self._db, shown))
+                self._ingest.save_conversation(as_stored(self._db, shown, draft=draft.body))
         self._keep_files(draft)
 
     def _keep_files(self, draft: Draft) -> None:

@@ -87,8 +87,7 @@ class RunTexts:
                 self._contradicted = True
                 self._record(KnownTexts("raw", here["raw"], unsettled=True))
             elif self.known.sent != "entities" and turned and "raw" not in here and not self._contradicted:
-                self._record(KnownTexts("entities", turned[0]))
-                self._decode_arrived()
+                self._take_as_entities(turned[0])
             if self._contradicted:
                 rewrite_bodies(self._db, {id_: signs[id_] for id_ in turned}, self._clock)
             elif self.known.sent == "entities":
@@ -114,8 +113,7 @@ class RunTexts:
             elif self.known.sent is None:
                 self._decide_first()
             elif self.known.sent == "raw" and self._all_entities():
-                self._record(KnownTexts("entities", self._shown["entities"]))
-                self._decode_arrived()
+                self._take_as_entities(self._shown["entities"])
             else:
                 self._record(
                     KnownTexts(self.known.sent, self._shown.get(self.known.sent, self.known.shown_by))
@@ -128,8 +126,7 @@ class RunTexts:
         if "raw" in self._shown:
             self._record(KnownTexts("raw", self._shown["raw"]))
         elif "entities" in self._shown:
-            self._record(KnownTexts("entities", self._shown["entities"]))
-            decode_stored(self._db, self._clock)
+            self._take_as_entities(self._shown["entities"])
         else:
             self._record(KnownTexts(None))
 
@@ -144,8 +141,14 @@ class RunTexts:
         elif not self._shown:
             self._shown = stored
 
-    def _decode_arrived(self) -> None:
-        decode_stored(self._db, self._clock, self._undecoded)
+    def _take_as_entities(self, shown_by: int) -> None:
+        """Record that bodies have entities, and decode what came before that was known.
+
+        What is stored from before an upgrade of Canvas stays: it came as it was typed.
+        """
+        everything = self.known.sent is None and "raw" not in stored_evidence(self._db)
+        self._record(KnownTexts("entities", shown_by))
+        decode_stored(self._db, self._clock, None if everything else self._undecoded)
         self._undecoded.clear()
 
     def _record(self, known: KnownTexts) -> None:
@@ -154,16 +157,22 @@ class RunTexts:
         record_texts(self._db, self._run_id, known)
 
 
-def as_stored(db: sqlite3.Connection, conversation: Conversation) -> Conversation:
-    """Return an answer outside a sync as it is to be stored, by what the last sync knew."""
-    if not conversation.messages:
-        return conversation
-    messages = tuple(message_as_stored(db, message) for message in conversation.messages)
-    return replace(conversation, messages=messages)
+def as_stored(
+    db: sqlite3.Connection, conversation: Conversation, *, draft: str | None = None
+) -> Conversation:
+    """Return an answer outside a sync as it is to be stored, by what the last sync knew.
+
+    ``draft`` is what was typed here: a message that is the draft with entities is stored as it was typed,
+    whatever is known.
+    """
+    messages = tuple(message_as_stored(db, one, draft=draft) for one in conversation.messages or ())
+    return replace(conversation, messages=messages) if messages else conversation
 
 
-def message_as_stored(db: sqlite3.Connection, message: Message) -> Message:
+def message_as_stored(db: sqlite3.Connection, message: Message, *, draft: str | None = None) -> Message:
     """Return a message outside a sync as it is to be stored or shown, by what the last sync knew."""
+    if draft is not None and decoded(message.body) == draft:
+        return replace(message, body=draft)
     known = texts_of_run(db)
     if known is None or known.sent != "entities" or evidence_in(message.body) == "raw":
         return message
