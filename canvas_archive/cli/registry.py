@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
     "adopt": Entry("adopt:adopt", "Say that an archive made elsewhere is yours or trusted.", "Archive"),
+    "rebind": Entry("rebind:rebind", "Bind the archive to the same mailbox at a new address.", "Archive"),
     "index": Entry("index:index", "Rebuild or check the search index.", "Archive"),
     "list": Entry("read:list_", "List the conversations of a folder.", "Read"),
     "show": Entry("read:show", "Show one conversation.", "Read"),
