@@ -54,10 +54,12 @@ def _marking() -> Any:
 
 def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     """Return each place with the texts that are worst for it, by their size."""
+    from canvas_archive import typed_text
     from canvas_archive.canvas import answers, links, waiting
     from canvas_archive.canvas.body import decode_json
     from canvas_archive.cli import read, terminal
     from canvas_archive.export import mime, names, redact, site_pages
+    from canvas_archive.sandbox import sanitising
     from canvas_archive.search.answer import snippet
     from canvas_archive.search.index import analysis
     from canvas_archive.search.query import dates, language
@@ -167,6 +169,15 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         "body that was sent": (
             lambda text: sent_messages.same_body(text, "other"),
             (of("<"), of("&#1"), of("1", "&#"), of("&"), of("<a>")),
+        ),
+        "evidence of texts": (
+            typed_text.evidence_in,
+            (of("<"), of("<a"), of("<a "), of("<a>"), of("&"), of("&a"), of("&#1", "<a>")),
+        ),
+        "preview": (typed_text.decoded_preview, (of("&amp;"), of("&a"), of("&", after="..."))),
+        "sanitised body": (
+            sanitising.sanitised,
+            (of("<script"), of("<script>"), of("<script "), of("</script"), of("<script></script>")),
         ),
         "terminal, text": (terminal.printable, (of("\x1b"), of("\r\n"), of("\u202e"))),
         "terminal, line": (lambda text: terminal.fit(terminal.one_line(text), 50), (of("\u0301"),)),

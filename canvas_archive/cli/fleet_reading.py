@@ -240,7 +240,7 @@ def export(
                     counts = report.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
                     rows.append({**report.to_json(), **who})
-                    packages.append(package_of(fleet, outcome, below, counts.to_json()))
+                    packages.append(package_of(fleet, outcome, below, counts.to_json(report.totals)))
                     name = one_line(outcome.name or f"User {outcome.user_id}")
                     settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
                     shortcoming = report.shortcoming()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -224,8 +224,13 @@ def unread_count(settings: Settings, as_json: bool) -> None:
 @pass_settings
 def batches(settings: Settings, as_json: bool) -> None:
     """List bulk messages that Canvas is still sending for you."""
-    with _asking(settings) as (_, client):
-        found = list(client.running_batches())
+    from canvas_archive.sync.texts import message_as_stored
+
+    with _asking(settings) as (archive, client):
+        found = [
+            replace(one, message=one.message and message_as_stored(archive.db, one.message))
+            for one in client.running_batches()
+        ]
     if as_json:
         print_json(
             [

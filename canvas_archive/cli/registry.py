@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "doctor": Entry("doctor:doctor", "Check token, clock, disk, permissions and versions.", "Archive"),
     "adopt": Entry("adopt:adopt", "Trust an archive that was made elsewhere.", "Archive"),
+    "rebind": Entry("rebind:rebind", "Bind the archive to the same mailbox at a new address.", "Archive"),
     "index": Entry("index:index", "Rebuild or check the search index.", "Archive"),
     "whoami": Entry("about:whoami", "Show whose mailbox this is, and the archive's folder.", "Archive"),
     "archives": Entry("about:archives", "List the archives that are known here.", "Archive"),

@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     help="Milliseconds every answer takes longer.",
 )
 @click.option(
+    "--texts",
+    type=click.Choice(["entities", "raw"]),
+    default="entities",
+    show_default=True,
+    help="Send & and < in messages as entities, as newer Canvas servers do, or as they were typed.",
+)
+@click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the token into this file, readable by you alone.",
@@ -64,6 +71,7 @@ def sandbox(
     conversations: int,
     throttle: bool,
     latency: float,
+    texts: str,
     token_file: Path | None,
     custodians: Path | None,
 ) -> None:
@@ -86,6 +94,7 @@ def sandbox(
         port=port,
         throttle=throttle,
         latency=latency / 1000,
+        texts=texts,
     )
     try:
         server.start()

@@ -44,7 +44,9 @@ class Call:
     @property
     def writer(self) -> Serialiser:
         """Return the JSON writer for this person."""
-        return Serialiser(self.state, self.user_id, self.base, file_links=self.school.file_links)
+        return Serialiser(
+            self.state, self.user_id, self.base, file_links=self.school.file_links, clean=self.school.clean
+        )
 
     def answer(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """Return a JSON answer."""

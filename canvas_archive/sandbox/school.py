@@ -12,6 +12,7 @@ from canvas_archive.sandbox.delivery import Draft
 from canvas_archive.sandbox.jobs import Jobs
 from canvas_archive.sandbox.loading import file_uuid, load
 from canvas_archive.sandbox.mailbox import Mailbox, Media, SandboxFile, SandboxPerson
+from canvas_archive.sandbox.sanitising import sanitised, without_scripts
 from canvas_archive.sandbox.serialise import Detail, Serialiser
 from canvas_archive.sandbox.state import Conversation, MailboxRow, State, StoredFile
 
@@ -23,8 +24,9 @@ class School:
 
     ``now`` is the school's time and moves on by ``tick`` with every message, so that order means something;
     with ``tick = timedelta(0)`` messages share one second. ``file_links`` is ``"verifier"``, ``"plain"`` or
-    ``"location"``. ``restricted_courses`` are closed by date and have no name for the caller; ``nicknames``
-    are the owner's own names of courses.
+    ``"location"``. ``texts`` is ``"entities"``, as newer servers send bodies, or ``"raw"``, as typed.
+    ``restricted_courses`` are closed by date and have no name for the caller; ``nicknames`` are the owner's
+    own names of courses.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -34,6 +36,7 @@ class School:
         self.tick = timedelta(seconds=1)
         self.base_url = "http://127.0.0.1"
         self.file_links = "verifier"
+        self.texts = "entities"
         self.restricted_courses: set[int] = set()
         self.nicknames: dict[int, str] = {}
 
@@ -55,6 +58,10 @@ class School:
             moment = self.state.now
             self.state.now = moment + self.tick
             return moment
+
+    def clean(self, body: str) -> str:
+        """Return a body as this server sends it."""
+        return sanitised(body) if self.texts == "entities" else body
 
     # Who is who ----------------------------------------------------------------------------------------
 
@@ -285,9 +292,19 @@ class School:
     # The truth -----------------------------------------------------------------------------------------
 
     def truth(self) -> dict[int, dict[str, Any]]:
-        """Return everything the owner can see, as the answers of ``show``, without marking anything read."""
+        """Return everything the owner can see, as the answers of ``show``, without marking anything read.
+
+        Bodies are as a person reads them, with no entities; previews are as they are sent.
+        """
         with self.lock:
-            writer = Serialiser(self.state, self.owner_id, self.base_url, file_links=self.file_links)
+            writer = Serialiser(
+                self.state,
+                self.owner_id,
+                self.base_url,
+                file_links=self.file_links,
+                clean=self.clean,
+                clean_body=without_scripts if self.texts == "entities" else str,
+            )
             folders = self.state.folders(self.owner_id)
             return {
                 row.conversation_id: writer.conversation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
@@ -64,13 +64,26 @@ def stringify_ids(value: Any, under_id: bool = False) -> Any:
 
 
 class Serialiser:
-    """Writes JSON for one viewer. ``base`` is the address links start with."""
+    """Writes JSON for one viewer. ``base`` is the address links start with; ``clean`` makes of a body what
+    the server sends; ``clean_body`` does so for whole bodies, where these are to differ from previews.
+    """
 
-    def __init__(self, state: State, viewer_id: int, base: str, *, file_links: str = "verifier") -> None:
+    def __init__(
+        self,
+        state: State,
+        viewer_id: int,
+        base: str,
+        *,
+        file_links: str = "verifier",
+        clean: Callable[[str], str] = str,
+        clean_body: Callable[[str], str] | None = None,
+    ) -> None:
         self.state = state
         self.viewer_id = viewer_id
         self.base = base
         self.file_links = file_links
+        self._clean = clean
+        self._clean_body = clean_body or clean
 
     # Conversations -------------------------------------------------------------------------------------
 
@@ -128,9 +141,9 @@ class Serialiser:
             "id": row.conversation_id,
             "subject": conversation.subject,
             "workflow_state": row.workflow_state,
-            "last_message": preview(latest.body) if latest else None,
+            "last_message": preview(self._clean(latest.body)) if latest else None,
             "last_message_at": iso(row.last_message_at) if row.last_message_at else None,
-            "last_authored_message": preview(authored.body) if authored else None,
+            "last_authored_message": preview(self._clean(authored.body)) if authored else None,
             "last_authored_message_at": iso(authored_at) if authored_at else None,
             "message_count": row.message_count,
             "subscribed": row.subscribed,
@@ -209,7 +222,7 @@ class Serialiser:
         """Return a body; a generated one is worded anew from the names people have now."""
         added = self.state.added_people.get(message.id)
         if added is None:
-            return message.body
+            return self._clean_body(message.body)
         names = [self.state.name(user_id) for user_id in added]
         adder = self.state.name(message.author_id)
         if len(names) == 1:

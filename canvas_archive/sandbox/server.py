@@ -74,7 +74,8 @@ class Sandbox:
 
     Use it as a context manager, or call :meth:`start` and :meth:`close`. Without a ``mailbox`` it makes the
     sample one of ``seed`` and ``conversations``. ``throttle`` turns requests away when the token's bucket
-    is full; ``latency`` is in seconds for every request.
+    is full; ``latency`` is in seconds for every request. ``texts`` is how bodies are sent: ``"entities"``, as
+    newer servers do, or ``"raw"``, as typed.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Sandbox:
         token: str | None = None,
         throttle: bool = False,
         latency: float = 0.0,
+        texts: str = "entities",
         now: datetime | None = None,
     ) -> None:
         if mailbox is None:
@@ -95,6 +97,7 @@ class Sandbox:
 
             mailbox = sample_mailbox(seed=seed, conversations=conversations, now=now or NOW)
         self.school = School(mailbox)
+        self.school.texts = texts
         self.tokens = Tokens()
         self.token = self.tokens.issue(mailbox.owner_id, token or _secret(seed, "owner"))
         self.admin_token = self.tokens.issue(self.school.admin_id, _secret(seed, "administrator"))

@@ -81,9 +81,10 @@ def chain_head(db: sqlite3.Connection) -> ChainHead:
     return ChainHead(row[0], row[1]) if row else ChainHead(0, GENESIS)
 
 
-def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
+def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM, decoded: bool = False) -> int:
     """Append a record for everything that is new since the last call; return how many.
 
+    ``decoded``: bodies were just written in another form (``texts.py``), and their new seals say so.
     The caller holds the transaction, on a connection that may write.
     """
     reader = db.cursor()
@@ -91,7 +92,7 @@ def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
     head = chain_head(db)
     at = iso(clock.now())
     count = 0
-    for source, key, state, row in _news(reader):
+    for source, key, state, row in _news(reader, decoded=decoded):
         content = canonical(row)
         digest = _sha256(content)
         seq = head.seq + 1
@@ -103,7 +104,9 @@ def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
     return count
 
 
-def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
+def _news(
+    reader: sqlite3.Cursor, *, decoded: bool
+) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
     # Read whole before anything is appended: a statement must not see its own insertions. Revisions and
     # messages can be many after a long run, so these come in portions.
     for row in reader.execute(_NEW_RUNS).fetchall():
@@ -121,7 +124,7 @@ def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[s
         last = rows[-1]["revision"]
     block = seal_new(reader.connection)
     if block is not None:
-        yield "seals", block.number, None, _block_row(block)
+        yield "seals", block.number, None, {**_block_row(block), **({"decoded": 1} if decoded else {})}
 
 
 def _block_row(block: Block) -> dict[str, object]:

@@ -31,7 +31,7 @@ from canvas_archive.errors import (
 from canvas_archive.places import expanded
 from canvas_archive.store import adoption, migrations, upgrade
 from canvas_archive.store.account import Account, read_account
-from canvas_archive.store.config import CONFIG_NAME, Config, Grant, read_config, write_config
+from canvas_archive.store.config import CONFIG_NAME, Config, Grant, powers, read_config, write_config
 from canvas_archive.store.connection import (
     connect_readonly,
     connect_writable,
@@ -161,10 +161,19 @@ class Archive:
 
     def adopt(self, agreed: Iterable[Grant] = ()) -> None:
         """Remember the archive as this user's own, and what its settings grant as agreed to."""
-        account = self.account
+        self._remember(self.account, agreed)
+        self.config = adoption.agreed_config(self.db, self.config_as_written)
+
+    def remember_as(self, account: Account) -> None:
+        """Remember the archive as this user's own under the account it is about to get.
+
+        What its settings grant stays agreed to, as far as it is.
+        """
+        self._remember(account, powers(self.config))
+
+    def _remember(self, account: Account, agreed: Iterable[Grant]) -> None:
         who = (account.base_url, account.user_id, account.as_user_id, account.created_at)
         adoption.remember(self.folder, who, agreed)
-        self.config = adoption.agreed_config(self.db, self.config_as_written)
 
     def close(self) -> None:
         """Close the database and give the lock back."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.connection import plain_cursor
 from canvas_archive.store.folders import ANYWHERE, FOLDERS, Folder
 from canvas_archive.store.rows import ids_json
+from canvas_archive.store.runs import LAST_TEXTS
+from canvas_archive.typed_text import decoded_preview
 
 if TYPE_CHECKING:
     from canvas_archive.model import JsonObject
@@ -35,7 +37,7 @@ def _statement(folder: Folder, *, top: bool, oldest: bool, chosen: bool) -> str:
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
       nullif(t.latest_at, ''), t.removed_at,
       EXISTS (SELECT 1 FROM edits WHERE conversation_id = t.id AND state = 'pending'),
-      page.sorted_at
+      page.sorted_at, {LAST_TEXTS}
     FROM page JOIN threads t ON t.id = page.id JOIN conversations c ON c.id = page.id
     ORDER BY page.sorted_at {direction}, page.id {direction}
     """  # noqa: S608 (constants)
@@ -102,7 +104,7 @@ def list_conversations(
     time, id_ = before or ("", 0)
     bound = {"most": limit + 1, "time": time, "id": id_, "chosen": ids_json(chosen or ())}
     rows = db.execute(statement, bound).fetchall()
-    lines = tuple(ConversationLine(*_with_truth(row, (6, 7, 8, 13))) for row in rows[:limit])
+    lines = tuple(_line(row) for row in rows[:limit])
     following = (rows[limit - 1][14], rows[limit - 1][0]) if len(rows) > limit else None
     return FolderPage(lines, following)
 
@@ -120,6 +122,13 @@ def count_conversations(db: sqlite3.Connection, folder: str, chosen: Iterable[in
 def subjects(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str | None]:
     """Return the subjects of these conversations by id."""
     return {row[0]: row[1] for row in db.execute(_SUBJECTS, (ids_json(ids),))}
+
+
+def _line(row: Sequence[Any]) -> ConversationLine:
+    line = ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13)))
+    if line.preview is None or row[15] != "entities":
+        return line
+    return replace(line, preview=decoded_preview(line.preview))
 
 
 def _with_truth(row: Sequence[Any], positions: Iterable[int]) -> list[Any]:

@@ -16,6 +16,10 @@ LONGEST_REST = timedelta(days=7)
 GHOST = "ghost"
 """Kind of the ids that a list names and Canvas does not find: no problems, and quick syncs pass over them."""
 
+LAST_TEXTS = """(SELECT json_extract(counts, '$.texts.sent') FROM sync_runs
+  WHERE json_extract(counts, '$.texts.sent') IS NOT NULL ORDER BY id DESC LIMIT 1)"""
+"""SQL: how Canvas sends bodies, ``raw`` or ``entities``, as far as syncs have found out (``texts.py``)."""
+
 _LONGEST_LIST_REST = timedelta(days=1)
 
 _SELECT = """

@@ -41,6 +41,9 @@ SELECT EXISTS (SELECT 1 FROM revisions WHERE "table" = ?1 AND id = ?2 AND revisi
 _FORMS = """
 SELECT row_key, coalesce(json_extract(content, '$.form'), 1) FROM evidence_chain WHERE source = 'seals'
 """
+_DECODED = """
+SELECT row_key FROM evidence_chain WHERE source = 'seals' AND json_extract(content, '$.decoded') = 1
+"""
 _QUEUED = "SELECT EXISTS (SELECT 1 FROM seal_queue WHERE kind = ? AND key = ?)"
 _APPEND = "INSERT INTO seals (kind, key, block, digest, revision) VALUES (?, ?, ?, ?, ?)"
 
@@ -210,6 +213,8 @@ class _Seal(NamedTuple):
 
 def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
     last: _Seal | None = None
+    # Messages whose body was written in another form: nothing changed on Canvas.
+    lawful = {row[0] for row in plain_cursor(db).execute(_DECODED)} if kind == "messages" else set()
     for key, block, digest, revision in plain_cursor(db).execute(
         "SELECT key, block, digest, revision FROM seals WHERE kind = ? ORDER BY key, block", (kind,)
     ):
@@ -219,6 +224,7 @@ def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
             forged = last.forged or (
                 digest != last.digest
                 and kind != "attachments"
+                and block not in lawful
                 and not _is_revised(db, kind, key, last.revision, revision)
             )
         elif last is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from canvas_archive.model import Conversation
     from canvas_archive.store import Ingest
     from canvas_archive.store.ingest import SaveResult
+    from canvas_archive.sync.texts import RunTexts
 
 MOST_TOGETHER = 64
 """A group never grows beyond this, however fast Canvas answers."""
@@ -47,9 +48,12 @@ class Arrivals:
     ``clears`` are the kinds of problems that a stored conversation ends.
     """
 
-    def __init__(self, db: sqlite3.Connection, ingest: Ingest, clears: Sequence[str]) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, ingest: Ingest, texts: RunTexts, clears: Sequence[str]
+    ) -> None:
         self._db = db
         self._ingest = ingest
+        self._texts = texts
         self._clears = tuple(clears)
         self._waiting: list[Conversation] = []
         self._since = 0.0
@@ -78,6 +82,7 @@ class Arrivals:
         group, self._waiting = self._waiting, []
         if not group:
             return
+        group = list(self._texts.as_typed(group))
         try:
             stored = self._store(group)
         except Exception:

@@ -35,6 +35,7 @@ from canvas_archive.sync.outbox import Outbox
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.report import ReportedProblem
+from canvas_archive.sync.texts import as_stored
 
 if TYPE_CHECKING:
     import sqlite3
@@ -331,7 +332,7 @@ def refresh(archive: Archive, client: CanvasClient, clock: Clock, conversation_i
             ingest.mark_removed(conversation_id)
         return False
     with transaction(archive.db):
-        ingest.save_conversation(shown)
+        ingest.save_conversation(as_stored(archive.db, shown))
     return True
 
 
@@ -359,7 +360,7 @@ def add_recipients(
                 raise
             raise BadInput("None of these people can be added by you; nothing was changed.") from None
         with transaction(archive.db):
-            Ingest(archive.db, clock).save_conversation(answer, complete=False)
+            Ingest(archive.db, clock).save_conversation(as_stored(archive.db, answer), complete=False)
         refresh(archive, client, clock, conversation_id)
     return answer
 

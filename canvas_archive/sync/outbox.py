@@ -29,6 +29,7 @@ from canvas_archive.sync import acts, sent_messages
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.report import ReportedProblem
 from canvas_archive.sync.sent_messages import FoundInPart, FoundOnCanvas
+from canvas_archive.sync.texts import as_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -228,7 +229,9 @@ class Outbox:
         with transaction(self._db):
             outbox.mark_sent(self._db, queued.id, sent_ids, detail=detail, clock=self._clock)
             for conversation in answers:
-                self._ingest.save_conversation(conversation, complete=False)
+                self._ingest.save_conversation(
+                    as_stored(self._db, conversation, draft=queued.draft.body), complete=False
+                )
         self._complete([conversation.id for conversation in answers], queued.draft)
 
     def _complete(self, conversation_ids: list[int], draft: Draft) -> None:
@@ -244,7 +247,7 @@ class Outbox:
             except ArchiveError:
                 return
             with transaction(self._db):
-                self._ingest.save_conversation(shown)
+                self._ingest.save_conversation(as_stored(self._db, shown, draft=draft.body))
         self._keep_files(draft)
 
     def _keep_files(self, draft: Draft) -> None:

@@ -26,6 +26,7 @@ from canvas_archive.sync.listing import Listed, ListReader, Mode
 from canvas_archive.sync.owner import check_account
 from canvas_archive.sync.plan import ConfirmRemoval, Fetch, UpdateFlags
 from canvas_archive.sync.report import Report
+from canvas_archive.sync.texts import RunTexts
 from canvas_archive.sync.workers import Stopped
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ class Pull:
         self._db = archive.db
         self._run_id = run_id
         self._ingest = Ingest(archive.db, clock, run_id)
-        self._arrivals = Arrivals(archive.db, self._ingest, (CONVERSATION, GHOST))
         self._jobs = Jobs(options.jobs)
         self.report = Report(options.mode)
+        self._texts = RunTexts(archive.db, clock, run_id, self.report)
+        self._arrivals = Arrivals(archive.db, self._ingest, self._texts, (CONVERSATION, GHOST))
         self._ledger = Ledger(archive.db, clock, self.report, everything=options.retry)
         self._listed = Listed(options.mode)
         self._wanted: set[int] = set()
@@ -137,6 +139,7 @@ class Pull:
             guarded = self._confirm_removals()
             self._retry_problems()
             self._drain()
+            self._settle_texts()
             self._name_courses()
         except BaseException:
             self._stop.set()  # workers that wait for a throttled Canvas end now
@@ -158,6 +161,14 @@ class Pull:
             self._fetch(id_, "retry")
         for id_, reason in self._postponed.items():
             self._jobs.submit(ShowJob(id_, reason), partial(self._fetcher.fetch, id_, once=True))
+
+    def _settle_texts(self) -> None:
+        """Decide how Canvas sends bodies, after fetching again what that depends on."""
+        for id_ in self._texts.to_fetch_again():
+            self._wanted.discard(id_)
+            self._fetch(id_, "asked")
+        self._drain()
+        self._texts.decide()
 
     def _after_listing(self) -> None:
         """Act on what only all lists together show, as far as they could be read."""

@@ -31,7 +31,8 @@ class Report:
 
     ``untried`` conversations were left to the next run; ``resting`` and ``accepted`` problems were not tried.
     Of attachments: ``gone`` were found deleted on Canvas, ``refused`` are locked there or over the limit,
-    ``untried_files`` were left for later because their host fails (``resting_hosts``).
+    ``untried_files`` were left for later because their host fails (``resting_hosts``). ``texts`` is how
+    Canvas sends bodies (``store/texts.py``).
     """
 
     mode: str
@@ -61,6 +62,7 @@ class Report:
     resting: int = 0
     accepted: int = 0
     indexed: int = 0
+    texts: JsonObject | None = None
     actions: list[str] = field(default_factory=list)
     problems: list[ReportedProblem] = field(default_factory=list)
 
@@ -111,6 +113,8 @@ class Report:
         for key in ("mode", "requests", "bytes", "seconds", "problems", "complete"):
             del document[key]
         document["problems"] = len(self.problems)
+        if self.texts is not None:
+            document["texts"] = self.texts
         return document
 
     def summary(self) -> str:

@@ -1,14 +1,16 @@
 """Finding a message of ours among what Canvas has: pure functions.
 
-Canvas may clean HTML out of a body and turn signs into entities, so bodies are compared by their words.
+Canvas may clean HTML out of a body and turn signs into entities, so bodies are compared by their words. It
+may do so with a body that is fetched before any sync has found out how this Canvas sends them.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from canvas_archive.typed_text import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from canvas_archive.store.outbox import Baseline, Draft
 
 _TAG = re.compile(r"<[^<>]*>")
-# Python refuses to parse so many digits, and no character has so large a number.
-_ENDLESS = re.compile(r"&#[0-9]{4000,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,7 @@ def same_body(one: str, other: str) -> bool:
 
 
 def _words(text: str) -> str:
-    plain = html.unescape(_ENDLESS.sub("\ufffd", _TAG.sub(" ", text)))
-    return " ".join(_TAG.sub(" ", plain).split())
+    return " ".join(_TAG.sub(" ", decoded(_TAG.sub(" ", text))).split())
 
 
 def own_newest(messages: Iterable[Message], owner_id: int) -> int:

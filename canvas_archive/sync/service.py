@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from canvas_archive.canvas import CanvasClient, Token
 from canvas_archive.clock import SYSTEM
 from canvas_archive.credentials import find_token, token_from_environment
-from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed
+from canvas_archive.errors import ArchiveError, ConflictsLeft, ItemsFailed, WrongAccount
 from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.signing.heads import sign_after_sync
 from canvas_archive.store import Archive, runs, transaction
@@ -81,6 +81,12 @@ def open_client(
     config = archive.config
     account = archive.account
     archive.require_adopted()
+    if archive.config_as_written.base_url != account.base_url:
+        raise WrongAccount(
+            f"config.toml names {archive.config_as_written.base_url}, but this archive is of "
+            f"{account.base_url}. If the school moved: "
+            f"canvas-archive rebind {archive.config_as_written.base_url}"
+        )
     if token_from_environment(account.base_url) is None:
         archive.require_agreed("token_command")
     secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)

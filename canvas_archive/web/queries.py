@@ -7,6 +7,7 @@ indexes.
 from __future__ import annotations
 
 from canvas_archive.store import folders
+from canvas_archive.store.runs import LAST_TEXTS
 
 ACCOUNT = """
 SELECT a.base_url, a.name, coalesce(a.as_user_id, a.user_id) AS owner_id, a.created_at,
@@ -47,8 +48,8 @@ def folder_order(name: str) -> str:
     return "latest_at" if name == folders.REMOVED else folders.FOLDERS[name].order
 
 
-_ROW = """c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.context_code,
-       c.context_name, c.removed_at, c.last_message, c.last_authored_message"""
+_ROW = f"""c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.context_code,
+       c.context_name, c.removed_at, c.last_message, c.last_authored_message, {LAST_TEXTS} AS texts"""
 
 
 def listing(

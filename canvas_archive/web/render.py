@@ -10,7 +10,6 @@ import functools
 import hashlib
 import re
 import zlib
-from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +33,6 @@ _LINK = re.compile(
     rf"(?P<url>{ADDRESS})"
     r"|(?<![\w.+-])(?P<mail>[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})"
 )
-_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|nbsp|#39|#x27);")
 _TITLE = re.compile(r"^(?:dr|prof|mr|mrs|ms|mx)\.?\s+", re.IGNORECASE)
 
 
@@ -61,11 +59,7 @@ def linkify(text: str) -> Markup:
 
 
 def body(text: str) -> Markup:
-    """Return a message's text as paragraphs, with quoted lines (``> …``) set apart.
-
-    Newer Canvas servers store ``&`` and ``<`` as entities, older ones as typed: both read the same here.
-    """
-    text = _ENTITY.sub(lambda match: unescape(match[0]), text)
+    """Return a message's text as paragraphs, with quoted lines (``> …``) set apart."""
     blocks: list[tuple[bool, list[str]]] = []
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         quoted = line.startswith(">")

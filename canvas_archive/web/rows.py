@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canvas_archive.store.folders import FOLDERS
+from canvas_archive.typed_text import decoded_preview
 from canvas_archive.web import queries
 from canvas_archive.web.frame import CourseLabel, Frame
 from canvas_archive.web.page_request import PageRequest
@@ -163,11 +164,13 @@ def _people(connection: sqlite3.Connection, ids: list[int], frame: Frame) -> dic
 
 def _row(row: sqlite3.Row, people: list[PersonLabel], frame: Frame, *, mine: bool) -> ConversationRow:
     last, authored = row["last_message"], row["last_authored_message"]
-    preview = (authored or last) if mine else (last or authored)
+    preview = ((authored or last) if mine else (last or authored)) or ""
+    if row["texts"] == "entities":
+        preview = decoded_preview(preview)
     return ConversationRow(
         id=row["id"],
         subject=row["subject"] or "",
-        preview=" ".join((preview or "")[:PREVIEW].split()),
+        preview=" ".join(preview[:PREVIEW].split()),
         people=tuple(people[:SHOWN_NAMES]) or (PersonLabel(frame.owner_id, frame.owner_name),),
         more_people=max(0, len(people) - SHOWN_NAMES),
         count=row["message_count"],
