@@ -22,7 +22,7 @@ EXIT_CODES = {
     6: "conflicts wait for a decision",
     7: "another process is writing to the archive",
     8: "verification failed",
-    9: "stopped for safety: other account, folder or schema, a link, not adopted, too new, mass removal",
+    9: "stopped: other account, folder or schema, a link, not adopted, too new, mass removal",
     130: "interrupted; what was done is kept",
 }
 
