@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from canvas_archive.search import Filters
 from canvas_archive.search.answer import matching, phrases, ranking, scoring
-from canvas_archive.search.index import building, reading
+from canvas_archive.search.index import building, docset, reading
 from canvas_archive.store import transaction
 from tests import search_oracle
 from tests.search_oracle import Oracle
@@ -26,10 +26,12 @@ pytestmark = pytest.mark.sampled
 WORDS = ("exam", "exams", "examined", "grade", "graded", "photo", "photos", "the", "of", "lab", "bio", "x")
 LOW = {
     "few": ((scoring, "_FEW", 3), (matching, "_FEW", 3), (phrases, "_FEW", 3), (reading, "_FEW", 3)),
-    "sparse": ((matching, "_SPARSE", 1), (matching, "_SHORT", 1), (reading, "_MOST_SETS", 1)),
+    "sparse": (
+        (matching, "_SPARSE", 1), (reading, "_SHORT", 1), (reading, "_MOST_SETS", 1), (docset, "_FEW", 1),
+    ),
     "looked at": ((ranking, "_LOOKED_AT", 4), (search_oracle, "LOOKED_AT", 4)),
-    "held": ((reading, "_CACHED", 0), (scoring, "_MOST_LANES", 3)),
-}
+    "held": ((reading, "_CACHED", 0), (scoring, "_MOST_LANES", 3), (docset, "_FEW", 10**6)),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["", "few sparse looked at", "few held"])
