@@ -243,4 +243,4 @@ def test_nothing_is_written_over_a_fleets_own_memory(fleet: Path, key: Path, tmp
     missing = ["--key", str(tmp_path / "none")]
     assert main.run(["fleet", "backup", str(tmp_path / "new"), "--root", str(fleet), *missing]) == 2
     assert (fleet / "fleet.json").read_bytes() == before
-    assert not (tmp_path / "new" / "fleet.json").exists()
+    assert not (tmp_path / "new").exists()

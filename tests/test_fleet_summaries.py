@@ -146,7 +146,10 @@ def test_several_processes_find_what_one_finds(
     shutil.rmtree(root / "8" / "search")
     code, out = found(0)
     assert code == 5
-    assert [row["user_id"] for row in json.loads(out)["failed"]] == [8]
+    document = json.loads(out)
+    assert [row["user_id"] for row in document["failed"]] == [8]
+    assert [row["user_id"] for row in document["custodians"]] == [7]
+    assert [[who["user_id"] for who in hit["custodians"]] for hit in document["hits"]] == [[7]]
 
 
 def test_an_answer_carries_its_error() -> None:

@@ -195,6 +195,20 @@ def test_a_statement_of_another_mailbox_or_of_nobody_is_named(
     assert "unsigned.txt: nobody signed it" in said
 
 
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs")
+@pytest.mark.parametrize("ending", [".txt", ".sig", ".tsr"])
+def test_a_fifo_is_named_and_not_waited_for(
+    ending: str, archive: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sign_archive(archive, place / "key")
+    (statement,) = signatures(archive)
+    statement.with_suffix(ending).unlink(missing_ok=True)
+    os.mkfifo(statement.with_suffix(ending))
+    code, said = verified(capsys, archive)
+    assert code == 8
+    assert "cannot be read (is a named pipe (FIFO), not a file)" in said
+
+
 def test_a_backup_keeps_what_was_signed(
     archive: Path, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -161,10 +161,10 @@ def backup(
 
     fleet = open_fleet(root)
     reading = FleetReading(settings, fleet)
-    below = expanded(dest)
-    make_destination(below, [fleet.root / one.folder for one in reading.custodians])
     means = means_from(key, timestamp)
     means.check()
+    below = expanded(dest)
+    make_destination(below, [fleet.root / one.folder for one in reading.custodians])
     packages: list[Package] = []
     rows: list[dict[str, Any]] = []
     failures: list[ArchiveError] = []

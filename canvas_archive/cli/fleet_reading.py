@@ -108,7 +108,7 @@ def search(
             with reading.of(outcome) as absent:
                 answer.raise_error()
                 absent |= answer.absent
-                result = answer.result
+            result = answer.result
             if result is not None:
                 found += [(outcome, hit) for hit in result.hits]
                 who = {"user_id": outcome.user_id, "name": outcome.name}

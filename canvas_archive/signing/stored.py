@@ -136,7 +136,7 @@ def _judged(path: Path, trust: Trust, differs: Callable[[Statement], str | None]
         data = read_regular(path, MOST_BYTES)
         statement = parse(data)
     except (OSError, ValueError) as error:
-        return Judged(name, problem=f"it cannot be read ({error})")
+        return Judged(name, problem=f"it cannot be read ({_why(error)})")
     stamp, signature, unchecked = None, None, []
     try:
         with suppress(FileNotFoundError):
@@ -145,7 +145,7 @@ def _judged(path: Path, trust: Trust, differs: Callable[[Statement], str | None]
     except MachineTrouble as error:
         unchecked.append(f"its time stamp cannot be checked here: {error}")
     except OSError as error:
-        return Judged(name, statement, f"its time stamp cannot be read ({error})")
+        return Judged(name, statement, f"its time stamp cannot be read ({_why(error)})")
     proven = stamp.at if stamp is not None and stamp.fits and stamp.trusted else None
     try:
         with suppress(FileNotFoundError):
@@ -155,11 +155,15 @@ def _judged(path: Path, trust: Trust, differs: Callable[[Statement], str | None]
     except MachineTrouble as error:
         unchecked.append(f"its signature cannot be checked here: {error}")
     except OSError as error:
-        return Judged(name, statement, f"its signature cannot be read ({error})")
+        return Judged(name, statement, f"its signature cannot be read ({_why(error)})")
     return Judged(
         name, statement, _problem(signature, stamp, unchecked) or differs(statement), signature, stamp,
         tuple(unchecked),
     )  # fmt: skip
+
+
+def _why(error: Exception) -> str:
+    return str(error.strerror if isinstance(error, OSError) and error.strerror else error)
 
 
 def _problem(
