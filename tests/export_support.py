@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from canvas_archive.clock import iso
-from canvas_archive.store import Archive
+from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import extend_chain
 
 HOST = "school.example.edu"
@@ -184,6 +184,19 @@ class ArchiveBuilder:
             "VALUES ('full', ?, ?, 'ok', 1, 12, ?)",
             (finished, finished, json.dumps({"new": 3})),
         )
+
+
+def swept(folder: Path) -> Path:
+    """Make an archive that was filled without a sync look like one that a full sync fetched whole."""
+    with Archive.open(folder, write=True, clock=FixedClock()) as archive, transaction(archive.db):
+        archive.db.execute("UPDATE conversations SET fetched_at = first_seen_at WHERE fetched_at IS NULL")
+        archive.db.execute(
+            "INSERT INTO sync_runs (mode, started_at, finished_at, status, complete) "
+            "VALUES ('full', ?1, ?1, 'ok', 1)",
+            (iso(NOW),),
+        )
+        extend_chain(archive.db, clock=FixedClock())
+    return folder
 
 
 NASTY_BODY = "a\x00b\x07 \u202egnp.exe\r\nFrom me to you\n>From quoted\n.\n\x0cé 😀 e\u0301 مرحبا\rlone"

@@ -112,7 +112,7 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
 
 def custody(mail: Mail, name: str, *options: str) -> tuple[list[dict[str, Any]], str]:
     bag = mail.folder.parent / name
-    ran = mail.run("export", str(bag), "--bag", "--format", "jsonl", *options)
+    ran = mail.run("export", str(bag), "--bag", "--allow-incomplete", "--format", "jsonl", *options)
     assert ran.code == 0, ran.err
     text = (bag / "data" / "custody.json").read_text("utf-8")
     return json.loads(text)["acts_on_canvas"], text

@@ -23,6 +23,7 @@ from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, Ingest
+from tests.export_support import swept
 from tests.fleet_support import Collection, collection
 from tests.store_support import TickingClock, conversation, create, message
 from tests.terminal_support import Terminal, a_terminal, on_screen, on_terminal, screen
@@ -42,7 +43,7 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(1, 40):
             ingest.save_conversation(conversation(number, message(number, f"Exam {number}")))
         update_index(archive.db, archive.search_dir)
-    return folder
+    return swept(folder)
 
 
 @pytest.fixture(scope="module")
