@@ -72,7 +72,8 @@ class Conversation:
     """One row of the inbox as Canvas shows it to the caller.
 
     ``messages`` is ``None`` when the answer carried none (the index); an empty tuple means none exist.
-    ``audience_contexts`` maps a context code (``course_12``) to the roles given for it.
+    ``audience_contexts`` maps a context code (``course_12``) to the roles given for it. ``texts`` says which
+    bodies were decoded since Canvas sent them, as ``typed_text.typed_by`` reads it.
     """
 
     id: int
@@ -95,6 +96,7 @@ class Conversation:
     context_code: str | None = None
     messages: tuple[Message, ...] | None = None
     extra: JsonObject = field(default_factory=dict)
+    texts: str = field(default="raw", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,23 @@ def as_typed(conversation: Conversation) -> Conversation:
     """
     if not conversation.messages:
         return conversation
-    return replace(conversation, messages=tuple(map(message_as_typed, conversation.messages)))
+    messages = tuple(map(message_as_typed, conversation.messages))
+    return replace(conversation, messages=messages, texts="entities")
+
+
+def typed_by(conversation: Conversation, texts: str) -> Conversation:
+    """Return a conversation with the bodies decoded that ``texts`` names: repeats what was done once.
+
+    ``raw`` names none, ``entities`` all, and ``entities:12,13`` those of these messages of the thread.
+    """
+    kind, _, ids = texts.partition(":")
+    if kind != "entities" or not conversation.messages:
+        return conversation
+    if not ids:
+        return as_typed(conversation)
+    chosen = set(ids.split(","))
+    messages = tuple(message_as_typed(one) if str(one.id) in chosen else one for one in conversation.messages)
+    return replace(conversation, messages=messages, texts=texts)
 
 
 def message_as_typed(message: Message) -> Message:

@@ -12,6 +12,7 @@ from canvas_archive.export.checks import check_evidence
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
 from canvas_archive.store.config import read_config
+from canvas_archive.sync.rebinding import Comparison
 from tests.sandbox_support import BEN, DEE, small_mailbox
 from tests.sync_support import Pair, bind
 from tests.terminal_support import on_screen
@@ -61,7 +62,7 @@ def test_the_same_mailbox_at_a_new_address(pair: Pair) -> None:
     act = pair.sql("SELECT command, state, parameters, answer FROM acts")[0]
     assert (act["command"], act["state"]) == ("rebind", "done")
     assert json.loads(act["parameters"])["from"]["base_url"] == pair.sandbox.url
-    assert "messages are the same" in act["answer"]
+    assert act["answer"] == Comparison(**compared).sentence()
     with Archive.open(pair.folder) as archive:
         assert archive.adopted and check_evidence(archive.db, None).ok
     assert say(["sync", "--no-index"]).code == 0

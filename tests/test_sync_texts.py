@@ -13,6 +13,7 @@ from canvas_archive.export.checks import check_contents, check_evidence
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
 from canvas_archive.store.reading import list_conversations
+from canvas_archive.store.texts import texts_of_run
 from canvas_archive.sync.texts import RunTexts
 from tests.sandbox_support import BEN, DEE, small_mailbox
 from tests.sync_support import Pair, bind
@@ -43,7 +44,11 @@ def bodies(pair: Pair, numbers: list[int]) -> list[str]:
 
 def known(pair: Pair) -> Any:
     """Return what the last run recorded."""
-    return json.loads(pair.one("SELECT counts FROM sync_runs ORDER BY id DESC LIMIT 1"))["texts"]
+    recorded = json.loads(pair.one("SELECT counts FROM sync_runs ORDER BY id DESC LIMIT 1"))["texts"]
+    with Archive.open(pair.folder) as archive:
+        found = texts_of_run(archive.db)
+    assert found is not None and found.to_json() == recorded
+    return recorded
 
 
 def assert_sound(pair: Pair) -> None:

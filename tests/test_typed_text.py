@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canvas_archive.model import Conversation, Message
-from canvas_archive.typed_text import as_typed, decoded, decoded_preview, evidence_in
+from canvas_archive.typed_text import as_typed, decoded, decoded_preview, evidence_in, typed_by
 from tests.growth_support import repeated
 
 
@@ -68,6 +68,8 @@ def test_forwarded_messages_are_decoded_and_the_rest_stays() -> None:
     assert found.messages[0].forwarded_messages[0].body == "R&D"
     assert (found.subject, found.last_message) == ("A &amp; B", "R&amp;...")
     assert as_typed(Conversation(5, "read")) == Conversation(5, "read")
+    assert typed_by(given, found.texts) == found and typed_by(given, "raw") == given
+    assert typed_by(given, "entities:2") == found and typed_by(given, "entities:9") == given
 
 
 def test_a_huge_body_of_entities_is_decoded() -> None:

@@ -401,6 +401,7 @@ SITUATIONS = (
         unread-count
         batches
         adopt
+        rebind http://127.0.0.1:9
         remove-messages 1 2 -y
         add-recipients 1 chen
         whoami

@@ -224,11 +224,11 @@ def unread_count(settings: Settings, as_json: bool) -> None:
 @pass_settings
 def batches(settings: Settings, as_json: bool) -> None:
     """List bulk messages that Canvas is still sending for you."""
-    from canvas_archive.sync.texts import message_as_stored
+    from canvas_archive.sync.texts import message_as_shown
 
     with _asking(settings) as (archive, client):
         found = [
-            replace(one, message=one.message and message_as_stored(archive.db, one.message))
+            replace(one, message=one.message and message_as_shown(archive.db, one.message))
             for one in client.running_batches()
         ]
     if as_json:

@@ -13,7 +13,6 @@ Until it is decided, bodies are stored as they came; then those of the run are d
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canvas_archive.store import transaction
@@ -29,7 +28,7 @@ from canvas_archive.store.texts import (
     stored_evidence,
     texts_of_run,
 )
-from canvas_archive.typed_text import as_typed, decoded, evidence_in, has_entities, message_as_typed
+from canvas_archive.typed_text import as_typed, decoded, evidence_in, has_entities, message_as_typed, typed_by
 
 if TYPE_CHECKING:
     import sqlite3
@@ -165,18 +164,25 @@ def as_stored(
     ``draft`` is what was typed here: a message that is the draft with entities is stored as it was typed,
     whatever is known.
     """
-    messages = tuple(message_as_stored(db, one, draft=draft) for one in conversation.messages or ())
-    return replace(conversation, messages=messages) if messages else conversation
+    entities = _sends_entities(db)
+    chosen = [
+        str(one.id)
+        for one in conversation.messages or ()
+        if (one.body != draft == decoded(one.body)) or (entities and evidence_in(one.body) != "raw")
+    ]
+    return typed_by(conversation, f"entities:{','.join(chosen)}") if chosen else conversation
 
 
-def message_as_stored(db: sqlite3.Connection, message: Message, *, draft: str | None = None) -> Message:
-    """Return a message outside a sync as it is to be stored or shown, by what the last sync knew."""
-    if draft is not None and decoded(message.body) == draft:
-        return replace(message, body=draft)
+def message_as_shown(db: sqlite3.Connection, message: Message) -> Message:
+    """Return a message that is only shown as it was typed, by what the last sync knew."""
+    return (
+        message_as_typed(message) if _sends_entities(db) and evidence_in(message.body) != "raw" else message
+    )
+
+
+def _sends_entities(db: sqlite3.Connection) -> bool:
     known = texts_of_run(db)
-    if known is None or known.sent != "entities" or evidence_in(message.body) == "raw":
-        return message
-    return message_as_typed(message)
+    return known is not None and known.sent == "entities"
 
 
 def _with_signs(conversations: Iterable[Conversation]) -> dict[int, str]:
