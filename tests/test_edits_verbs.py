@@ -72,6 +72,7 @@ EXPECTED: dict[str, dict[int, tuple[str, str]]] = {
     "unsubscribe": {**dict.fromkeys(range(1, 11), ("0", SET)), 13: ("", NO), 14: ("", NO), 15: ("", NO)},
 }  # fmt: skip
 
+COMMAND = {verb: ["mark", verb] for verb in ("read", "unread")}
 JOURNAL = "SELECT conversation_id, field, base_value, value, state FROM edits ORDER BY id"
 COLUMNS = "SELECT id, starred, workflow_state, subscribed FROM conversations ORDER BY id"
 REMOVE = "UPDATE conversations SET removed_at = '2026-03-10T00:00:00Z' WHERE id IN (14, 15)"
@@ -127,13 +128,13 @@ def test_the_command_line_the_pages_and_sql_make_the_same_edits(
     expected = EXPECTED[verb]
     refused = [number for number in NUMBERS if expected.get(number, ("", ""))[1] == NO]
     for number in refused:
-        said = say([verb, "1", str(number)])
+        said = say([*COMMAND.get(verb, [verb]), "1", str(number)])
         with pytest.raises(BadInput, match=f"Conversation {number}: .* Nothing was changed.") as error:
             writing.apply(pages / "archive.db", verb, [1, number])
         assert said.code == 2 and str(error.value) in said.err
     assert state_of(folder) == state_of(pages) == state_of(world)
     can = [number for number in NUMBERS if number not in refused]
-    document = json.loads(say([verb, *map(str, can), "--json", "-y"]).out)
+    document = json.loads(say([*COMMAND.get(verb, [verb]), *map(str, can), "--json", "-y"]).out)
     applied = writing.apply(pages / "archive.db", verb, can)
     found = {change.conversation_id: (change.after, change.outcome.value) for change in applied.changes}
     assert found == {number: expected[number] for number in can if number in expected}

@@ -105,7 +105,7 @@ def test_every_format_of_an_unfinished_collection_says_so(
         "Unfinished: no full sync has come to its end, so conversations can be missing. "
         "Known to be missing: 1 conversation that lacks messages."
     )
-    assert sentence in said and "Run 'canvas-archive sync'" in said and "--allow-incomplete" in said
+    assert sentence in said and "Run 'canvas-archive sync" in said and "--allow-incomplete" in said
     assert set(everything_said(bag).values()) == {sentence}
     last = json.loads((bag / "data" / "conversations.jsonl").read_text("utf-8").splitlines()[-1])
     assert (last["type"], last["complete"]) == ("completion", False)

@@ -13,7 +13,7 @@ from canvas_archive.errors import ArchiveError, ArchiveLocked, MachineTrouble, V
 from canvas_archive.machine import machine_errors_converted, machine_trouble
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store.blobs import BlobWriter
-from canvas_archive.web.syncing import push_now, sync_now
+from canvas_archive.web.syncing import push_work, sync_now
 from tests.fleet_support import collection
 from tests.sync_support import bind
 
@@ -91,7 +91,7 @@ def test_a_sync_from_the_web_tells_it(tmp_path: Path, monkeypatch: pytest.Monkey
         (pair.folder / "archive.db").write_bytes(b"SQLite format 3\x00" + bytes(2000))
         lines: list[str] = []
         with pytest.raises(ArchiveError):
-            push_now(pair.folder, lines.append)
+            push_work({}, {})(pair.folder, lines.append)
         assert lines == ["Reading what Canvas has…"], "nothing is said about an archive that cannot be read"
 
 

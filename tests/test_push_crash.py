@@ -311,7 +311,7 @@ def test_a_dry_run_writes_nothing_anywhere(mail: Mail) -> None:
     mail.sandbox.school.owner_set(105, workflow_state="archived")
     with Archive.open(mail.folder) as archive:
         before = list(archive.db.iterdump())
-    ran = mail.run("push", "-n")
+    ran = mail.run("push", "-n", "--http")
     assert ran.code == 0
     assert ran.out.splitlines() == [
         "PUT /api/v1/conversations/101 conversation[workflow_state]=archived conversation[starred]=false",

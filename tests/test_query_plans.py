@@ -191,6 +191,9 @@ READING_ALL = [
         r"^SELECT block, kind, key, digest FROM seals ORDER BY block, ", "sort", "numbers and hashes alone"
     ),
     Allowed(r"^SELECT kind, key FROM seal_queue UNION SELECT ", "sort", "empty after every sync"),
+    Allowed(r"count\(DISTINCT sha256\) FILTER", "sort", "hashes of files alone"),
+    Allowed(r"^WITH RECURSIVE carried \(id, conversation_id\) AS ", "sort", "files that are not here"),
+    Allowed(r"^SELECT '(conversation|message)', .* temp\.chosen x JOIN ", "sort", "what Canvas has removed"),
 ]
 """What a command that reads everything sorts all the same."""
 
@@ -226,8 +229,8 @@ def test_a_command(folder: Path, command: list[str], monkeypatch: pytest.MonkeyP
 WALKS = [
     ["verify"],
     ["index", "--rebuild"],
-    ["export", "DEST", "--format", "jsonl"],
-    ["export", "DEST", "--format", "mbox", "--query", "question"],
+    ["export", "DEST", "--format", "jsonl", "--allow-incomplete"],
+    ["export", "DEST", "--format", "mbox", "--query", "question", "--allow-incomplete"],
 ]
 
 
@@ -237,7 +240,7 @@ def test_a_command_that_reads_everything_sorts_nothing_large(
 ) -> None:
     with recorded(monkeypatch) as recorder:
         arguments = [str(tmp_path / "dest") if word == "DEST" else word for word in command]
-        assert run([*arguments, "--archive", str(folder)]) in (0, 8)
+        assert run([*arguments, "--archive", str(folder)]) in (0, 5, 8)
     assert recorder.steps
     faults = recorder.faults([*ALLOWED, *READING_ALL], walks=True)
     assert not faults, "\n" + "\n".join(faults)

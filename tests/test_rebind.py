@@ -147,7 +147,7 @@ def test_a_custodians_mailbox_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_a_token_or_a_yes_nothing_is_done(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "Nobody can be asked here" in refused(pair, moved(pair), code=2).err
+    assert "there is no terminal to ask on" in refused(pair, moved(pair), code=2).err
     monkeypatch.delenv("CANVAS_API_TOKEN")
     assert "set CANVAS_API_TOKEN" in refused(pair, moved(pair), code=2).err
     assert "not encrypted" in refused(pair, "http://school.example", code=2).err

@@ -17,9 +17,10 @@ import pytest
 from canvas_archive.cli import main
 from canvas_archive.errors import BadInput, MachineTrouble
 from canvas_archive.export.bag import ALGORITHMS
-from canvas_archive.signing import ssh, stamps
+from canvas_archive.signing import heads, ssh, stamps
 from canvas_archive.signing.statement import Statement, parse
 from canvas_archive.signing.stored import Means, sign_into
+from canvas_archive.store.config import Config
 from tests.fleet_support import local_fleet
 from tests.signing_support import Authority, allow, authority_served, make_key
 
@@ -325,3 +326,11 @@ def test_the_files_are_those_of_ssh_keygen_and_openssl(
     )
     assert found.trusted
     assert hashlib.sha256(statement.read_bytes()).digest() in statement.with_suffix(".tsr").read_bytes()
+
+
+def test_a_head_is_signed_once_for_what_is_in_the_archive(archive: Path, place: Path) -> None:
+    heads.sign_archive(archive, Means(place / "key"))
+    assert [path.suffix for path in sorted((archive / "signatures").iterdir())] == [".sig", ".txt"]
+    assert heads.sign_after_sync(archive, Config()) == [], "nothing says that a sync is signed"
+    assert heads.sign_after_sync(archive, Config(sign_key=str(place / "key"))) == []
+    assert len(signatures(archive)) == 1, "nothing is new since"

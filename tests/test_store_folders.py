@@ -14,7 +14,7 @@ import pytest
 from canvas_archive.cli import values
 from canvas_archive.export.records import _FOLDERS
 from canvas_archive.search.query.resolve import state_sets
-from canvas_archive.store.folders import FOLDERS, is_in
+from canvas_archive.store.folders import ANYWHERE, FOLDERS, is_in
 from canvas_archive.store.reading import list_conversations
 from canvas_archive.web import queries
 from canvas_archive.web.rows import source_of_folder
@@ -105,4 +105,4 @@ def test_the_search_says_the_same(db: sqlite3.Connection, name: str) -> None:
 
 def test_every_list_of_names_is_the_same() -> None:
     assert set(_FOLDERS) == set(FOLDERS) == set(queries.EMPTY)
-    assert [item.value for item in values.FOLDER.shell_complete(None, None, "")] == list(FOLDERS)  # type: ignore[arg-type]
+    assert [item.value for item in values.FOLDER.shell_complete(None, None, "")] == [*FOLDERS, ANYWHERE]  # type: ignore[arg-type]

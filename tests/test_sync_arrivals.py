@@ -14,6 +14,8 @@ from canvas_archive.store import Archive, Ingest
 from canvas_archive.store.runs import open_problems, record_problem
 from canvas_archive.sync import arrivals
 from canvas_archive.sync.arrivals import MOST_TOGETHER, Arrivals
+from canvas_archive.sync.report import Report
+from canvas_archive.sync.texts import RunTexts
 from tests.store_support import TickingClock, conversation, create, message
 
 
@@ -27,7 +29,9 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 @pytest.fixture
 def waiting(archive: Archive) -> Arrivals:
     """Return a place for threads to wait."""
-    return Arrivals(archive.db, Ingest(archive.db, TickingClock()), ("conversation", "ghost"))
+    clock = TickingClock()
+    texts = RunTexts(archive.db, clock, 1, Report("full"))
+    return Arrivals(archive.db, Ingest(archive.db, clock), texts, ("conversation", "ghost"))
 
 
 def broken(conversation_id: int) -> Conversation:

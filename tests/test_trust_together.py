@@ -85,7 +85,7 @@ def test_a_second_writer_is_sent_away_and_readers_are_not(
         ("status",),
         ("list", "--json"),
         ("sql", "SELECT count(*) FROM messages"),
-        ("export", str(tmp_path / "out"), "--format", "jsonl"),
+        ("export", str(tmp_path / "out"), "--format", "jsonl", "--allow-incomplete"),
         ("backup", str(tmp_path / "backup")),
         ("edits",),
     )

@@ -115,7 +115,8 @@ def test_serving_in_this_process_from_the_first_line_to_the_last(
         made.server.should_exit = True
 
     monkeypatch.setattr(opening, "open_browser", opened)
-    server.serve_archive(folder, login=False, open_browser=True, ready=told.append)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(folder, login=False, open_browser=True, ready=told.append)
     assert told == [made.url] and answers == [200]
     assert made.listener.fileno() == -1  # the port is free again
 
@@ -125,7 +126,8 @@ def test_serving_tells_nobody_who_does_not_ask(folder: Path, monkeypatch: pytest
     monkeypatch.setattr(server, "prepare", lambda *arguments, **options: made)
     monkeypatch.setattr(opening, "open_browser", lambda url: pytest.fail("a browser was opened"))
     made.server.should_exit = True
-    server.serve_archive(folder, login=False)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(folder, login=False)
     assert made.server.started and made.listener.fileno() == -1
 
 

@@ -125,7 +125,7 @@ def subjects(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str | None
 
 
 def _line(row: Sequence[Any]) -> ConversationLine:
-    line = ConversationLine(*_with_truth(row[:14], (6, 7, 8, 13)))
+    line = ConversationLine(*_with_truth(row[:15], (6, 7, 8, 13)))
     if line.preview is None or row[15] != "entities":
         return line
     return replace(line, preview=decoded_preview(line.preview))
