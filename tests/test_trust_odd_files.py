@@ -15,7 +15,7 @@ import pytest
 
 from canvas_archive.cli.main import run
 from canvas_archive.export.manifest import hash_file, read_manifest
-from canvas_archive.export.redact import load_key
+from canvas_archive.export.pseudonyms import KEY_NAME, load_key
 from tests.hostile_support import on_terminal
 from tests.trust_support import TALLY
 from tests.web_support import make_archive
@@ -34,7 +34,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive, a backup of it and a bag."""
     folder = tmp_path_factory.mktemp("odd")
     archive = make_archive(folder / "archive")
-    load_key(archive)
+    load_key(archive / KEY_NAME)
     for words in (["backup", folder / "backup"], ["export", folder / "bag", "--format", "jsonl", "--bag"]):
         assert run(["--archive", str(archive), *map(str, words)]) == 0
     return folder

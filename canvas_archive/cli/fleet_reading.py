@@ -22,13 +22,14 @@ from canvas_archive.cli.export import write_export
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option, tz_option
+from canvas_archive.cli.redacting import redacting
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from canvas_archive.export.checks import ProgressCallback
     from canvas_archive.export.selection import Selection
@@ -170,10 +171,15 @@ def export(
     with_attachments: bool | None,
     bag: bool,
     redact: bool,
+    redact_key: Path | None,
+    redact_attachments: str | None,
+    report: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Export every custodian's messages into a folder of their own below DEST.
+
+    With --redact, custodians are replaced, too, and one key serves all.
 
     With --format parquet all of them are one table to DuckDB or Spark: every row names its custodian, and
     read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
@@ -186,8 +192,12 @@ def export(
     from canvas_archive.search import understand
 
     selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
-    attachments = with_attachments if with_attachments is not None else not redact
-    options = ExportOptions(attachments=attachments, redacted=redact)
+    dest = expanded(dest)
+    redaction = redacting(
+        settings, dest, redact=redact, key=redact_key, attachments=redact_attachments,
+        with_attachments=with_attachments, report=report, as_json=as_json, fleet=True,
+    )  # fmt: skip
+    options = ExportOptions(attachments=redaction.attachments, redacted=redact)
     check_formats(formats, dest)
     if query is not None:
         understood, _ = understand(None, query, tz=selection.zone)
@@ -195,29 +205,31 @@ def export(
     fleet = open_fleet(root)
     reading = FleetReading(settings, fleet)
     rows: list[dict[str, Any]] = []
+    folder_of = folders_of(redaction.key)
     with progress_display(settings) as shown:
         progress = shown.step if shown is not None else show_nothing
         holding, nothing = holders(fleet, reading, selection, progress)
         inner = partial(shown.step, row=1) if shown is not None else show_nothing
-        with destination(expanded(dest), fleet, holding, force=force) as below:
+        with destination(dest, fleet, holding, folder_of, force=force) as below:
             for number, outcome in enumerate(holding):
                 progress("Custodians", number, len(holding))
                 with reading.of(outcome) as absent:
-                    report = write_export(
-                        fleet.root / outcome.folder, below / outcome.folder, formats, selection, options,
-                        bag=bag, force=force, absent=absent, progress=inner,
+                    written = write_export(
+                        fleet.root / outcome.folder, below / folder_of(outcome), formats, selection, options,
+                        bag=bag, force=force, redaction=redaction.of_export(), absent=absent, progress=inner,
                     )  # fmt: skip
-                    counts = report.counts
-                    who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
+                    counts = written.counts
+                    who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(written.dest)}
                     rows.append({**who, **counts.to_json()})
                     name = one_line(outcome.name or f"User {outcome.user_id}")
-                    settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
+                    settings.note(f"{name}: {counts.messages:,} messages in {written.dest}", level=1)
                     if counts.lost:
                         lost = count_of(counts.lost, "stored attachment")
                         raise ItemsFailed(f"{lost} missing on the disk. 'canvas-archive verify' names them.")
             if force:
                 for user_id in nothing:
-                    remove_earlier(below / fleet.outcomes[user_id].folder)
+                    remove_earlier(below / folder_of(fleet.outcomes[user_id]))
+    redaction.end()
     if as_json:
         summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
         print_json({**summary, **reading.to_json()})
@@ -268,7 +280,12 @@ def holders(
 
 @contextmanager
 def destination(
-    dest: Path, fleet: Fleet, custodians: Sequence[CustodianOutcome], *, force: bool
+    dest: Path,
+    fleet: Fleet,
+    custodians: Sequence[CustodianOutcome],
+    folder_of: Callable[[CustodianOutcome], str],
+    *,
+    force: bool,
 ) -> Iterator[Path]:
     """Make the folder for the exports; remove it at the end when nothing is in it.
 
@@ -276,7 +293,7 @@ def destination(
     """
     from canvas_archive.export.destination import check_destination
 
-    folders = {one.folder: fleet.root / one.folder for one in custodians}
+    folders = {folder_of(one): fleet.root / one.folder for one in custodians}
     for folder in folders.values():
         if dest.resolve().is_relative_to(folder.resolve()):
             raise BadInput(f"{dest} lies inside the archive {folder}. Export to another folder.")
@@ -293,6 +310,16 @@ def destination(
         if missing:
             with suppress(OSError):
                 dest.rmdir()
+
+
+def folders_of(key: bytes | None) -> Callable[[CustodianOutcome], str]:
+    """Return what names the folder of a custodian's export: with a key to redact by, the pseudonym."""
+    if key is None:
+        return lambda outcome: outcome.folder
+    from canvas_archive.export.pseudonyms import Pseudonyms
+
+    made = Pseudonyms(key)
+    return lambda outcome: made.person(outcome.user_id)[1].lower().replace(" ", "-")
 
 
 def remove_earlier(dest: Path) -> None:

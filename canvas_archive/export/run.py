@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,11 @@ from canvas_archive.export.formats import FORMATS, check_formats
 from canvas_archive.export.gaps import GAPS, write_gaps
 from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
 from canvas_archive.export.moment import clock_for_output
+from canvas_archive.export.pseudonyms import KEY_NAME, load_key
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
-from canvas_archive.export.redact import Redactor, load_key
-from canvas_archive.export.selection import Selection, Words
+from canvas_archive.export.redact import Redactor
+from canvas_archive.export.selection import Selection
 from canvas_archive.machine import machine_trouble
 from canvas_archive.model import JsonObject
 from canvas_archive.store import Archive, transaction
@@ -45,6 +47,18 @@ from canvas_archive.store.private import write_private
 
 if TYPE_CHECKING:
     from canvas_archive.search.query.resolve import AbsentNames
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """How people are replaced. ``key`` is one for several archives; the custodian is replaced, too.
+
+    ``names`` is where to write who is behind which pseudonym. ``report`` hears what was replaced how often.
+    """
+
+    key: bytes | None = None
+    names: Path | None = None
+    report: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ class Request:
     selection: Selection = field(default_factory=Selection)
     options: ExportOptions = field(default_factory=ExportOptions)
     bag: bool = False
-    redact_key: Path | None = None
+    redaction: Redaction = field(default_factory=Redaction)
     force: bool = False
     find_messages: Callable[[str], Iterable[int]] | None = None
     absent: AbsentNames | None = None
@@ -165,41 +179,51 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
         if alone:
             put_in_place(root / request.dest.name, request.dest)
         else:
-            record = record_json(context, formats, counts, redactor)
-            _complete(root, content, record, snapshot, context, redactor.text if redactor else _unchanged)
+            record = record_json(context, formats, counts)
+            _complete(root, content, record, snapshot, context, redactor)
             put_in_place(root, request.dest)
-        if redactor and request.redact_key:
-            write_private(request.redact_key, redactor.key_table().encode("utf-8", "replace"))
+        if redactor and request.redaction.names:
+            write_private(request.redaction.names, redactor.names_table().encode("utf-8", "replace"))
+        if redactor and request.redaction.report:
+            request.redaction.report(redactor.report())
     return ExportReport(request.dest, formats, counts)
 
 
 def check_request(request: Request, alone: bool) -> None:
     """Refuse options that do not go together."""
-    key = request.redact_key
+    names = request.redaction.names
     if request.bag and alone:
         raise BadInput(
             f"A bag is a folder; {request.dest} would be one file. Name a folder and give --format."
         )
-    if key is None:
+    if names is None:
         return
-    if not request.options.redacted:
-        raise BadInput("--redact-key goes with --redact.")
-    if key.exists() and not request.force:
-        raise BadInput(f"{key} exists. Choose another name, or replace it with --force.")
-    if key.resolve().is_relative_to(request.dest.resolve()):
-        raise BadInput("The key must not lie in the export: whoever gets that must not get the names.")
+    if names.exists() and not request.force:
+        raise BadInput(f"{names} exists. Choose another name, or replace it with --force.")
+    outside(names, request.dest)
+
+
+def outside(path: Path, dest: Path) -> None:
+    """Raise BadInput for a file with names, or a key, that would lie in the export."""
+    if path.resolve().is_relative_to(dest.resolve()):
+        raise BadInput(f"{path} must not lie in the export: the file leads from pseudonyms to people.")
 
 
 def _complete(
-    root: Path, content: Path, record: JsonObject, snapshot: Snapshot, context: ExportContext, words: Words
+    root: Path,
+    content: Path,
+    record: JsonObject,
+    snapshot: Snapshot,
+    context: ExportContext,
+    redactor: Redactor | None,
 ) -> None:
     write_json(content / RECORD, record)
     if content == root:
         write_manifests(root, (path for path in walk(root) if path != MANIFEST), {"sha256": root / MANIFEST})
         return
     files_dir = context.blobs.files_dir if context.blobs.included else None
-    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, words)
-    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, words, root.parent))
+    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, redactor)
+    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, redactor, root.parent))
     write_bag(root, bag_info(context, record))
 
 
@@ -209,8 +233,10 @@ def _context(
     scope = snapshot.choose(request.selection, request.find_messages, request.absent)
     included = request.options.attachments
     return ExportContext(
-        custodian=snapshot.custodian,
-        selection=request.selection.redacted(redactor.text) if redactor else request.selection,
+        custodian=redactor.custodian(snapshot.custodian) if redactor else snapshot.custodian,
+        selection=request.selection.redacted(redactor.text, partial(redactor.number, "conversation"))
+        if redactor
+        else request.selection,
         scope=scope,
         blobs=Blobs(request.files_dir, included),
         options=request.options,
@@ -219,11 +245,17 @@ def _context(
 
 
 def _redactor(request: Request, snapshot: Snapshot) -> Redactor:
-    return Redactor(load_key(request.archive_folder), snapshot.custodian.user_id, snapshot.everyone())
-
-
-def _unchanged(text: str | None) -> str | None:
-    return text
+    key = request.redaction.key
+    redactor = Redactor(
+        load_key(request.archive_folder / KEY_NAME) if key is None else key,
+        snapshot.custodian.user_id,
+        snapshot.everyone(),
+        snapshot.other_names(),
+        custodian_too=key is not None,
+    )
+    for kind in ("message", "conversation", "file"):
+        redactor.set_apart(kind, snapshot.ids(kind))
+    return redactor
 
 
 def extend_quietly(folder: Path, clock: Clock) -> None:
@@ -283,12 +315,9 @@ def _count(counts: Counts, thread: ThreadRecord, context: ExportContext) -> Coun
     )
 
 
-def record_json(
-    context: ExportContext, formats: tuple[str, ...], counts: Counts, redactor: Redactor | None
-) -> JsonObject:
+def record_json(context: ExportContext, formats: tuple[str, ...], counts: Counts) -> JsonObject:
     """Return what an export says about itself."""
     custodian = context.custodian
-    collector = custodian.collected_by
     return {
         "type": RECORD_TYPE,
         "generator": GENERATOR,
@@ -297,7 +326,7 @@ def record_json(
             "id": custodian.user_id,
             "name": custodian.name,
             "base_url": custodian.base_url,
-            "collected_by": redactor.id(collector) if redactor else collector,
+            "collected_by": custodian.collected_by,
         },
         "collected_at": custodian.collected_at,
         "selection": context.selection.to_json(),
