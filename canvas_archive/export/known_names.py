@@ -18,68 +18,33 @@ from canvas_archive.export.phrases import Phrases
 from canvas_archive.export.plain_letters import Letters, folded, letters
 from canvas_archive.export.written_addresses import written_addresses
 
+
+def known_words(words: str) -> frozenset[str]:
+    """Return a set of words, written as a text."""
+    return frozenset(words.split())
+
+
 # Scripts written without blanks: a name is found inside a run of letters. Letters of Korean are decomposed.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\U00020000-\U0003ffff"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff"
+    "\U00020000-\U0003ffff"
+)
 _LETTER = f"(?:[^\\W\\d_{_UNSPACED}]|[\u0900-\u0963\u0971-\u0dff])"
 _TOKEN = re.compile(f"{_LETTER}+|[0-9]+|[{_UNSPACED}]")
 _ONE_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _BETWEEN = re.compile("(?:[\\s._,'+/&;:\u2010-\u2015-]|\\)|\\(){0,3}\\Z")
-_OF_PERSON = frozenset(
-    [
-        "user",
-        "users",
-        "grades",
-        "about",
-        "profile",
-        "profiles",
-        "student",
-        "students",
-        "observee",
-        "observees",
-        "observer",
-        "author",
-        "sender",
-        "recipient",
-        "recipients",
-        "participant",
-        "participants",
-        "teacher",
-        "grader",
-        "login",
-        "sis",
-        "uid",
-    ]
-)
+_OF_PERSON = known_words("""
+    user users grades about profile profiles student students observee observees observer author sender
+    recipient recipients participant participants teacher grader login sis uid
+""")
 _OF_THING = {
     "conversation": "conversation", "conversations": "conversation", "message": "message",
     "messages": "message", "file": "file", "files": "file", "attachment": "file", "attachments": "file",
 }  # fmt: skip
-_OF_OTHERS = frozenset(
-    [
-        "course",
-        "courses",
-        "assignment",
-        "assignments",
-        "quiz",
-        "quizzes",
-        "section",
-        "sections",
-        "group",
-        "groups",
-        "page",
-        "pages",
-        "room",
-        "chapter",
-        "module",
-        "modules",
-        "topic",
-        "topics",
-        "term",
-        "terms",
-        "account",
-        "accounts",
-    ]
-)
+_OF_OTHERS = known_words("""
+    course courses assignment assignments quiz quizzes section sections group groups page pages room
+    chapter module modules topic topics term terms account accounts
+""")
 # The word before a number, and what is between them: user_id=5, users/5, recipients[]=5, "student_id": 5.
 _BEFORE_NUMBER = re.compile(
     r"([a-z]{2,20})(?:_?ids?)?(?:\[[a-z0-9_]{0,20}\])?[\"']?(\s?[=/:_#~]|\s)\s?[\"']?(?:\d{1,8}~)?\Z"
@@ -88,298 +53,26 @@ _BRACKETED = re.compile(r"\[([a-z]{2,20})(?:_ids?)?\][\"']?([=:])[\"']?\Z")
 _LONGEST_ID = 18
 
 # Parts of names that name nobody alone.
-_NO_NAMES = frozenset(
-    [
-        "jr",
-        "sr",
-        "dr",
-        "prof",
-        "professor",
-        "mr",
-        "mrs",
-        "ms",
-        "mx",
-        "miss",
-        "sir",
-        "madam",
-        "phd",
-        "md",
-        "ba",
-        "ma",
-        "ii",
-        "iii",
-        "iv",
-        "esq",
-        "hon",
-        "rev",
-        "user",
-        "student",
-        "test",
-        "teacher",
-        "ta",
-        "admin",
-        "administrator",
-        "unknown",
-        "anonymous",
-        "guest",
-        "observer",
-        "instructor",
-        "designer",
-        "staff",
-        "team",
-        "account",
-        "de",
-        "la",
-        "las",
-        "los",
-        "del",
-        "della",
-        "di",
-        "da",
-        "do",
-        "dos",
-        "du",
-        "des",
-        "le",
-        "van",
-        "von",
-        "der",
-        "den",
-        "ter",
-        "ten",
-        "zu",
-        "zur",
-        "bin",
-        "ibn",
-        "bint",
-        "al",
-        "el",
-        "abu",
-        "of",
-        "the",
-        "and",
-        "und",
-        "y",
-        "e",
-        "et",
-        "st",
-        "san",
-        "santa",
-        "o",
-        "d",
-        "l",
-        "mc",
-        "mac",
-    ]
-)
-_ALSO_WORDS = frozenset(
-    [
-        "all",
-        "an",
-        "angel",
-        "apple",
-        "art",
-        "autumn",
-        "ball",
-        "bank",
-        "bass",
-        "bay",
-        "bear",
-        "bell",
-        "berry",
-        "best",
-        "bill",
-        "bird",
-        "bishop",
-        "blue",
-        "bob",
-        "bond",
-        "book",
-        "brook",
-        "brown",
-        "buck",
-        "burns",
-        "bush",
-        "can",
-        "carol",
-        "carter",
-        "case",
-        "chance",
-        "chase",
-        "chip",
-        "christian",
-        "church",
-        "clay",
-        "cliff",
-        "coin",
-        "cook",
-        "cross",
-        "crystal",
-        "dale",
-        "dawn",
-        "day",
-        "dean",
-        "do",
-        "drew",
-        "earl",
-        "early",
-        "east",
-        "face",
-        "faith",
-        "field",
-        "fields",
-        "fine",
-        "fish",
-        "flowers",
-        "ford",
-        "forest",
-        "fox",
-        "frank",
-        "free",
-        "freed",
-        "gene",
-        "glass",
-        "glen",
-        "gold",
-        "good",
-        "gray",
-        "grace",
-        "grant",
-        "green",
-        "guy",
-        "hall",
-        "hand",
-        "harmony",
-        "hart",
-        "hill",
-        "holly",
-        "hope",
-        "house",
-        "hunt",
-        "hunter",
-        "in",
-        "iris",
-        "jack",
-        "jasmine",
-        "jay",
-        "jewel",
-        "joy",
-        "june",
-        "just",
-        "keen",
-        "key",
-        "king",
-        "knight",
-        "lamb",
-        "land",
-        "lane",
-        "lark",
-        "last",
-        "law",
-        "lee",
-        "light",
-        "lily",
-        "little",
-        "long",
-        "lord",
-        "love",
-        "mall",
-        "march",
-        "mark",
-        "mason",
-        "masters",
-        "may",
-        "mercy",
-        "miles",
-        "mills",
-        "moon",
-        "more",
-        "my",
-        "north",
-        "olive",
-        "page",
-        "paris",
-        "park",
-        "parks",
-        "pat",
-        "pearl",
-        "penny",
-        "person",
-        "pick",
-        "place",
-        "pool",
-        "power",
-        "price",
-        "prince",
-        "pride",
-        "rain",
-        "ray",
-        "read",
-        "reed",
-        "rice",
-        "rich",
-        "ring",
-        "rivers",
-        "robin",
-        "rose",
-        "ruby",
-        "rush",
-        "rusty",
-        "sage",
-        "sales",
-        "sand",
-        "sandy",
-        "school",
-        "scout",
-        "sharp",
-        "short",
-        "sky",
-        "small",
-        "so",
-        "speed",
-        "spring",
-        "star",
-        "stone",
-        "storm",
-        "street",
-        "strong",
-        "summer",
-        "summers",
-        "sun",
-        "sunny",
-        "temple",
-        "tell",
-        "the",
-        "to",
-        "trip",
-        "true",
-        "turner",
-        "victor",
-        "violet",
-        "wade",
-        "walk",
-        "wall",
-        "ward",
-        "waters",
-        "way",
-        "wells",
-        "west",
-        "white",
-        "wide",
-        "wild",
-        "will",
-        "wills",
-        "winter",
-        "winters",
-        "wise",
-        "wolf",
-        "wood",
-        "woods",
-        "words",
-        "work",
-        "young",
-    ]
-)
+_NO_NAMES = known_words("""
+    jr sr dr prof professor mr mrs ms mx miss sir madam phd md ba ma ii iii iv esq hon rev user student
+    test teacher ta admin administrator unknown anonymous guest observer instructor designer staff team
+    account de la las los del della di da do dos du des le van von der den ter ten zu zur bin ibn bint
+    al el abu of the and und y e et st san santa o d l mc mac
+""")
+_ALSO_WORDS = known_words("""
+    all an angel apple art autumn ball bank bass bay bear bell berry best bill bird bishop blue bob bond
+    book brook brown buck burns bush can carol carter case chance chase chip christian church clay cliff
+    coin cook cross crystal dale dawn day dean do drew earl early east face faith field fields fine fish
+    flowers ford forest fox frank free freed gene glass glen gold good gray grace grant green guy hall
+    hand harmony hart hill holly hope house hunt hunter in iris jack jasmine jay jewel joy june just
+    keen key king knight lamb land lane lark last law lee light lily little long lord love mall march
+    mark mason masters may mercy miles mills moon more my north olive page paris park parks pat pearl
+    penny person pick place pool power price prince pride rain ray read reed rice rich ring rivers robin
+    rose ruby rush rusty sage sales sand sandy school scout sharp short sky small so speed spring star
+    stone storm street strong summer summers sun sunny temple tell the to trip true turner victor violet
+    wade walk wall ward waters way wells west white wide wild will wills winter winters wise wolf wood
+    woods words work young
+""")
 _ENDINGS = (
     "s",
     "es",
@@ -437,7 +130,7 @@ class KnownNames:
         self._ids.add(number)
 
     def learn_login(self, number: int, login: str) -> None:
-        """Learn what a person logs in with, or an id of theirs elsewhere; an address counts without its domain."""
+        """Learn what a person logs in with, or their id elsewhere; an address without its domain."""
         words = _TOKEN.findall(folded(login.partition("@")[0]))
         if sum(map(len, words)) > 3:
             self._phrase(words, number)

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from canvas_archive.export.known_names import Found, KnownNames
+from canvas_archive.export.known_names import Found, KnownNames, known_words
 from canvas_archive.export.pseudonyms import Pseudonyms
 from canvas_archive.export.records import (
     Custodian,
@@ -30,59 +30,15 @@ from canvas_archive.store.cells import cell
 
 SOMEONE = "[name]"
 ADDRESS = "[e-mail address]"
-UNKNOWN_RULE = "a word with a capital, directly before or after a name that was replaced, that is no greeting and no title"
+UNKNOWN_RULE = "a word with a capital beside a name that was replaced, and no greeting or title"
 
 _BESIDE = re.compile(r"(?:\A|(?<=[^\w]))([^\W\d_][\w'’-]{2,40})[ \u00a0-]\Z")
 _BEHIND = re.compile(r"[ \u00a0-]([^\W\d_][\w'’-]{2,40})")
-_GREETINGS = frozenset(
-    [
-        "dear",
-        "hello",
-        "thanks",
-        "thank",
-        "regards",
-        "cheers",
-        "sincerely",
-        "best",
-        "hey",
-        "hallo",
-        "liebe",
-        "lieber",
-        "hola",
-        "bonjour",
-        "from",
-        "with",
-        "and",
-        "the",
-        "but",
-        "for",
-        "professor",
-        "prof",
-        "doctor",
-        "mrs",
-        "miss",
-        "sir",
-        "madam",
-        "coach",
-        "dean",
-        "please",
-        "when",
-        "what",
-        "who",
-        "yes",
-        "also",
-        "both",
-        "either",
-        "this",
-        "that",
-        "attn",
-        "cher",
-        "querida",
-        "querido",
-        "beste",
-        "kind",
-    ]
-)
+_GREETINGS = known_words("""
+    dear hello thanks thank regards cheers sincerely best hey hallo liebe lieber hola bonjour from with
+    and the but for professor prof doctor mrs miss sir madam coach dean please when what who yes also
+    both either this that attn cher querida querido beste kind
+""")
 _MOST_UNKNOWN = 10_000
 
 
@@ -236,9 +192,10 @@ class Redactor:
         before = _BESIDE.search(text[max(done, place.start - 43) : place.start])
         behind = _BEHIND.match(text, place.end)
         for match in (before, behind):
-            if match and match[1][0].isupper() and match[1].lower() not in _GREETINGS:
-                if len(self._unknown) < _MOST_UNKNOWN and not any(True for _ in self._known.find(match[1])):
-                    self._unknown[match[1]] += 1
+            if match and match[1][0].isupper() and len(self._unknown) < _MOST_UNKNOWN:
+                word = match[1]
+                if word.lower() not in _GREETINGS and next(self._known.find(word), None) is None:
+                    self._unknown[word] += 1
 
     def report(self) -> str:
         """Return what was replaced how often, and which words may be names of people nobody knows."""
