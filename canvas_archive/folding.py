@@ -1,4 +1,4 @@
-"""How a character folds: without case, accents and compatibility forms. Search and redaction share this table."""
+"""How a character folds: without case, accents and compatibility forms. For search and redaction."""
 
 from __future__ import annotations
 

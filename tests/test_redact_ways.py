@@ -13,8 +13,9 @@ from canvas_archive.export.redact import Redactor
 
 WAYS = Path(__file__).parent / "data" / "ways_a_name_occurs.tsv"
 PEOPLE = {
-    1: "Olivia Owner", 5108: "Renée Evans", 5109: "Bjørn Şahin", 5110: "Łukasz Brânză", 5111: "Renée Jørgensen",
-    5112: "Jürgen Müller", 5113: "Håkon Weißström", 5115: "Seán O’Brien", 5116: "Anna-Lena Kowalska",
+    1: "Olivia Owner", 5108: "Renée Evans", 5109: "Bjørn Şahin", 5110: "Łukasz Brânză",
+    5111: "Renée Jørgensen", 5112: "Jürgen Müller", 5113: "Håkon Weißström", 5115: "Seán O’Brien",
+    5116: "Anna-Lena Kowalska",
     5117: "Đorđe Đurić", 5118: "Þórunn Æsisdóttir", 5119: "Jayesh Patel", 5121: "Thị Hương Nguyễn",
     5130: "王小明", 5131: "김민수", 5132: "प्रिया शर्मा", 5133: "Дмитрий Иванов", 5199: "User 5199",
     5134: "John Smith Jr", 5135: "Dr Priya Raman", 5136: "Maria de la Cruz", 5137: "Ludwig van Houten",

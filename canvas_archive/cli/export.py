@@ -49,7 +49,17 @@ if TYPE_CHECKING:
     default="conversation",
     help="One RSMF file per conversation, or per conversation and day.",
 )
-@click.option("--excel", is_flag=True, help="Begin CSV with a byte order mark, as Excel wants it.")
+@click.option(
+    "--excel",
+    is_flag=True,
+    help="CSV for Excel: byte order mark, ids as text, no cell over 32,767 characters.",
+)
+@click.option(
+    "--excel-sep",
+    type=click.Choice([",", ";", "tab"]),
+    help="With --excel: separate by this, and say so in a first line sep=.",
+)
+@click.option("--raw", is_flag=True, help="CSV with texts as they are, also what a spreadsheet would run.")
 @json_option
 @common_options
 @pass_settings
@@ -75,6 +85,8 @@ def export(
     redact_names: Path | None,
     slices: str,
     excel: bool,
+    excel_sep: str | None,
+    raw: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -99,6 +111,10 @@ def export(
     dest = expanded(dest)
     if redact_names is not None and not redact:
         raise BadInput("--redact-names goes with --redact.")
+    if excel_sep is not None and not excel:
+        raise BadInput("--excel-sep goes with --excel.")
+    if raw and excel:
+        raise BadInput("--raw leaves in what Excel would run as a formula. Leave out --raw or --excel.")
     redaction = redacting(
         settings,
         dest,
@@ -112,7 +128,10 @@ def export(
     options = ExportOptions(
         attachments=redaction.attachments,
         slice_by_day=slices == "day",
-        byte_order_mark=excel,
+        excel=excel,
+        separator="\t" if excel_sep == "tab" else excel_sep,
+        raw=raw,
+        string_ids=settings.string_ids,
         redacted=redact,
     )
     with steps(settings) as progress:

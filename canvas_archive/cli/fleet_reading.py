@@ -197,7 +197,9 @@ def export(
         settings, dest, redact=redact, key=redact_key, attachments=redact_attachments,
         with_attachments=with_attachments, report=report, as_json=as_json, fleet=True,
     )  # fmt: skip
-    options = ExportOptions(attachments=redaction.attachments, redacted=redact)
+    options = ExportOptions(
+        attachments=redaction.attachments, redacted=redact, string_ids=settings.string_ids
+    )
     check_formats(formats, dest)
     if query is not None:
         understood, _ = understand(None, query, tz=selection.zone)
@@ -209,6 +211,8 @@ def export(
     with progress_display(settings) as shown:
         progress = shown.step if shown is not None else show_nothing
         holding, nothing = holders(fleet, reading, selection, progress)
+        if redact:
+            redaction.more = tuple(everyone(fleet, holding))
         inner = partial(shown.step, row=1) if shown is not None else show_nothing
         with destination(dest, fleet, holding, folder_of, force=force) as below:
             for number, outcome in enumerate(holding):
@@ -276,6 +280,19 @@ def holders(
                 nothing.append(outcome.user_id)
     reading.check_names()
     return holding, nothing
+
+
+def everyone(fleet: Fleet, custodians: Sequence[CustodianOutcome]) -> Iterator[tuple[int, str, str]]:
+    """Yield the names that any of these archives knows: a text may name who is in another one alone."""
+    from canvas_archive.export.reader import Snapshot
+
+    for outcome in custodians:
+        if outcome.name:
+            yield outcome.user_id, "name", outcome.name
+        with fleet.open_archive(outcome) as archive, Snapshot(archive.db_path) as snapshot:
+            for person in snapshot.everyone():
+                yield person.id, "name", person.full_name
+            yield from snapshot.other_names()
 
 
 @contextmanager

@@ -41,18 +41,19 @@ def redaction_options(function: F) -> F:
 
 @dataclass
 class Redacting:
-    """What the options of ``--redact`` ask for. ``reports`` collects what was replaced, archive by archive."""
+    """What the options of ``--redact`` ask for. ``reports`` collects one text per archive."""
 
     attachments: bool
     report: str | None = None
     key: bytes | None = None
+    more: tuple[tuple[int, str, str], ...] = ()
     reports: list[str] = field(default_factory=list)
 
     def of_export(self, names: Path | None = None) -> Redaction:
         """Return how one export replaces people."""
         from canvas_archive.export.run import Redaction
 
-        return Redaction(self.key, names, self.reports.append if self.report else None)
+        return Redaction(self.key, names, self.more, self.reports.append if self.report else None)
 
     def end(self) -> None:
         """Write the report, where one was asked for. Raises BadInput when that fails."""
@@ -68,7 +69,7 @@ class Redacting:
             write_private(expanded(self.report), text.encode("utf-8", "replace"))
         except OSError as error:
             raise BadInput(
-                f"The export is written, but its report cannot be: {error.strerror or error}. Name another file."
+                f"The export is written, its report cannot be: {error.strerror or error}. Name another file."
             ) from error
 
 

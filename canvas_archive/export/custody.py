@@ -60,7 +60,7 @@ def custody(
     """Return the chain of custody of an export made from this snapshot.
 
     ``record`` is what the export says about itself; ``gaps`` counts what is missing, by kind; ``redactor``
-    replaces people and ids in it, where there is one; ``work`` is a folder with room for a copy of the database.
+    replaces people and ids in it, where there is one; ``work`` has room for a copy of the database.
     """
     head = chain_head(db)
     totals: JsonObject = {

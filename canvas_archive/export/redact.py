@@ -71,6 +71,7 @@ class Redactor:
             for name in {person.name, person.full_name}:
                 self._known.learn(person.id, name)
         for number, kind, text in more:
+            self._known.learn_id(number)
             if kind == "login":
                 self._known.learn_login(number, text)
             else:

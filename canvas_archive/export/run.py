@@ -53,11 +53,13 @@ if TYPE_CHECKING:
 class Redaction:
     """How people are replaced. ``key`` is one for several archives; the custodian is replaced, too.
 
+    ``more`` are names to look for besides those of the archive: (user id, "name" or "login", text).
     ``names`` is where to write who is behind which pseudonym. ``report`` hears what was replaced how often.
     """
 
     key: bytes | None = None
     names: Path | None = None
+    more: tuple[tuple[int, str, str], ...] = ()
     report: Callable[[str], None] | None = None
 
 
@@ -240,17 +242,22 @@ def _context(
         scope=scope,
         blobs=Blobs(request.files_dir, included),
         options=request.options,
+        is_folder=not alone,
         copies=included and not alone and (request.bag or any(FORMATS[name].refers for name in formats)),
     )
 
 
 def _redactor(request: Request, snapshot: Snapshot) -> Redactor:
     key = request.redaction.key
+    custodian = snapshot.custodian
+    known = [*snapshot.other_names(), *request.redaction.more]
+    if custodian.name != f"User {custodian.user_id}":
+        known.append((custodian.user_id, "name", custodian.name))  # who may be no participant of anything
     redactor = Redactor(
         load_key(request.archive_folder / KEY_NAME) if key is None else key,
-        snapshot.custodian.user_id,
+        custodian.user_id,
         snapshot.everyone(),
-        snapshot.other_names(),
+        known,
         custodian_too=key is not None,
     )
     for kind in ("message", "conversation", "file"):
