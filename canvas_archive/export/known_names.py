@@ -81,6 +81,10 @@ _ENDINGS = (
     "ovou",
     "ovy",
     "em",
+    "a",
+    "owi",
+    "ego",
+    "son",
     "om",
     "а",
     "у",
@@ -160,7 +164,7 @@ class KnownNames:
         if any(not word.isdecimal() for word in core):
             self._orders(core, number)
             self._orders([core[0], core[-1]], number)
-            for some in (core[:-1], core[1:]):
+            for some in (core[:-1], core[1:], core[-1:] + core[:-1]):
                 self._orders(some, number)
             self._logins(["".join(chunk) for chunk in chunks if chunk and chunk[-1] in core], number)
         for chunk in chunks:

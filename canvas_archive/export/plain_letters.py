@@ -16,9 +16,9 @@ from canvas_archive.folding import FOLD
 
 _CODED = re.compile(
     r"&(?:amp;)*(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31}[0-9]{0,2});?"
-    r"|(?:%(?:25){0,8}[0-9A-Fa-f]{2})+|[^\x00-\x7f]+"
+    r"|(?:%(?:25){0,8}[0-9A-Fa-f]{2})+|(?:=[C-F][0-9A-F](?:=[89AB][0-9A-F]){1,3})+|\\u[0-9a-fA-F]{4}|[^\x00-\x7f]+"
 )
-_BYTE = re.compile(r"%(?:25){0,8}([0-9A-Fa-f]{2})")
+_BYTE = re.compile(r"(?:%(?:25){0,8}|=)([0-9A-Fa-f]{2})")
 _AMPERSANDS = re.compile(r"&(?:amp;)+")
 # What only steers the direction of a text is dropped in addition to what folding drops.
 _STEERING = frozenset("\u061c\u180e\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -53,7 +53,7 @@ def _folded_letter(letter: str) -> str:
 
 def letters(text: str) -> Letters:
     """Return the letters of a text with their places."""
-    if text.isascii() and "&" not in text and "%" not in text:
+    if text.isascii() and _CODED.search(text) is None:
         return Letters(text.lower())
     pieces: list[str] = []
     starts, ends = array("q"), array("q")
@@ -75,7 +75,9 @@ def letters(text: str) -> Letters:
         start, end = match.span()
         copy(done, start)
         done = end
-        if text[start] == "%":
+        if text[start] == "\\":
+            put(chr(int(match[0][2:], 16)), start, end)
+        elif text[start] in "%=":
             for piece, low, high in _from_bytes(match[0]):
                 put(piece, start + low, start + high)
         elif text[start] == "&":
