@@ -106,7 +106,19 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         "context code": (rows.context_parts, (of("a_"), of("_"))),
         "redaction": (
             lambda text: redactor().text(text),
-            (of("a@"), of("Maria "), of("a "), of("\u4e2d")),
+            (
+                of("a@"),
+                of("Maria "),
+                of("a "),
+                of("\u4e2d"),
+                of("&amp;"),
+                of("%C3%A9"),
+                of("aA"),
+                of("[at] "),
+                of("x at a dot "),
+                of("user_id=5 "),
+                of("e\u0301"),
+            ),
         ),
         "pseudonyms of one name": (
             lambda text: redact.Redactor(b"k" * 32, 1, [redact.PersonRecord(2, text, "x")]).text(text),

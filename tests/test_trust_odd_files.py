@@ -15,7 +15,7 @@ import pytest
 
 from canvas_archive.cli.main import run
 from canvas_archive.export.manifest import hash_file, read_manifest
-from canvas_archive.export.redact import load_key
+from canvas_archive.export.pseudonyms import KEY_NAME, load_key
 from tests.export_support import swept
 from tests.hostile_support import on_terminal
 from tests.trust_support import TALLY
@@ -35,7 +35,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive, a backup of it and a bag."""
     folder = tmp_path_factory.mktemp("odd")
     archive = swept(make_archive(folder / "archive"))
-    load_key(archive)
+    load_key(archive / KEY_NAME)
     bag = ["export", folder / "bag", "--format", "jsonl", "--bag", "--allow-incomplete"]
     for words in (["backup", folder / "backup"], bag):
         assert run(["--archive", str(archive), *map(str, words)]) == 0

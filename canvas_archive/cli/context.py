@@ -30,6 +30,7 @@ class Settings:
     verbosity: int = 0
     debug: bool = False
     progress: bool = True
+    string_ids: bool = False
     archive_named: bool = False
     """Whether ``--archive`` was given, not the variable."""
     pager: bool = True
@@ -110,6 +111,12 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(document: object) -> None:
     """Write one JSON document to standard output."""
+    context = click.get_current_context(silent=True)
+    settings = context.find_object(Settings) if context is not None else None
+    if settings is not None and settings.string_ids:
+        from canvas_archive.string_ids import with_string_ids
+
+        document = with_string_ids(document)
     click.echo(json_text(document, escaped=not takes_everything()))
 
 
@@ -135,6 +142,8 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
             root.meta[__name__] = root.with_resource(requests_shown(settings))
     elif param.name == "quiet":
         settings.verbosity = -1
+    elif param.name == "string_ids":
+        settings.string_ids = True
     elif param.name == "debug":
         settings.debug = True
     elif param.name == "color":
@@ -214,8 +223,20 @@ def common_options(function: F) -> F:
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
+string_ids_option = click.option(
+    "--string-ids",
+    is_flag=True,
+    expose_value=False,
+    callback=_store,
+    help="Write ids in JSON as texts: jq 1.6, JavaScript and others round those above 2^53.",
+)
+
+
+def json_option(function: F) -> F:
+    """Add ``--json`` and ``--string-ids``."""
+    printed = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    return option_group(printed, string_ids_option)(function)
 
 
 def fail(sentence: str) -> NoReturn:

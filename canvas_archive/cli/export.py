@@ -13,6 +13,7 @@ import click
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
+from canvas_archive.cli.redacting import redacting
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, ItemsFailed
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from canvas_archive.export.checks import ProgressCallback
     from canvas_archive.export.context import ExportOptions
-    from canvas_archive.export.run import ExportReport
+    from canvas_archive.export.run import ExportReport, Redaction
     from canvas_archive.export.selection import Selection
     from canvas_archive.search.query.resolve import AbsentNames
     from canvas_archive.store import Archive
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--ids", metavar="ID,…", multiple=True, help="Only these conversations.")
 @click.option("--folder", "folders", metavar="FOLDER", multiple=True, help=f"Only {', '.join(FOLDERS)}.")
 @click.option(
-    "--redact-key",
+    "--redact-names",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --redact: write who is behind which pseudonym to this file.",
@@ -48,7 +49,17 @@ if TYPE_CHECKING:
     default="conversation",
     help="One RSMF file per conversation, or per conversation and day.",
 )
-@click.option("--excel", is_flag=True, help="Begin CSV with a byte order mark, as Excel wants it.")
+@click.option(
+    "--excel",
+    is_flag=True,
+    help="CSV for Excel: byte order mark, ids as text, no cell over 32,767 characters.",
+)
+@click.option(
+    "--excel-sep",
+    type=click.Choice([",", ";", "tab"]),
+    help="With --excel: separate by this, and say so in a first line sep=.",
+)
+@click.option("--raw", is_flag=True, help="CSV with texts as they are, also what a spreadsheet would run.")
 @json_option
 @common_options
 @pass_settings
@@ -69,8 +80,13 @@ def export(
     bag: bool,
     redact: bool,
     redact_key: Path | None,
+    redact_attachments: str | None,
+    report: str | None,
+    redact_names: Path | None,
     slices: str,
     excel: bool,
+    excel_sep: str | None,
+    raw: bool,
     force: bool,
     allow_incomplete: bool,
     as_json: bool,
@@ -95,31 +111,50 @@ def export(
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
     )
+    dest = expanded(dest)
+    if redact_names is not None and not redact:
+        raise BadInput("--redact-names goes with --redact.")
+    if excel_sep is not None and not excel:
+        raise BadInput("--excel-sep goes with --excel.")
+    if raw and excel:
+        raise BadInput("--raw leaves in what Excel would run as a formula. Leave out --raw or --excel.")
+    redaction = redacting(
+        settings,
+        dest,
+        redact=redact,
+        key=redact_key,
+        attachments=redact_attachments,
+        with_attachments=with_attachments,
+        report=report,
+        as_json=as_json,
+    )
     options = ExportOptions(
-        attachments=with_attachments if with_attachments is not None else not redact,
+        attachments=redaction.attachments,
         slice_by_day=slices == "day",
-        byte_order_mark=excel,
+        excel=excel,
+        separator="\t" if excel_sep == "tab" else excel_sep,
+        raw=raw,
+        string_ids=settings.string_ids,
         redacted=redact,
     )
     with steps(settings) as progress:
-        report = write_export(
+        written = write_export(
             settings.folder,
-            expanded(dest),
+            dest,
             formats,
             selection,
             options,
             bag=bag,
             force=force,
-            redact_key=redact_key,
+            redaction=redaction.of_export(expanded(redact_names) if redact_names else None),
             progress=progress,
             say=partial(show_understood, settings),
             warn=settings.warn,
         )
-    if redact and with_attachments is None:
-        settings.note("The bytes of attachments are left out: names inside them cannot be replaced.")
-    _tell(settings, report, as_json=as_json, allow_incomplete=allow_incomplete)
-    shortcoming = report.shortcoming()
-    if shortcoming and report.counts.lost:
+    redaction.end()
+    _tell(settings, written, as_json=as_json, allow_incomplete=allow_incomplete)
+    shortcoming = written.shortcoming()
+    if shortcoming and written.counts.lost:
         raise ItemsFailed(f"The export is written, but {shortcoming}")
     if shortcoming and not allow_incomplete:
         raise ItemsFailed(
@@ -137,7 +172,7 @@ def write_export(
     *,
     bag: bool,
     force: bool,
-    redact_key: Path | None = None,
+    redaction: Redaction | None = None,
     absent: AbsentNames | None = None,
     progress: ProgressCallback,
     say: Callable[[str], None] | None = None,
@@ -151,7 +186,7 @@ def write_export(
     when it cannot be.
     """
 
-    from canvas_archive.export.run import ExportProgress, Request
+    from canvas_archive.export.run import ExportProgress, Redaction, Request
     from canvas_archive.export.run import export as write
     from canvas_archive.export.signatures import sign_bag_quietly
     from canvas_archive.search import understand
@@ -192,7 +227,7 @@ def write_export(
             selection=selection,
             options=options,
             bag=bag,
-            redact_key=redact_key,
+            redaction=redaction or Redaction(),
             force=force,
             find_messages=message_finder(
                 archive.db_path, archive.search_dir, absent, zone=selection.zone, now=now

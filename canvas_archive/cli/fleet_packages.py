@@ -217,17 +217,26 @@ def _backed_up(fleet: Fleet, outcome: CustodianOutcome, below: Path) -> BackupRe
 # -- the list ----------------------------------------------------------------------------------------------
 
 
-def package_of(fleet: Fleet, outcome: CustodianOutcome, below: Path, counts: JsonObject) -> Package:
-    """Return the row of a custodian whose package was written."""
+def package_of(
+    fleet: Fleet, outcome: CustodianOutcome, folder: str, counts: JsonObject, key: bytes | None = None
+) -> Package:
+    """Return the row of a custodian whose package was written; with a ``key``, under the pseudonym."""
     from canvas_archive.export.fleet_list import Package
     from canvas_archive.store.chain import chain_head
 
     with fleet.open_archive(outcome) as archive:
         head = chain_head(archive.db)
-    return Package(
-        outcome.user_id, outcome.name, outcome.folder, outcome.status, outcome.succeeded_at, counts,
-        head.seq, head.chain,
-    )  # fmt: skip
+    user_id, name = shown_as(outcome.user_id, outcome.name, key)
+    return Package(user_id, name, folder, outcome.status, outcome.succeeded_at, counts, head.seq, head.chain)
+
+
+def shown_as(user_id: int, name: str | None, key: bytes | None) -> tuple[int, str | None]:
+    """Return the id and name that a hand-over gives a custodian: pseudonyms where people are replaced."""
+    if key is None:
+        return user_id, name
+    from canvas_archive.export.pseudonyms import Pseudonyms
+
+    return Pseudonyms(key).person(user_id)
 
 
 def hand_over(
@@ -238,6 +247,7 @@ def hand_over(
     means: Means,
     *,
     nothing: Sequence[int] = (),
+    key: bytes | None = None,
 ) -> Signed | None:
     """Write the list of what was handed over, and sign it where the options say so."""
     from canvas_archive.export.fleet_list import write_list
@@ -249,6 +259,8 @@ def hand_over(
         "no_archive": reading.to_json()["no_archive"],
         "nothing_chosen": list(nothing),
     }
+    if key is not None:
+        without = {why: [shown_as(one, None, key)[0] for one in ids] for why, ids in without.items()}
     return write_list(below, fleet.base_url or "", packages, without, means)
 
 

@@ -24,6 +24,7 @@ from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_opt
 from canvas_archive.cli.fleet_packages import hand_over, package_of, require_stamp
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option
+from canvas_archive.cli.redacting import redacting
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
 from canvas_archive.cli.sign import means_from, signing_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
@@ -31,7 +32,7 @@ from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from canvas_archive.export.checks import ProgressCallback
     from canvas_archive.export.fleet_list import Package
@@ -192,6 +193,9 @@ def export(
     with_attachments: bool | None,
     bag: bool,
     redact: bool,
+    redact_key: Path | None,
+    redact_attachments: str | None,
+    report: str | None,
     force: bool,
     key: Path | None,
     timestamp: str | None,
@@ -199,6 +203,8 @@ def export(
     as_json: bool,
 ) -> None:
     """Export every custodian's messages into a folder of their own below DEST.
+
+    With --redact, custodians are replaced, too, and one key serves all.
 
     With --format parquet all of them are one table to DuckDB or Spark: every row names its custodian, and
     read_parquet('DEST/*/parquet/messages/*/*.parquet') reads them together.
@@ -212,8 +218,14 @@ def export(
     from canvas_archive.search import understand
 
     selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
-    attachments = with_attachments if with_attachments is not None else not redact
-    options = ExportOptions(attachments=attachments, redacted=redact)
+    dest = expanded(dest)
+    redaction = redacting(
+        settings, dest, redact=redact, key=redact_key, attachments=redact_attachments,
+        with_attachments=with_attachments, report=report, as_json=as_json, fleet=True,
+    )  # fmt: skip
+    options = ExportOptions(
+        attachments=redaction.attachments, redacted=redact, string_ids=settings.string_ids
+    )
     check_formats(formats, dest)
     if query is not None:
         understood, _ = understand(None, query, tz=selection.zone)
@@ -225,25 +237,33 @@ def export(
     means = means_from(key, timestamp)
     means.check()
     incomplete: list[int] = []
+    folder_of = folders_of(redaction.key)
     with progress_display(settings) as shown:
         progress = shown.step if shown is not None else show_nothing
         holding, nothing = holders(fleet, reading, selection, progress)
+        if redact:
+            redaction.more = tuple(everyone(fleet, holding))
         inner = partial(shown.step, row=1) if shown is not None else show_nothing
-        with destination(expanded(dest), fleet, holding, force=force) as below:
+        with destination(dest, fleet, holding, folder_of, force=force) as below:
             for number, outcome in enumerate(holding):
                 progress("Custodians", number, len(holding))
                 with reading.of(outcome) as absent:
-                    report = write_export(
-                        fleet.root / outcome.folder, below / outcome.folder, formats, selection, options,
-                        bag=bag, force=force, absent=absent, progress=inner, warn=settings.warn,
+                    written = write_export(
+                        fleet.root / outcome.folder, below / folder_of(outcome), formats, selection, options,
+                        bag=bag, force=force, redaction=redaction.of_export(), absent=absent, progress=inner,
+                        warn=settings.warn,
                     )  # fmt: skip
-                    counts = report.counts
-                    who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(report.dest)}
-                    rows.append({**report.to_json(), **who})
-                    packages.append(package_of(fleet, outcome, below, counts.to_json(report.totals)))
+                    counts = written.counts
+                    who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(written.dest)}
+                    rows.append({**written.to_json(), **who})
+                    packages.append(
+                        package_of(
+                            fleet, outcome, folder_of(outcome), counts.to_json(written.totals), redaction.key
+                        )
+                    )
                     name = one_line(outcome.name or f"User {outcome.user_id}")
-                    settings.note(f"{name}: {counts.messages:,} messages in {report.dest}", level=1)
-                    shortcoming = report.shortcoming()
+                    settings.note(f"{name}: {counts.messages:,} messages in {written.dest}", level=1)
+                    shortcoming = written.shortcoming()
                     if shortcoming and counts.lost:
                         raise ItemsFailed(shortcoming)
                     if shortcoming:
@@ -251,8 +271,9 @@ def export(
                         settings.warn(f"{name}: {shortcoming}")
             if force:
                 for user_id in nothing:
-                    remove_earlier(below / fleet.outcomes[user_id].folder)
-            signed = hand_over(reading, fleet, below, packages, means, nothing=nothing)
+                    remove_earlier(below / folder_of(fleet.outcomes[user_id]))
+            signed = hand_over(reading, fleet, below, packages, means, nothing=nothing, key=redaction.key)
+    redaction.end()
     if as_json:
         summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
         print_json({**summary, "incomplete": incomplete, **reading.to_json()})
@@ -308,9 +329,27 @@ def holders(
     return holding, nothing
 
 
+def everyone(fleet: Fleet, custodians: Sequence[CustodianOutcome]) -> Iterator[tuple[int, str, str]]:
+    """Yield the names that any of these archives knows: a text may name who is in another one alone."""
+    from canvas_archive.export.reader import Snapshot
+
+    for outcome in custodians:
+        if outcome.name:
+            yield outcome.user_id, "name", outcome.name
+        with fleet.open_archive(outcome) as archive, Snapshot(archive.db_path) as snapshot:
+            for person in snapshot.everyone():
+                yield person.id, "name", person.full_name
+            yield from snapshot.other_names()
+
+
 @contextmanager
 def destination(
-    dest: Path, fleet: Fleet, custodians: Sequence[CustodianOutcome], *, force: bool
+    dest: Path,
+    fleet: Fleet,
+    custodians: Sequence[CustodianOutcome],
+    folder_of: Callable[[CustodianOutcome], str],
+    *,
+    force: bool,
 ) -> Iterator[Path]:
     """Make the folder for the exports; remove it at the end when nothing is in it.
 
@@ -319,7 +358,7 @@ def destination(
     from canvas_archive.export.destination import check_destination
     from canvas_archive.export.fleet_list import is_list
 
-    folders = {one.folder: fleet.root / one.folder for one in custodians}
+    folders = {folder_of(one): fleet.root / one.folder for one in custodians}
     missing = not dest.exists()
     make_destination(dest, list(folders.values()))
     try:
@@ -348,6 +387,16 @@ def make_destination(dest: Path, archives: Sequence[Path]) -> None:
         dest.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{dest} cannot be made: {error.strerror or error}. Name another folder.") from error
+
+
+def folders_of(key: bytes | None) -> Callable[[CustodianOutcome], str]:
+    """Return what names the folder of a custodian's export: with a key to redact by, the pseudonym."""
+    if key is None:
+        return lambda outcome: outcome.folder
+    from canvas_archive.export.pseudonyms import Pseudonyms
+
+    made = Pseudonyms(key)
+    return lambda outcome: made.person(outcome.user_id)[1].lower().replace(" ", "-")
 
 
 def remove_earlier(dest: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.context import F, option_group
+from canvas_archive.cli.redacting import redaction_options
 from canvas_archive.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def export_options(*, format_required: bool) -> Callable[[F], F]:
             help="Include the bytes of attachments. [default: yes, unless --redact]",
         ),
         click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv."),
-        click.option("--redact", is_flag=True, help="Replace everyone but the custodian by pseudonyms."),
+        redaction_options,
         click.option("--force", is_flag=True, help="Replace an earlier export."),
         click.option(
             "--allow-incomplete", is_flag=True, help="Exit code 0 for an incomplete or empty export, too."

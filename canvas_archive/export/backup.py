@@ -48,7 +48,7 @@ from canvas_archive.export.copies import copy_file, make_private, sync_file
 from canvas_archive.export.custody import copy_database
 from canvas_archive.export.manifest import MANIFEST, hash_file, hash_files, read_manifest, walk
 from canvas_archive.export.moment import clock_for_output
-from canvas_archive.export.redact import KEY_NAME
+from canvas_archive.export.pseudonyms import KEY_NAME
 from canvas_archive.machine import machine_trouble
 from canvas_archive.store import Archive
 from canvas_archive.store.adoption import IDENTITY_NAME

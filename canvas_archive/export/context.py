@@ -67,7 +67,10 @@ class ExportOptions:
 
     attachments: bool = True
     slice_by_day: bool = False
-    byte_order_mark: bool = False
+    excel: bool = False
+    separator: str | None = None
+    raw: bool = False
+    string_ids: bool = False
     redacted: bool = False
 
 
@@ -82,6 +85,7 @@ class ExportContext:
     collection: Completeness
     options: ExportOptions = field(default_factory=ExportOptions)
     copies: bool = False
+    is_folder: bool = False
 
     def split(self, files: Iterable[StoredFile]) -> tuple[list[StoredFile], list[StoredFile]]:
         """Return the files whose bytes can be read, and the others."""

@@ -11,12 +11,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from canvas_archive.errors import ArchiveError
 from canvas_archive.export.manifest import hash_file
-from canvas_archive.export.selection import Words
 from canvas_archive.model import Json, JsonObject
 from canvas_archive.store.chain import chain_head
+
+if TYPE_CHECKING:
+    from canvas_archive.export.redact import Redactor
 
 CUSTODY = "custody.json"
 
@@ -44,18 +47,20 @@ WHERE a.id NOT IN (SELECT act FROM tied)
   OR a.id IN (SELECT t.act FROM tied t JOIN temp.chosen x ON x.conversation_id = t.conversation)
 ORDER BY a.id
 """
+# A new message answers with the conversations it began.
+_RESULTS = {"send": "conversation", "upload": "file"}
 _REVISIONS = """
 SELECT r."table", count(*) FROM revisions r GROUP BY r."table" ORDER BY r."table"
 """
 
 
 def custody(
-    db: sqlite3.Connection, record: JsonObject, gaps: Mapping[str, int], words: Words, work: Path
+    db: sqlite3.Connection, record: JsonObject, gaps: Mapping[str, int], redactor: Redactor | None, work: Path
 ) -> JsonObject:
     """Return the chain of custody of an export made from this snapshot.
 
-    ``record`` is what the export says about itself; ``gaps`` counts what is missing, by kind; ``words``
-    takes names out of free text; ``work`` is a folder with room for a copy of the database.
+    ``record`` is what the export says about itself; ``gaps`` counts what is missing, by kind; ``redactor``
+    replaces people and ids in it, where there is one; ``work`` has room for a copy of the database.
     """
     head = chain_head(db)
     totals: JsonObject = {
@@ -76,39 +81,61 @@ def custody(
                 **run,
                 "complete": bool(run["complete"]),
                 "counts": json.loads(str(run["counts"])),
-                "error": _redacted(run["error"], words),
+                "error": _text(run["error"], redactor),
             }
             for run in _rows(db, _RUNS)
         ],
         "edits_made_here": [
-            {**edit, "detail": _redacted(edit["detail"], words)} for edit in _rows(db, _EDITS)
+            edit if redactor is None else _redacted_edit(edit, redactor) for edit in _rows(db, _EDITS)
         ],
-        "acts_on_canvas": [_told_act(act, record, words) for act in _rows(db, _ACTS)],
+        "acts_on_canvas": [_told_act(act, redactor) for act in _rows(db, _ACTS)],
         "revisions": dict(db.execute(_REVISIONS).fetchall()),
         "gaps": dict(gaps),
     }
 
 
-def _told_act(act: JsonObject, record: JsonObject, words: Words) -> JsonObject:
-    """Return an act with its lists read; in a redacted export it names nobody."""
-    lists: JsonObject = {name: json.loads(str(act[name])) for name in ("message_ids", "result_ids")}
-    parameters: dict[str, Json] = json.loads(str(act["parameters"]))
-    user_id = act["user_id"]
-    options, custodian = record["options"], record["custodian"]
-    if isinstance(options, dict) and options["redacted"] and isinstance(custodian, dict):
-        parameters.pop("recipients[]", None)
-        parameters = {
-            name: _redacted(value, words) if isinstance(value, str) else value
-            for name, value in parameters.items()
-        }
-        if act["as_user_id"] is not None:
-            user_id = custodian["collected_by"]
+def _redacted_edit(edit: JsonObject, redactor: Redactor) -> JsonObject:
+    """Return an edit that names nobody. Its values are states and marks of a conversation."""
+    texts = {name: _text(edit[name], redactor) for name in ("base_value", "value", "detail")}
     return {
-        **act,
-        **lists,
-        "parameters": parameters,
-        "user_id": user_id,
-        "answer": _redacted(act["answer"], words),
+        **edit,
+        **texts,
+        "conversation_id": redactor.number("conversation", edit["conversation_id"]),
+    }
+
+
+def _told_act(act: JsonObject, redactor: Redactor | None) -> JsonObject:
+    """Return an act with its lists read; in a redacted export it names nobody."""
+    lists = {name: json.loads(str(act[name])) for name in ("message_ids", "result_ids")}
+    parameters: dict[str, Json] = json.loads(str(act["parameters"]))
+    told: JsonObject = {**act, **lists, "parameters": parameters}
+    if redactor is None:
+        return told
+    # A new message answers with the conversations it began.
+    kinds = {
+        "message_ids": "message",
+        "result_ids": "conversation" if act["command"] == "send" else "message",
+    }
+    numbers: dict[str, Json] = {
+        name: [redactor.number(kind, ident) for ident in lists[name]] for name, kind in kinds.items()
+    }
+    conversation = act["conversation_id"]
+    users: dict[str, Json] = {
+        name: None if act[name] is None else redactor.id(int(str(act[name])))
+        for name in ("user_id", "as_user_id")
+    }
+    return {
+        **told,
+        **numbers,
+        **users,
+        "conversation_id": None if conversation is None else redactor.number("conversation", conversation),
+        "request": _text(act["request"], redactor),
+        "parameters": {
+            name: _text(value, redactor) if isinstance(value, str) else value
+            for name, value in parameters.items()
+            if not name.endswith(("id", "[]")) and not isinstance(value, (list, dict))
+        },
+        "answer": _text(act["answer"], redactor),
     }
 
 
@@ -120,8 +147,9 @@ def _rows(db: sqlite3.Connection, statement: str) -> Iterator[JsonObject]:
         yield dict(zip(names, values, strict=True))
 
 
-def _redacted(text: Json, words: Words) -> str | None:
-    return words(None if text is None else str(text))
+def _text(text: Json, redactor: Redactor | None) -> str | None:
+    known = None if text is None else str(text)
+    return known if redactor is None else redactor.text(known)
 
 
 def database_hash(db: sqlite3.Connection, work: Path) -> str:

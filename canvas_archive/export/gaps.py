@@ -11,14 +11,21 @@ import csv
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from canvas_archive.export.completeness import COUNTED_DIFFERENTLY
-from canvas_archive.export.selection import Words
 from canvas_archive.store.blobs import readable_blob
 from canvas_archive.store.cells import cell
 
+if TYPE_CHECKING:
+    from canvas_archive.export.redact import Redactor
+
 GAPS = "gaps.csv"
+
+_KINDS = {
+    "attachment": "file", "recording": "file", "media": "file", "conversation": "conversation",
+    "messages": "conversation", "message": "message",
+}  # fmt: skip
 
 
 class Gap(NamedTuple):
@@ -111,20 +118,44 @@ def gaps(db: sqlite3.Connection, files_dir: Path | None) -> Iterator[Gap]:
         yield from map(Gap._make, db.execute(query))
 
 
-def write_gaps(path: Path, db: sqlite3.Connection, files_dir: Path | None, words: Words) -> dict[str, int]:
+def write_gaps(
+    path: Path, db: sqlite3.Connection, files_dir: Path | None, redactor: Redactor | None
+) -> dict[str, int]:
     """Write ``gaps.csv`` and return how many rows it has of each kind and state."""
     counts: dict[str, int] = {}
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\r\n")
         rows.writerow(Gap._fields)
         for gap in gaps(db, files_dir):
+            if redactor is not None:
+                gap = _redacted(gap, redactor)
             # What an item is called (a recording, a problem) comes from Canvas, too.
             rows.writerow(
-                gap._replace(item=cell(str(gap.item)), state=cell(gap.state), reason=cell(words(gap.reason)))
+                gap._replace(item=cell(str(gap.item)), state=cell(gap.state), reason=cell(gap.reason))
             )
             name = _counted_as(gap)
             counts[name] = counts.get(name, 0) + 1
     return dict(sorted(counts.items()))
+
+
+def _redacted(gap: Gap, redactor: Redactor) -> Gap:
+    """Return a gap with pseudonyms for its ids and for the people its reason names."""
+    item, kind = gap.item, _KINDS.get(gap.kind)
+    if kind is not None:
+        item = redactor.number(kind, item)
+    elif gap.kind == "problem":
+        name, _, ident = str(item).partition(" ")
+        item = f"{name} {redactor.number(_KINDS.get(name, name), ident)}"
+    return gap._replace(
+        item=item,
+        conversation_id=_number(redactor, "conversation", gap.conversation_id),
+        message_id=_number(redactor, "message", gap.message_id),
+        reason=redactor.text(gap.reason),
+    )
+
+
+def _number(redactor: Redactor, kind: str, ident: int | None) -> int | None:
+    return None if ident is None else redactor.number(kind, ident)
 
 
 def _counted_as(gap: Gap) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import cast
 
 from canvas_archive.export.context import GENERATOR, ExportContext
 from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.model import JsonObject
+from canvas_archive.string_ids import with_string_ids
 
 
 class JsonlWriter:
@@ -27,7 +29,7 @@ class JsonlWriter:
 
     def add(self, thread: ThreadRecord) -> None:
         """Write one line."""
-        line = encode_line({"type": "conversation", **thread_json(thread, self._context)})
+        line = encode_line(self._written({"type": "conversation", **thread_json(thread, self._context)}))
         self._digest.update(line)
         self._file.write(line)
         self._conversations += 1
@@ -49,8 +51,13 @@ class JsonlWriter:
             "selection": self._context.selection.to_json(),
             "generator": GENERATOR,
         }
-        self._file.write(encode_completion(record))
+        self._file.write(encode_completion(self._written(record)))
         self.close()
+
+    def _written(self, document: JsonObject) -> JsonObject:
+        if self._context.options.string_ids:
+            return cast("JsonObject", with_string_ids(document))
+        return document
 
     def close(self) -> None:
         """Close the file."""

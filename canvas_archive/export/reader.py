@@ -62,6 +62,14 @@ SELECT conversation_id, id FROM messages
 WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY conversation_id, created_at, id
 """
 
+_IDS = {
+    "message": "SELECT id FROM messages",
+    "conversation": "SELECT id FROM conversations",
+    "file": "SELECT id FROM attachments UNION ALL SELECT media_id FROM media_comments",
+}
+_NAMES = frozenset({"name", "full_name", "short_name", "sortable_name", "display_name"})
+_LOGINS = frozenset({"login_id", "sis_user_id", "integration_id", "email", "primary_email", "unique_id"})
+
 
 class Snapshot:
     """The archive's database as it was at one moment; a context manager."""
@@ -181,6 +189,30 @@ class Snapshot:
         """Yield everybody the archive knows."""
         for row in self.db.execute("SELECT id, name, full_name FROM users ORDER BY id"):
             yield _person(*row)
+
+    def other_names(self) -> Iterator[tuple[int, str, str]]:
+        """Yield (user id, "name" or "login", text): earlier names, and what Canvas sent beside the names."""
+        for number, before in self.db.execute("SELECT id, before FROM revisions WHERE \"table\" = 'users'"):
+            yield from _other_names(int(number), json.loads(before))
+        for number, extra in self.db.execute("SELECT id, extra FROM users WHERE extra <> '{}' ORDER BY id"):
+            yield from _other_names(number, json.loads(extra))
+
+    def ids(self, kind: str) -> Iterator[object]:
+        """Yield the ids of every message, conversation or file ("message", "conversation", "file")."""
+        for row in self.db.execute(_IDS[kind]):
+            yield row[0]
+
+
+def _other_names(number: int, fields: JsonObject) -> Iterator[tuple[int, str, str]]:
+    for name, value in fields.items():
+        if name == "extra" and isinstance(value, str):
+            value = json.loads(value)
+        if isinstance(value, dict):
+            yield from _other_names(number, value)
+        elif isinstance(value, str) and name in _NAMES:
+            yield number, "name", value
+        elif isinstance(value, (str, int)) and name in _LOGINS:
+            yield number, "login", str(value)
 
 
 def _message(

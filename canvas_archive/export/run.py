@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,11 @@ from canvas_archive.export.formats import FORMATS, check_formats
 from canvas_archive.export.gaps import GAPS, write_gaps
 from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
 from canvas_archive.export.moment import clock_for_output
+from canvas_archive.export.pseudonyms import KEY_NAME, load_key
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.records import ThreadRecord
-from canvas_archive.export.redact import Redactor, load_key
-from canvas_archive.export.selection import Selection, Words
+from canvas_archive.export.redact import Redactor
+from canvas_archive.export.selection import Selection
 from canvas_archive.export.totals import Totals, totals
 from canvas_archive.machine import machine_trouble
 from canvas_archive.model import JsonObject
@@ -47,6 +49,20 @@ from canvas_archive.store.private import write_private
 
 if TYPE_CHECKING:
     from canvas_archive.search.query.resolve import AbsentNames
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """How people are replaced. ``key`` is one for several archives; the custodian is replaced, too.
+
+    ``more`` are names to look for besides those of the archive: (user id, "name" or "login", text).
+    ``names`` is where to write who is behind which pseudonym. ``report`` hears what was replaced how often.
+    """
+
+    key: bytes | None = None
+    names: Path | None = None
+    more: tuple[tuple[int, str, str], ...] = ()
+    report: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,7 @@ class Request:
     selection: Selection = field(default_factory=Selection)
     options: ExportOptions = field(default_factory=ExportOptions)
     bag: bool = False
-    redact_key: Path | None = None
+    redaction: Redaction = field(default_factory=Redaction)
     force: bool = False
     find_messages: Callable[[str], Iterable[int]] | None = None
     absent: AbsentNames | None = None
@@ -194,41 +210,51 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
         if alone:
             put_in_place(root / request.dest.name, request.dest)
         else:
-            record = record_json(context, formats, counts, numbers, redactor)
-            _complete(root, content, record, snapshot, context, redactor.text if redactor else _unchanged)
+            record = record_json(context, formats, counts, numbers)
+            _complete(root, content, record, snapshot, context, redactor)
             put_in_place(root, request.dest)
-        if redactor and request.redact_key:
-            write_private(request.redact_key, redactor.key_table().encode("utf-8", "replace"))
+        if redactor and request.redaction.names:
+            write_private(request.redaction.names, redactor.names_table().encode("utf-8", "replace"))
+        if redactor and request.redaction.report:
+            request.redaction.report(redactor.report())
     return ExportReport(request.dest, formats, counts, numbers, context.collection)
 
 
 def check_request(request: Request, alone: bool) -> None:
     """Refuse options that do not go together."""
-    key = request.redact_key
+    names = request.redaction.names
     if request.bag and alone:
         raise BadInput(
             f"A bag is a folder; {request.dest} would be one file. Name a folder and give --format."
         )
-    if key is None:
+    if names is None:
         return
-    if not request.options.redacted:
-        raise BadInput("--redact-key goes with --redact.")
-    if key.exists() and not request.force:
-        raise BadInput(f"{key} exists. Choose another name, or replace it with --force.")
-    if key.resolve().is_relative_to(request.dest.resolve()):
-        raise BadInput("The key must not lie in the export: whoever gets that must not get the names.")
+    if names.exists() and not request.force:
+        raise BadInput(f"{names} exists. Choose another name, or replace it with --force.")
+    outside(names, request.dest)
+
+
+def outside(path: Path, dest: Path) -> None:
+    """Raise BadInput for a file with names, or a key, that would lie in the export."""
+    if path.resolve().is_relative_to(dest.resolve()):
+        raise BadInput(f"{path} must not lie in the export: the file leads from pseudonyms to people.")
 
 
 def _complete(
-    root: Path, content: Path, record: JsonObject, snapshot: Snapshot, context: ExportContext, words: Words
+    root: Path,
+    content: Path,
+    record: JsonObject,
+    snapshot: Snapshot,
+    context: ExportContext,
+    redactor: Redactor | None,
 ) -> None:
     write_json(content / RECORD, record)
     files_dir = context.blobs.files_dir if context.blobs.included else None
-    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, words)
+    gaps = write_gaps(content / GAPS, snapshot.db, files_dir, redactor)
     if content == root:
         write_manifests(root, (path for path in walk(root) if path != MANIFEST), {"sha256": root / MANIFEST})
         return
-    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, words, root.parent))
+    write_json(content / CUSTODY, custody(snapshot.db, record, gaps, redactor, root.parent))
     write_bag(root, bag_info(context, record))
 
 
@@ -238,22 +264,35 @@ def _context(
     scope = snapshot.choose(request.selection, request.find_messages, request.absent)
     included = request.options.attachments
     return ExportContext(
-        custodian=snapshot.custodian,
-        selection=request.selection.redacted(redactor.text) if redactor else request.selection,
+        custodian=redactor.custodian(snapshot.custodian) if redactor else snapshot.custodian,
+        selection=request.selection.redacted(redactor.text, partial(redactor.number, "conversation"))
+        if redactor
+        else request.selection,
         scope=scope,
         collection=completeness(snapshot.db, chosen=True, files=included),
         blobs=Blobs(request.files_dir, included),
         options=request.options,
+        is_folder=not alone,
         copies=included and not alone and (request.bag or any(FORMATS[name].refers for name in formats)),
     )
 
 
 def _redactor(request: Request, snapshot: Snapshot) -> Redactor:
-    return Redactor(load_key(request.archive_folder), snapshot.custodian.user_id, snapshot.everyone())
-
-
-def _unchanged(text: str | None) -> str | None:
-    return text
+    key = request.redaction.key
+    custodian = snapshot.custodian
+    known = [*snapshot.other_names(), *request.redaction.more]
+    if custodian.name != f"User {custodian.user_id}":
+        known.append((custodian.user_id, "name", custodian.name))  # who may be no participant of anything
+    redactor = Redactor(
+        load_key(request.archive_folder / KEY_NAME) if key is None else key,
+        custodian.user_id,
+        snapshot.everyone(),
+        known,
+        custodian_too=key is not None,
+    )
+    for kind in ("message", "conversation", "file"):
+        redactor.set_apart(kind, snapshot.ids(kind))
+    return redactor
 
 
 def extend_quietly(folder: Path, clock: Clock) -> None:
@@ -303,15 +342,10 @@ def _count(counts: Counts, thread: ThreadRecord, context: ExportContext) -> Coun
 
 
 def record_json(
-    context: ExportContext,
-    formats: tuple[str, ...],
-    counts: Counts,
-    numbers: Totals,
-    redactor: Redactor | None,
+    context: ExportContext, formats: tuple[str, ...], counts: Counts, numbers: Totals
 ) -> JsonObject:
     """Return what an export says about itself."""
     custodian = context.custodian
-    collector = custodian.collected_by
     return {
         "type": RECORD_TYPE,
         "generator": GENERATOR,
@@ -320,7 +354,7 @@ def record_json(
             "id": custodian.user_id,
             "name": custodian.name,
             "base_url": custodian.base_url,
-            "collected_by": redactor.id(collector) if redactor else collector,
+            "collected_by": custodian.collected_by,
         },
         "collected_at": custodian.collected_at,
         "collection": context.collection.to_json(),

@@ -64,16 +64,18 @@ class Selection:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def redacted(self, words: Words) -> Selection:
+    def redacted(self, words: Words, conversation: Callable[[int], int]) -> Selection:
         """Return the selection as it may be told: what was searched for says whom an export is about.
 
-        ``words`` takes names out of a sentence.
+        ``words`` takes names out of a sentence; ``conversation`` returns what stands for an id.
         """
         hidden = "[redacted]"
         return replace(
             self,
             query=hidden if self.query else None,
             people=tuple(hidden for _ in self.people),
+            courses=tuple(words(course) or "" for course in self.courses),
+            ids=tuple(map(conversation, self.ids)),
             understood=words(self.understood),
         )
 

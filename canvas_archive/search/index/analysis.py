@@ -33,6 +33,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
+from canvas_archive.folding import DROPPED, FOLD, SPECIAL
 from canvas_archive.unicode import normalized
 
 # Raise this with every change that makes other terms out of the same text: indexes of another
@@ -41,21 +42,6 @@ ANALYSER_VERSION = 2
 
 _FEW_TERMS = 40  # terms that are looked for one by one
 LONGEST_TERM = 40  # longer runs are cut in pieces, at indexing and in queries alike
-
-# Letters that Unicode does not decompose but people leave out on their keyboards.
-_SPECIAL = {
-    "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "ŧ": "t", "ŋ": "n", "æ": "ae", "œ": "oe",
-    "−": "-", "þ": "th",
-    "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "´": "'", "`": "'", "＇": "'", "′": "'", "\x00": " ",
-}  # fmt: skip
-
-# Marks that are dropped: accents, vowel points of Hebrew and Arabic, joiners, variation selectors,
-# soft hyphens and skin tones. Vowel signs of Indic scripts are letters and stay.
-_DROPPED = re.compile(
-    "[\u00ad\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed"
-    "\u0711\u0730-\u074a\u07a6-\u07b0\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f"
-    "\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
-)
 
 _SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
@@ -133,30 +119,11 @@ _Beside: TypeAlias = "tuple[int, int, int, str, bool]"
 """The position, start, end and term, and whether a query looks for it instead of the term it is beside."""
 
 
-class _FoldTable(dict[int, str]):
-    """What each character folds to, worked out when it is first met (for ``str.translate``)."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        folded = unicodedata.normalize("NFKC", character).casefold()
-        folded = "".join(_SPECIAL.get(part, part) for part in unicodedata.normalize("NFD", folded))
-        folded = unicodedata.normalize("NFC", _DROPPED.sub("", folded))
-        folded = "".join(
-            str(unicodedata.digit(part)) if unicodedata.category(part) == "Nd" else part for part in folded
-        )
-        if len(self) < 20_000:
-            self[code] = folded
-        return folded
-
-
-_FOLD = _FoldTable()
-
-
 class _RunTable(dict[str, str]):
     """What a run of characters beyond ASCII folds to, its quotation marks and dashes as ``*``."""
 
     def __missing__(self, run: str) -> str:
-        folded = _SILENT.sub("*", composed(run).translate(_FOLD))
+        folded = _SILENT.sub("*", composed(run).translate(FOLD))
         if len(self) < 20_000 and len(run) <= LONGEST_TERM:
             self[run] = folded
         return folded
@@ -175,7 +142,7 @@ def composed(text: str) -> str:
 
 def fold(text: str) -> str:
     """Return the text without case, accents and compatibility forms."""
-    return text.lower() if text.isascii() else composed(text).translate(_FOLD)
+    return text.lower() if text.isascii() else composed(text).translate(FOLD)
 
 
 def terms(text: str) -> list[str]:
@@ -239,7 +206,7 @@ def _folded_with_origin(text: str) -> tuple[str, list[int] | None]:
     """Return a composed text folded, and for each of its characters the one it came from (``None``: same)."""
     if text.isascii():
         return text.lower(), None
-    pieces = [_FOLD[ord(character)] for character in text]
+    pieces = [FOLD[ord(character)] for character in text]
     folded = "".join(pieces)
     if len(folded) == len(text) and all(len(piece) == 1 for piece in pieces):
         return folded, None
@@ -453,8 +420,8 @@ def query_tables() -> dict[str, object]:
     return {
         "casefold": {char: char.casefold() for char in below if char.casefold() != char.lower()},
         "zeros": "".join(char for char in below if unicodedata.decimal(char, None) == 0),
-        "special": _SPECIAL,
-        "dropped": _DROPPED.pattern[1:-1],
+        "special": SPECIAL,
+        "dropped": DROPPED.pattern[1:-1],
         "spaceless": _SPACELESS,
         "emoji": _EMOJI,
         "currency": _CURRENCY,
