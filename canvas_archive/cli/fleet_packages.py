@@ -176,7 +176,9 @@ def backup(
             if not isinstance(result, ArchiveError):
                 rows.append({"user_id": outcome.user_id, "name": outcome.name, **as_json_object(result)})
                 packages.append(
-                    package_of(fleet, outcome, below, {"messages": result.messages, "files": result.files})
+                    package_of(
+                        fleet, outcome, outcome.folder, {"messages": result.messages, "files": result.files}
+                    )
                 )
             if problem is not None:
                 failures.append(problem)
