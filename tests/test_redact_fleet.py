@@ -70,7 +70,17 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
 def test_a_fleet_of_ten_names_nobody(fleet: Path, tmp_path: Path) -> None:
     out, key = tmp_path / "out", tmp_path / "matter.key"
     formats = [word for name in ("jsonl", "csv", "mbox", "html", "rsmf", "parquet") for word in ("-f", name)]
-    words = ["fleet", "export", str(out), "--root", str(fleet), *formats, "--bag", "--redact"]
+    words = [
+        "fleet",
+        "export",
+        str(out),
+        "--root",
+        str(fleet),
+        *formats,
+        "--bag",
+        "--redact",
+        "--allow-incomplete",
+    ]
     result = CliRunner().invoke(cli, [*words, "--redact-key", str(key)])
     assert result.exit_code == 0, result.output
     assert key.stat().st_mode & 0o777 == 0o600
@@ -99,6 +109,7 @@ def test_without_a_key_no_two_runs_can_be_joined(fleet: Path, tmp_path: Path) ->
     seen = set()
     for run in ("one", "two"):
         words = ["fleet", "export", str(tmp_path / run), "--root", str(fleet), "-f", "jsonl", "--redact"]
+        words.append("--allow-incomplete")
         assert CliRunner().invoke(cli, words).exit_code == 0
         path = next((tmp_path / run).glob("*/conversations.jsonl"))
         seen.add(json.loads(path.read_text("utf-8").splitlines()[0])["id"])

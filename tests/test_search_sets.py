@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
+from canvas_archive.folding import FoldTable
 from canvas_archive.search.index import docset
-from canvas_archive.search.index.analysis import _FoldTable
 from canvas_archive.search.index.docset import DocSet
 from canvas_archive.search.query.spelling import (
     edit_distance,
@@ -122,6 +122,6 @@ def test_words_are_listed_as_a_sentence_does() -> None:
 
 
 def test_the_table_of_folded_characters_stays_small() -> None:
-    table = _FoldTable(dict.fromkeys(range(0x10000, 0x10000 + 20_000), ""))
+    table = FoldTable(dict.fromkeys(range(0x10000, 0x10000 + 20_000), ""))
     assert table[ord("\u00c9")] == "e"
     assert len(table) == 20_000

@@ -331,6 +331,8 @@ def test_the_files_are_those_of_ssh_keygen_and_openssl(
 def test_a_head_is_signed_once_for_what_is_in_the_archive(archive: Path, place: Path) -> None:
     heads.sign_archive(archive, Means(place / "key"))
     assert [path.suffix for path in sorted((archive / "signatures").iterdir())] == [".sig", ".txt"]
-    assert heads.sign_after_sync(archive, Config()) == [], "nothing says that a sync is signed"
-    assert heads.sign_after_sync(archive, Config(sign_key=str(place / "key"))) == []
+    assert heads.sign_after_sync(archive, Config("https://school.example")) == [], (
+        "nothing says that a sync is signed"
+    )
+    assert heads.sign_after_sync(archive, Config("https://school.example", sign_key=str(place / "key"))) == []
     assert len(signatures(archive)) == 1, "nothing is new since"

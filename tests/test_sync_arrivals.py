@@ -36,7 +36,7 @@ def waiting(archive: Archive) -> Arrivals:
 
 def broken(conversation_id: int) -> Conversation:
     """Return a thread that the database refuses."""
-    return conversation(conversation_id, replace(message(999), body=None))  # type: ignore[arg-type]
+    return conversation(conversation_id, replace(message(999), created_at=None))  # type: ignore[arg-type]
 
 
 def stored_ids(archive: Archive) -> list[int]:

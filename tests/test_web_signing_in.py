@@ -63,7 +63,8 @@ def test_the_browser_gets_a_private_file_that_goes_when_it_was_used(
         made.server.should_exit = True
 
     monkeypatch.setattr(opening, "open_browser", opened)
-    server.serve_archive(Path(), open_browser=True)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(Path(), open_browser=True)
     assert seen[0].startswith("file:///") and "token" not in seen[0]
     assert seen[1:] == [True, 200, False]
 
@@ -78,7 +79,8 @@ def test_a_page_that_was_not_used_goes_at_the_end(
         made.server.should_exit = True
 
     monkeypatch.setattr(opening, "open_browser", opened)
-    server.serve_archive(Path(), open_browser=True)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(Path(), open_browser=True)
     assert made.url in seen[0]
 
 
@@ -92,7 +94,8 @@ def test_where_no_file_can_be_read_the_link_is_only_printed(
     monkeypatch.setattr(opening, "browser_reads_files", no_browser)
     monkeypatch.setattr(opening, "open_browser", lambda address: pytest.fail("a browser was opened"))
     told: list[str] = []
-    server.serve_archive(Path(), open_browser=True, ready=told.append)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(Path(), open_browser=True, ready=told.append)
     assert told == [made.url]
 
 
@@ -107,7 +110,8 @@ def test_where_no_file_can_be_written_the_link_is_only_printed(
     monkeypatch.setattr(opening, "write_page", fails)
     monkeypatch.setattr(opening, "open_browser", lambda address: pytest.fail("a browser was opened"))
     told: list[str] = []
-    server.serve_archive(Path(), open_browser=True, ready=told.append)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(Path(), open_browser=True, ready=told.append)
     assert told == [made.url]
 
 
@@ -261,7 +265,8 @@ def test_pages_and_terminal_say_what_became_of_a_link(
 
         monkeypatch.setattr(opening, "open_browser", lambda address: look())
 
-    server.serve_archive(Path(), open_browser=True, ready=ready, warn=warned.append)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_archive(Path(), open_browser=True, ready=ready, warn=warned.append)
     first, again, wrong, late = pages
     assert "/mail" in first and "Private" not in first
     assert "used already" in again and "somebody else is signed in" in again and "Ctrl-C" in again

@@ -24,6 +24,7 @@ from canvas_archive.clock import iso
 from canvas_archive.export.listing import is_foreign
 from canvas_archive.export.mail_reader import lines_of, read_mail, read_mails
 from canvas_archive.export.manifest import walk
+from canvas_archive.export.spreadsheet import LONG_CELLS
 from canvas_archive.export.statements import (
     Forwarded,
     Statement,
@@ -39,6 +40,7 @@ from canvas_archive.store.private import open_regular, require_way
 _LONGEST = 256 << 20
 _IN_MEMORY = 8 << 20
 _COPY = re.compile(r"attachments/[0-9a-f]{2}/([0-9a-f]{16})/")
+_CUT = re.compile(rf"; the whole text is in (?P<path>{LONG_CELLS}/[0-9]+-[a-z_]+\.txt)\]\Z")
 _NO_SUBJECT = "(no subject)"
 
 
@@ -79,31 +81,58 @@ def _forwarded_json(message: Mapping[str, Any]) -> list[Forwarded]:
 
 
 def read_csv(path: Path) -> Iterator[Statement]:
-    """Read the table of messages."""
-    before = csv.field_size_limit(_LONGEST)
-    try:
-        with open_regular(path) as file:
-            lines = enumerate(iter(partial(file.readline, _LONGEST), b""))
-            text = (line.decode("utf-8" if number else "utf-8-sig") for number, line in lines)
-            for row in csv.DictReader(text):
-                author = int(row["author_id"])
-                ids = map(int, filter(None, row["recipient_ids"].split(";")))
-                yield Statement(
-                    message=int(row["message_id"]),
-                    conversation=str(int(row["conversation_id"])),
-                    subject=name_text(row["subject"]),
-                    author_id=str(author),
-                    author=name_text(row["author"]),
-                    time=time_text(row["created_at"]),
-                    recipients=recipients_text(ids, author),
-                    body=body_text(row["body"]),
-                    generated=str(row["generated"] == "1"),
-                    files=files_text(_COPY.findall(row["attachment_paths"])),
-                )
-    except csv.Error as error:
-        raise ValueError(str(error)) from error
-    finally:
-        csv.field_size_limit(before)
+    """Read the table of messages, also one for Excel."""
+    with open_regular(path) as file:
+        lines = enumerate(iter(partial(file.readline, _LONGEST), b""))
+        text = (line.decode("utf-8" if number else "utf-8-sig") for number, line in lines)
+        first = next(text, "")
+        names = first
+        separator = ","
+        if first.startswith("sep="):
+            separator, names = first[4:5], next(text, "")
+        columns = next(csv.reader([names], delimiter=separator), [])
+        for cells in _csv_rows(csv.reader(text, delimiter=separator)):
+            row = {name: _whole_cell(path.parent, cell) for name, cell in zip(columns, cells, strict=True)}
+            author = int(row["author_id"])
+            ids = map(int, filter(None, row["recipient_ids"].split(";")))
+            yield Statement(
+                message=int(row["message_id"]),
+                conversation=str(int(row["conversation_id"])),
+                subject=name_text(row["subject"]),
+                author_id=str(author),
+                author=name_text(row["author"]),
+                time=time_text(row["created_at"]),
+                recipients=recipients_text(ids, author),
+                body=body_text(row["body"]),
+                generated=str(row["generated"] == "1"),
+                files=files_text(_COPY.findall(row["attachment_paths"])),
+            )
+
+
+def _csv_rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield rows with cells of any length; the limit is the process's, so it is raised for each row alone."""
+    while True:
+        before = csv.field_size_limit(_LONGEST)
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+        finally:
+            csv.field_size_limit(before)
+        if row is None:
+            return
+        yield row
+
+
+def _whole_cell(folder: Path, cell: str) -> str:
+    """Return a cell's text: of one that Excel gets as text or cut, what was put into it."""
+    if cell.startswith('="') and cell.endswith('"') and cell[2:-1].isdecimal():
+        return cell[2:-1]
+    cut = _CUT.search(cell[-200:])
+    if cut is None:
+        return cell
+    with open_regular(folder / cut["path"], below=folder) as file:
+        return file.read(_LONGEST).decode("utf-8")
 
 
 def read_mbox(path: Path) -> Iterator[Statement]:
