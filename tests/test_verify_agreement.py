@@ -84,7 +84,7 @@ def test_every_format_says_the_same_of_what_ever_broke_an_exporter(bag: Path, ve
     "options",
     [
         ("--redact",),
-        ("--redact", "--with-attachments"),
+        ("--redact", "--redact-attachments", "unchanged"),
         ("--without-attachments",),
         ("--slice", "day"),
         ("--excel",),

@@ -294,7 +294,8 @@ def test_enter_prints_a_new_link(made: server.BoundServer, monkeypatch: pytest.M
 
     with os.fdopen(end, "r") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        server.serve_archive(Path(), ready=ready)
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_archive(Path(), ready=ready)
         os.write(terminal, b"\x04")  # the end of the input ends the thread
     os.close(terminal)
     first, second = told
