@@ -227,7 +227,8 @@ def require_free_folder(folder: Path | str) -> None:
             account = read_account(db)
         owner = account.name or f"user {account.owner_id}"
         raise GuardRefused(
-            f"{path} is already an archive of {owner} at {account.base_url}. Use it, or name another folder."
+            f"{path} is already an archive of {owner} at {account.base_url}. For another one, name another "
+            "folder with --archive. To sign in again, run: canvas-archive login"
         )
     if not _is_leftover(path):
         raise ForeignFolder(f"{path} is not empty and not an archive. Name an empty or a new folder.")
