@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
 from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.migrations import known_version, schema_version
 from canvas_archive.store.schema_check import Difference, schema_differences
-from canvas_archive.store.seals import check_seals
 
 ProgressCallback: TypeAlias = "Callable[[str, int, int], None]"
 """Called with what is done now, how far it is, and how much there is (0: unknown)."""
@@ -30,6 +30,7 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
+_SOURCES = "SELECT source, count(*) FROM receipts GROUP BY source ORDER BY source"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
     "wrongly, or the history was rewritten since. The chain that is here is whole ({records} records, "
@@ -191,12 +192,16 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
 
 
 def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
-    """Compare every message, conversation, person and attachment with its seal."""
-    report = check_seals(
-        db, most_faults=MOST_ITEMS, progress=lambda done, total: progress("contents", done, total)
+    """Derive every row from the receipts once more, and compare."""
+    found = check_derived(
+        db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
     )
-    items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
-    waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
+    items = [f"{fault.table} {fault.row}: {fault.sentence}" for fault in found.faults]
+    counts = dict(map(tuple, db.execute(_SOURCES).fetchall()))
+    sources = ", ".join(f"{count:,} {source}" for source, count in counts.items())
     return findings(
-        "contents", items, f"{report.matching:,} rows match their seals{waiting}", "{count} rows were altered"
+        "contents",
+        items,
+        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources})",
+        "{count} rows are not what the receipts say",
     )

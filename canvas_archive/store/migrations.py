@@ -151,12 +151,20 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def m006_receipts(db: sqlite3.Connection) -> None:
+    """Create the receipts."""
+    db.execute("""CREATE TABLE receipts (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id INTEGER, source TEXT NOT NULL,
+    kind TEXT NOT NULL, key INTEGER, address TEXT NOT NULL, at TEXT NOT NULL, status INTEGER, texts TEXT NOT NULL,
+    payload BLOB NOT NULL) STRICT""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
     Migration("m003_problems_rest", m003_problems_rest),
     Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
+    Migration("m006_receipts", m006_receipts),
 )
 
 
