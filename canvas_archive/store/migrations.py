@@ -151,11 +151,29 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+RECEIPTS = """
+CREATE TABLE receipts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  run_id INTEGER,
+  source TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  key INTEGER,
+  address TEXT NOT NULL,
+  at TEXT NOT NULL,
+  status INTEGER,
+  texts TEXT NOT NULL,
+  payload BLOB NOT NULL
+) STRICT;
+"""
+
+
 def m006_receipts(db: sqlite3.Connection) -> None:
-    """Create the receipts."""
-    db.execute("""CREATE TABLE receipts (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id INTEGER, source TEXT NOT NULL,
-    kind TEXT NOT NULL, key INTEGER, address TEXT NOT NULL, at TEXT NOT NULL, status INTEGER, texts TEXT NOT NULL,
-    payload BLOB NOT NULL) STRICT""")
+    """Create the receipts, and write one for every row that an earlier version left."""
+    for statement in statements(RECEIPTS):
+        db.execute(statement)
+    from canvas_archive.store.migration_receipts import convert  # here: it is needed once
+
+    convert(db)
 
 
 MIGRATIONS: tuple[Migration, ...] = (
