@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -90,7 +90,8 @@ def conversation(conversation_id: int = 1, *messages: Message, **fields: object)
         "messages": messages,
         **fields,
     }
-    return Conversation(conversation_id, **values)  # type: ignore[arg-type]
+    conv = Conversation(conversation_id, **values)  # type: ignore[arg-type]
+    return replace(conv, raw=as_json(conv))
 
 
 def received(conv: Conversation) -> Conversation:
@@ -104,7 +105,7 @@ def as_json(conv: Conversation) -> JsonObject:
     contexts: dict[str, dict[str, object]] = {"courses": {}, "groups": {}}
     for code, roles in conv.audience_contexts.items():
         kind, _, number = code.partition("_")
-        contexts[f"{kind}s"][number] = list(roles)
+        contexts.setdefault(f"{kind}s", {})[number] = list(roles)
     raw["audience_contexts"] = contexts  # type: ignore[assignment]
     return raw
 

@@ -143,9 +143,7 @@ def test_the_first_row_of_a_run_names_a_person() -> None:
         ingest.save_conversation(received(whole))
         rows.append(replace(whole, messages=None))
     ingest = Ingest(db, TickingClock())
-    renamed: Conversation = replace(
-        rows[1], participants=(person(20, "Cached"),), workflow_state="unread"
-    )
+    renamed: Conversation = replace(rows[1], participants=(person(20, "Cached"),), workflow_state="unread")
     ingest.save_summaries([received(rows[0]), received(renamed)])
     assert db.execute("SELECT name FROM users WHERE id = 20").fetchone()[0] == "Person 20"
     assert [one.kind for one in read_receipts(db)][-1] == "row_unnamed"

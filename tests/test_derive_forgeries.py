@@ -19,6 +19,7 @@ from canvas_archive.store.receipts import read_receipts
 from tests.sandbox_support import small_mailbox
 from tests.sync_support import Pair, bind
 
+_REVISED = 'SELECT "table" FROM revisions WHERE revision = ?'
 FORGED = {
     "state": "'refused'",
     "workflow_state": "CASE workflow_state WHEN 'read' THEN 'unread' ELSE 'read' END",
@@ -99,7 +100,10 @@ def test_every_cell_every_new_row_and_every_missing_row_is_named(synced: Pair) -
                 for name, kind, _ in described
                 if not (table == "conversations" and name in FIELDS)
             ]
-            acts += [("a missing row", f"DELETE FROM {table} WHERE {last(table, described)}"), added(table, described)]
+            acts += [
+                ("a missing row", f"DELETE FROM {table} WHERE {last(table, described)}"),
+                added(table, described),
+            ]
             for name, statement in acts:
                 db.execute("SAVEPOINT forgery")
                 db.execute(statement)
@@ -125,7 +129,10 @@ def added(table: str, described: list[tuple[str, str, bool]]) -> tuple[str, str]
     """Return a statement that adds a copy of a row under another key."""
     names = ", ".join(f'"{name}"' for name, _, _ in described)
     values = ", ".join(forged(name, kind) if is_key else f'"{name}"' for name, kind, is_key in described)
-    return "a new row", f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE {last(table, described)}"
+    return (
+        "a new row",
+        f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE {last(table, described)}",
+    )
 
 
 def test_a_sync_that_follows_explains_no_forgery(
@@ -137,7 +144,7 @@ def test_a_sync_that_follows_explains_no_forgery(
     shutil.copytree(synced.folder, copy.folder)
     forgeries = {
         "messages": "UPDATE messages SET body = 'Forged' WHERE id = (SELECT max(id) FROM messages)",
-        "message_recipients": "DELETE FROM message_recipients WHERE message_id = (SELECT min(id) FROM messages)",
+        "message_recipients": "DELETE FROM message_recipients WHERE message_id = 1000",
         "users": "INSERT INTO users (id, name, first_seen_at) VALUES (999, 'Nobody', '2026-01-01T00:00:00Z')",
         "contexts": "UPDATE contexts SET term = 'Forged' WHERE code = (SELECT min(code) FROM contexts)",
         "attachments": "UPDATE attachments SET stored_size = 5 WHERE id = (SELECT min(id) FROM attachments)",
@@ -159,7 +166,12 @@ def test_a_sync_that_follows_explains_no_forgery(
         assert {fault.table for fault in check_derived(db).faults} == forgeries.keys()
     copy.sync(mode="full", attachments=False)
     with closing(sqlite3.connect(copy.folder / "archive.db")) as db:
-        assert {fault.table for fault in check_derived(db).faults} >= forgeries.keys()
+        named = check_derived(db).faults
+        undone = {
+            db.execute(_REVISED, (fault.row,)).fetchone()[0] for fault in named if fault.table == "revisions"
+        }
+        # What Canvas says otherwise is written again: the forged value is in a revision, which is named.
+        assert {fault.table for fault in named} | undone >= forgeries.keys()
 
 
 def test_a_receipt_that_makes_no_sense_is_named(synced: Pair) -> None:

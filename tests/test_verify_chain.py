@@ -220,11 +220,9 @@ def test_what_canvas_adds_to_a_known_row_is_lawful(archive: Archive) -> None:
     assert faults(archive) == []
     sync(archive)
     assert faults(archive) == []
-    home = dataclasses.replace(CONVERSATION, id=400, messages=RICH.forwarded_messages)
     renamed = dataclasses.replace(MediaComment("m-1", "audio"), display_name="Song")
     sync(
         archive,
-        home,
         dataclasses.replace(more, messages=(dataclasses.replace(grown, media_comment=renamed),)),
     )
     assert faults(archive) == []

@@ -1,8 +1,9 @@
 """Comparing the rows of an archive with those that follow from its receipts.
 
-Every column of every table in ``DERIVED_TABLES`` is compared, except the three columns that a person may edit:
-those are compared with the journal of edits. In addresses the part behind ``?`` is left out, and in ``extra``
-the keys that depend on who looks and when (``VOLATILE``). Both change at every answer and are no news.
+Every column of every table in ``DERIVED_TABLES`` is compared, except the three columns that a person may
+edit: those are compared with the journal of edits. In addresses the part behind ``?`` is left out, and in
+``extra`` the keys that depend on who looks and when (``VOLATILE``). Both change at every answer and are no
+news.
 """
 
 from __future__ import annotations

@@ -90,10 +90,8 @@ def derive(
     try:
         db.execute("BEGIN")
         fold = _Fold(db)
-        done = 0
-        for receipt in receipts:
+        for done, receipt in enumerate(receipts, start=1):
             fold.take(receipt)
-            done += 1
             if done % _PROGRESS_EVERY == 0:
                 progress(done)
         fold.finish()

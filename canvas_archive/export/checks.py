@@ -30,6 +30,7 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
+_HAS_RECEIPTS = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'receipts')"
 _SOURCES = "SELECT source, count(*) FROM receipts GROUP BY source ORDER BY source"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
@@ -193,6 +194,8 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
 
 def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     """Derive every row from the receipts once more, and compare."""
+    if not db.execute(_HAS_RECEIPTS).fetchone()[0]:
+        return Check("contents", False, "an older version wrote it: it has no receipts until it is upgraded")
     found = check_derived(
         db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
     )

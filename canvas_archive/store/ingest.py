@@ -10,22 +10,21 @@ receipts in their order: a row depends on the rows before it, and on the payload
 a receipt. Nothing else may influence a row (``derive`` repeats the fold), except the three columns that a
 person may edit.
 
-| kind               | payload                                                  | method                       |
-|--------------------|----------------------------------------------------------|------------------------------|
-| ``thread``         | a conversation with all its messages                     | ``save_conversation``        |
-| ``part``           | a conversation with some messages (an answer to sending)   | ``save_conversation``        |
-| ``row``            | a row of a list                                          | ``save_summary``             |
-| ``row_unnamed``    | the same, when an earlier row of the run names a person    | ``save_summary``             |
-|                    | of it differently: known people keep their names         |                              |
-| ``flags``          | the id and some flags, known from id lists               | ``save_flags``               |
-| ``pushed``         | a conversation, as Canvas showed it when edits were sent | ``save_answered_flags``      |
-| ``removal``        | the answer to deleting, or nothing for a 404             | ``mark_removed``             |
-| ``messages_removed`` | the ids of the conversation and the messages             | ``mark_messages_removed``    |
-| ``courses``        | the new and changed courses of the list                  | ``save_courses``             |
-| ``file``           | the id, state, hash, length and address of a file        | ``save_attachment_state``    |
-| ``media``          | the same of a recording                                  | ``save_media_state``         |
-| ``account``        | the row of ``account``                                   | ``save_account``             |
-| ``rows``           | rows of an older archive: table, columns, values         | ``save_rows``                |
+| kind                 | payload                                   | method                    |
+|----------------------|-------------------------------------------|---------------------------|
+| ``thread``           | a conversation with all its messages      | ``save_conversation``     |
+| ``part``             | a conversation with some messages         | ``save_conversation``     |
+| ``row``              | a row of a list                           | ``save_summary``          |
+| ``row_unnamed``      | the same; known people keep their names   | ``save_summary``          |
+| ``flags``            | the id and flags, known from id lists     | ``save_flags``            |
+| ``pushed``           | a conversation, when edits were sent      | ``save_answered_flags``   |
+| ``removal``          | the answer to deleting, or null for a 404 | ``mark_removed``          |
+| ``messages_removed`` | ids of the conversation and messages      | ``mark_messages_removed`` |
+| ``courses``          | the new and changed courses of the list   | ``save_courses``          |
+| ``file``             | id, state, hash, length and address       | ``save_attachment_state`` |
+| ``media``            | the same of a recording                   | ``save_media_state``      |
+| ``account``          | the columns of ``account``                | ``save_account``          |
+| ``rows``             | rows of an older archive                  | ``save_rows``             |
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class PeopleWriter:
     ) -> None:
         """Insert who and what is unknown, and take over new names; ``None`` tells nothing about an id.
 
-        ``whole`` marks an answer that renames contexts, too. Without ``rename`` known people keep their names.
+        ``whole`` marks an answer that renames contexts, too. Without ``rename`` known people keep their
+        names.
         """
         self._check_memory()
         unseen = _differing(people, self._people)

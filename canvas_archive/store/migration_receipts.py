@@ -1,7 +1,7 @@
 """Receipts for an archive of an older version: the rows themselves, in portions.
 
-A row that does not match its seal, or a revision that does not match the chain, gets no receipt. So ``verify``
-goes on naming it. A sync with ``--refetch`` writes the receipts of what Canvas says today.
+A row that does not match its seal, or a revision that does not match the chain, gets no receipt. So
+``verify`` goes on naming it. A sync with ``--refetch`` writes the receipts of what Canvas says today.
 """
 
 from __future__ import annotations

@@ -70,5 +70,5 @@ def read_receipts(db: sqlite3.Connection, *, after: int = 0) -> Iterator[Receipt
     """Yield the receipts in their order."""
     cursor = db.cursor()
     cursor.row_factory = None
-    for *rest, data in cursor.execute(f"{_READ} WHERE id > ? ORDER BY id", (after,)):
-        yield Receipt(*rest, json.loads(zlib.decompress(data)))
+    for row in cursor.execute(f"{_READ} WHERE id > ? ORDER BY id", (after,)):
+        yield Receipt(*row[:-1], json.loads(zlib.decompress(row[-1])))
