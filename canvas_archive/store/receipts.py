@@ -71,4 +71,6 @@ def read_receipts(db: sqlite3.Connection, *, after: int = 0) -> Iterator[Receipt
     cursor = db.cursor()
     cursor.row_factory = None
     for row in cursor.execute(f"{_READ} WHERE id > ? ORDER BY id", (after,)):
-        yield Receipt(*row[:-1], json.loads(zlib.decompress(row[-1])))
+        number, run, source, kind, key, address, at, status, texts, data = row
+        payload = json.loads(zlib.decompress(data))
+        yield Receipt(number, run, source, kind, key, address, at, status, texts, payload)
