@@ -44,8 +44,10 @@ _INSERT = f"INSERT INTO receipts ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?,
 _AFTER = f"SELECT {_COLUMNS} FROM receipts WHERE id > ? ORDER BY id"  # noqa: S608 (constants)
 _ONE = f"SELECT {_COLUMNS} FROM receipts WHERE id = ?"  # noqa: S608 (constants)
 _BASES = """
-SELECT key, max(id) FROM receipts
-WHERE kind IN (?1, ?2) AND key IN (SELECT value FROM json_each(?3)) GROUP BY key
+SELECT value, (SELECT max(id) FROM (
+  SELECT max(id) AS id FROM receipts WHERE key = value AND kind = ?1
+  UNION ALL SELECT max(id) FROM receipts WHERE key = value AND kind = ?2))
+FROM json_each(?3)
 """
 _CACHED_BYTES = 4_000_000
 """How much the newest answers that are held in memory take as they are stored; unpacked, ten times that."""
@@ -187,7 +189,7 @@ class ReceiptWriter:
             keys = json.dumps([row[1] for row in waiting if row[0] == kind])
             family = _FAMILIES[kind]
             found = self._cursor.execute(_BASES, (family[0], family[-1], keys)).fetchall()
-            bases.update({(kind, key): number for key, number in found})
+            bases.update({(kind, key): number for key, number in found if number is not None})
         return bases
 
 

@@ -309,9 +309,7 @@ class Push:
             edits.record_edit(self._db, edit.conversation_id, edit.field, value, origin)
 
     def _take_row(self, row: Conversation) -> None:
-        self._ingest.save_flags(
-            row.id, starred=row.starred, workflow_state=row.workflow_state, subscribed=row.subscribed
-        )
+        self._ingest.save_answered_flags(row)
 
     # -- sending ---------------------------------------------------------------------------------
 
