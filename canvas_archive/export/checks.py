@@ -11,10 +11,12 @@ from typing import TypeAlias
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
 from canvas_archive.model import JsonObject
-from canvas_archive.store.chain import chain_head, check_chain, has_head
+from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
-from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.connection import schema_version
+from canvas_archive.store.migrations import known_version
 from canvas_archive.store.schema_check import Difference, schema_differences
+from canvas_archive.store.seals import check_seals
 
 ProgressCallback: TypeAlias = "Callable[[str, int, int], None]"
 """Called with what is done now, how far it is, and how much there is (0: unknown)."""
@@ -30,7 +32,6 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
-_HAS_RECEIPTS = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'receipts')"
 _SOURCES = "SELECT source, count(*) FROM receipts GROUP BY source ORDER BY source"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
@@ -175,7 +176,7 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of runs, edits, acts, revisions and seals; look for a head noted earlier."""
+    """Recompute the hash chain of runs, edits, acts, revisions and receipts; look for a head noted earlier."""
     items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
     if expected_head is not None and not has_head(db, expected_head):
@@ -192,10 +193,24 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
     )
 
 
+def _check_seals(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
+    report = check_seals(
+        db, most_faults=MOST_ITEMS, progress=lambda done, total: progress("contents", done, total)
+    )
+    items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
+    waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
+    return findings(
+        "contents",
+        items,
+        f"{report.matching:,} rows match their seals{waiting} (made by an older version, without receipts)",
+        "{count} rows were altered",
+    )
+
+
 def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
-    """Derive every row from the receipts once more, and compare."""
-    if not db.execute(_HAS_RECEIPTS).fetchone()[0]:
-        return Check("contents", False, "an older version wrote it: it has no receipts until it is upgraded")
+    """Derive every row from the receipts once more, and compare. Copies of older versions have seals."""
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return _check_seals(db, progress)
     found = check_derived(
         db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
     )

@@ -1,11 +1,11 @@
 """Tamper-evidence: a hash chain over what an archive says happened to it.
 
 ``evidence_chain`` holds one record per finished sync run, per revision, per settled act, per state an edit
-was seen in, and per block of seals (``seals.py``: the digests of the messages themselves). Each record
-carries the digest of its row and the hash of the record before it, so a row changed, removed or slipped in
-later is found, and the first bad one can be named. The table is append-only by trigger. Whoever can rewrite
-the whole file can rewrite the whole chain: what anchors it is its head, written into ``custody.json`` of
-every bag that left the house.
+was seen in, and per block of receipts (``receipts.py``: what Canvas said). Each record carries the digest of
+its row and the hash of the record before it, so a row changed, removed or slipped in later is found, and the
+first bad one can be named. The table is append-only by trigger. Whoever can rewrite the whole file can
+rewrite the whole chain: what anchors it is its head, written into ``custody.json`` of every bag that left the
+house.
 
 SQLite has no SHA-256 in triggers, so ``extend_chain`` runs at the end of every sync and push. What happens
 between two runs (an edit made, changed and taken back) is journalled by the tables themselves.
@@ -18,10 +18,18 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypedDict
 
 from canvas_archive.clock import SYSTEM, Clock, iso
-from canvas_archive.store.seals import Block, block_digests, seal_new
+from canvas_archive.store.connection import schema_version
+from canvas_archive.store.receipts import commitments
+from canvas_archive.store.seals import broken_blocks
 
+FIRST_WITH_RECEIPTS = 6
+"""The schema version that has receipts; older ones have seals."""
+
+_BLOCK = 1000
 GENESIS = "0" * 64
 """What the first record names as the one before it."""
 
@@ -119,14 +127,32 @@ def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[s
         for row in rows:
             yield "revisions", row["revision"], None, row
         last = rows[-1]["revision"]
-    block = seal_new(reader.connection)
-    if block is not None:
-        yield "seals", block.number, None, _block_row(block)
+    for block in list(_blocks(reader.connection, _last_receipt(reader.connection) + 1)):
+        yield "receipts", block["last"], None, {**block}
 
 
-def _block_row(block: Block) -> dict[str, object]:
-    sealed = {"block": block.number, "form": block.form, "digest": block.digest, "revision": block.revision}
-    return {**sealed, **block.counts}
+def _last_receipt(db: sqlite3.Connection) -> int:
+    row = db.execute(
+        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'receipts'"
+    ).fetchone()
+    last: int = row[0]
+    return last
+
+
+class _Block(TypedDict):
+    """Receipts that follow each other, as one record of the chain."""
+
+    first: int
+    last: int
+    count: int
+    digest: str
+
+
+def _blocks(db: sqlite3.Connection, first: int, last: int = 2**62) -> Iterator[_Block]:
+    found = commitments(db, first, last)
+    while portion := list(islice(found, _BLOCK)):
+        lines = "".join(f"{number} {commitment}\n" for number, commitment in portion)
+        yield _Block(first=portion[0][0], last=portion[-1][0], count=len(portion), digest=_sha256(lines))
 
 
 def _last_revision(db: sqlite3.Connection) -> int:
@@ -247,15 +273,20 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
 
 
 def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
-    recorded: dict[int, str] = {
-        row[0]: json.loads(row[1])["digest"]
-        for row in db.execute("SELECT row_key, content FROM evidence_chain WHERE source = 'seals'")
-    }
-    for number, digest in block_digests(db):
-        if recorded.pop(number, None) != digest:
-            yield ChainFault("seals", number, "the seals of this block are not the recorded ones")
-    for number in recorded:
-        yield ChainFault("seals", number, "the seals of this block are gone")
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        yield from (ChainFault("seals", number, sentence) for number, sentence in broken_blocks(db))
+        return
+    expected = 1
+    query = "SELECT content FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
+    for (content,) in map(tuple, db.execute(query).fetchall()):
+        block: _Block = json.loads(content)
+        first, last = block["first"], block["last"]
+        found = list(_blocks(db, first, last))
+        if first < expected or found != [block]:
+            yield ChainFault("receipts", last, f"receipts {first} to {last} are not the recorded ones")
+        elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
+            yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
+        expected = last + 1
 
 
 def canonical(row: dict[str, object]) -> str:

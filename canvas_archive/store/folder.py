@@ -36,6 +36,7 @@ from canvas_archive.store.connection import (
     connect_readonly,
     connect_writable,
     require_sqlite,
+    schema_version,
     transaction,
 )
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
@@ -303,7 +304,7 @@ def _is_outdated(path: Path) -> bool:
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ForeignFolder(f"{path / DB_NAME} is a database, but not one of canvas-archive.")
         upgrade.refuse_newer(db, path)
-        return migrations.schema_version(db) < migrations.known_version()
+        return schema_version(db) < migrations.known_version()
 
 
 def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:
