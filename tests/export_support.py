@@ -18,7 +18,7 @@ from typing import Any
 from canvas_archive.clock import iso
 from canvas_archive.store import Archive
 from canvas_archive.store.chain import extend_chain
-from canvas_archive.store.migration_receipts import convert
+from canvas_archive.store.migration_receipts import write_rows
 
 HOST = "school.example.edu"
 OWNER = 7
@@ -57,7 +57,7 @@ class ArchiveBuilder:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        convert(self.db, FixedClock())  # the rows get receipts as those of an older version do
+        write_rows(self.db, FixedClock())  # the rows get receipts as those of an older version do
         extend_chain(self.db, clock=FixedClock())
         self.db.execute("COMMIT")
         self.archive.close()

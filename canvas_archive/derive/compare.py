@@ -17,6 +17,7 @@ from typing import Any
 
 from canvas_archive.derive.fold import Fault, derive
 from canvas_archive.store.connection import plain_cursor
+from canvas_archive.store.deltas import settled
 from canvas_archive.store.flags import FIELDS
 from canvas_archive.store.ingest import DERIVED_TABLES
 from canvas_archive.store.receipts import read_receipts
@@ -113,7 +114,7 @@ def _lasting(column: str, value: Any) -> Any:
         except ValueError:
             return value
         if isinstance(fields, dict):
-            return {key: one for key, one in fields.items() if key not in VOLATILE}
+            return settled({key: one for key, one in fields.items() if key not in VOLATILE})
     return value
 
 

@@ -211,7 +211,9 @@ def apply(ingest: Ingest, receipt: Receipt) -> None:
         ingest.save_account(payload)
     elif receipt.kind == "rows":
         ingest.save_rows(payload["table"], payload["columns"], payload["rows"])
-    else:
+    elif receipt.kind == "unreadable":
+        raise MalformedAnswer(str(payload))
+    elif receipt.kind != "erased":
         raise MalformedAnswer(f"its kind, {receipt.kind}, is unknown.")
 
 

@@ -1,8 +1,9 @@
 """Differences between two answers about the same thing: what a later one says that the earlier did not.
 
 A delta is JSON, too: ``{"-": [fields that are gone], "=": {field: change}}``. A change is ``[value]``; of a
-list of things it is ``[null, operations]``. An operation copies a run of the earlier list (``[start, count]``)
-or gives new items (``{"+": [...]}``). Making and applying one takes time linear in both answers.
+list of things it is ``[null, operations]``. An operation copies a run of the earlier list
+(``[start, count]``) or gives new items (``{"+": [...]}``). Making and applying one takes time linear in both
+answers.
 
 What changes at every answer without saying anything (``settled``) is no difference: the first wording stays.
 """

@@ -7,6 +7,7 @@ A row that does not match its seal, or a revision that does not match the chain,
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from functools import partial
 from itertools import islice
 
@@ -40,24 +41,30 @@ _ALL = 2**62
 
 
 def convert(db: sqlite3.Connection, clock: Clock = SYSTEM) -> None:
-    """Write a receipt for each row that an earlier version left, in the caller's transaction."""
-    at = iso(clock.now())
+    """Write receipts of the rows that an earlier version left, in the caller's transaction."""
     before = db.text_factory
     # Damaged text must not keep the archive from opening. It cannot match its seal.
     db.text_factory = partial(str, encoding="utf-8", errors="replace")
     try:
         unsound = {(fault.kind, fault.key) for fault in check_seals(db, most_faults=_ALL).faults}
         unsound |= {(fault.source, fault.row_key) for fault in check_chain(db)}
-        writer = ReceiptWriter(db.cursor(), None, "migration")
-        for table in DERIVED_TABLES:
-            _convert_table(db, writer, table, at, unsound)
-        writer.write()
+        write_rows(db, clock, unsound)
     finally:
         db.text_factory = before
 
 
+def write_rows(
+    db: sqlite3.Connection, clock: Clock = SYSTEM, unsound: Collection[tuple[str, int]] = ()
+) -> None:
+    """Write receipts of all rows but the ``unsound`` ones, each named by table and key."""
+    writer = ReceiptWriter(db.cursor(), None, "migration")
+    for table in DERIVED_TABLES:
+        _convert_table(db, writer, table, iso(clock.now()), unsound)
+    writer.write()
+
+
 def _convert_table(
-    db: sqlite3.Connection, writer: ReceiptWriter, table: str, at: str, unsound: set[tuple[str, int]]
+    db: sqlite3.Connection, writer: ReceiptWriter, table: str, at: str, unsound: Collection[tuple[str, int]]
 ) -> None:
     info = plain_cursor(db).execute(f"PRAGMA table_info({table})").fetchall()
     columns = [row[1] for row in info]

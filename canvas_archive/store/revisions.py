@@ -33,6 +33,8 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
+from canvas_archive.model import Json
+from canvas_archive.store.deltas import settled
 from canvas_archive.store.rows import to_json
 
 VOLATILE = frozenset({"visible", "thumbnail_url", "preview_url", "url"})
@@ -60,8 +62,8 @@ def changed_columns(
     return was, now
 
 
-def _lasting(extra: object) -> dict[str, object]:
-    return {key: value for key, value in json.loads(str(extra)).items() if key not in VOLATILE}
+def _lasting(extra: object) -> Json:
+    return settled({key: value for key, value in json.loads(str(extra)).items() if key not in VOLATILE})
 
 
 class RevisionLog:
