@@ -22,7 +22,7 @@ LARGE = frozenset(
     {
         "users", "conversations", "conversation_participants", "conversation_contexts", "messages",
         "message_recipients", "forwarded_messages", "attachments", "message_attachments", "media_comments",
-        "edits", "revisions", "seals", "seal_queue", "evidence_chain", "index_queue", "attachment_texts",
+        "edits", "revisions", "receipts", "erased", "evidence_chain", "index_queue", "attachment_texts",
     }
 )  # fmt: skip
 """Tables that grow with the mailbox."""

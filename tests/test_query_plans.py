@@ -167,7 +167,6 @@ SYNCING = [
     Allowed(
         r"^SELECT id, remote_workflow_state, .* FROM conversations$", "walk", "the states a sync compares"
     ),
-    Allowed(r"^SELECT kind, key FROM seal_queue UNION SELECT ", "walk+sort", "empty after every sync"),
     Allowed(
         r"^SELECT e\.\*, l\.digest AS chained_digest FROM edits e ", "walk", "the journal, held to the chain"
     ),
@@ -190,7 +189,6 @@ READING_ALL = [
     Allowed(
         r"^SELECT block, kind, key, digest FROM seals ORDER BY block, ", "sort", "numbers and hashes alone"
     ),
-    Allowed(r"^SELECT kind, key FROM seal_queue UNION SELECT ", "sort", "empty after every sync"),
 ]
 """What a command that reads everything sorts all the same."""
 

@@ -24,7 +24,7 @@ from canvas_archive.export.rehash import BlobReport, check_blobs, state_path
 from canvas_archive.export.verify import verify_archive
 from canvas_archive.store import Archive, Ingest, connect_readonly, transaction
 from canvas_archive.store.chain import extend_chain
-from canvas_archive.store.seals import block_digests
+from canvas_archive.store.receipts import Receipt, read_receipts
 from tests.export_support import ArchiveBuilder, small_archive
 from tests.store_support import conversation, message
 
@@ -124,13 +124,13 @@ def test_a_byte_that_makes_a_text_no_text(archive: Path, verify: Callable[..., O
 def test_a_sync_that_ends_meanwhile_is_no_tampering(
     archive: Path, verify: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def after_a_sync(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    def after_a_sync(db: sqlite3.Connection) -> Iterator[Receipt]:
         with Archive.open(archive, write=True) as opened, transaction(opened.db):
             Ingest(opened.db, SYSTEM).save_conversation(conversation(104, message(1041)), complete=False)
             assert extend_chain(opened.db) > 0
-        return block_digests(db)
+        return read_receipts(db)
 
-    monkeypatch.setattr("canvas_archive.store.chain.block_digests", after_a_sync)
+    monkeypatch.setattr("canvas_archive.derive.compare.read_receipts", after_a_sync)
     outcome = verify("--archive", archive)
     assert (outcome.code, outcome.bad) == (0, {})
 

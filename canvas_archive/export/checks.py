@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
-_SOURCES = "SELECT source, count(*) FROM receipts GROUP BY source ORDER BY source"
+_SOURCES = "SELECT source FROM receipts"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
     "wrongly, or the history was rewritten since. The chain that is here is whole ({records} records, "
@@ -215,8 +216,8 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
         db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
     )
     items = [f"{fault.table} {fault.row}: {fault.sentence}" for fault in found.faults]
-    counts = dict(map(tuple, db.execute(_SOURCES).fetchall()))
-    sources = ", ".join(f"{count:,} {source}" for source, count in counts.items())
+    counts = Counter(row[0] for row in db.execute(_SOURCES))
+    sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
     return findings(
         "contents",
         items,
