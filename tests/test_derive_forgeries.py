@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -10,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from canvas_archive.canvas import parse
+from canvas_archive.cli import run
+from canvas_archive.clock import SYSTEM
 from canvas_archive.derive.compare import check_derived, compare_table
 from canvas_archive.derive.fold import Fault, derive
 from canvas_archive.sandbox import Sandbox
+from canvas_archive.store import Archive, Ingest, transaction
+from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.flags import FIELDS
 from canvas_archive.store.ingest import DERIVED_TABLES
 from canvas_archive.store.receipts import read_receipts
@@ -140,8 +146,8 @@ def test_a_sync_that_follows_explains_no_forgery(
 ) -> None:
     monkeypatch.setenv("CANVAS_API_URL", synced.sandbox.url)
     monkeypatch.setenv("CANVAS_API_TOKEN", synced.sandbox.token)
-    copy = Pair(synced.sandbox, tmp_path / "copy")
-    shutil.copytree(synced.folder, copy.folder)
+    forged_copy = Pair(synced.sandbox, tmp_path / "copy")
+    shutil.copytree(synced.folder, forged_copy.folder)
     forgeries = {
         "messages": "UPDATE messages SET body = 'Forged' WHERE id = (SELECT max(id) FROM messages)",
         "message_recipients": "DELETE FROM message_recipients WHERE message_id = 1000",
@@ -154,7 +160,7 @@ def test_a_sync_that_follows_explains_no_forgery(
         "revisions": """INSERT INTO revisions ("table", id, seen_at, before, after)
                         VALUES ('messages', '1', '2026-01-01T00:00:00Z', '{}', '{}')""",
     }
-    with closing(sqlite3.connect(copy.folder / "archive.db")) as db:
+    with closing(sqlite3.connect(forged_copy.folder / "archive.db")) as db:
         triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             db.execute(f"DROP TRIGGER {name}")
@@ -164,14 +170,37 @@ def test_a_sync_that_follows_explains_no_forgery(
             db.execute(text)
         db.commit()
         assert {fault.table for fault in check_derived(db).faults} == forgeries.keys()
-    copy.sync(mode="full", attachments=False)
-    with closing(sqlite3.connect(copy.folder / "archive.db")) as db:
+    forged_copy.sync(mode="full", attachments=False)
+    with closing(sqlite3.connect(forged_copy.folder / "archive.db")) as db:
         named = check_derived(db).faults
         undone = {
             db.execute(_REVISED, (fault.row,)).fetchone()[0] for fault in named if fault.table == "revisions"
         }
         # What Canvas says otherwise is written again: the forged value is in a revision, which is named.
         assert {fault.table for fault in named} | undone >= forgeries.keys()
+
+
+def test_a_forgery_made_with_this_package_is_met_by_canvas_alone(
+    synced: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CANVAS_API_URL", synced.sandbox.url)
+    monkeypatch.setenv("CANVAS_API_TOKEN", synced.sandbox.token)
+    folder = tmp_path / "copy"
+    shutil.copytree(synced.folder, folder)
+    verify = ["--archive", str(folder), "verify", "--no-files"]
+    assert run([*verify, "--remote", "--remote-contents"]) == 0, capsys.readouterr().out
+    with Archive.open(folder, write=True) as archive, transaction(archive.db):
+        *_, said = (one for one in read_receipts(archive.db) if one.kind == "thread")
+        forged_answer = copy.deepcopy(said.payload)
+        forged_answer["messages"][0]["body"] = "I never wrote this."  # type: ignore[index, call-overload]
+        Ingest(archive.db, SYSTEM).save_conversation(parse.conversation(forged_answer))
+        extend_chain(archive.db)
+    assert run([*verify, "--remote"]) == 0, "forged receipts are receipts"
+    capsys.readouterr()
+    assert run([*verify, "--remote-contents"]) == 8
+    shown = capsys.readouterr().out
+    number = forged_answer["messages"][0]["id"]  # type: ignore[index, call-overload]
+    assert f"messages {number}: Canvas says otherwise: body" in shown
 
 
 def test_a_receipt_that_makes_no_sense_is_named(synced: Pair) -> None:
