@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from canvas_archive.derive import compare, fold
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.model import Attachment, Conversation, MediaComment, Message, Participant
 from canvas_archive.store import Archive, transaction
@@ -337,8 +338,8 @@ def test_the_tables_are_append_only(archive: Archive, table: str) -> None:
 
 
 def test_how_far_the_comparison_is_can_be_heard(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canvas_archive.derive.fold._PROGRESS_EVERY", 2)
-    monkeypatch.setattr("canvas_archive.derive.compare._PROGRESS_EVERY", 5)
+    monkeypatch.setattr(fold, "_PROGRESS_EVERY", 2)
+    monkeypatch.setattr(compare, "_PROGRESS_EVERY", 5)
     heard: list[tuple[int, int]] = []
     check_derived(archive.db, progress=lambda done, total: heard.append((done, total)))
     assert heard == [(2, 4), *[(2, 4)] * (len(heard) - 1)] and len(heard) > 1
