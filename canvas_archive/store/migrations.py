@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from canvas_archive.store import schema
+from canvas_archive.store.journal import JOURNAL, LOCAL, append_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,17 @@ def m004_acts(db: sqlite3.Connection) -> None:
     """Create the journal of acts, and let the evidence chain take it in: its records stay as they are."""
     for statement in statements(ACTS):
         db.execute(statement)
+    _let_chain_record(db, "'edits', ", "'edits', 'acts', ")
+
+
+def _let_chain_record(db: sqlite3.Connection, before: str, after: str) -> None:
+    """Make the evidence chain again with more sources; its records stay as they are."""
     owned = db.execute(
         "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL"
     ).fetchall()
     (table,) = (sql for kind, sql in map(tuple, owned) if kind == "table")
     db.execute("ALTER TABLE evidence_chain RENAME TO evidence_chain_before")
-    db.execute(table.replace("'edits', ", "'edits', 'acts', ", 1))
+    db.execute(table.replace(before, after, 1))
     db.execute("INSERT INTO evidence_chain SELECT * FROM evidence_chain_before ORDER BY seq")
     db.execute("DROP TABLE evidence_chain_before")
     for kind, sql in map(tuple, owned):
@@ -151,12 +157,36 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+_EDITS = "SELECT CAST(id AS TEXT) AS key FROM edits WHERE conversation_id = NEW.id AND field = '{field}'"
+
+
+def m006_journal(db: sqlite3.Connection) -> None:
+    """Create the journal of local rows, write those there are into it, and let the chain take it in."""
+    for statement in statements(JOURNAL):
+        db.execute(statement)
+    for table, local in LOCAL.items():
+        db.execute(append_statement(table, f"SELECT {local.key} AS key FROM {table}"))  # noqa: S608 (constants)
+    for field in ("starred", "workflow_state", "subscribed"):
+        _let_trigger_write(db, f"edit_{field}", _EDITS.format(field=field))
+    _let_chain_record(db, "'seals'", "'seals', 'receipts', 'journal'")
+
+
+def _let_trigger_write(db: sqlite3.Connection, name: str, keys: str) -> None:
+    """Let a trigger that changes edits write them into the journal: as found before, and as they are then."""
+    sql: str = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+    head, body = sql.removesuffix("END").split("BEGIN\n", 1)
+    found, after = (append_statement("edits", keys, found=found).strip() for found in (True, False))
+    db.execute(f"DROP TRIGGER {name}")
+    db.execute(f"{head}BEGIN\n{found};\n{body}{after};\nEND")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
     Migration("m003_problems_rest", m003_problems_rest),
     Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
+    Migration("m006_journal", m006_journal),
 )
 
 
