@@ -37,9 +37,11 @@ from canvas_archive.store.runs import (
     record_untried,
     start_run,
 )
-from tests.export_support import OWNER
-from tests.test_verify_chain import CLOCK, CONVERSATION
+from tests.export_support import OWNER, FixedClock
+from tests.store_support import conversation
 
+CLOCK = FixedClock()
+CONVERSATION = conversation(100)
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 COLUMNS = [(table, column) for table, local in LOCAL.items() for column in local.columns.split()]
 

@@ -210,6 +210,11 @@ def test_its_pages_can_be_read_but_change_nothing(foreign: Path, monkeypatch: py
             ("/mail/status/sync", {}),
             ("/mail/status/push", {}),
             ("/mail/edits/discard", {"id": "1"}),
+            ("/mail/edits/keep", {"edit": "1"}),
+            ("/mail/outbox", {"do": "again:1"}),
+            ("/mail/c/700005/reply", {"body": "x", "all": "1"}),
+            ("/mail/new/queue", {"to": "Hana Mensah", "body": "x"}),
+            ("/mail/outbox/1", {"body": "x"}),
         ):
             answer = visitor.post(path, fields)
             assert answer.status_code < 500, (path, answer.status_code)

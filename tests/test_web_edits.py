@@ -252,7 +252,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
             show(line)
 
     monkeypatch.setattr(syncing, "sync_now", sync_now)
-    monkeypatch.setattr(syncing, "push_now", sync_now)
+    monkeypatch.setattr(syncing, "push_work", lambda edits, messages: sync_now)
     monkeypatch.setattr(tokens, "token_available", lambda datasette, folder: True)
     return service
 
@@ -273,8 +273,9 @@ def test_sync_now_without_script_is_a_page(visitor: Visitor, service: Any) -> No
 
 def test_push_now_from_the_changes(visitor: Visitor, service: Any) -> None:
     visitor.post("/mail/edit", {"do": "star:700001"})
-    assert "Push now" in visitor.get("/mail/edits").text
-    assert visitor.post("/mail/status/push", {}, headers={"accept": "text/plain"}).text.endswith("Done.\n")
+    assert "Send 1 change</button>" in visitor.get("/mail/edits").text
+    form = {"edit": "1:0>1"}
+    assert visitor.post("/mail/status/push", form, headers={"accept": "text/plain"}).text.endswith("Done.\n")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,12 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
     monkeypatch.setattr(syncing, "SYSTEM", QuickClock())
     with Sandbox(conversations=10) as sandbox:
         yield bind(sandbox, tmp_path / "archive", monkeypatch)
+
+
+def push_all(pair: Pair) -> Callable[[Path, Callable[[str], None]], None]:
+    """Return the push of all that waits, as a page would have shown it."""
+    rows = pair.sql("SELECT id, base_value, value FROM edits WHERE state = 'pending'")
+    return syncing.push_work({number: f"{base}>{value}" for number, base, value in rows}, {})
 
 
 def test_every_twenty_fifth_conversation_is_a_line() -> None:
@@ -53,7 +59,7 @@ def test_a_refused_token_ends_both(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
     syncing.sync_now(pair.folder, lambda line: None)
     pair.update("UPDATE conversations SET starred = 1 - starred WHERE id = (SELECT min(id) FROM inbox)")
     monkeypatch.setenv("CANVAS_API_TOKEN", "7~wrong")
-    for work in (syncing.sync_now, syncing.push_now):
+    for work in (syncing.sync_now, push_all(pair)):
         with pytest.raises(TokenRefused):
             work(pair.folder, lambda line: None)
 
@@ -65,12 +71,12 @@ def test_a_push_that_canvas_refused_raises_after_its_counts(pair: Pair) -> None:
     refused = pair.sandbox.faults.add(Fault("status", method="PUT", times=None, status=400))
     lines: list[str] = []
     with pytest.raises(ItemsFailed, match="1 item could not be sent"):
-        syncing.push_now(pair.folder, lines.append)
+        push_all(pair)(pair.folder, lines.append)
     assert refused.struck and lines[0] == "Reading what Canvas has…"
     assert lines[-1].startswith("Edits: 0 pushed")
     pair.sandbox.faults.clear()
     pair.update("UPDATE conversations SET starred = 1 - starred WHERE id = (SELECT max(id) FROM inbox)")
-    syncing.push_now(pair.folder, lines.append)
+    push_all(pair)(pair.folder, lines.append)
     assert "pushed" in lines[-1]
 
 

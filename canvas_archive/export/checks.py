@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
 from canvas_archive.model import JsonObject
-from canvas_archive.store.chain import chain_head, check_chain, has_head
+from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
+from canvas_archive.store.connection import schema_version
 from canvas_archive.store.journal import check_journal_entries
-from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.migrations import known_version
 from canvas_archive.store.schema_check import Difference, schema_differences
 from canvas_archive.store.seals import check_seals
 
@@ -31,6 +33,7 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
+_SOURCES = "SELECT source, count(*) FROM receipts GROUP BY source ORDER BY source"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
     "wrongly, or the history was rewritten since. The chain that is here is whole ({records} records, "
@@ -174,7 +177,7 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of runs, edits, acts, revisions and seals; look for a head noted earlier."""
+    """Recompute the hash chain of runs, edits, acts, revisions and receipts; look for a head noted earlier."""
     items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
     if expected_head is not None and not has_head(db, expected_head):
@@ -193,6 +196,8 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
 
 def check_local_rows(db: sqlite3.Connection) -> Check:
     """Compare every local row (edits, outbox, acts, problems, saved searches) with its journal."""
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return Check("journal", True, "archives of this version have no journal")
     report = check_journal_entries(db)
     erased = f"; erased entries: {', '.join(map(str, report.erased))}" if report.erased else ""
     return findings(
@@ -203,13 +208,33 @@ def check_local_rows(db: sqlite3.Connection) -> Check:
     )
 
 
-def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
-    """Compare every message, conversation, person and attachment with its seal."""
+def _check_seals(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     report = check_seals(
         db, most_faults=MOST_ITEMS, progress=lambda done, total: progress("contents", done, total)
     )
     items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
     waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
     return findings(
-        "contents", items, f"{report.matching:,} rows match their seals{waiting}", "{count} rows were altered"
+        "contents",
+        items,
+        f"{report.matching:,} rows match their seals{waiting} (made by an older version, without receipts)",
+        "{count} rows were altered",
+    )
+
+
+def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
+    """Derive every row from the receipts once more, and compare. Copies of older versions have seals."""
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return _check_seals(db, progress)
+    found = check_derived(
+        db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
+    )
+    items = [f"{fault.table} {fault.row}: {fault.sentence}" for fault in found.faults]
+    counts = dict(map(tuple, db.execute(_SOURCES).fetchall()))
+    sources = ", ".join(f"{count:,} {source}" for source, count in counts.items())
+    return findings(
+        "contents",
+        items,
+        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources})",
+        "{count} rows are not what the receipts say",
     )

@@ -1,8 +1,8 @@
 """Tamper-evidence: a hash chain over what an archive says happened to it.
 
 ``evidence_chain`` holds one record per finished sync run, per revision, per entry of the journal
-(``journal.py``: the local rows), and per block of seals (``seals.py``: the digests of the messages
-themselves). An older archive also has records of its settled acts and of the states of its edits.
+(``journal.py``: the local rows), and per block of receipts (``receipts.py``: what Canvas said). An older
+archive also has records of its settled acts, of the states of its edits, and of its seals.
 
 Each record carries the digest of its row and the hash of the record before it, so a row changed, removed or
 slipped in later is found, and the first bad one can be named. Of a journal entry the chain holds a
@@ -21,10 +21,18 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypedDict
 
 from canvas_archive.clock import SYSTEM, Clock, iso
-from canvas_archive.store.seals import Block, block_digests, seal_new
+from canvas_archive.store.connection import schema_version
+from canvas_archive.store.receipts import commitments
+from canvas_archive.store.seals import broken_blocks
 
+FIRST_WITH_RECEIPTS = 6
+"""The schema version that has receipts and a journal; older ones have seals."""
+
+_BLOCK = 1000
 GENESIS = "0" * 64
 """What the first record names as the one before it."""
 
@@ -107,14 +115,32 @@ def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[s
         for row in rows:
             yield "revisions", row["revision"], None, row
         last = rows[-1]["revision"]
-    block = seal_new(reader.connection)
-    if block is not None:
-        yield "seals", block.number, None, _block_row(block)
+    for block in list(_blocks(reader.connection, _last_receipt(reader.connection) + 1)):
+        yield "receipts", block["last"], None, {**block}
 
 
-def _block_row(block: Block) -> dict[str, object]:
-    sealed = {"block": block.number, "form": block.form, "digest": block.digest, "revision": block.revision}
-    return {**sealed, **block.counts}
+def _last_receipt(db: sqlite3.Connection) -> int:
+    row = db.execute(
+        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'receipts'"
+    ).fetchone()
+    last: int = row[0]
+    return last
+
+
+class _Block(TypedDict):
+    """Receipts that follow each other, as one record of the chain."""
+
+    first: int
+    last: int
+    count: int
+    digest: str
+
+
+def _blocks(db: sqlite3.Connection, first: int, last: int = 2**62) -> Iterator[_Block]:
+    found = commitments(db, first, last)
+    while portion := list(islice(found, _BLOCK)):
+        lines = "".join(f"{number} {commitment}\n" for number, commitment in portion)
+        yield _Block(first=portion[0][0], last=portion[-1][0], count=len(portion), digest=_sha256(lines))
 
 
 def _committed(entry: dict[str, object]) -> dict[str, object]:
@@ -188,6 +214,8 @@ def _changed_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
             digest, state = row.pop("chained_digest"), row.pop("chained_state")
             if _sha256(canonical(row)) != digest or state != row.get(_STATES.get(source, "")):
                 yield ChainFault(source, row[key_column], "the row was changed after it was recorded")
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return
     for row in reader.execute(
         "SELECT t.*, c.content AS chained FROM journal t CROSS JOIN evidence_chain c "
         "ON c.source = 'journal' AND c.row_key = t.id ORDER BY t.id"
@@ -201,8 +229,9 @@ def _changed_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
 
 
 def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
-    recorded_tables = ("sync_runs", "edits", "acts", "journal", "revisions")
-    for source, key in ((table, "revision" if table == "revisions" else "id") for table in recorded_tables):
+    journal = [("journal", "id")] if schema_version(db) >= FIRST_WITH_RECEIPTS else []
+    keys = [("sync_runs", "id"), ("edits", "id"), ("acts", "id"), *journal, ("revisions", "revision")]
+    for source, key in keys:
         for (gone,) in map(
             tuple,
             db.execute(
@@ -212,7 +241,7 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
         ):
             yield ChainFault(source, gone, "the row was recorded and is gone")
     # These are recorded in order, so an old number without a record was slipped in.
-    for source, key in (("acts", "id"), ("journal", "id"), ("revisions", "revision")):
+    for source, key in keys[2:]:
         for (added,) in map(
             tuple,
             db.execute(
@@ -226,15 +255,20 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
 
 
 def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
-    recorded: dict[int, str] = {
-        row[0]: json.loads(row[1])["digest"]
-        for row in db.execute("SELECT row_key, content FROM evidence_chain WHERE source = 'seals'")
-    }
-    for number, digest in block_digests(db):
-        if recorded.pop(number, None) != digest:
-            yield ChainFault("seals", number, "the seals of this block are not the recorded ones")
-    for number in recorded:
-        yield ChainFault("seals", number, "the seals of this block are gone")
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        yield from (ChainFault("seals", number, sentence) for number, sentence in broken_blocks(db))
+        return
+    expected = 1
+    query = "SELECT content FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
+    for (content,) in map(tuple, db.execute(query).fetchall()):
+        block: _Block = json.loads(content)
+        first, last = block["first"], block["last"]
+        found = list(_blocks(db, first, last))
+        if first < expected or found != [block]:
+            yield ChainFault("receipts", last, f"receipts {first} to {last} are not the recorded ones")
+        elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
+            yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
+        expected = last + 1
 
 
 def canonical(row: dict[str, object]) -> str:

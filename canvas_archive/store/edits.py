@@ -25,6 +25,8 @@ __all__ = [
     "EditOutcome",
     "as_text",
     "discard_edits",
+    "fingerprint",
+    "keep_mine",
     "list_edits",
     "pending_edits",
     "record_edit",
@@ -160,6 +162,23 @@ def list_edits(db: sqlite3.Connection, states: Iterable[str] = EDIT_STATES) -> l
     if unknown:
         raise BadInput(f"There is no edit state {unknown[0]!r}; there are {', '.join(EDIT_STATES)}.")
     return [Edit(*row) for row in db.execute(_IN_STATES, (to_json(wanted),))]
+
+
+def fingerprint(edit: Edit) -> str:
+    """Return what tells whether an edit is still the one that a person was shown."""
+    return f"{edit.base_value}>{edit.value}"
+
+
+def keep_mine(db: sqlite3.Connection, edit_id: int, origin: str, *, clock: Clock = SYSTEM) -> bool:
+    """Decide a conflict for the person's value: a new edit starts from what Canvas has now.
+
+    Returns False when that edit is no longer pending.
+    """
+    edit = next((one for one in pending_edits(db) if one.id == edit_id), None)
+    if edit is None:
+        return False
+    discard_edits(db, [edit_id], clock=clock)
+    return record_edit(db, edit.conversation_id, edit.field, edit.value, origin) is EditOutcome.RECORDED
 
 
 def discard_edits(db: sqlite3.Connection, ids: Iterable[int] | None = None, *, clock: Clock = SYSTEM) -> int:

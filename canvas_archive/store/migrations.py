@@ -125,17 +125,17 @@ def m004_acts(db: sqlite3.Connection) -> None:
     """Create the journal of acts, and let the evidence chain take it in: its records stay as they are."""
     for statement in statements(ACTS):
         db.execute(statement)
-    _let_chain_record(db, "'edits', ", "'edits', 'acts', ")
+    _chain_takes(db, "acts", after="edits")
 
 
-def _let_chain_record(db: sqlite3.Connection, before: str, after: str) -> None:
-    """Make the evidence chain again with more sources; its records stay as they are."""
+def _chain_takes(db: sqlite3.Connection, source: str, *, after: str) -> None:
+    """Let the evidence chain hold records of another source; SQLite changes a CHECK only with its table."""
     owned = db.execute(
         "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL"
     ).fetchall()
     (table,) = (sql for kind, sql in map(tuple, owned) if kind == "table")
     db.execute("ALTER TABLE evidence_chain RENAME TO evidence_chain_before")
-    db.execute(table.replace(before, after, 1))
+    db.execute(table.replace(f"'{after}', ", f"'{after}', '{source}', ", 1))
     db.execute("INSERT INTO evidence_chain SELECT * FROM evidence_chain_before ORDER BY seq")
     db.execute("DROP TABLE evidence_chain_before")
     for kind, sql in map(tuple, owned):
@@ -157,10 +157,67 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+_SEALS = r"""
+SELECT type, name FROM sqlite_master
+WHERE name IN ('seals', 'seal_queue') OR (type = 'trigger' AND name LIKE 'seal\_%' ESCAPE '\')
+ORDER BY type = 'table'
+"""
+RECEIPTS = """
+CREATE TABLE receipts (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER,
+  source TEXT NOT NULL CHECK (source IN ('api', 'capture', 'dap', 'migration')),
+  kind TEXT NOT NULL,
+  key INTEGER,
+  address TEXT,
+  at TEXT NOT NULL,
+  status INTEGER,
+  texts TEXT NOT NULL CHECK (texts IN ('raw', 'entities')),
+  base INTEGER,
+  packing INTEGER NOT NULL,
+  salt BLOB,
+  payload BLOB
+) STRICT;
+
+CREATE TABLE erased (
+  receipt_id INTEGER PRIMARY KEY,
+  commitment TEXT NOT NULL CHECK (length(commitment) = 64),
+  at TEXT NOT NULL,
+  held_in TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(held_in))
+) STRICT;
+
+CREATE INDEX receipts_key ON receipts (key, kind) WHERE kind IN ('thread', 'row', 'row_unnamed');
+
+CREATE TRIGGER receipts_kept BEFORE DELETE ON receipts
+BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;
+CREATE TRIGGER receipts_fixed BEFORE UPDATE ON receipts
+BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;
+CREATE TRIGGER receipts_in_order AFTER INSERT ON receipts
+WHEN NEW.id < (SELECT max(id) FROM receipts)
+BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;
+"""
+
+
+def m006_receipts(db: sqlite3.Connection) -> None:
+    """Create the receipts, write one for every row that an earlier version left, and drop the seals.
+
+    The records of seals stay in the evidence chain: heads that were noted earlier are found in it.
+    """
+    for statement in statements(RECEIPTS):
+        db.execute(statement)
+    _chain_takes(db, "receipts", after="acts")
+    _add_journal(db)
+    from canvas_archive.store.migration_receipts import convert  # here: it is needed once
+
+    convert(db)
+    for kind, name in db.execute(_SEALS).fetchall():
+        db.execute(f"DROP {kind} {name}")
+
+
 _EDITS = "SELECT CAST(id AS TEXT) AS key FROM edits WHERE conversation_id = NEW.id AND field = '{field}'"
 
 
-def m006_journal(db: sqlite3.Connection) -> None:
+def _add_journal(db: sqlite3.Connection) -> None:
     """Create the journal of local rows, write those there are into it, and let the chain take it in."""
     for statement in statements(JOURNAL):
         db.execute(statement)
@@ -168,7 +225,7 @@ def m006_journal(db: sqlite3.Connection) -> None:
         db.execute(append_statement(table, f"SELECT {local.key} AS key FROM {table}"))  # noqa: S608 (constants)
     for field in ("starred", "workflow_state", "subscribed"):
         _let_trigger_write(db, f"edit_{field}", _EDITS.format(field=field))
-    _let_chain_record(db, "'seals'", "'seals', 'receipts', 'journal'")
+    _chain_takes(db, "journal", after="acts")
 
 
 def _let_trigger_write(db: sqlite3.Connection, name: str, keys: str) -> None:
@@ -186,19 +243,13 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("m003_problems_rest", m003_problems_rest),
     Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
-    Migration("m006_journal", m006_journal),
+    Migration("m006_receipts", m006_receipts),
 )
 
 
 def known_version() -> int:
     """Return the schema version this program writes."""
     return len(MIGRATIONS)
-
-
-def schema_version(db: sqlite3.Connection) -> int:
-    """Return the schema version of an open database (0: no migration has run)."""
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return version
 
 
 def statements(script: str) -> Iterator[str]:

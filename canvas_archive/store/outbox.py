@@ -15,6 +15,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from typing import Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
@@ -36,6 +37,10 @@ _BACK = "UPDATE outbox SET state = 'queued', detail = ? WHERE id = ? AND state =
 _SENT = "UPDATE outbox SET state = 'sent', sent_at = ?, sent_ids = ?, detail = ? WHERE id = ?"
 _FAILED = "UPDATE outbox SET state = 'failed', detail = ? WHERE id = ?"
 _NOTE = "UPDATE outbox SET detail = ? WHERE id = ?"
+_AGAIN = """
+UPDATE outbox SET state = 'queued', detail = NULL
+WHERE state = 'failed' AND id IN (SELECT value FROM json_each(?))
+"""
 _DISCARD = """
 UPDATE outbox SET state = 'discarded', detail = 'discarded'
 WHERE state IN ('queued', 'sending', 'failed') AND id IN (SELECT value FROM json_each(?))
@@ -141,7 +146,9 @@ def note_upload(db: sqlite3.Connection, queued: Queued, position: int, file_id: 
     enclosures = list(queued.draft.enclosures)
     enclosures[position] = replace(enclosures[position], file_id=file_id)
     draft = replace(queued.draft, enclosures=tuple(enclosures))
-    _change(db, _PAYLOAD, (_payload(draft, None), queued.id))
+    now = outbox_row(db, queued.id)
+    if now is not None and fingerprint(now.draft) == fingerprint(draft):  # not over a text changed meanwhile
+        _change(db, _PAYLOAD, (_payload(draft, None), queued.id))
     return replace(queued, draft=draft)
 
 
@@ -188,6 +195,29 @@ def _change(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) 
     """Run a statement whose last value is the number of the row; return how many rows it changed."""
     with journaled(db, "outbox", values[-1:]):
         return db.execute(statement, values).rowcount
+
+
+def change_message(db: sqlite3.Connection, number: int, *, body: str, subject: str | None) -> bool:
+    """Write another text into a message that waits; False when it waits no longer. A reply has no subject."""
+    queued = outbox_row(db, number)
+    if queued is None or queued.state != "queued":
+        return False
+    draft = replace(queued.draft, body=body, subject=subject if queued.draft.kind == "send" else None)
+    return _change(db, _PAYLOAD, (_payload(draft, None), number)) > 0
+
+
+def queue_again(db: sqlite3.Connection, numbers: Iterable[int]) -> int:
+    """Let messages that Canvas refused wait once more; return how many."""
+    given = list(numbers)
+    with journaled(db, "outbox", given):
+        return db.execute(_AGAIN, (ids_json(given),)).rowcount
+
+
+def fingerprint(draft: Draft) -> str:
+    """Return a short hash of all that a message says and of whom it goes to; uploading a file keeps it."""
+    files = tuple(replace(one, file_id=None) for one in draft.enclosures)
+    document = to_json(asdict(replace(draft, enclosures=files)))
+    return sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _payload(draft: Draft, baseline: Baseline | None) -> str:

@@ -31,7 +31,7 @@ from canvas_archive.sync.report import ReportedProblem
 from canvas_archive.sync.sent_messages import FoundInPart, FoundOnCanvas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.clock import Clock
@@ -64,8 +64,10 @@ class Outbox:
         self._ingest = Ingest(archive.db, clock)
         self.report = report
 
-    def send_pending(self) -> None:
+    def send_pending(self, shown: Mapping[int, str] | None = None) -> None:
         """Look for the messages that may have been sent, then send the queued ones in their order.
+
+        With ``shown`` only these: by number, with the fingerprint of what a person agreed to.
 
         A message that Canvas refuses becomes ``failed`` and a problem of the report; the others go on.
         Raises CredentialProblem, or CanvasProblem when Canvas is out of reach.
@@ -80,7 +82,8 @@ class Outbox:
         check_account(self._archive, self._client)
         try:
             for queued in waiting:
-                self._send_or_tell(queued)
+                if shown is None or shown.get(queued.id) == outbox.fingerprint(queued.draft):
+                    self._send_or_tell(queued)
         finally:
             self.report.queued_messages = len(outbox.outbox(self._db))
 
@@ -93,6 +96,8 @@ class Outbox:
     def send(self, queued: Queued) -> Queued:
         """Send one message, or find that it was sent; return its row as it is then.
 
+        It is not sent when it was changed or withdrawn since ``queued`` was read.
+
         Raises what Canvas refused it with (it is ``failed`` then), or what left its fate unknown (it stays
         ``sending``, and the next push looks for it).
 
@@ -101,16 +106,21 @@ class Outbox:
         """
         if queued.state == "sending" and self._settle_doubt(queued):
             return self._again(queued)
-        ready = self._uploaded(self._again(queued))
+        ready = self._uploaded(queued)
         try:
             baseline = self._read_baseline(ready.draft)
         except REFUSED as error:
             self._fail(ready, str(error))
             raise
         with transaction(self._db):
-            begun = outbox.begin_sending(self._db, ready, baseline)
+            now = outbox.outbox_row(self._db, ready.id)
+            unchanged = now is not None and outbox.fingerprint(now.draft) == outbox.fingerprint(ready.draft)
+            begun = unchanged and outbox.begin_sending(self._db, ready, baseline)
         if begun:
             self._post(ready, baseline)
+        else:
+            sentence = f"Message {ready.id} was changed or withdrawn meanwhile: it was not sent."
+            self.report.notes.append(sentence)
         return self._again(ready)
 
     def _again(self, queued: Queued) -> Queued:
@@ -215,10 +225,13 @@ class Outbox:
         answers = tuple(answers)
         sent_ids = ids_of(queued.draft, answers)
         detail = None if sent_ids else DELIVERED_LATER
+        replied_to = queued.draft.conversation_id
+        path = "" if replied_to is None else f"/{replied_to}/add_message"
+        address = f"POST /api/v1/conversations{path}"
         with transaction(self._db):
             outbox.mark_sent(self._db, queued.id, sent_ids, detail=detail, clock=self._clock)
             for conversation in answers:
-                self._ingest.save_conversation(conversation, complete=False)
+                self._ingest.save_conversation(conversation, complete=False, address=address)
         self._complete([conversation.id for conversation in answers], queued.draft)
 
     def _complete(self, conversation_ids: list[int], draft: Draft) -> None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from canvas_archive.model import Conversation
     from canvas_archive.store import Archive
     from canvas_archive.sync.calls import Call
+    from canvas_archive.sync.consent import Shown
     from canvas_archive.sync.merge import Decision
 
     Chooser = Callable[[Ask], Policy]
@@ -85,22 +86,24 @@ def push_archive(
     choose: Chooser | None = None,
     dry_run: bool = False,
     only: Collection[int] | None = None,
+    shown: Shown | None = None,
     report: PushReport | None = None,
 ) -> PushReport:
     """Send the pending edits, then the messages of the outbox; return what was done.
 
-    ``only`` limits it to these edits, and leaves the outbox alone. With ``dry_run`` nothing is written, here
-    or on Canvas, and the archive may be open for reading. A ``report`` that is given is filled in also when
-    an error ends the push: CredentialProblem, CanvasProblem or WrongAccount, with the rest still pending.
+    ``only`` limits it to these edits, and leaves the outbox alone; ``shown`` limits both. With ``dry_run``
+    nothing is written, here or on Canvas, and the archive may be open for reading. A ``report`` that is given
+    is filled in also when an error ends the push: CredentialProblem, CanvasProblem or WrongAccount, with the
+    rest still pending.
     """
     report = report or PushReport()
     report.dry_run = dry_run
     if not dry_run:
         report.notes += settle_unfinished(archive, clock)
     with nullcontext() if dry_run else chained(archive, clock):
-        Push(archive, client, clock, report, policy=policy, choose=choose, only=only).run()
+        Push(archive, client, clock, report, policy=policy, choose=choose, only=only, shown=shown).run()
         if only is None:
-            Outbox(archive, client, clock, report).send_pending()
+            Outbox(archive, client, clock, report).send_pending(None if shown is None else shown.messages)
     return report
 
 
@@ -117,6 +120,7 @@ class Push:
         policy: Policy = "local",
         choose: Chooser | None = None,
         only: Collection[int] | None = None,
+        shown: Shown | None = None,
     ) -> None:
         self._archive = archive
         self._client = client
@@ -124,6 +128,7 @@ class Push:
         self._policy = policy
         self._choose = choose
         self._only = only
+        self._shown = shown
         self._db = archive.db
         self._ingest = Ingest(archive.db, clock)
         self._details: dict[int, str | None] = {}
@@ -174,7 +179,8 @@ class Push:
                 again=edit.origin == edits.REPUSH,
             )
             for edit in edits.pending_edits(self._db)
-            if self._only is None or edit.id in self._only
+            if (self._only is None or edit.id in self._only)
+            and (self._shown is None or self._shown.edits.get(edit.id) == edits.fingerprint(edit))
         ]
 
     def _is_sendable(self, edit: PendingEdit) -> bool:
@@ -255,6 +261,9 @@ class Push:
                 self._settle(edit, row, "pushed", "already so on Canvas")
             elif isinstance(decision, Yield) and row is not None:
                 self._settle(edit, row, "conflict", decision.detail)
+            elif isinstance(decision, Ask) and row is not None:
+                with transaction(self._db):
+                    self._take_row(row)  # whoever decides sees what Canvas has
 
     def _gone(self, edit: PendingEdit) -> None:
         with transaction(self._db):
@@ -300,9 +309,7 @@ class Push:
             edits.record_edit(self._db, edit.conversation_id, edit.field, value, origin)
 
     def _take_row(self, row: Conversation) -> None:
-        self._ingest.save_flags(
-            row.id, starred=row.starred, workflow_state=row.workflow_state, subscribed=row.subscribed
-        )
+        self._ingest.save_answered_flags(row)
 
     # -- sending ---------------------------------------------------------------------------------
 

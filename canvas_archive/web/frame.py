@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, replace
 
+from canvas_archive.store.addressees import enumerated
 from canvas_archive.store.folders import FOLDERS
 from canvas_archive.web import queries
 from canvas_archive.web.cache import cached
 from canvas_archive.web.dates import Dates
-from canvas_archive.web.render import HUES
+from canvas_archive.web.render import HUES, plural
 
 SIDE_COURSES = 5
 """As many as leave the rest of the column in sight on a small screen."""
@@ -76,6 +77,12 @@ class Frame:
     more_courses: bool
     sync_status: str
     synced_at: str | None
+    masquerading: bool
+
+    @property
+    def canvas_href(self) -> str:
+        """Return Canvas's address for links; empty where the archive names none that a link may have."""
+        return self.base_url if self.base_url.startswith(("https://", "http://")) else ""
 
     @property
     def folders(self) -> tuple[FolderLink, ...]:
@@ -84,6 +91,17 @@ class Frame:
             FolderLink(key, folder.label, self.counts[key], key in ("unread", "starred", "removed"))
             for key, folder in FOLDERS.items()
         )
+
+    @property
+    def waits(self) -> int:
+        """Return how many changes and messages wait to be sent."""
+        return self.counts["pending"] + self.counts["outbox"]
+
+    @property
+    def waiting(self) -> str:
+        """Name what waits: ``1 change and 2 messages``."""
+        parts = (("pending", "change"), ("outbox", "message"))
+        return enumerated(plural(self.counts[key], noun) for key, noun in parts if self.counts[key])
 
     def label_of(self, name: str) -> str:
         """Return the short label of the course of that name; the name itself for an unknown one."""
@@ -147,4 +165,5 @@ def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
         more_courses=len(courses) > len(newest),
         sync_status=sync["status"] if sync else "",
         synced_at=(sync["finished_at"] or sync["started_at"]) if sync else None,
+        masquerading=bool(account["masquerading"]),
     )

@@ -42,7 +42,8 @@ View: TypeAlias = Callable[["PageRequest"], Awaitable[Any]]
 ZONE_COOKIE = "canvas_archive_zone"
 MOST_FIELDS = 2000
 _UNDER_PREFIX = re.compile(rf"^{ARCHIVE_PREFIX}/[^/?]+")
-MOST_BYTES = 200_000
+MOST_BYTES = 700_000
+"""A message of 65,535 characters takes up to nine bytes for each as a form sends it."""
 CALM = {"Cache-Control": "private, no-store"}
 
 

@@ -10,6 +10,7 @@ from canvas_archive.store import folders
 
 ACCOUNT = """
 SELECT a.base_url, a.name, coalesce(a.as_user_id, a.user_id) AS owner_id, a.created_at,
+       a.as_user_id IS NOT NULL AS masquerading,
        coalesce(u.name, a.name) AS owner_name
 FROM account a LEFT JOIN users u ON u.id = coalesce(a.as_user_id, a.user_id)
 """
@@ -24,6 +25,7 @@ FROM contexts x ORDER BY x.kind, x.canvas_id, x.code
 COUNTS = f"""
 SELECT {", ".join(f"{folder.count()} AS {folder.name}" for folder in folders.FOLDERS.values())},
   (SELECT count(*) FROM edits WHERE state = 'pending') AS pending,
+  (SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')) AS outbox,
   (SELECT count(*) FROM problems WHERE kind <> 'ghost' AND accepted_at IS NULL) AS problems
 """  # noqa: S608 (constants)
 LAST_SYNC = "SELECT started_at, finished_at, status, error FROM sync_runs ORDER BY id DESC LIMIT 1"
@@ -159,6 +161,12 @@ SELECT count(*) AS n, coalesce(sum(NOT generated), 0) AS written,
 FROM messages WHERE conversation_id = :id
 """
 PLACE = "SELECT created_at FROM messages WHERE id = :message AND conversation_id = :id"
+REPLY_TO = "SELECT removed_at FROM conversations WHERE id = :id"
+SUGGESTED = """
+SELECT coalesce(u.full_name, u.name) FROM users u
+WHERE u.id <> :owner AND coalesce(u.full_name, u.name) IS NOT NULL
+ORDER BY (SELECT max(created_at) FROM messages WHERE author_id = u.id) DESC LIMIT :limit
+"""
 OLDER_MESSAGES = """
 SELECT created_at, id FROM messages WHERE conversation_id = :id AND (created_at, id) < (:at, :message)
 ORDER BY created_at DESC, id DESC LIMIT :limit
@@ -175,31 +183,44 @@ HOMES_OF = """
 SELECT id, conversation_id FROM messages
 WHERE id IN (SELECT value FROM json_each(:ids)) AND conversation_id IS NOT NULL
 """
-EDITS_OF = """
-SELECT id, field, base_value, value, made_at, origin, state, settled_at, detail FROM edits
-WHERE conversation_id = :id AND (state IN ('pending', 'conflict', 'reverted')) ORDER BY id DESC LIMIT 20
-"""
+_REMOTE = """CASE e.field WHEN 'starred' THEN CAST(c.remote_starred AS TEXT)
+                    WHEN 'subscribed' THEN CAST(c.remote_subscribed AS TEXT)
+                    ELSE c.remote_workflow_state END AS remote"""
+EDITS_OF = f"""
+SELECT e.field, e.base_value, e.value, e.state, {_REMOTE}
+FROM edits e JOIN conversations c ON c.id = e.conversation_id
+WHERE e.conversation_id = :id AND e.state IN ('pending', 'conflict', 'reverted') ORDER BY e.id DESC LIMIT 20
+"""  # noqa: S608 (constants)
 REVISIONS_OF = """
 SELECT count(*) FROM revisions WHERE "table" = 'conversations' AND id = CAST(:id AS TEXT)
 """
 
-PENDING_EDITS = """
+PENDING_EDITS = f"""
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
-       e.settled_at, e.detail
+       e.settled_at, e.detail,
+       {_REMOTE}
 FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id WHERE e.state = 'pending'
 ORDER BY e.id DESC LIMIT :limit
-"""
+"""  # noqa: S608 (constants)
+COUNT_PENDING = "SELECT count(*) FROM edits WHERE state = 'pending'"
 SETTLED_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail
 FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
-WHERE e.state IN ('pushed', 'discarded') ORDER BY e.id DESC LIMIT :limit
+WHERE (e.state = 'discarded' OR (e.state = 'pushed' AND coalesce(e.detail, '') NOT LIKE 'conflict:%'))
+ORDER BY e.id DESC LIMIT :limit
 """
 ACTS = """
 SELECT a.id, a.command, a.conversation_id, c.subject, a.recipients, a.begun_at, a.state, a.ended_at, a.answer
 FROM acts a LEFT JOIN conversations c ON c.id = a.conversation_id ORDER BY a.id DESC LIMIT :limit
 """
-UNSETTLING_EDITS = SETTLED_EDITS.replace("'pushed', 'discarded'", "'conflict', 'reverted', 'gone'")
+UNSETTLING_EDITS = """
+SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
+       e.settled_at, e.detail
+FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id
+WHERE (e.state IN ('conflict', 'reverted', 'gone') OR (e.state = 'pushed' AND e.detail LIKE 'conflict:%'))
+ORDER BY e.id DESC LIMIT :limit
+"""
 
 STORED_BYTES = """
 SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachments

@@ -5,18 +5,33 @@ Pages import this module when a button is pressed, and never before: reading mai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import ConflictsLeft
 from canvas_archive.machine import machine_errors_converted
 from canvas_archive.store import Archive
+from canvas_archive.store.edits import fingerprint, pending_edits
+from canvas_archive.store.outbox import fingerprint as message_fingerprint
+from canvas_archive.store.outbox import outbox
+from canvas_archive.sync.consent import Shown
 from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.push import push_archive
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.service import open_client, sync
 
 EVERY = 25
+
+
+def _changed(db: sqlite3.Connection, shown: Shown) -> int:
+    """Return how many of the things shown wait still, as something else than a page showed."""
+    edits = {edit.id: fingerprint(edit) for edit in pending_edits(db)}
+    messages = {one.id: message_fingerprint(one.draft) for one in outbox(db)}
+    pairs = ((edits, shown.edits), (messages, shown.messages))
+    return sum(now.get(key, was) != was for now, named in pairs for key, was in named.items())
 
 
 class ProgressLines(SyncProgress):
@@ -50,8 +65,18 @@ def sync_now(folder: Path, show: Callable[[str], None]) -> None:
         raise result.error
 
 
-def push_now(folder: Path, show: Callable[[str], None]) -> None:
-    """Push. Raises ArchiveError for what the push could not do, after its counts were shown."""
+def push_work(
+    edits: Mapping[int, str], messages: Mapping[int, str]
+) -> Callable[[Path, Callable[[str], None]], None]:
+    """Return the work that sends these edits and messages, as far as they are still what a page showed."""
+    return partial(push_now, Shown(edits, messages))
+
+
+def push_now(shown: Shown, folder: Path, show: Callable[[str], None]) -> None:
+    """Push what a page showed. A conflict that Canvas turns out to have is left for the person to decide.
+
+    Raises ArchiveError for what the push could not do, after its counts were shown.
+    """
     report, progress = PushReport(), ProgressLines(show)
     progress.phase("Reading what Canvas has")
     with (
@@ -60,10 +85,16 @@ def push_now(folder: Path, show: Callable[[str], None]) -> None:
         open_client(archive, progress=progress) as client,
     ):
         try:
-            push_archive(archive, client, SYSTEM, report=report)
+            push_archive(archive, client, SYSTEM, policy="ask", shown=shown, report=report)
         finally:
-            for line in (*report.notes, report.summary()):
+            failures = [problem.error for problem in report.problems]
+            for line in (*report.notes, *failures, report.summary()):
                 show(line)
+        changed = _changed(archive.db, shown)
+    if changed:
+        show(f"Not sent, because changed since the page showed it: {changed}.")
+    if report.asked:
+        show(f"Not sent, because Canvas has changed, too: {report.asked}. Decide under Needs a look.")
     error = report.error()
-    if error is not None:
+    if error is not None and not isinstance(error, ConflictsLeft):
         raise error

@@ -1,4 +1,4 @@
-"""Whether this server can ask Canvas: "Sync now" and "Push now" are shown only with a token."""
+"""Whether this server can ask Canvas: "Sync now" and the sending button are shown only with a token."""
 
 from __future__ import annotations
 

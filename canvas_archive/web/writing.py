@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from canvas_archive.store.edits import discard_edits
+from canvas_archive.store import edits, outbox
 from canvas_archive.store.verbs import VERBS, Applied, Change, apply_verb, undo_changes
 from canvas_archive.store.writing import brief_write
 
@@ -34,7 +34,37 @@ def undo(path: Path, changes: Iterable[Change]) -> int:
 def discard(path: Path, ids: Iterable[int] | None) -> int:
     """Discard pending edits (``None``: all): the columns go back to what Canvas has. Return how many."""
     with brief_write(path, patience=PATIENCE) as db:
-        return discard_edits(db, ids)
+        return edits.discard_edits(db, ids)
+
+
+def keep_mine(path: Path, edit_id: int) -> bool:
+    """Decide a conflict for the person's own value; return whether it still waited."""
+    with brief_write(path, patience=PATIENCE) as db:
+        return edits.keep_mine(db, edit_id, ORIGIN)
+
+
+def queue(path: Path, draft: outbox.Draft) -> int:
+    """Put a message into the outbox; return its number there."""
+    with brief_write(path, patience=PATIENCE) as db:
+        return outbox.queue_message(db, draft)
+
+
+def change_message(path: Path, number: int, *, body: str, subject: str | None) -> bool:
+    """Write another text into a message of the outbox; return whether it still waited."""
+    with brief_write(path, patience=PATIENCE) as db:
+        return outbox.change_message(db, number, body=body, subject=subject)
+
+
+def withdraw(path: Path, number: int) -> bool:
+    """Withdraw a message that is not known to be sent; return whether it still waited."""
+    with brief_write(path, patience=PATIENCE) as db:
+        return outbox.discard_messages(db, [number]) > 0
+
+
+def queue_again(path: Path, number: int) -> bool:
+    """Let a message that Canvas refused wait once more; return whether it was one."""
+    with brief_write(path, patience=PATIENCE) as db:
+        return outbox.queue_again(db, [number]) > 0
 
 
 def sentence(verb: str, changes: Sequence[Change]) -> str:

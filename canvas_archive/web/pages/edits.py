@@ -1,4 +1,4 @@
-"""``/mail/edits``: the journal of changes made here: those that are pending, and how the others ended."""
+"""``/mail/edits``: what waits to be sent, what needs a decision, and how the rest ended."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from canvas_archive.errors import BadInput
 from canvas_archive.web import queries, writing
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
-from canvas_archive.web.pages.thread import value_words
+from canvas_archive.web.pending import MADE_BY, read_pending, value_words
+from canvas_archive.web.render import plural
 from canvas_archive.web.undo import remember
 
-SHOWN = 200
 HISTORY = 60
 OUTCOMES = {
     "pushed": ("ok", "sent"),
@@ -25,24 +25,17 @@ OUTCOMES = {
     "gone": ("warn", "gone from Canvas"),
     "reverted": ("warn", "taken back by Canvas"),
 }
-MADE_BY = {
-    "web": "here",
-    "cli": "in the terminal",
-    "sql": "with SQL",
-    "repush": "by a sync, because Canvas has it as unread again",
-}
 ACT_OUTCOMES = {"done": "ok", "refused": "warn", "unknown": "warn", "begun": "warn"}
 
 
 @dataclass(frozen=True, slots=True)
 class EditLine:
-    """An edit in words."""
+    """A settled edit in words."""
 
     id: int
     conversation_id: int
     subject: str
     change: str
-    made_at: str
     made_by: str
     outcome: str
     tone: str
@@ -51,19 +44,20 @@ class EditLine:
 
 
 def line_of(row: sqlite3.Row) -> EditLine:
-    """Describe a row of the journal."""
+    """Describe a settled row of the journal."""
     tone, outcome = OUTCOMES.get(row["state"], ("", row["state"]))
     detail = row["detail"] or ""
+    if row["state"] == "pushed" and detail.startswith("conflict:"):
+        tone, outcome = "warn", "replaced what Canvas had"
     return EditLine(
         id=row["id"],
         conversation_id=row["conversation_id"],
         subject=row["subject"] or "(no subject)",
         change=f"{value_words(row['field'], row['base_value'])} → {value_words(row['field'], row['value'])}",
-        made_at=row["made_at"],
         made_by=MADE_BY.get(row["origin"], f"by {row['origin']}"),
         outcome=outcome,
         tone=tone,
-        settled_at=row["settled_at"],
+        settled_at=row["settled_at"] or row["made_at"],
         detail="" if detail in ("discarded", "set back") else detail,
     )
 
@@ -97,7 +91,7 @@ def act_line(row: sqlite3.Row) -> ActLine:
 
 @view(table="edits")
 async def journal(page_request: PageRequest) -> Any:
-    """Answer with the pending changes and how the others ended."""
+    """Answer with what waits, and how the rest ended."""
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         unsettling = connection.execute(queries.UNSETTLING_EDITS, {"limit": HISTORY})
@@ -105,9 +99,8 @@ async def journal(page_request: PageRequest) -> Any:
         return {
             "title": "Changes",
             "can_sync": page_request.can_sync,
-            "pending": [line_of(row) for row in connection.execute(queries.PENDING_EDITS, {"limit": SHOWN})],
-            "total": frame.counts["pending"],
-            "conflicts": [line_of(row) for row in unsettling],
+            "pending": read_pending(connection, frame.owner_id),
+            "unsettling": [line_of(row) for row in unsettling],
             "settled": [line_of(row) for row in settled],
             "acts": list(map(act_line, connection.execute(queries.ACTS, {"limit": HISTORY}))),
         }
@@ -115,18 +108,33 @@ async def journal(page_request: PageRequest) -> Any:
     return await page_request.page("mail/edits.html", build, active="edits")
 
 
+def _edit_of(page_request: PageRequest) -> int:
+    chosen = form_of(page_request).one("edit")
+    if not re.fullmatch(r"[0-9]{1,18}", chosen):
+        raise BadInput("Choose a change first.")
+    return int(chosen)
+
+
 @view(table="edits", method="POST")
 async def discard(page_request: PageRequest) -> Any:
     """``POST /mail/edits/discard``: take back one pending change (``edit``), or all of them."""
-    form = form_of(page_request)
-    chosen = form.one("edit")
-    if chosen != "all" and not re.fullmatch(r"[0-9]{1,18}", chosen):
-        raise BadInput("Choose a change to discard.")
-    ids = None if chosen == "all" else [int(chosen)]
+    ids = None if form_of(page_request).one("edit") == "all" else [_edit_of(page_request)]
     done = await in_thread(lambda: writing.discard(page_request.archive.path, ids))
-    message = (
-        f"{done} change{'' if done == 1 else 's'} discarded." if done else "That change is no longer waiting."
+    return answer(
+        page_request, f"{plural(done, 'change')} discarded." if done else "That change is no longer waiting."
     )
+
+
+@view(table="edits", method="POST")
+async def keep(page_request: PageRequest) -> Any:
+    """``POST /mail/edits/keep``: decide a conflict for one's own value, which waits to be sent then."""
+    chosen = _edit_of(page_request)
+    done = await in_thread(lambda: writing.keep_mine(page_request.archive.path, chosen))
+    return answer(page_request, "Yours waits to be sent." if done else "That change is no longer waiting.")
+
+
+def answer(page_request: PageRequest, message: str) -> Any:
+    """Answer a form of the page: a sentence for its script, else the page again with the sentence."""
     if page_request.wants_json:
         return Response.json({"ok": True, "message": message, "undo": None, "changed": []})
     notice = remember(page_request.datasette, message)

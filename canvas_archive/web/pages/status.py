@@ -1,12 +1,15 @@
-"""``/mail/status``: how fresh and how complete the archive is, and "sync now" and "push now"."""
+"""``/mail/status``: how fresh and how complete the archive is, and "sync now"."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from datasette import Response
 
@@ -17,6 +20,9 @@ from canvas_archive.web.cache import cached
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.page_request import Context, PageRequest, view
 from canvas_archive.web.streams import ProgressStream, is_running
+
+Job: TypeAlias = "Callable[[Path, Callable[[str], None]], None]"
+"""Work on an archive's folder that calls its last argument with each line."""
 
 RUNS = 12
 PROBLEMS = 100
@@ -98,14 +104,19 @@ async def status(page_request: PageRequest) -> Any:
     )
 
 
-async def _stream(page_request: PageRequest, doing: str) -> Any:
+async def stream(page_request: PageRequest, doing: str, work_of: Callable[[ModuleType], Job]) -> Any:
+    """Answer with the lines of a sync or a push (``doing``), as text or inside the status page.
+
+    ``work_of`` gets the module ``web.syncing``, which is not imported before a button is pressed.
+    Raises CredentialProblem when there is no token.
+    """
     if not page_request.can_sync:
         raise CredentialProblem(
             "There is no access token for Canvas at hand. Run canvas-archive sync in a terminal."
         )
     from canvas_archive.web import syncing
 
-    work = partial(syncing.push_now if doing == "push" else syncing.sync_now, page_request.archive.folder)
+    work = partial(work_of(syncing), page_request.archive.folder)
     if not page_request.accepts_html:
         return ProgressStream(page_request.datasette, work)
 
@@ -121,13 +132,7 @@ async def _stream(page_request: PageRequest, doing: str) -> Any:
 @view(table="sync_runs", method="POST")
 async def sync(page_request: PageRequest) -> Any:
     """``POST /mail/status/sync``: sync now, and show the progress line by line."""
-    return await _stream(page_request, "sync")
-
-
-@view(table="edits", method="POST")
-async def push(page_request: PageRequest) -> Any:
-    """``POST /mail/status/push``: send the pending changes now."""
-    return await _stream(page_request, "push")
+    return await stream(page_request, "sync", lambda syncing: syncing.sync_now)
 
 
 @view(method="POST")

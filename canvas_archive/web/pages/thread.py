@@ -18,21 +18,13 @@ from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import CALM, Context, PageRequest, in_thread, view
+from canvas_archive.web.pending import replies_to, value_words
 from canvas_archive.web.rows import FORMER_NAMES, ListSource, key_of, source_of, source_of_folder
 from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
 from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
 
 SHOWN_PEOPLE = 12
 SHOWN_FILES = 24
-WISHES = {
-    ("starred", "1"): "a star",
-    ("starred", "0"): "no star",
-    ("workflow_state", "archived"): "archived",
-    ("workflow_state", "read"): "read, in the inbox",
-    ("workflow_state", "unread"): "unread, in the inbox",
-    ("subscribed", "1"): "followed",
-    ("subscribed", "0"): "no longer followed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +43,12 @@ class EditNote:
     sentence: str
 
 
-def value_words(field: str, value: str) -> str:
-    """Name the value of an edit as a person would."""
-    return WISHES.get((field, value), f"{field} = {value}")
-
-
 def note_of(row: sqlite3.Row) -> EditNote:
     """Return the state of an edit as one sentence."""
     wanted = value_words(row["field"], row["value"])
+    if row["state"] == "pending" and row["remote"] not in (row["base_value"], row["value"]):
+        canvas = value_words(row["field"], row["remote"])
+        return EditNote("pending", f"Canvas: {canvas}. You: {wanted}. Decide under")
     if row["state"] == "pending":
         return EditNote("pending", f"Waiting to be sent to Canvas: {wanted}.")
     if row["state"] == "conflict":
@@ -178,11 +168,14 @@ async def conversation(page_request: PageRequest) -> Any:
             "pagination": pagination_of(part, messages, context),
             "written": part.written,
             "span": span_of(part, page_request.dates),
+            "all_people": people,
+            "can_sync": page_request.can_sync,
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
             "files_shown": files[:SHOWN_FILES],
             "more_files": files[SHOWN_FILES:],
             "edits": [note_of(edit) for edit in connection.execute(queries.EDITS_OF, {"id": ident})],
+            "replies": replies_to(connection, ident, frame.owner_id),
             "revisions": connection.execute(queries.REVISIONS_OF, {"id": ident}).fetchone()[0],
             "back": back,
             "context": f"?in={quote(context)}" if context else "",

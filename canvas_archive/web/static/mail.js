@@ -37,6 +37,11 @@
     toasts.append(toast);
     fading = setTimeout(() => toasts.replaceChildren(), undo ? 12000 : 6000);
   };
+  const fieldsOf = (form, button) => {
+    const fields = new URLSearchParams(new FormData(form));
+    if (button?.name) fields.set(button.name, button.value);
+    return fields;
+  };
   const post = (address, fields) => {
     fields.set('csrf', token);
     return fetch(address, { method: 'POST', body: fields, headers: { accept: 'application/json' } });
@@ -68,7 +73,7 @@
   const send = async (address, fields) => {
     let answer;
     try {
-      answer = await (await post(`${document.body.dataset.base}/${address}`, fields)).json();
+      answer = await (await post(address.includes('/') ? address : `${document.body.dataset.base}/${address}`, fields)).json();
     } catch {
       say('The server did not answer. Nothing was changed.');
       await refresh().catch(() => {});
@@ -83,6 +88,7 @@
   document.addEventListener('submit', event => {
     const form = event.target, button = event.submitter;
     if (form.dataset.confirm && !confirm(form.dataset.confirm)) { event.preventDefault(); return; }
+    if (form.dataset.sure) form.append(Object.assign(document.createElement('input'), { type: 'hidden', name: 'sure', value: form.dataset.sure }));
     if (form.matches('.list, .acts')) {
       event.preventDefault();
       const fields = new URLSearchParams(new FormData(form));
@@ -91,7 +97,7 @@
       send('edit', fields);
     } else if (form.matches('.once')) {
       event.preventDefault();
-      send('edits/discard', new URLSearchParams({ edit: button.value }));
+      send(form.action, fieldsOf(form, button));
     } else if (form.matches('.stream')) {
       event.preventDefault();
       stream(form, button);
@@ -118,7 +124,7 @@
     if (event.target.closest('.side a')) $('.burger')?.removeAttribute('open');
   });
 
-  /* "Sync now" and "push now": lines appear as they come. */
+  /* "Sync now" and sending: lines appear as they come. */
   const stream = async (form, button) => {
     const log = $('.progress');
     log.hidden = false;
@@ -126,7 +132,7 @@
     $$('.stream button').forEach(other => { other.disabled = true; });
     const label = button.textContent;
     button.textContent = form.dataset.doing;
-    const fields = new URLSearchParams({ csrf: token });
+    const fields = fieldsOf(form, button);
     try {
       const answer = await fetch(form.action, { method: 'POST', body: fields, headers: { accept: 'text/plain' } });
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -190,6 +196,8 @@
       case 's': act('star'); break;
       case 'e': act('archive'); break;
       case 'm': act('read'); break;
+      case 'r': if ($('.answer')) { $('.answer').open = true; $('.answer textarea').focus(); } break;
+      case 'c': $('.side .new')?.click(); break;
       case 'z': last && send('undo', new URLSearchParams({ undo: last })); break;
       case '/': (narrow.matches ? $('#q') : $('#bq') || $('#q')).focus(); break;
       case '?': $('#keys').showModal(); break;
