@@ -54,9 +54,12 @@ def upgrade(db: sqlite3.Connection) -> None:
 
 def forge(db: sqlite3.Connection, statement: str) -> None:
     """Change rows without the triggers."""
-    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+    triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in map(tuple, triggers):
         db.execute(f"DROP TRIGGER {name}")
     db.execute(statement)
+    for _, text in map(tuple, triggers):
+        db.execute(text)
 
 
 def test_every_sound_row_gets_a_receipt(older: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.connection import schema_version
+from canvas_archive.store.journal import check_journal_entries
 from canvas_archive.store.migrations import known_version
 from canvas_archive.store.schema_check import Difference, schema_differences
 from canvas_archive.store.seals import check_seals
@@ -191,6 +192,20 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
         items,
         f"{head.seq:,} records, head {head.chain}",
         "the history was tampered with ({count} findings; the first is the first bad row)",
+    )
+
+
+def check_local_rows(db: sqlite3.Connection) -> Check:
+    """Compare every local row (edits, outbox, acts, problems, saved searches) with its journal."""
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return Check("journal", True, "archives of this version have no journal")
+    report = check_journal_entries(db)
+    erased = f"; erased entries: {', '.join(map(str, report.erased))}" if report.erased else ""
+    return findings(
+        "journal",
+        [f"{fault.table} {fault.key}: {fault.sentence}" for fault in report.faults],
+        f"{report.rows:,} local rows match their journal{erased}",
+        "{count} local rows were changed, and not by this program",
     )
 
 

@@ -42,6 +42,7 @@ from canvas_archive.store import ingest_messages
 from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
 from canvas_archive.store.ingest_new import CONVERSATIONS, NewThreads
 from canvas_archive.store.ingest_people import PeopleWriter, named_in
+from canvas_archive.store.journal import journaled
 from canvas_archive.store.receipts import ReceiptWriter
 from canvas_archive.store.revisions import RevisionLog, changed_columns
 from canvas_archive.store.rows import (
@@ -63,6 +64,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND removed_at IS NULL AND starred 
   AND NOT EXISTS (SELECT 1 FROM edits WHERE conversation_id = c.id AND state = 'pending')
 """
 _PENDING = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"
+_PENDING_IDS = "SELECT id FROM edits WHERE conversation_id = ? AND field = ? AND state = 'pending'"
 _FULFIL = """
 UPDATE edits SET state = 'pushed', settled_at = ?, detail = 'already so on Canvas'
 WHERE conversation_id = ? AND field = ? AND state = 'pending'
@@ -454,7 +456,9 @@ class Ingest:
         before.update(update.remote_before)
         self._write_columns(conversation_id, {**differing, **update.columns}, before, now)
         for field in update.fulfilled:
-            self._cursor.execute(_FULFIL, (now, conversation_id, field))
+            edits = [row[0] for row in self._cursor.execute(_PENDING_IDS, (conversation_id, field))]
+            with journaled(self._cursor, "edits", edits):
+                self._cursor.execute(_FULFIL, (now, conversation_id, field))
         return bool(before)
 
     def _write_columns(

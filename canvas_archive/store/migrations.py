@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from canvas_archive.store import schema
+from canvas_archive.store.journal import JOURNAL, LOCAL, append_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +206,35 @@ def m006_receipts(db: sqlite3.Connection) -> None:
     for statement in statements(RECEIPTS):
         db.execute(statement)
     _chain_takes(db, "receipts", after="acts")
+    _add_journal(db)
     from canvas_archive.store.migration_receipts import convert  # here: it is needed once
 
     convert(db)
     for kind, name in db.execute(_SEALS).fetchall():
         db.execute(f"DROP {kind} {name}")
+
+
+_EDITS = "SELECT CAST(id AS TEXT) AS key FROM edits WHERE conversation_id = NEW.id AND field = '{field}'"
+
+
+def _add_journal(db: sqlite3.Connection) -> None:
+    """Create the journal of local rows, write those there are into it, and let the chain take it in."""
+    for statement in statements(JOURNAL):
+        db.execute(statement)
+    for table, local in LOCAL.items():
+        db.execute(append_statement(table, f"SELECT {local.key} AS key FROM {table}"))  # noqa: S608 (constants)
+    for field in ("starred", "workflow_state", "subscribed"):
+        _let_trigger_write(db, f"edit_{field}", _EDITS.format(field=field))
+    _chain_takes(db, "journal", after="acts")
+
+
+def _let_trigger_write(db: sqlite3.Connection, name: str, keys: str) -> None:
+    """Let a trigger that changes edits write them into the journal: as found before, and as they are then."""
+    sql: str = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+    head, body = sql.removesuffix("END").split("BEGIN\n", 1)
+    found, after = (append_statement("edits", keys, found=found).strip() for found in (True, False))
+    db.execute(f"DROP TRIGGER {name}")
+    db.execute(f"{head}BEGIN\n{found};\n{body}{after};\nEND")
 
 
 MIGRATIONS: tuple[Migration, ...] = (
