@@ -326,7 +326,7 @@ def _audience_contexts(item: JsonObject, where: str) -> tuple[dict[str, tuple[st
             if number is None:
                 raise wrong(here, kind, "a map by id")
             flat[f"{prefix}_{number}"] = values.texts(roles_by_id, key, here)
-    return flat, rest(kinds, _CONTEXT_KINDS)
+    return flat, rest(kinds, _CONTEXT_KINDS.keys())
 
 
 def conversation_page(document: Json) -> ConversationPage:
