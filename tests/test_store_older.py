@@ -115,3 +115,5 @@ def test_what_canvas_says_later_follows_the_rows(older: sqlite3.Connection) -> N
         Ingest(older, FixedClock()).save_conversation(received(answer))
     assert check_derived(older).faults == []
     assert [one.source for one in read_receipts(older)][-1] == "api"
+    checked = check_contents(older, lambda name, done, total: None)
+    assert checked.ok and "; 1 conversations as an older version left them" in checked.detail

@@ -34,6 +34,10 @@ FROM conversations c
 WHERE c.removed_at IS NULL AND (c.fetched_at IS NULL OR held < c.message_count)
 ORDER BY c.id
 """
+_WITHOUT_ANSWER = """
+SELECT count(*) FROM conversations c WHERE NOT EXISTS
+  (SELECT 1 FROM receipts WHERE key = c.id AND kind = 'thread')
+"""
 _SOURCES = "SELECT source FROM receipts"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
@@ -233,9 +237,13 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     items = [f"{fault.table} {fault.row}: {fault.sentence}" for fault in found.faults]
     counts = Counter(row[0] for row in db.execute(_SOURCES))
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
+    older = ""
+    if counts["migration"]:
+        alone = db.execute(_WITHOUT_ANSWER).fetchone()[0]
+        older = f"; {alone:,} conversations as an older version left them: 'sync --refetch' reads them again"
     return findings(
         "contents",
         items,
-        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources})",
+        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){older}",
         "{count} rows are not what the receipts say",
     )
