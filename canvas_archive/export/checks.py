@@ -257,8 +257,7 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     counts = Counter(row[0] for row in db.execute(_SOURCES))
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
     older = ""
-    if counts["migration"]:
-        alone = db.execute(_WITHOUT_ANSWER).fetchone()[0]
+    if counts["migration"] and (alone := db.execute(_WITHOUT_ANSWER).fetchone()[0]):
         older = f"; {alone:,} conversations as an older version left them: 'sync --refetch' reads them again"
     return findings(
         "contents",
