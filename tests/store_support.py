@@ -118,7 +118,7 @@ def _sent(fields: dict[str, object]) -> JsonObject:
             sent.update(value)  # type: ignore[call-overload]
         elif name == "content_type":
             sent["content-type"] = value  # type: ignore[assignment]
-        elif name != "raw":
+        elif name not in ("raw", "texts"):
             sent[name] = _deep(value)  # type: ignore[assignment]
     return sent
 
