@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from canvas_archive.errors import ArchiveError
@@ -57,7 +58,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive import typed_text
     from canvas_archive.canvas import answers, links, waiting
     from canvas_archive.canvas.body import decode_json
-    from canvas_archive.cli import read, terminal
+    from canvas_archive.cli import show, terminal
     from canvas_archive.export import mime, names, redact, site_pages
     from canvas_archive.sandbox import sanitising
     from canvas_archive.search.answer import snippet
@@ -69,6 +70,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.web.page_request import PostedForm
 
     nobody = threads.ThreadPerson(2, "Chen", None, None)
+    nobodys = threads.Thread(1, None, None, None, "read", False, True, True, 1, None, None, (nobody,), ())
 
     def of(unit: str, before: str = "", after: str = "") -> Callable[[int], str]:
         return lambda size: repeated(unit, size, before, after)
@@ -195,8 +197,8 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         "terminal, line": (lambda text: terminal.fit(terminal.one_line(text), 50), (of("\u0301"),)),
         "terminal, JSON": (lambda text: terminal.json_text({"a": text}), (of("\x9b"), of("\\"))),
         "terminal, message": (
-            lambda text: read._message(
-                threads.ThreadMessage(1, nobody, "2026-03-09T14:05:00Z", text, False, None), 1, ""
+            lambda text: show._Letter(nobodys, 1, Path(), 80).message(
+                threads.ThreadMessage(1, nobody, "2026-03-09T14:05:00Z", text, False, None), ""
             ),
             (of("a"), of("a "), of("\n"), of("-")),
         ),

@@ -102,7 +102,7 @@ class Hostile:
 @contextmanager
 def hostile_archive(folder: Path) -> Iterator[Hostile]:
     """Sync the hostile mailbox with the real commands."""
-    with Sandbox(hostile_mailbox()) as sandbox, pytest.MonkeyPatch.context() as patch:
+    with Sandbox(hostile_mailbox(), texts="raw") as sandbox, pytest.MonkeyPatch.context() as patch:
         for name, value in Hostile(sandbox, folder).environment.items():
             patch.setenv(name, value)
         patch.setenv("CANVAS_ARCHIVE", str(folder))

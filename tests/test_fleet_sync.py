@@ -242,13 +242,13 @@ def test_search_and_export_over_all(many: Collection, tmp_path: Path) -> None:
     assert scores == sorted(scores, reverse=True)
 
     dest = tmp_path / "out"
-    result = many.run("export", str(dest), "--format", "jsonl", "--json")
+    result = many.run("export", str(dest), "--format", "jsonl", "--json", "--allow-incomplete")
     assert many.code(result) == 0, result.output
     for row in json.loads(result.stdout)["custodians"]:
         lines = (dest / str(row["user_id"]) / "conversations.jsonl").read_text("utf-8").splitlines()
         assert row["messages"] > 0 and lines
     assert many.code(many.run("export", str(dest), "--format", "jsonl")) == 2  # it exists
-    assert many.code(many.run("export", str(dest), "--format", "jsonl", "--force")) == 0
+    assert many.code(many.run("export", str(dest), "--format", "jsonl", "--force", "--allow-incomplete")) == 0
     assert len(many.sandbox.log) == 0
 
 
@@ -295,7 +295,7 @@ def test_parquet_of_all_custodians_is_one_table(many: Collection, tmp_path: Path
     many.write_list(people)
     assert many.code(many.sync("--no-attachments", "--no-index")) == 0
     dest = tmp_path / "lake"
-    assert many.code(many.run("export", str(dest), "--format", "parquet")) == 0
+    assert many.code(many.run("export", str(dest), "--format", "parquet", "--allow-incomplete")) == 0
     found = duckdb.sql(
         f"SELECT DISTINCT custodian_id FROM read_parquet('{dest}/*/parquet/messages/*/*.parquet')"
     ).fetchall()

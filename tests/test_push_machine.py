@@ -21,6 +21,7 @@ from canvas_archive.sandbox.faults import Fault
 from canvas_archive.store import Archive
 from canvas_archive.sync import push as push_module
 from canvas_archive.sync.calls import EVENTS
+from canvas_archive.sync.settling import Settling
 from canvas_archive.web import writing
 from tests.push_support import ADA, Mail, PushClock, at, big_mailbox
 from tests.sync_support import assert_equal
@@ -161,7 +162,7 @@ class Edits(RuleBasedStateMachine):
             [
                 (CanvasClient, "update_conversation"),
                 (push_module, "await_batch"),
-                (push_module.Push, "_take_row"),
+                (Settling, "take_row"),
             ]
         ),
         calls=st.integers(1, 4),

@@ -60,7 +60,7 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield every file and its bytes, and what is inside those that hold others; names of files, too."""
     for name, data in tree(folder).items():
         yield name, name.encode() + b"\n" + data
-        for block in re.findall(rb"(?:[A-Za-z0-9+/=]{40,76}\r?\n)+", data):
+        for block in re.findall(rb"(?:[A-Za-z0-9+/=]{40,76}\r?\n)+[A-Za-z0-9+/=]*", data):
             if b"UEsDB" in block[:8]:
                 with zipfile.ZipFile(BytesIO(base64.b64decode(block + b"====", validate=False))) as inner:
                     for entry in inner.namelist():
@@ -86,7 +86,7 @@ def test_a_fleet_of_ten_names_nobody(fleet: Path, tmp_path: Path) -> None:
     assert key.stat().st_mode & 0o777 == 0o600
     assert any("!rsmf_manifest.json" in name for name, _ in contents(out))
     for name, data in contents(out):
-        lowered = data.lower()
+        lowered = re.sub(rb"\b[0-9a-f]{64,128}\b", b"", data.lower())  # a hash holds any digits
         for leak in (*PLAIN, *MEMBERS, *NAMES, "700001"):
             assert str(leak).lower().encode() not in lowered, (name, leak)
     exports = sorted(out.glob("*/data/conversations.jsonl"))

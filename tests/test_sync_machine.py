@@ -51,7 +51,7 @@ class Mailboxes(RuleBasedStateMachine):
         super().__init__()
         TALLY["random histories: of syncs"] += 1
         self.folder = tempfile.TemporaryDirectory()
-        self.sandbox = Sandbox(conversations=14)
+        self.sandbox = Sandbox(conversations=14, texts="raw")  # a cut run leaves entities undecided
         self.sandbox.start()
         self.before = {name: os.environ.get(name) for name in ("CANVAS_API_URL", "CANVAS_API_TOKEN")}
         os.environ.update(CANVAS_API_URL=self.sandbox.url, CANVAS_API_TOKEN=self.sandbox.token)

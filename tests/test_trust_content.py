@@ -215,6 +215,7 @@ _HEADERS = frozenset(
         "x-rsmf-begindate",
         "x-rsmf-enddate",
         "x-rsmf-eventcount",
+        "x-rsmf-participants",
         "x-rsmf-attachmentcount",
         "x-rsmf-eventcollectionid",
         "x-rsmf-custodian",

@@ -34,6 +34,7 @@ from tests.web_support import Visitor, make_archive
 pytestmark = [pytest.mark.uncounted, pytest.mark.thorough]
 
 CONVERSATION = 800001
+ALLOW = "--allow-incomplete"
 
 
 class Attacker:
@@ -185,7 +186,9 @@ def test_it_is_read_and_nothing_of_it_is_run_or_told(
         TALLY["hostile inputs: commands on somebody else's archive"] += 1
     token = on_terminal("token", text="a-token-of-mine\n")
     assert token.code == 9
-    exported = on_terminal("export", tmp_path / "out", "-f", "jsonl", "-f", "html", "--bag")
+    exported = on_terminal(
+        "export", tmp_path / "out", "-f", "jsonl", "-f", "html", "--bag", "--allow-incomplete"
+    )
     assert exported.code == 0, exported.text
     assert attacker.heard == []
     assert not (tmp_path / "ran").exists()
@@ -227,7 +230,7 @@ def test_adopting_it_is_a_decision_and_then_everything_works(
     foreign: Path, tmp_path: Path, attacker: Attacker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = on_terminal("adopt")
-    assert asked.code == 2 and "nothing was done" in asked.text
+    assert asked.code == 2 and "Nothing was done" in asked.text
     assert attacker.url in asked.text and "token" in asked.text and "/ran" in asked.text
     shown = on_terminal("adopt", "-y", "--json")
     assert shown.code == 0, shown.text

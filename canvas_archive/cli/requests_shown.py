@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from canvas_archive.cli.context import Settings
 
 _REQUEST = re.compile(r"(?P<method>[A-Z]+) (?P<where>\S+) -> ")
-_NUMBER = re.compile(r"(?<=/)\d+(?=/|$)")
+_ID_IN_PATH = re.compile(r"(?<=/)\d+(?=/|$)")
 
 
 class _Requests(logging.Handler):
@@ -35,7 +35,7 @@ class _Requests(logging.Handler):
         if found is not None:
             path = found["where"].partition("?")[0].removeprefix("/api/v1")
             elsewhere = "/".join(path.split("/")[:3]) if path.startswith("http") else ""
-            self.counts[f"{found['method']} {elsewhere or _NUMBER.sub(':id', path)}"] += 1
+            self.counts[f"{found['method']} {elsewhere or _ID_IN_PATH.sub(':id', path)}"] += 1
         if self._every:
             click.echo(one_line(line), err=True)
 
