@@ -44,7 +44,7 @@ def rows(folder: Path) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(folder / "archive.db")) as db:
         return [
             row
-            for table in ("messages", "conversations", "users", "attachments", "evidence_chain", "seals")
+            for table in ("messages", "conversations", "users", "attachments", "evidence_chain", "receipts")
             for row in db.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
         ]
 
