@@ -32,10 +32,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
     text = path.read_bytes().decode("utf-8-sig")
-    csv.field_size_limit(10**7)
-    return list(
-        csv.DictReader(text.removeprefix(f"sep={separator}\r\n").splitlines(True), delimiter=separator)
-    )
+    before = csv.field_size_limit(10**7)
+    try:
+        return list(
+            csv.DictReader(text.removeprefix(f"sep={separator}\r\n").splitlines(True), delimiter=separator)
+        )
+    finally:
+        csv.field_size_limit(before)  # it is the whole process's
 
 
 def export(archive: Path, *words: str) -> int:

@@ -89,6 +89,24 @@ def test_an_adopted_archive_is_cached_until_a_file_changes(archive: Path, reads:
             assert adoption.is_adopted(opened.db), path
 
 
+def test_the_list_is_read_once_for_many_archives(
+    archive: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[object] = []
+    read = adoption._read
+    monkeypatch.setattr(adoption, "_lines", {})
+    monkeypatch.setattr(adoption, "_read", lambda find: (found.append(find), read(find))[1])
+    with Archive.open(archive) as opened:
+        found.clear()
+        for _ in range(3):
+            adoption._known.clear()
+            assert adoption.is_adopted(opened.db)
+        assert found.count(adoption.state_file) <= 1
+        with adoption.state_file().open("ab") as file:
+            file.write(b"one more line\n")
+        assert adoption._remembered().endswith("one more line\n")
+
+
 def test_a_file_that_changed_just_now_is_read_again(
     archive: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

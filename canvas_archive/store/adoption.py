@@ -134,8 +134,12 @@ def _states(folder: Path, state: Path) -> _States:
         except FileNotFoundError:
             found.append(None)
         else:
-            found.append((one.st_dev, one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+            found.append(_state(one))
     return tuple(found)
+
+
+def _state(one: os.stat_result) -> tuple[int, ...]:
+    return one.st_dev, one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns, one.st_ctime_ns
 
 
 def require_adopted(db: sqlite3.Connection, folder: Path) -> None:
@@ -248,6 +252,28 @@ def _read(find: Callable[[], Path]) -> bytes:
         return b""
 
 
+_lines: dict[Path, tuple[tuple[int, ...], str]] = {}
+"""The state of the file that was read last, and its text: a search of a fleet asks for each archive."""
+
+
+def _remembered() -> str:
+    """Return the lines that this user remembers; from the cache, while the file has not changed."""
+    try:
+        path = state_file()
+        before = _state(path.stat())
+    except (BadInput, OSError):
+        return _read(state_file).decode("ascii", "replace")
+    known = _lines.get(path)
+    if known is not None and known[0] == before:
+        return known[1]
+    text = _read(state_file).decode("ascii", "replace")
+    with suppress(OSError):
+        if max(before[-2:]) + _SETTLED < time.time_ns() and _state(path.stat()) == before:
+            _lines.clear()
+            _lines[path] = (before, text)
+    return text
+
+
 def _key() -> bytes | None:
     key = _read(key_file)
     return key if len(key) == _KEY_BYTES else None
@@ -299,7 +325,7 @@ class _Memory:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
             identity = ""
-        text = _read(state_file).decode("ascii", "replace")
+        text = _remembered()
         found = tuple(_IDENTITY.findall(identity)[-MOST_IDENTITIES:])
         return cls(folder, who, f"\n{text}", _key(), found)
 
