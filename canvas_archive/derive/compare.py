@@ -108,13 +108,15 @@ def _columns(db: sqlite3.Connection, table: str) -> tuple[list[str], list[str]]:
 def _lasting(column: str, value: Any) -> Any:
     if column in _ADDRESSES and isinstance(value, str):
         return value.partition("?")[0]
-    if column == "extra" and isinstance(value, str):
+    if column in ("extra", "before", "after") and isinstance(value, str):
         try:
             fields = json.loads(value)
         except ValueError:
             return value
-        if isinstance(fields, dict):
+        if isinstance(fields, dict) and column == "extra":
             return settled({key: one for key, one in fields.items() if key not in VOLATILE})
+        if isinstance(fields, dict):
+            return {name: _lasting(name, one) for name, one in fields.items()}
     return value
 
 
