@@ -8,6 +8,8 @@ import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
 from io import BytesIO
 from pathlib import Path
 
@@ -60,6 +62,11 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield every file and its bytes, and what is inside those that hold others; names of files, too."""
     for name, data in tree(folder).items():
         yield name, name.encode() + b"\n" + data
+        if name.endswith(".eml"):
+            mail = message_from_bytes(data, policy=default)
+            yield f"{name}!headers", "\n".join(map(str, mail.values())).encode()
+            for part in mail.walk():
+                yield f"{name}!part", part.get_payload(decode=True) or b""
         for block in re.findall(rb"(?:[A-Za-z0-9+/=]{40,76}\r?\n)+[A-Za-z0-9+/=]*", data):
             if b"UEsDB" in block[:8]:
                 with zipfile.ZipFile(BytesIO(base64.b64decode(block + b"====", validate=False))) as inner:
@@ -69,7 +76,9 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def test_a_fleet_of_ten_names_nobody(fleet: Path, tmp_path: Path) -> None:
     out, key = tmp_path / "out", tmp_path / "matter.key"
-    formats = [word for name in ("jsonl", "csv", "mbox", "html", "rsmf", "parquet") for word in ("-f", name)]
+    formats = [
+        word for name in ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet") for word in ("-f", name)
+    ]
     words = [
         "fleet",
         "export",
@@ -92,6 +101,15 @@ def test_a_fleet_of_ten_names_nobody(fleet: Path, tmp_path: Path) -> None:
     exports = sorted(out.glob("*/data/conversations.jsonl"))
     assert len(exports) == 10
     threads = [json.loads(path.read_text("utf-8").splitlines()[0]) for path in exports]
+    columns: dict[str, set[str]] = {}
+    for thread in threads:
+        for row in (thread, *thread["messages"]):
+            for column, value in row.items():
+                columns.setdefault(column, set()).add(json.dumps(value, ensure_ascii=False).lower())
+    assert {"id", "author_id", "recipient_ids", "body"} <= columns.keys()
+    for column, values in columns.items():
+        for leak in (*PLAIN, *MEMBERS, *NAMES):
+            assert not any(str(leak).lower() in value for value in values), (column, leak)
     # One key: the messages are the same in all ten, and so are their authors.
     assert len({json.dumps([thread["id"], thread["messages"]]) for thread in threads}) == 1
     with sqlite3.connect(":memory:") as db:

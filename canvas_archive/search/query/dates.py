@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from pathlib import Path
 
 from canvas_archive.errors import BadInput
@@ -39,7 +41,15 @@ def zone(name: str | None) -> tzinfo | None:
 
 
 def local_zone() -> tzinfo:
-    """Return the machine's own zone: by its name where that can be known, else the present offset of UTC."""
+    """Return the machine's own zone: by its name where that can be known, else the present offset of UTC.
+
+    It is looked up anew every minute: a search of a fleet asks for each archive.
+    """
+    return _local_zone(os.environ.get("TZ"), time.tzname, int(time.time()) // 60)
+
+
+@lru_cache(maxsize=1)
+def _local_zone(variable: str | None, names: tuple[str, str], minute: int) -> tzinfo:
     now = datetime.now().astimezone()
     ahead = now.utcoffset()
     for name in _zone_names():
