@@ -46,9 +46,10 @@ def test_the_list_names_each_item_with_its_next_try(mail: Mail) -> None:
     ran = mail.run("problems")
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert lines[0] == "attachment 5: It broke." and lines[2] == "conversation 100: It broke."
+    assert lines[0] == "attachment 5: It broke." and lines[4] == "conversation 100: It broke."
     assert "failed 2 times since" in lines[1] and "next try 20" in lines[1]
-    assert "failed 1 time since" in lines[3] and lines[3].endswith("next try at the next sync")
+    assert lines[2] == "conversation 5: It broke." and "failed 3 times since" in lines[3]
+    assert "failed 1 time since" in lines[5] and lines[5].endswith("next try at the next sync")
     document = mail.run("problems", "--json").json
     assert document["total"] == len(document["problems"]) == 4
     assert [one["id"] for one in document["problems"]] == list(ledger(mail))
@@ -137,3 +138,11 @@ def test_what_was_chosen_is_said_as_json(mail: Mail) -> None:
     assert mail.run("problems", "accept", "attachment", "5", "--json").json == named
     assert ledger(mail)["attachment 5"][1]
     assert mail.run("problems", "retry", "attachment 5", "--json").json == named
+
+
+def test_the_order_of_the_ledger_is_not_that_of_the_failures(mail: Mail) -> None:
+    names = list(ledger(mail))
+    with Archive.open(mail.folder, write=True) as archive, archive.db:
+        archive.db.execute("UPDATE problems SET first_at = '2026-03-09T10:00:01Z' WHERE kind = 'attachment'")
+        archive.db.execute("UPDATE problems SET first_at = '2026-03-09T10:00:00Z' WHERE kind <> 'attachment'")
+    assert list(ledger(mail)) == names

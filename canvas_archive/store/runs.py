@@ -233,13 +233,17 @@ def clear_problems(db: sqlite3.Connection, kinds: Sequence[str], item_ids: Seque
 
 
 def open_problems(db: sqlite3.Connection, kind: str | None = None) -> list[Problem]:
-    """Return the ledger, oldest failure first, accepted items included; of one kind when that is given."""
-    rows = db.execute(f"{_SELECT} WHERE ?1 IS NULL OR kind = ?1 ORDER BY first_at, kind, item_id", (kind,))
+    """Return the ledger by kind and id, accepted items included; of one kind when that is given.
+
+    What fails in one sync fails in any order, so the order of the rows does not depend on the clock.
+    """
+    order = "ORDER BY kind, length(item_id), item_id"
+    rows = db.execute(f"{_SELECT} WHERE ?1 IS NULL OR kind = ?1 {order}", (kind,))
     return [Problem(*row) for row in rows]
 
 
 def known_problems(db: sqlite3.Connection) -> list[Problem]:
-    """Return what somebody may want to know of: the ledger without ghosts, oldest failure first."""
+    """Return what somebody may want to know of: the ledger without ghosts, by kind and id."""
     return [problem for problem in open_problems(db) if problem.kind != GHOST]
 
 

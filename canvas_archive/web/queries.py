@@ -223,7 +223,7 @@ SELECT coalesce(sum(size), 0) FROM (SELECT max(stored_size) AS size FROM attachm
 SYNC_RUNS = "SELECT * FROM sync_runs ORDER BY id DESC LIMIT :limit"
 PROBLEMS = """
 SELECT kind, item_id, error, attempts, first_at, last_at, next_at FROM problems
-WHERE kind <> 'ghost' AND accepted_at IS NULL ORDER BY last_at DESC LIMIT :limit
+WHERE kind <> 'ghost' AND accepted_at IS NULL ORDER BY last_at DESC, kind, item_id LIMIT :limit
 """
 SAVED_SEARCHES = "SELECT name, query FROM saved_searches ORDER BY name"
 
