@@ -25,6 +25,9 @@ from canvas_archive.typed_text import typed_by
 MOST_TOGETHER = 64
 """How many conversations are inserted together, as in a sync."""
 
+_MOST_WAITING = 8_000_000
+"""How many characters of JSON wait to be written together."""
+
 _NEEDED_INDEXES = frozenset({"messages_conversation", "edits_pending"})
 """What the ingest looks rows up by, besides primary keys."""
 
@@ -113,6 +116,7 @@ class _Fold:
     _ingest: Ingest | None = None
     _run: int | None = None
     _together: list[tuple[Receipt, Conversation]] = field(default_factory=list)
+    _waiting: int = 0
 
     def take(self, receipt: Receipt) -> None:
         """Write the rows that follow from a receipt, now or with those that come next."""
@@ -122,18 +126,21 @@ class _Fold:
                 return
             if self._together:
                 last = self._together[-1][0]
-                if (last.run_id, last.at) != (receipt.run_id, receipt.at) or (
-                    len(self._together) == MOST_TOGETHER
+                if (
+                    (last.run_id, last.at) != (receipt.run_id, receipt.at)
+                    or len(self._together) == MOST_TOGETHER
+                    or self._waiting + receipt.size > _MOST_WAITING
                 ):
                     self.finish()
             self._together.append((receipt, conversation))
+            self._waiting += receipt.size
             return
         self.finish()
         self._alone(receipt, None)
 
     def finish(self) -> None:
         """Write the threads that wait for others."""
-        waiting, self._together = self._together, []
+        waiting, self._together, self._waiting = self._together, [], 0
         if not waiting:
             return
         ingest = self._ingest_at(waiting[0][0])

@@ -389,10 +389,12 @@ class Ingest:
             if self._receipts is not None:
                 self._receipts.write()
             self._log.write()
-        except BaseException:
+        except BaseException as error:
             self._log.forget()
             if self._receipts is not None:
                 self._receipts.forget()
+            if isinstance(error, RecursionError):
+                raise MalformedAnswer("Canvas answered with data nested too deeply.") from None
             raise
 
     def _note(
