@@ -24,8 +24,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from canvas_archive.model import Json, JsonObject
 from canvas_archive.errors import MalformedAnswer
+from canvas_archive.model import Json, JsonObject
 from canvas_archive.store.deltas import apply_delta, canonical, delta
 
 SALT_BYTES = 16
@@ -37,6 +37,8 @@ MOST_DIFFERENCES = 128
 """After so many receipts that differ from each other, the next one is stored whole."""
 
 DICTIONARY = 1
+_DICTIONARIES = {1: "a926276f03f1551985bf6f51302c649caefd4417bfdaf0afe4e17d20ffac737d"}
+"""The SHA-256 of each version: another dictionary would turn the same bytes into other texts."""
 _LONGEST_TRAIL = 20_000
 MOST_WAITING = 200
 """So many receipts are stored together at most."""
@@ -62,7 +64,7 @@ SELECT value, (SELECT max(id) FROM (
 FROM json_each(?3)
 """
 _MOST_CACHED = 8_000_000
-"""How many characters of JSON the cache of the newest answers holds. In memory they take about five times that."""
+"""How many characters of JSON the cache of the newest answers holds."""
 _Row = tuple[Any, ...]
 
 
@@ -95,9 +97,12 @@ class Receipt:
 
 @functools.cache
 def _dictionary(version: int) -> bytes:
-    if version != DICTIONARY:
+    if version not in _DICTIONARIES:
         raise Unreadable(f"its packing {version} is unknown to this version")
-    return files("canvas_archive.store").joinpath(f"receipts.{version}.dict").read_bytes()
+    words = files("canvas_archive.store").joinpath(f"receipts.{version}.dict").read_bytes()
+    if sha256(words).hexdigest() != _DICTIONARIES[version]:
+        raise Unreadable(f"the file receipts.{version}.dict of this program was changed. Install it again")
+    return words
 
 
 @functools.cache
@@ -167,7 +172,7 @@ class ReceiptWriter:
         rows: list[_Row] = []
         for at_row, (kind, key, address, at, status, texts, payload) in enumerate(waiting):
             base = bases.get((kind, key))
-            known = None if base is None else _whole(self._cursor, base)
+            known = self._known(base)
             data = None if known is None else known.packed_after(payload)
             if data is None:
                 base, data = None, pack(_whole_text(payload))
@@ -194,12 +199,19 @@ class ReceiptWriter:
     def is_news(self, kind: str, key: int, payload: JsonObject) -> bool:
         """Return whether a payload differs from the newest receipt about the same thing."""
         base = self._bases([(kind, key)]).get((kind, key))
-        known = None if base is None else _whole(self._cursor, base)
+        known = self._known(base)
         return known is None or delta(known.payload, payload) != _NO_CHANGE
 
     def forget(self) -> None:
         """Forget what was added and not stored."""
         self._waiting.clear()
+
+    def _known(self, number: int | None) -> _Whole | None:
+        """Return a receipt put together; ``None`` for one that is erased or damaged, or where there is none."""
+        try:
+            return None if number is None else _whole(self._cursor, number)
+        except ValueError:
+            return None
 
     def _bases(self, waiting: Sequence[_Row]) -> dict[tuple[str, int | None], int]:
         """Return the newest receipt about the same thing, for each kind that is stored as differences."""
