@@ -113,6 +113,10 @@ def _run(
         # What a search found and cannot be edited is left out; of ids, all are edited or none.
         with brief_write(archive.db_path) as db:
             applied = apply_verb(db, verb, targets, ORIGIN, lenient=query is not None)
+    if push:
+        from canvas_archive.cli.login import require_token
+
+        require_token(settings)
     report = _push(settings, targets, verb.field) if push else None
     _show(settings, verb, applied, report, as_json, understood)
     error = report.error() if report else None

@@ -18,6 +18,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.login import require_token
 from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.clock import SYSTEM
 
@@ -56,6 +57,7 @@ def push(
 
     if http and not dry_run:
         fail("--http goes with --dry-run.")
+    require_token(settings)
     report = PushReport(dry_run=dry_run)
     if not dry_run:
         with Archive.open(settings.folder) as archive:

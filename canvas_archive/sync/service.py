@@ -89,7 +89,7 @@ def open_client(
         )
     if token_from_environment(account.base_url) is None:
         archive.require_agreed("token_command")
-    secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
+    found = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
     show = progress or SyncProgress()
 
     def on_wait(wait: RetryWait) -> None:
@@ -98,7 +98,7 @@ def open_client(
     minutes = config.patience_minutes if patience_minutes is None else patience_minutes
     return CanvasClient(
         account.base_url,
-        Token(secret),
+        Token(found.secret, found.renewal),
         as_user_id=account.as_user_id,
         patience=minutes * 60.0,
         concurrency=jobs or config.jobs,
