@@ -94,7 +94,8 @@ async def new(page_request: PageRequest) -> Any:
 @view(table="outbox", method="POST")
 async def write(page_request: PageRequest) -> Any:
     """``POST /mail/new/queue``: put a new message into the outbox. What is wrong is said above the form."""
-    from canvas_archive.sync.online import check_text, resolve_offline
+    from canvas_archive.store.addressees import resolve_offline
+    from canvas_archive.sync.online import check_text
 
     form = form_of(page_request)
     typed = Typed(
@@ -135,7 +136,7 @@ async def ask(page_request: PageRequest) -> Any:
     number = int(page_request.request.url_vars["id"])
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        waits = read_pending(connection, frame.owner_id)
+        waits = read_pending(connection, frame.counts)
         chosen = [one for one in waits.messages if one.queued.id == number]
         if not chosen:
             raise NotFound("That message no longer waits.")

@@ -64,7 +64,7 @@ async def push(page_request: PageRequest) -> Any:
 
 async def _ask(page_request: PageRequest, edits: dict[int, str], messages: dict[int, str]) -> Any:
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        waits = read_pending(connection, frame.owner_id)
+        waits = read_pending(connection, frame.counts)
         chosen = Pending(
             edits=[one for one in waits.edits if one.edit.id in edits],
             conflicts=(),
