@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.terminal import count_of
 from canvas_archive.store.addressees import addressees
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def recipients_of(db: sqlite3.Connection, queued: Queued) -> Addressees:
 def subject_of(db: sqlite3.Connection, queued: Queued) -> str:
     """Return the subject of a message of the outbox, or of the conversation that it replies to."""
     if queued.draft.conversation_id is None:
-        return subject_line(queued.draft.subject)
+        carried = len(queued.draft.forwarded)
+        forwards = f" (forwards {count_of(carried, 'message')})" if carried else ""
+        return f"{subject_line(queued.draft.subject)}{forwards}"
     row = db.execute(_SUBJECT, (queued.draft.conversation_id,)).fetchone()
     return f"reply in “{subject_line(row[0] if row is not None else None)}”"

@@ -33,7 +33,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _THREAD = "SELECT subject, removed_at FROM conversations WHERE id = ?"
 
 
-def _text_options(function: F) -> F:
+def text_options(function: F) -> F:
+    """Add the options for what a message says and takes along."""
     options = (
         click.option("--body", metavar="TEXT", help="The message; - reads it from standard input."),
         click.option(
@@ -75,7 +76,7 @@ def _text_options(function: F) -> F:
 )
 @click.option("--reuse", is_flag=True, help="Let Canvas continue an old private conversation.")
 @click.option("--context", metavar="CODE", help="The course or group it is about, e.g. course_12.")
-@_text_options
+@text_options
 @yes_option
 @json_option
 @pass_settings
@@ -104,8 +105,8 @@ def send(
     if group and reuse:
         fail("--reuse is about private conversations; a --group conversation is always a new one.")
     with Archive.open(settings.folder) as archive:
-        people = _addressees(settings, archive, recipients, offline=queue, yes=yes)
-        text = _body(body, body_file)
+        people = resolved_addressees(settings, archive, recipients, offline=queue, yes=yes)
+        text = body_of(body, body_file)
         check_text(text, subject)
         draft = Draft(
             "send",
@@ -130,7 +131,7 @@ def send(
 @click.option(
     "--to", "recipients", metavar="WHO", multiple=True, help="Only to this participant; repeatable."
 )
-@_text_options
+@text_options
 @yes_option
 @json_option
 @pass_settings
@@ -161,7 +162,7 @@ def reply(
         if row["removed_at"] is not None:
             fail(f"Conversation {conversation_id} is no longer on Canvas: nobody would get a reply.")
         chosen = resolve_offline(archive.db, recipients)
-        text = _body(body, body_file)
+        text = body_of(body, body_file)
         check_text(text)
         draft = Draft(
             "reply",
@@ -178,9 +179,10 @@ def reply(
     send_draft(settings, draft, attach, shown, as_json)
 
 
-def _addressees(
+def resolved_addressees(
     settings: Settings, archive: Archive, recipients: Iterable[str], *, offline: bool, yes: bool
 ) -> Addressees:
+    """Return whom ``--to`` means, as far as it can be found out; ``offline`` by the archive alone."""
     from canvas_archive.store.addressees import described, is_code, resolve_offline
     from canvas_archive.sync.online import counted_on_canvas, resolve_recipients
 
@@ -212,7 +214,7 @@ def _choose(text: str, found: Sequence[Recipient]) -> Recipient:
     return shown[which - 1]
 
 
-def _body(body: str | None, body_file: Path | None) -> str:
+def body_of(body: str | None, body_file: Path | None) -> str:
     """Return the message from wherever it is given; trailing blank lines of a file do not count."""
     if body is not None and body_file is not None:
         fail("Give the message with --body or with --body-file, not with both.")

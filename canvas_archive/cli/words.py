@@ -35,7 +35,7 @@ SAME = {
     "journal": "edits", "diff": "edits", "edits list": "edits", "edits show": "edits", "edits ls": "edits",
     "edit list": "edits", "edit": "edits",
     "compose": "send", "new": "send", "write": "send", "message": "send", "msg": "send", "mail-to": "send",
-    "answer": "reply", "respond": "reply",
+    "answer": "reply", "respond": "reply", "fwd": "forward",
     "read-all": "mark-all-read", "mark all-read": "mark-all-read",
     "contacts": "people", "users": "people", "persons": "people", "senders": "people",
     "participants": "people", "addressbook": "people", "directory": "recipients",
@@ -85,7 +85,6 @@ _LOGOUT = (
     "The archive holds no token. Delete it in Canvas under Account > Settings > Approved Integrations, "
     "and unset CANVAS_API_TOKEN or remove it from the system keyring. To set another: canvas-archive token"
 )
-_FORWARD = "Canvas cannot forward through its API. To write to somebody else: canvas-archive send --to WHO"
 _IMPORT = "To bring a backup back: canvas-archive restore SOURCE. To fetch from Canvas: canvas-archive sync"
 _DOWNLOAD = (
     "To download from Canvas: canvas-archive sync. To save the files of a conversation: "
@@ -123,7 +122,6 @@ INSTEAD = {
     **dict.fromkeys(("forget", "remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
     **dict.fromkeys(("uninstall", "deinstall"), _UNINSTALL),
     **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), _LOGOUT),
-    **dict.fromkeys(("forward", "fwd"), _FORWARD),
     **dict.fromkeys(("import", "load", "ingest"), _IMPORT),
     **dict.fromkeys(("download", "downloads"), _DOWNLOAD),
     **dict.fromkeys(("upgrade", "self-update", "selfupdate", "install"), _UPGRADE),

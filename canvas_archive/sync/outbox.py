@@ -210,6 +210,7 @@ class Outbox:
             group_conversation=draft.group,
             force_new=draft.force_new,
             attachment_ids=files,
+            forwarded_message_ids=draft.forwarded,
             context_code=draft.context_code,
         )
 
@@ -383,6 +384,7 @@ def describe(queued: Queued) -> list[str]:
         parts += ["group_conversation=true"] if draft.group else []
         parts += ["force_new=true"] if draft.force_new else []
         parts += [f"context_code={draft.context_code}"] if draft.context_code else []
+        parts += [f"forwarded_message_ids[]={one}" for one in draft.forwarded]
     parts += [f"attachments={len(draft.enclosures)}"] if draft.enclosures else []
     parts.append(f"body={_short(draft.body)!r}")
     doubt = " (only if it is not on Canvas already)" if queued.state == "sending" else ""
