@@ -11,6 +11,8 @@ import pytest
 from tests.push_support import BEN, CLEO, Mail, open_mail
 from tests.sync_support import assert_equal
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
@@ -28,6 +30,7 @@ def ids_of(mail: Mail, conversation_id: int) -> list[int]:
     return [row[0] for row in mail.sql(statement, conversation_id)]
 
 
+@pytest.mark.sampled
 def test_the_newest_message_goes_on_with_its_files(mail: Mail) -> None:
     subject = mail.one("SELECT subject FROM conversations WHERE id = 101")
     said = mail.run("forward", "101", str(BEN), "--body", "For you.")

@@ -16,6 +16,9 @@ from canvas_archive.store.writing import brief_write
 from canvas_archive.sync import service
 from tests.push_support import ADA, DEE, Mail, open_mail
 
+pytestmark = pytest.mark.thorough
+
+
 ADD_PERSON = "UPDATE conversations SET audience = json_insert(audience, '$[#]', ?) WHERE id = 101"
 
 
@@ -73,6 +76,7 @@ def test_what_is_queued_after_the_announcement_waits(
     assert mail.state(101) != "archived"
 
 
+@pytest.mark.sampled
 def test_a_text_changed_after_the_announcement_waits(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     number = queue(mail, "Shown.")
 

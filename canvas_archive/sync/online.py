@@ -151,10 +151,11 @@ def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[OutgoingFile, ...]:
 
     Raises BadInput for one that cannot be read or is empty.
     """
-    return tuple(_enclose(files_dir, path) for path in paths)
+    return tuple(enclose_as(files_dir, path, path.name) for path in paths)
 
 
-def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
+def enclose_as(files_dir: Path, path: Path, name: str) -> OutgoingFile:
+    """Copy one file into the archive, to be sent by that name. Raises as ``enclose`` does."""
     # Not a number that downloads use: those are ids of attachments, and small negative numbers.
     number = LEAST_TAKEN - secrets.randbelow(2**61)
     try:
@@ -166,8 +167,8 @@ def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
             blob = sink.commit()
     except OSError as error:
         raise BadInput(f"{path} cannot be attached: {error.strerror or error}.") from error
-    kind, _ = mimetypes.guess_type(path.name)
-    return OutgoingFile(blob.sha256, path.name, kind or "application/octet-stream", blob.size)
+    kind, _ = mimetypes.guess_type(name)
+    return OutgoingFile(blob.sha256, name, kind or "application/octet-stream", blob.size)
 
 
 def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft) -> Queued:

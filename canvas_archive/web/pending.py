@@ -88,6 +88,11 @@ class WaitingMessage:
         return self.draft.enclosures
 
     @property
+    def what(self) -> str:
+        """Return what kind of message it is, in words."""
+        return "Reply" if self.draft.kind == "reply" else "Forward" if self.draft.forwarded else "New message"
+
+    @property
     def one_each(self) -> bool:
         """Return whether Canvas makes one conversation for each person."""
         return self.draft.kind == "send" and not self.draft.group and self.to.several

@@ -15,6 +15,7 @@ from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.threads import read_thread, thread_files
 from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries
+from canvas_archive.web.composing import compose_form, reply_draft
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
@@ -169,8 +170,12 @@ async def conversation(page_request: PageRequest) -> Any:
             "pagination": pagination_of(part, messages, context),
             "written": part.written,
             "span": span_of(part, page_request.dates),
-            "all_people": people,
-            "can_sync": page_request.can_sync,
+            "reply": compose_form(
+                connection,
+                reply_draft(page_request.archive.folder, ident, page_request.argument("draft", 40)),
+                frame.owner_id,
+                can_send=page_request.can_sync,
+            ),
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
             "files_shown": files[:SHOWN_FILES],
