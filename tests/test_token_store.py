@@ -1,4 +1,4 @@
-"""The file of a token: private, written in one step, and refused when somebody else could have a hand in it."""
+"""The file of a token: private, written in one step, and refused when others could have changed it."""
 
 from __future__ import annotations
 
