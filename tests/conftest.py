@@ -19,6 +19,7 @@ from typing import Any
 import keyring.core
 import pytest
 
+from canvas_archive import credentials
 from canvas_archive.store import migrations, upgrade
 from tests.trust_support import Workshop
 
@@ -121,6 +122,9 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):  # no command opens a browser there
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(credentials, "_typed", {})
 
 
 @pytest.fixture

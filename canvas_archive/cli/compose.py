@@ -14,6 +14,7 @@ from canvas_archive.cli.addressing import to_whom
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import note_left
+from canvas_archive.cli.login import require_token
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.cli.values import CONVERSATION_ID
@@ -104,6 +105,8 @@ def send(
 
     if group and reuse:
         fail("--reuse is about private conversations; a --group conversation is always a new one.")
+    if not queue:
+        require_token(settings)
     with Archive.open(settings.folder) as archive:
         people = resolved_addressees(settings, archive, recipients, offline=queue, yes=yes)
         text = body_of(body, body_file)
@@ -155,6 +158,8 @@ def reply(
     from canvas_archive.store.outbox import Draft
     from canvas_archive.sync.online import check_text
 
+    if not queue:
+        require_token(settings)
     with Archive.open(settings.folder) as archive:
         row = archive.db.execute(_THREAD, (conversation_id,)).fetchone()
         if row is None:

@@ -116,6 +116,10 @@ def _run(
         with brief_write(archive.db_path) as db:
             applied = apply_verb(db, verb, targets, ORIGIN, lenient=query is not None)
             wanted = _waiting(db, targets, verb.field) if push else None
+    if push:
+        from canvas_archive.cli.login import require_token
+
+        require_token(settings)
     report = _push(settings, wanted) if wanted is not None else None
     _show(settings, verb, applied, report, as_json, understood)
     error = report.error() if report else None

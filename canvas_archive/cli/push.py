@@ -18,6 +18,7 @@ from canvas_archive.cli.context import (
     print_json,
 )
 from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.login import require_token
 from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.clock import SYSTEM
 
@@ -57,6 +58,7 @@ def push(
 
     if http and not dry_run:
         fail("--http goes with --dry-run.")
+    require_token(settings)
     report = PushReport(dry_run=dry_run)
     shown = None if dry_run else announce(settings, ask=True, yes=yes)
     with Archive.open(settings.folder, write=not dry_run) as archive:

@@ -18,6 +18,7 @@ from canvas_archive.cli.context import (
     pass_settings,
     print_json,
 )
+from canvas_archive.cli.login import require_token
 from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.errors import ArchiveLocked, CanvasProblem, ConflictsLeft, ItemsFailed
 
@@ -113,6 +114,7 @@ def sync(
         retry=retry,
         allow_mass_removal=allow_mass_removal,
     )
+    require_token(settings)
     if watch is None:
         _once(settings, options, as_json, ask=True, yes=yes)
         return

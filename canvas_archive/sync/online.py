@@ -258,7 +258,10 @@ def add_recipients(
                 raise
             raise BadInput("None of these people can be added by you; nothing was changed.") from None
         with transaction(archive.db):
-            Ingest(archive.db, clock).save_conversation(as_stored(archive.db, answer), complete=False)
+            address = f"POST /api/v1/conversations/{conversation_id}/add_recipients"
+            Ingest(archive.db, clock).save_conversation(
+                as_stored(archive.db, answer), complete=False, address=address
+            )
         refresh(archive, client, clock, conversation_id)
     return answer
 
@@ -308,9 +311,10 @@ def delete_conversations(
     result = Deleted()
     with acts.chained(archive, clock):
         for id_ in dict.fromkeys(conversation_ids):
+            answer = None
             try:
                 with acts.recorded(archive, clock, acts.deletion(id_)):
-                    client.delete_conversation(id_)
+                    answer = client.delete_conversation(id_).raw
             except NotFound:
                 result.absent.append(id_)
             except (BadRequest, NotPermitted, MalformedAnswer) as error:
@@ -319,7 +323,10 @@ def delete_conversations(
             else:
                 result.deleted.append(id_)
             with transaction(archive.db):
-                ingest.mark_removed(id_)
+                address = f"DELETE /api/v1/conversations/{id_}"
+                ingest.mark_removed(
+                    id_, address=address, status=404 if answer is None else 200, answer=answer
+                )
     return result
 
 
@@ -333,8 +340,9 @@ def mark_all_read(archive: Archive, client: CanvasClient, clock: Clock) -> int:
     with acts.chained(archive, clock):
         with acts.recorded(archive, clock, acts.reading_all()):
             client.mark_all_as_read()
+        address = "POST /api/v1/conversations/mark_all_as_read"
         with transaction(archive.db):
             unread = [row[0] for row in archive.db.execute(_UNREAD).fetchall()]
             for id_ in unread:
-                ingest.save_flags(id_, workflow_state="read")
+                ingest.save_flags(id_, workflow_state="read", address=address)
     return len(unread)

@@ -228,11 +228,16 @@ class Outbox:
         answers = tuple(answers)
         sent_ids = ids_of(queued.draft, answers)
         detail = None if sent_ids else DELIVERED_LATER
+        replied_to = queued.draft.conversation_id
+        path = "" if replied_to is None else f"/{replied_to}/add_message"
+        address = f"POST /api/v1/conversations{path}"
         with transaction(self._db):
             outbox.mark_sent(self._db, queued.id, sent_ids, detail=detail, clock=self._clock)
             for conversation in answers:
                 self._ingest.save_conversation(
-                    as_stored(self._db, conversation, draft=queued.draft.body), complete=False
+                    as_stored(self._db, conversation, draft=queued.draft.body),
+                    complete=False,
+                    address=address,
                 )
         self._complete([conversation.id for conversation in answers], queued.draft)
 

@@ -94,7 +94,7 @@ def open_client(
         )
     if token_from_environment(account.base_url) is None:
         archive.require_agreed("token_command")
-    secret = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
+    found = find_token(account.base_url, token_command=config.token_command, user_id=account.user_id)
     show = progress or SyncProgress()
 
     def on_wait(wait: RetryWait) -> None:
@@ -103,7 +103,7 @@ def open_client(
     minutes = config.patience_minutes if patience_minutes is None else patience_minutes
     return CanvasClient(
         account.base_url,
-        Token(secret),
+        Token(found.secret, found.renewal),
         as_user_id=account.as_user_id,
         patience=minutes * 60.0,
         concurrency=jobs or config.jobs,
@@ -219,6 +219,7 @@ def _sync(
     shown = (options.shown or waiting(db)) if options.push else None
     try:
         try:
+            _derive_again(db, run_id, report, progress, clock, notes)
             pull.run()
             error = _send(archive, client, clock, report, notes, shown)
         except ArchiveError as caught:
@@ -247,6 +248,27 @@ def _sync(
         with contextlib.suppress(KeyboardInterrupt, *((sqlite3.Error,) if refused else ())):
             _finish(archive, run_id, status, report, error, clock)
     return SyncResult(report, error, notes)
+
+
+def _derive_again(
+    db: sqlite3.Connection,
+    run_id: int,
+    report: Report,
+    progress: SyncProgress,
+    clock: Clock,
+    notes: list[str],
+) -> None:
+    """Derive the rows of the archive again, if another version of the parser derived them."""
+    from canvas_archive.derive.again import derive_again, is_derived
+
+    if is_derived(db):
+        return
+    progress.phase("Reading what Canvas said again")
+    report.derived_again = derive_again(db, clock, run_id)
+    notes.append(
+        "This version reads what Canvas said otherwise than the one before: "
+        f"{report.derived_again:,} rows changed."
+    )
 
 
 def _items_failed(report: Report) -> ItemsFailed:
