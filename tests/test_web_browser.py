@@ -43,6 +43,9 @@ PAGES = {
     "month": "/mail/timeline?when=2026-10",
     "edits": "/mail/edits",
     "status": "/mail/status",
+    "new": "/mail/new?to=Hana",
+    "forward": "/mail/new?forward=800001",
+    "drafts": "/mail/drafts",
     "not-found": "/mail/nowhere",
 }
 HOSTILE = (
