@@ -52,6 +52,9 @@ WHERE id > (SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 
 ORDER BY id
 """
 _NEW_REVISIONS = "SELECT * FROM revisions WHERE revision > ? ORDER BY revision LIMIT 1000"
+_COVERING = """
+SELECT content FROM evidence_chain WHERE source = 'receipts' AND row_key >= ? ORDER BY row_key LIMIT 1
+"""
 _APPEND = """
 INSERT INTO evidence_chain (seq, at, source, row_key, state, content, digest, previous, chain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -269,6 +272,16 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
         elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
             yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
         expected = last + 1
+
+
+def covers_receipt(db: sqlite3.Connection, receipt_id: int) -> bool | None:
+    """Return whether a receipt is as the chain recorded it; ``None`` when no record covers it yet."""
+    row = db.execute(_COVERING, (receipt_id,)).fetchone()
+    if row is None:
+        return None
+    block: _Block = json.loads(row[0])
+    first, last = block["first"], block["last"]
+    return first <= receipt_id and list(_blocks(db, first, last)) == [block]
 
 
 def canonical(row: dict[str, object]) -> str:
