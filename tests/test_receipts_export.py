@@ -14,6 +14,7 @@ import pytest
 from canvas_archive.cli import run
 from canvas_archive.export.jsonl import encode_completion, encode_line
 from canvas_archive.export.receipts import RECEIPTS
+from canvas_archive.export.receipts_check import check_rows, exported_receipts
 from tests.export_support import small_archive as older_archive
 from tests.fleet_support import local_fleet
 from tests.receipt_support import copy_of, erase, small_archive, unguarded
@@ -99,15 +100,19 @@ def test_the_same_archive_gives_the_same_receipts(whole: Path, synced: Pair, tmp
     [
         (("--ids", "100"), {100}),
         (("--ids", "104,105"), {104, 105}),
-        (("--with", "Cleo"), {101, 103}),
+        (("--with", "Cleo"), {101, 103, 104}),
         (("--folder", "archived"), {102}),
-        (("--after", "2026-03-01T09:29:00Z", "--before", "2026-03-02"), {103}),
+        (("--after", "2026-03-01T09:29:00Z", "--before", "2026-03-02"), {100, 103, 105}),
     ],
     ids=lambda value: " ".join(map(str, value)),
 )
 def test_a_selection_has_the_receipts_of_its_conversations_alone(
-    synced: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], conversations: set[int]
-) -> None:  # fmt: skip
+    synced: Pair,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    conversations: set[int],
+) -> None:
     bag = pack(synced.folder, tmp_path / "bag", "--bag", "-f", "mbox", *options)
     assert checked(capsys, bag) == (0, {})
     *receipts, _ = lines(bag / "data" / RECEIPTS)
@@ -129,7 +134,7 @@ def altered(value: Any) -> Any:
         return (value or 0) + 7
     if isinstance(value, str):
         return "2020-01-01T00:00:00Z" if value.endswith("Z") else f"forged {value}"
-    return {"forged": True} if isinstance(value, dict) else [*value, *(value or [7])][1:] if value else [7]
+    return {"forged": True} if isinstance(value, dict) else [*value, 7]
 
 
 def test_every_forged_field_is_named(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,8 +149,6 @@ def test_every_forged_field_is_named(whole: Path, tmp_path: Path, capsys: pytest
     edited = {"type", "id", "starred", "workflow_state", "subscribed", "folders", "messages", "path"}
     export = Path(shutil.copytree(whole, tmp_path / "export"))
     content = (whole / LINES).read_bytes()
-    from canvas_archive.export.receipts_check import check_rows, exported_receipts
-
     receipts = exported_receipts(export, json.loads((export / "export.json").read_bytes()))
     assert receipts is not None
     unnamed, tried = [], 0
@@ -158,7 +161,8 @@ def test_every_forged_field_is_named(whole: Path, tmp_path: Path, capsys: pytest
             rewrite(export, LINES, forge)
             (check,) = check_rows(export, receipts)
             tried += 1
-            if check.ok or table not in check.items[0] or name not in check.items[0]:
+            expected = "media_comments" if name == "kind" else table
+            if check.ok or not check.items[0].startswith(expected) or name not in check.items[0]:
                 unnamed.append((table, name, check.items))
             (export / LINES).write_bytes(content)
     receipts.close()
@@ -206,13 +210,13 @@ def test_another_format_is_compared_with_the_receipts(
     ("change", "what"),
     [
         (lambda path: path.unlink(), "receipts.jsonl"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "cannot be read"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "Unterminated string"),
         (lambda path: path.write_bytes(b""), "cut off"),
         (lambda path: path.write_bytes(b"[" * 200_000), "receipts.jsonl"),
-        (lambda path: path.write_bytes(path.read_bytes().replace(b"Thank you!", b"Thank me! ")), "was changed"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"Thank y", b"Thank m")), "was changed"),
     ],
     ids=["missing", "cut", "empty", "deep", "changed"],
-)  # fmt: skip
+)
 def test_a_damaged_file_of_receipts_is_named(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], Any], what: str
 ) -> None:
@@ -221,7 +225,7 @@ def test_a_damaged_file_of_receipts_is_named(
     relist(export)
     code, bad = checked(capsys, export)
     assert code == 8
-    assert what in bad["receipts"][0] or what in "the receipts cannot be read"
+    assert what in bad["receipts"][0]
 
 
 def _swap(found: list[dict[str, Any]]) -> None:
@@ -261,20 +265,17 @@ def test_receipts_that_make_no_sense_are_named(
     what: str,
 ) -> None:
     export = Path(shutil.copytree(whole, tmp_path / "export"))
-
-    def change(found: list[dict[str, Any]]) -> None:
-        forge(found)
-
-    rewrite(export, RECEIPTS, change)
     *found, record = lines(export / RECEIPTS)
+    forge(found)
     record = {**record, "receipts": len(found), "by_source": {"api": len(found)} if found else {}}
     del record["record_sha256"]
     written = b"".join(map(encode_line, found))
+    record["sha256"] = sha256(written).hexdigest()
     (export / RECEIPTS).write_bytes(written + encode_completion(record))
     relist(export)
     code, bad = checked(capsys, export)
     assert code == 8
-    assert what in json.dumps(bad) or "receipts" in bad
+    assert what in json.dumps(bad)
 
 
 def test_a_redacted_export_and_a_single_file_have_no_receipts(

@@ -83,6 +83,9 @@ def exported_receipts(folder: Path, record: object) -> ExportedReceipts | None:
     except (ArchiveError, sqlite3.Error, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         return ExportedReceipts(_broken(str(error) or type(error).__name__), None, bool(chosen), few)
     items = [f"receipt {fault.row}: {fault.sentence}" for fault in faults]
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM account)").fetchone()[0]:
+        db.close()
+        return ExportedReceipts(_broken("no receipt says whose mailbox it is"), None, bool(chosen), few)
     recorded = document.get("receipts")
     if not isinstance(recorded, dict) or recorded.get("by_source") != counts:
         items.append("export.json counts other receipts")
