@@ -12,7 +12,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from canvas_archive.derive.fold import Fault, derive
@@ -67,34 +66,62 @@ def check_derived(
     return found
 
 
-def compare_table(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Fault | None]:
-    """Walk both tables side by side, by primary key. Yield ``None`` for every row that is explained."""
-    keys, others = _columns(derived, table)
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that two databases do not have alike: its primary key, and the columns that differ.
+
+    ``only_in`` names the database that has the row, when the other lacks it: "one" or "other".
+    """
+
+    key: Row
+    columns: tuple[str, ...] = ()
+    only_in: str = ""
+
+
+def differences(
+    one: sqlite3.Connection, other: sqlite3.Connection, table: str
+) -> Iterator[Difference | None]:
+    """Walk the same table of two databases side by side, by primary key. Yield ``None`` for equal rows."""
+    keys, others = _columns(other, table)
     names = ", ".join(f'"{name}"' for name in (*keys, *others))
     order = ", ".join(f'"{name}"' for name in keys)
     query = f'SELECT {names} FROM "{table}" ORDER BY {order}'  # noqa: S608 (names are ours)
-    stored, explained = plain_cursor(db).execute(query), plain_cursor(derived).execute(query)
-    fault = partial(_fault, table, len(keys))
-    row, wanted = stored.fetchone(), explained.fetchone()
+    rows, wanted_rows = plain_cursor(one).execute(query), plain_cursor(other).execute(query)
+    row, wanted = rows.fetchone(), wanted_rows.fetchone()
     while row is not None or wanted is not None:
         if row == wanted:
             yield None
-            row, wanted = stored.fetchone(), explained.fetchone()
+            row, wanted = rows.fetchone(), wanted_rows.fetchone()
         elif wanted is None or (row is not None and row[: len(keys)] < wanted[: len(keys)]):
-            yield fault(row, "no receipt explains the row")
-            row = stored.fetchone()
+            yield Difference(row[: len(keys)], only_in="one")
+            row = rows.fetchone()
         elif row is None or row[: len(keys)] > wanted[: len(keys)]:
-            yield fault(wanted, "a receipt explains the row, and it is gone")
-            wanted = explained.fetchone()
+            yield Difference(wanted[: len(keys)], only_in="other")
+            wanted = wanted_rows.fetchone()
         else:
-            differing = [
+            differing = tuple(
                 name
                 for name, is_now, should in zip((*keys, *others), row, wanted, strict=True)
                 if is_now != should and _lasting(name, is_now) != _lasting(name, should)
-            ]
-            said = f"not what the receipts say: {', '.join(differing)}"
-            yield fault(row, said) if differing else None
-            row, wanted = stored.fetchone(), explained.fetchone()
+            )
+            yield Difference(row[: len(keys)], differing) if differing else None
+            row, wanted = rows.fetchone(), wanted_rows.fetchone()
+
+
+def compare_table(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Fault | None]:
+    """Compare a table with what the receipts say. Yield ``None`` for every row that is explained."""
+    for found in differences(db, derived, table):
+        yield None if found is None else Fault(table, "/".join(map(str, found.key)), _sentence(found))
+
+
+def _sentence(found: Difference) -> str:
+    if found.only_in:
+        return (
+            "no receipt explains the row"
+            if found.only_in == "one"
+            else "a receipt explains the row, and it is gone"
+        )
+    return f"not what the receipts say: {', '.join(found.columns)}"
 
 
 def _columns(db: sqlite3.Connection, table: str) -> tuple[list[str], list[str]]:
@@ -118,7 +145,3 @@ def _lasting(column: str, value: Any) -> Any:
         if isinstance(fields, dict):
             return {name: _lasting(name, one) for name, one in fields.items()}
     return value
-
-
-def _fault(table: str, keys: int, row: Row, sentence: str) -> Fault:
-    return Fault(table, "/".join(str(value) for value in row[:keys]), sentence)
