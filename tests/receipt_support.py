@@ -50,10 +50,12 @@ def unguarded(folder: Path) -> Iterator[sqlite3.Connection]:
         db.execute("COMMIT")
 
 
-def erase(db: sqlite3.Connection, conversation: int, held_in: list[str]) -> list[int]:
+def erase(
+    db: sqlite3.Connection, conversation: int, held_in: list[str], *, keep: tuple[str, ...] = ()
+) -> list[int]:
     """Destroy salt and text of all receipts about a conversation, and the rows that followed from them alone.
 
-    The commitments stay. Returns the numbers of the receipts.
+    The commitments stay, and the rows of the tables in ``keep``. Returns the numbers of the receipts.
     """
     kinds = ", ".join(f"'{kind}'" for kind in OF_CONVERSATION)
     found = db.execute(f"SELECT id FROM receipts WHERE key = ? AND kind IN ({kinds})", (conversation,))
@@ -65,7 +67,7 @@ def erase(db: sqlite3.Connection, conversation: int, held_in: list[str]) -> list
             (number, commitment, json.dumps(held_in)),
         )
         db.execute("UPDATE receipts SET salt = NULL, payload = NULL WHERE id = ?", (number,))
-    for fault in check_derived(db).faults:
+    for fault in (one for one in check_derived(db).faults if one.table not in keep):
         keys = [row[1] for row in db.execute(f"PRAGMA table_info({fault.table})") if row[5]]
         where = " || '/' || ".join(f'"{key}"' for key in keys)
         db.execute(f"DELETE FROM {fault.table} WHERE {where} = ?", (fault.row,))

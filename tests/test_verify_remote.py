@@ -102,7 +102,7 @@ FORGERIES = [
     (_recipient, "conversation 100, message 1001, recipient 3: here, not on Canvas"),
     (_file, "conversation 100, message 1001, file 777: here, not on Canvas"),
     (_invented, "conversation 100, message 1099: here, not on Canvas"),
-    (_missing, "conversation 100, message 1001: on Canvas, marked as removed here"),
+    (_missing, "conversation 100, message 1001: on Canvas, and marked as removed in the archive"),
     (_name, "Canvas says otherwise: full_name"),
     (_mark, "conversation 100: Canvas says otherwise: remote_workflow_state"),
 ]
@@ -134,7 +134,7 @@ def test_a_forged_removal_is_met_by_both(pair: Pair, capsys: pytest.CaptureFixtu
     with Archive.open(pair.folder, write=True) as archive, transaction(archive.db):
         Ingest(archive.db, SYSTEM).mark_removed(101)
         extend_chain(archive.db)
-    item = "conversation 101: on Canvas, marked as removed here"
+    item = "conversation 101: on Canvas, and marked as removed in the archive"
     code, checks = compared(pair, capsys)
     assert (code, checks["remote contents"]["items"]) == (8, [item])
     code, checks = compared(pair, capsys, "--remote")

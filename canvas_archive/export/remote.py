@@ -89,16 +89,19 @@ def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int
         held = db.execute(_HELD, (number,)).fetchone()
         if held is not None and held[0] is None:
             continue
+        if held is not None:
+            if _exists(client, number):
+                items.append(f"conversation {number}: on Canvas, and marked as removed in the archive")
+            continue
         # A list may name a conversation that does not exist any more.
         if count is None and not _exists(client, number):
             continue
-        lack = "not in the archive" if held is None else "marked as removed here"
-        items.append(f"conversation {number}: on Canvas, {lack}")
+        items.append(f"conversation {number}: on Canvas, not in the archive")
     return findings(
         "remote: conversations",
         items,
         f"all {len(remote):,} conversations on Canvas are here",
-        "{count} conversations are missing, or marked as removed: run 'canvas-archive sync --full'",
+        "{count} conversations are missing or marked as removed: run 'canvas-archive sync --full'",
     )
 
 

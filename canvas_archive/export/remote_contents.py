@@ -143,7 +143,7 @@ def _ask(
             ingest.save_conversation(answer)
             answers.add(_newest(db, number), answer)
             if removed:
-                items.append(f"conversation {number}: on Canvas, marked as removed here")
+                items.append(f"conversation {number}: on Canvas, and marked as removed in the archive")
         except NotFound:
             gone += 1
             if not removed:
@@ -181,7 +181,7 @@ def _what(db: sqlite3.Connection, found: Difference, fields: list[str]) -> str:
         return "here, not on Canvas" if found.only_in == "one" else "on Canvas, not here"
     if fields == ["removed_at"]:
         removed = plain_cursor(db).execute(_REMOVED, found.key).fetchone()[0]
-        return "on Canvas, marked as removed here" if removed else "here, not on Canvas"
+        return "on Canvas, and marked as removed in the archive" if removed else "here, not on Canvas"
     return f"Canvas says otherwise: {', '.join(fields)}"
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypedDict
@@ -51,6 +51,11 @@ SELECT * FROM journal
 WHERE id > (SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'journal')
 ORDER BY id
 """
+_RUNS_RECORDED = "SELECT row_key, at FROM evidence_chain WHERE source = 'sync_runs'"
+_RUNS_NAMED = """
+SELECT DISTINCT run_id FROM receipts WHERE id BETWEEN ? AND ? AND run_id IS NOT NULL
+"""
+_FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
 _NEW_REVISIONS = "SELECT * FROM revisions WHERE revision > ? ORDER BY revision LIMIT 1000"
 _COVERING = """
 SELECT content FROM evidence_chain WHERE source = 'receipts' AND row_key >= ? ORDER BY row_key LIMIT 1
@@ -262,8 +267,9 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
         yield from (ChainFault("seals", number, sentence) for number, sentence in broken_blocks(db))
         return
     expected = 1
-    query = "SELECT content FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
-    for (content,) in map(tuple, db.execute(query).fetchall()):
+    recorded = dict(map(tuple, db.execute(_RUNS_RECORDED)))
+    query = "SELECT content, at FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
+    for content, at in map(tuple, db.execute(query).fetchall()):
         block: _Block = json.loads(content)
         first, last = block["first"], block["last"]
         found = list(_blocks(db, first, last))
@@ -271,7 +277,19 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
             yield ChainFault("receipts", last, f"receipts {first} to {last} are not the recorded ones")
         elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
             yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
+        yield from _latecomers(db, first, last, {run for run, when in recorded.items() if when != at})
         expected = last + 1
+    yield from _latecomers(db, expected, 2**62, recorded)
+
+
+def _latecomers(
+    db: sqlite3.Connection, first: int, last: int, ended: Collection[int]
+) -> Iterator[ChainFault]:
+    """Yield the receipts that name a run which was over, and in the chain, when they were written."""
+    runs = {row[0] for row in db.execute(_RUNS_NAMED, (first, last))}
+    for run in sorted(runs.intersection(ended)):
+        number = db.execute(_FIRST_OF_RUN, (first, last, run)).fetchone()[0]
+        yield ChainFault("receipts", number, f"the receipt was added after run {run} was recorded")
 
 
 def covers_receipt(db: sqlite3.Connection, receipt_id: int) -> bool | None:
