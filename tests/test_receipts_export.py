@@ -121,6 +121,8 @@ def test_a_selection_has_the_receipts_of_its_conversations_alone(
     custody = json.loads((bag / "data" / "custody.json").read_bytes())
     assert custody["receipts"]["receipts"] == len(receipts)
     assert f"data/{RECEIPTS}" in (bag / "manifest-sha512.txt").read_text()
+    lists = [set(one["answer"]["ids"]) for one in receipts if one["kind"] == "ids"]
+    assert lists and all(ids <= conversations for ids in lists)
     text = (bag / "data" / RECEIPTS).read_text("utf-8")
     assert ("Syllabus" in text) == bool(conversations & {100, 104})
     assert ("Eve Elsewhere" in text) == (104 in conversations)

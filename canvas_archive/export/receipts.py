@@ -18,7 +18,13 @@ from canvas_archive.errors import VerificationFailed
 from canvas_archive.export.context import GENERATOR
 from canvas_archive.export.jsonl import encode_completion, encode_line
 from canvas_archive.model import Json, JsonObject
-from canvas_archive.store.receipt_reading import LEFT_OUT, require_receipts, tombstone_of, without_keys
+from canvas_archive.store.receipt_reading import (
+    LEFT_OUT,
+    OF_CONVERSATION,
+    require_receipts,
+    tombstone_of,
+    without_keys,
+)
 from canvas_archive.store.receipts import Receipt, commitments, read_receipts
 
 RECEIPTS = "receipts.jsonl"
@@ -145,7 +151,7 @@ class _Choice:
         if kind in ("erased", "unreadable"):
             (kind,) = self._cursor.execute(_KIND, (receipt.id,)).fetchone()
             payload = {"id": receipt.key, "message_id": receipt.key}
-            return receipt if kind == "account" or self._concerns(kind, receipt.key, payload) else None
+            return receipt if self._concerns(kind, receipt.key, payload) else None
         if kind == "courses":
             return self._part(
                 receipt, [one for one in payload if self._has("context", f"course_{one['id']}")]
@@ -155,17 +161,22 @@ class _Choice:
             sent = {one: text for one, text in payload["sent"].items() if self._has("message", int(one))}
             part: Json = {"decoded": decoded, "sent": sent}
             return self._part(receipt, part if decoded or sent else None)
+        if kind == "ids":
+            ids = [one for one in payload["ids"] if self._has("conversation", one)]
+            return replace(receipt, payload={**payload, "ids": ids})
         if kind == "rows":
             return self._part(receipt, self._rows(payload))
-        return receipt if kind == "account" or self._concerns(kind, receipt.key, payload) else None
+        return receipt if self._concerns(kind, receipt.key, payload) else None
 
     def _concerns(self, kind: str, key: int | None, payload: Any) -> bool:
+        if kind in ("account", "user"):
+            return True
         if kind == "file":
             return self._has("file", payload["id"])
         if kind == "media":
             return self._has("message", payload["message_id"])
-        number = payload.get("id") if isinstance(payload, dict) else key
-        return self._has("conversation", key if number is None else number)
+        number = payload.get("id") if isinstance(payload, dict) else None
+        return kind in OF_CONVERSATION and self._has("conversation", key if number is None else number)
 
     def _rows(self, payload: Any) -> Json:
         table, columns = payload["table"], payload["columns"]

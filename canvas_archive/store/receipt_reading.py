@@ -39,6 +39,8 @@ KINDS = {
     "media": "how a download of a recording ended",
     "bodies": "bodies that were decoded later",
     "account": "whose mailbox it is",
+    "user": "who the owner is",
+    "ids": "which conversations a list names",
     "rows": "rows that an older version left",
     "erased": "erased",
     "unreadable": "damaged",
