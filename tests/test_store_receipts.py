@@ -13,7 +13,7 @@ import pytest
 from canvas_archive.canvas import parse
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import MalformedAnswer
-from canvas_archive.model import Attachment
+from canvas_archive.model import Attachment, JsonObject
 from canvas_archive.store import Ingest, receipts, runs, transaction
 from canvas_archive.store.chain import chain_head, check_chain, extend_chain, has_head
 from canvas_archive.store.deltas import apply_delta, delta
@@ -99,7 +99,12 @@ def test_a_list_of_ids_is_stored_when_it_changed_and_as_a_difference(db: sqlite3
 
 def test_what_canvas_says_of_the_owner_is_stored_when_it_changed(db: sqlite3.Connection) -> None:
     ingest = Ingest(db, TickingClock())
-    raw = {"id": OWNER, "name": "Ada Owner", "locale": "en", "avatar_url": "https://a.example/1?verifier=1"}
+    raw: JsonObject = {
+        "id": OWNER,
+        "name": "Ada Owner",
+        "locale": "en",
+        "avatar_url": "https://a.example/1?verifier=1",
+    }
     ingest.save_user(parse.user(raw))
     ingest.save_user(parse.user({**raw, "avatar_url": "https://a.example/1?verifier=2"}))
     assert [one.payload for one in read_receipts(db) if one.kind == "user"] == [raw]
@@ -115,7 +120,7 @@ def test_a_download_that_fails_alike_is_stored_once_with_the_record_of_the_file(
 ) -> None:
     ingest = Ingest(db, TickingClock())
     ingest.save_conversation(conversation(1, message(100, attachments=(Attachment(501, "a.pdf"),))))
-    record = {"id": 501, "display_name": "a.pdf", "url": "https://c.example/501?verifier=1"}
+    record: JsonObject = {"id": 501, "display_name": "a.pdf", "url": "https://c.example/501?verifier=1"}
     for verifier in "12":
         url = f"https://c.example/501?verifier={verifier}"
         ingest.save_attachment_state(501, "failed", error="Lost.", url=url, record=record)

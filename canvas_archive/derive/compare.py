@@ -12,7 +12,9 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import chain
+from typing import Any, TypeAlias
 
 from canvas_archive.derive.fold import Fault, derive
 from canvas_archive.store.connection import plain_cursor
@@ -27,6 +29,10 @@ _PROGRESS_EVERY = 5000
 _COUNT = "SELECT count(*) FROM receipts"
 
 Row = tuple[Any, ...]
+Columns = tuple[list[str], list[str]]
+"""The primary key of a table, and its other columns that are compared."""
+Pair: TypeAlias = "tuple[Row | None, Row | None]"
+"""A row as it is stored, and as it follows from the receipts; ``None`` where there is none."""
 
 
 @dataclass(slots=True)
@@ -66,66 +72,56 @@ def check_derived(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row that two databases do not have alike: its primary key, and the columns that differ.
+def compare_table(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Fault | None]:
+    """Yield ``None`` for every row that is explained, and a fault for every other."""
+    columns = columns_of(derived, table)
+    fault = partial(_fault, table, len(columns[0]))
+    for row, wanted in compared_rows(db, derived, table):
+        if row == wanted:
+            yield None
+        elif row is None:
+            yield fault(wanted, "a receipt explains the row, and it is gone")
+        elif wanted is None:
+            yield fault(row, "no receipt explains the row")
+        else:
+            names = differing(columns, row, wanted)
+            yield fault(row, f"not what the receipts say: {', '.join(names)}") if names else None
 
-    ``only_in`` names the database that has the row, when the other lacks it: "one" or "other".
-    """
 
-    key: Row
-    columns: tuple[str, ...] = ()
-    only_in: str = ""
+def differing(columns: Columns, row: Row, wanted: Row) -> list[str]:
+    """Return the columns in which two rows differ, but for what changes at every answer."""
+    return [
+        name
+        for name, is_now, should in zip(chain(*columns), row, wanted, strict=True)
+        if is_now != should and _lasting(name, is_now) != _lasting(name, should)
+    ]
 
 
-def differences(
-    one: sqlite3.Connection, other: sqlite3.Connection, table: str
-) -> Iterator[Difference | None]:
-    """Walk the same table of two databases side by side, by primary key. Yield ``None`` for equal rows."""
-    keys, others = _columns(other, table)
+def compared_rows(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Pair]:
+    """Walk both tables side by side, by primary key."""
+    keys, others = columns_of(derived, table)
     names = ", ".join(f'"{name}"' for name in (*keys, *others))
     order = ", ".join(f'"{name}"' for name in keys)
     query = f'SELECT {names} FROM "{table}" ORDER BY {order}'  # noqa: S608 (names are ours)
-    rows, wanted_rows = plain_cursor(one).execute(query), plain_cursor(other).execute(query)
-    row, wanted = rows.fetchone(), wanted_rows.fetchone()
+    stored, explained = plain_cursor(db).execute(query), plain_cursor(derived).execute(query)
+    row, wanted = stored.fetchone(), explained.fetchone()
     while row is not None or wanted is not None:
         if row == wanted:
-            yield None
-            row, wanted = rows.fetchone(), wanted_rows.fetchone()
+            yield row, wanted
+            row, wanted = stored.fetchone(), explained.fetchone()
         elif wanted is None or (row is not None and row[: len(keys)] < wanted[: len(keys)]):
-            yield Difference(row[: len(keys)], only_in="one")
-            row = rows.fetchone()
+            yield row, None
+            row = stored.fetchone()
         elif row is None or row[: len(keys)] > wanted[: len(keys)]:
-            yield Difference(wanted[: len(keys)], only_in="other")
-            wanted = wanted_rows.fetchone()
+            yield None, wanted
+            wanted = explained.fetchone()
         else:
-            differing = tuple(
-                name
-                for name, is_now, should in zip((*keys, *others), row, wanted, strict=True)
-                if is_now != should and _lasting(name, is_now) != _lasting(name, should)
-            )
-            yield Difference(row[: len(keys)], differing) if differing else None
-            row, wanted = rows.fetchone(), wanted_rows.fetchone()
+            yield row, wanted
+            row, wanted = stored.fetchone(), explained.fetchone()
 
 
-def compare_table(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Fault | None]:
-    """Compare a table with what the receipts say. Yield ``None`` for every row that is explained."""
-    for found in differences(db, derived, table):
-        yield None if found is None else Fault(table, "/".join(map(str, found.key)), _sentence(found))
-
-
-def _sentence(found: Difference) -> str:
-    if found.only_in:
-        return (
-            "no receipt explains the row"
-            if found.only_in == "one"
-            else "a receipt explains the row, and it is gone"
-        )
-    return f"not what the receipts say: {', '.join(found.columns)}"
-
-
-def _columns(db: sqlite3.Connection, table: str) -> tuple[list[str], list[str]]:
-    """Return the primary key of a table, and its other columns that are compared."""
+def columns_of(db: sqlite3.Connection, table: str) -> Columns:
+    """Return the columns of a table that are compared."""
     info = plain_cursor(db).execute(f'PRAGMA table_info("{table}")').fetchall()
     keys = [name for _, name in sorted((row[5], row[1]) for row in info if row[5])]
     edited = FIELDS if table == "conversations" else ()
@@ -145,3 +141,7 @@ def _lasting(column: str, value: Any) -> Any:
         if isinstance(fields, dict):
             return {name: _lasting(name, one) for name, one in fields.items()}
     return value
+
+
+def _fault(table: str, keys: int, row: Row | None, sentence: str) -> Fault:
+    return Fault(table, "/".join(str(value) for value in (row or ())[:keys]), sentence)

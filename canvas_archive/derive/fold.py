@@ -24,12 +24,18 @@ from canvas_archive.store.migrations import MIGRATIONS
 from canvas_archive.store.receipts import Receipt
 from canvas_archive.typed_text import typed_by
 
+PARSER = 1
+"""The version of what turns answers into rows: the parser, the decoder of texts and the ingest. Raise it when
+the same receipts give other rows: the next sync then derives those of every archive again.
+"""
+
 MOST_TOGETHER = 64
 """How many conversations are inserted together, as in a sync."""
 
 _MOST_WAITING = 8_000_000
 """How many characters of JSON wait to be written together."""
 
+_WITHOUT_ROWS = ("erased", "parser", "replaced")
 _EVERYTHING = ("inbox", "archived", "sent", "starred")
 """The lists that together name every conversation a person can see."""
 
@@ -249,7 +255,7 @@ def apply(ingest: Ingest, receipt: Receipt) -> None:
         ingest.save_rows(payload["table"], payload["columns"], payload["rows"])
     elif receipt.kind == "unreadable":
         raise MalformedAnswer(str(payload))
-    elif receipt.kind != "erased":
+    elif receipt.kind not in _WITHOUT_ROWS:
         raise MalformedAnswer(f"its kind, {receipt.kind}, is unknown.")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from canvas_archive.canvas import CanvasClient, parse
 from canvas_archive.clock import SYSTEM
-from canvas_archive.derive.compare import Difference, differences
+from canvas_archive.derive.compare import columns_of, compared_rows, differing
 from canvas_archive.derive.fold import derive, empty_database
 from canvas_archive.errors import BadInput, MalformedAnswer, NotFound
 from canvas_archive.export.checks import MOST_ITEMS, Check, ProgressCallback, capped
@@ -113,9 +113,10 @@ class _Answers:
     def only_here(self) -> Iterator[str]:
         """Yield a sentence for what the newest receipts list and Canvas does not."""
         for table in _KEPT:
-            for found in differences(self._then, self._now, table):
-                if found is not None and found.only_in == "one":
-                    yield f"{_place(self._then, table, found.key)}: here, not on Canvas"
+            size = len(columns_of(self._now, table)[0])
+            for row, now in compared_rows(self._then, self._now, table):
+                if row is not None and now is None:
+                    yield f"{_place(self._then, table, row[:size])}: here, not on Canvas"
 
     def close(self) -> None:
         """Let go of both databases."""
@@ -165,22 +166,27 @@ def _newest(db: sqlite3.Connection, number: int) -> Conversation | None:
 
 def _compared(db: sqlite3.Connection, derived: sqlite3.Connection) -> Iterator[str]:
     """Yield a sentence for each row of the archive that is not what Canvas says."""
-    found = (
-        (table, row)
-        for table in _COMPARED
-        for row in differences(db, derived, table)
-        if row is not None and (row.only_in or set(row.columns) - _COMPARED[table])
-    )
-    for table, row in islice(found, MOST_ITEMS + 1):
-        place = _place(derived if row.only_in == "other" else db, table, row.key)
-        yield f"{place}: {_what(db, row, [name for name in row.columns if name not in _COMPARED[table]])}"
+    found = (item for table in _COMPARED for item in _differences(db, derived, table))
+    yield from islice(found, MOST_ITEMS + 1)
 
 
-def _what(db: sqlite3.Connection, found: Difference, fields: list[str]) -> str:
-    if found.only_in:
-        return "here, not on Canvas" if found.only_in == "one" else "on Canvas, not here"
+def _differences(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[str]:
+    columns = columns_of(derived, table)
+    size = len(columns[0])
+    for row, wanted in compared_rows(db, derived, table):
+        if row is None or wanted is None:
+            one, source = (row, db) if wanted is None else (wanted, derived)
+            what = "here, not on Canvas" if wanted is None else "on Canvas, not here"
+            yield f"{_place(source, table, (one or ())[:size])}: {what}"
+        elif row != wanted:
+            fields = [name for name in differing(columns, row, wanted) if name not in _COMPARED[table]]
+            if fields:
+                yield f"{_place(db, table, row[:size])}: {_what(db, row[0], fields)}"
+
+
+def _what(db: sqlite3.Connection, number: int, fields: list[str]) -> str:
     if fields == ["removed_at"]:
-        removed = plain_cursor(db).execute(_REMOVED, found.key).fetchone()[0]
+        removed = plain_cursor(db).execute(_REMOVED, (number,)).fetchone()[0]
         return "on Canvas, and marked as removed in the archive" if removed else "here, not on Canvas"
     return f"Canvas says otherwise: {', '.join(fields)}"
 

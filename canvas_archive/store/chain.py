@@ -1,8 +1,9 @@
 """Tamper-evidence: a hash chain over what an archive says happened to it.
 
-``evidence_chain`` holds one record per finished sync run, per revision, per entry of the journal
-(``journal.py``: the local rows), and per block of receipts (``receipts.py``: what Canvas said). An older
-archive also has records of its settled acts, of the states of its edits, and of its seals.
+``evidence_chain`` holds one record per finished sync run, per entry of the journal (``journal.py``: the local
+rows), and per block of receipts (``receipts.py``: what Canvas said). All other rows follow from these. An
+older archive also has records of its revisions, of its settled acts, of the states of its edits, and of its
+seals.
 
 Each record carries the digest of its row and the hash of the record before it, so a row changed, removed or
 slipped in later is found, and the first bad one can be named. Of a journal entry the chain holds a
@@ -56,7 +57,6 @@ _RUNS_NAMED = """
 SELECT DISTINCT run_id FROM receipts WHERE id BETWEEN ? AND ? AND run_id IS NOT NULL
 """
 _FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
-_NEW_REVISIONS = "SELECT * FROM revisions WHERE revision > ? ORDER BY revision LIMIT 1000"
 _COVERING = """
 SELECT content FROM evidence_chain WHERE source = 'receipts' AND row_key >= ? ORDER BY row_key LIMIT 1
 """
@@ -112,17 +112,11 @@ def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
 
 
 def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
-    # Read whole before anything is appended: a statement must not see its own insertions. Revisions and
-    # messages can be many after a long run, so these come in portions.
+    # Read whole before anything is appended: a statement must not see its own insertions.
     for row in reader.execute(_NEW_RUNS).fetchall():
         yield "sync_runs", row["id"], row["status"], row
     for row in reader.execute(_NEW_ENTRIES).fetchall():
         yield "journal", row["id"], None, _committed(row)
-    last = _last_revision(reader.connection)
-    while rows := reader.execute(_NEW_REVISIONS, (last,)).fetchall():
-        for row in rows:
-            yield "revisions", row["revision"], None, row
-        last = rows[-1]["revision"]
     for block in list(_blocks(reader.connection, _last_receipt(reader.connection) + 1)):
         yield "receipts", block["last"], None, {**block}
 
@@ -158,14 +152,6 @@ def _committed(entry: dict[str, object]) -> dict[str, object]:
     if isinstance(salt, bytes):
         committed = hashlib.sha256(salt + str(content).encode("utf-8", "surrogatepass")).hexdigest()
     return {**entry, "commitment": committed}
-
-
-def _last_revision(db: sqlite3.Connection) -> int:
-    row = db.execute(
-        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'revisions'"
-    ).fetchone()
-    last: int = row[0]
-    return last
 
 
 def has_head(db: sqlite3.Connection, head: str) -> bool:

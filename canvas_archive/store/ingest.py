@@ -30,6 +30,8 @@ person may edit.
 | ``user``             | the owner                                 | ``save_user``             |
 | ``ids``              | the name of a list, and its ids, sorted   | ``save_ids``              |
 | ``rows``             | rows of an older archive                  | ``save_rows``             |
+| ``parser``           | the version of the parser                 | none (``derive/again.py``)|
+| ``replaced``         | rows before they were derived again       | none                      |
 """
 
 from __future__ import annotations

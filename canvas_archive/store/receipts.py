@@ -207,7 +207,7 @@ class ReceiptWriter:
         self._waiting.clear()
 
     def _known(self, number: int | None) -> _Whole | None:
-        """Return a receipt put together; ``None`` where it is erased or damaged, or where there is none."""
+        """Return a receipt put together; ``None`` where there is none, and for one that cannot be read."""
         try:
             return None if number is None else _whole(self._cursor, number)
         except ValueError:

@@ -213,6 +213,7 @@ def _sync(
     notes: list[str] = []
     try:
         try:
+            _derive_again(db, run_id, report, progress, clock, notes)
             pull.run()
             error = _send(archive, client, clock, report, notes, push=options.push)
         except ArchiveError as caught:
@@ -241,6 +242,27 @@ def _sync(
         with contextlib.suppress(KeyboardInterrupt, *((sqlite3.Error,) if refused else ())):
             _finish(archive, run_id, status, report, error, clock)
     return SyncResult(report, error, notes)
+
+
+def _derive_again(
+    db: sqlite3.Connection,
+    run_id: int,
+    report: Report,
+    progress: SyncProgress,
+    clock: Clock,
+    notes: list[str],
+) -> None:
+    """Derive the rows of the archive again, if another version of the parser derived them."""
+    from canvas_archive.derive.again import derive_again, is_derived
+
+    if is_derived(db):
+        return
+    progress.phase("Reading what Canvas said again")
+    report.derived_again = derive_again(db, clock, run_id)
+    notes.append(
+        "This version reads what Canvas said otherwise than the one before: "
+        f"{report.derived_again:,} rows changed."
+    )
 
 
 def _items_failed(report: Report) -> ItemsFailed:
