@@ -9,9 +9,10 @@ import click
 
 from canvas_archive.cli.context import Settings, fail, print_json
 from canvas_archive.cli.paging import show_lines
-from canvas_archive.cli.terminal import json_text, local_time, one_line
+from canvas_archive.cli.terminal import local_time, one_line
 from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
 from canvas_archive.errors import VerificationFailed
+from canvas_archive.unicode import json_text
 
 if TYPE_CHECKING:
     import sqlite3
