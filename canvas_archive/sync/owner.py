@@ -25,6 +25,7 @@ def check_account(archive: Archive, client: CanvasClient) -> User:
     if user.id != owner:
         raise WrongAccount(
             f"This archive belongs to {account.name or 'user'} (user {owner}), but the token answers for "
-            f"{user.name} (user {user.id}). Use the right token, or another --archive folder."
+            f"{user.name} (user {user.id}). For another mailbox name another folder with --archive. "
+            f"{client.renewal}"
         )
     return user
