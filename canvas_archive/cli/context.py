@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from canvas_archive.cli.streams import takes_everything
-from canvas_archive.cli.terminal import json_text, printable
+from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import BadInput
+from canvas_archive.unicode import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from canvas_archive.cli.context import Settings, common_options, json_option, pa
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.redacting import redacting
-from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.selecting import export_options, message_finder, refuse_receipts, selection_of
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -77,6 +77,7 @@ def export(
     folders: tuple[str, ...],
     whole_threads: bool,
     with_attachments: bool | None,
+    with_receipts: bool,
     bag: bool,
     redact: bool,
     redact_key: Path | None,
@@ -114,6 +115,8 @@ def export(
     dest = expanded(dest)
     if redact_names is not None and not redact:
         raise BadInput("--redact-names goes with --redact.")
+    if with_receipts:
+        refuse_receipts(redact=redact)
     if excel_sep is not None and not excel:
         raise BadInput("--excel-sep goes with --excel.")
     if raw and excel:
@@ -136,6 +139,7 @@ def export(
         raw=raw,
         string_ids=settings.string_ids,
         redacted=redact,
+        receipts=with_receipts,
     )
     with steps(settings) as progress:
         written = write_export(
@@ -153,6 +157,8 @@ def export(
         )
     redaction.end()
     _tell(settings, written, as_json=as_json, allow_incomplete=allow_incomplete)
+    if with_receipts and selection.takes_few_messages:
+        settings.note("receipts.jsonl holds the chosen conversations whole, with messages before and after.")
     shortcoming = written.shortcoming()
     if shortcoming and written.counts.lost:
         raise ItemsFailed(f"The export is written, but {shortcoming}")

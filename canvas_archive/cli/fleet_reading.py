@@ -25,7 +25,7 @@ from canvas_archive.cli.fleet_packages import hand_over, package_of, require_sta
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option
 from canvas_archive.cli.redacting import redacting
-from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.selecting import export_options, message_finder, refuse_receipts, selection_of
 from canvas_archive.cli.sign import means_from, signing_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed
@@ -191,6 +191,7 @@ def export(
     tz: str | None,
     whole_threads: bool,
     with_attachments: bool | None,
+    with_receipts: bool,
     bag: bool,
     redact: bool,
     redact_key: Path | None,
@@ -219,12 +220,17 @@ def export(
 
     selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
     dest = expanded(dest)
+    if with_receipts:
+        refuse_receipts(redact=redact)
     redaction = redacting(
         settings, dest, redact=redact, key=redact_key, attachments=redact_attachments,
         with_attachments=with_attachments, report=report, as_json=as_json, fleet=True,
     )  # fmt: skip
     options = ExportOptions(
-        attachments=redaction.attachments, redacted=redact, string_ids=settings.string_ids
+        attachments=redaction.attachments,
+        redacted=redact,
+        string_ids=settings.string_ids,
+        receipts=with_receipts,
     )
     check_formats(formats, dest)
     if query is not None:

@@ -64,6 +64,11 @@ def export_options(*, format_required: bool) -> Callable[[F], F]:
             default=None,
             help="Include the bytes of attachments. [default: yes, unless --redact]",
         ),
+        click.option(
+            "--with-receipts",
+            is_flag=True,
+            help="Add receipts.jsonl: what Canvas said of these conversations, whole.",
+        ),
         click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv."),
         redaction_options,
         click.option("--force", is_flag=True, help="Replace an earlier export."),
@@ -107,6 +112,16 @@ def selection_of(
         whole_threads=whole_threads,
         zone=zone_name(used) if query is not None or after or before else None,
     )
+
+
+def refuse_receipts(*, redact: bool) -> None:
+    """Raise BadInput where receipts would name the people that the export does not."""
+    if redact:
+        from canvas_archive.errors import BadInput
+
+        raise BadInput(
+            "Receipts hold what Canvas said, with every name and id. Leave out --with-receipts or --redact."
+        )
 
 
 def message_finder(

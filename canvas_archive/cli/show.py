@@ -37,15 +37,29 @@ _MOST_NAMED = 12
 
 @click.command()
 @common_options
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=CONVERSATION_ID)
+@click.argument("ids", metavar="ID...", nargs=-1, type=CONVERSATION_ID)
+@click.option(
+    "--receipt",
+    metavar="WHAT",
+    help="Show what Canvas said: a receipt's number, message:ID or conversation:ID; #ID lists receipts.",
+)
 @json_option
 @pass_settings
-def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
+def show(settings: Settings, ids: tuple[int, ...], receipt: str | None, as_json: bool) -> None:
     """Show conversations with all their messages, oldest first.
 
     ID is the number of a conversation or message, with or without #, 'latest', or the address of a page
     here or on Canvas.
     """
+    if receipt is not None:
+        if ids:
+            raise click.UsageError("--receipt shows one receipt, and no conversations. Leave out the ids.")
+        from canvas_archive.cli.receipts import show_receipt
+
+        show_receipt(settings, receipt, as_json=as_json)
+        return
+    if not ids:
+        raise click.UsageError("Missing argument 'ID...'.")
     from canvas_archive.store import Archive
     from canvas_archive.store.threads import read_thread
 

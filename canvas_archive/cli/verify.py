@@ -150,7 +150,8 @@ def _archive_checks(
     with steps(settings) as progress:
         yield from verify_archive(folder, options, progress)
         if remote or contents:
-            from canvas_archive.export.remote import verify_remote, verify_remote_contents
+            from canvas_archive.export.remote import verify_remote
+            from canvas_archive.export.remote_contents import verify_remote_contents
             from canvas_archive.store import Archive
             from canvas_archive.sync.service import open_client
 

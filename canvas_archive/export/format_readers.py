@@ -54,10 +54,11 @@ def read_jsonl(path: Path) -> Iterator[Statement]:
         for line in iter(partial(file.readline, _LONGEST), b""):
             thread = json.loads(line)
             if thread["type"] == "conversation":
-                yield from (_of_json(thread, message) for message in thread["messages"])
+                yield from (statement_of(thread, message) for message in thread["messages"])
 
 
-def _of_json(thread: Mapping[str, Any], message: Mapping[str, Any]) -> Statement:
+def statement_of(thread: Mapping[str, Any], message: Mapping[str, Any]) -> Statement:
+    """Return what a conversation says of one of its messages, both as JSON Lines have them."""
     return Statement(
         message=int(message["id"]),
         conversation=str(int(thread["id"])),

@@ -37,6 +37,7 @@ from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
 from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.pseudonyms import KEY_NAME, load_key
 from canvas_archive.export.reader import Snapshot
+from canvas_archive.export.receipts import RECEIPTS, write_receipts
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.redact import Redactor
 from canvas_archive.export.selection import Selection
@@ -211,6 +212,8 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
             put_in_place(root / request.dest.name, request.dest)
         else:
             record = record_json(context, formats, counts, numbers)
+            if request.options.receipts:
+                record["receipts"] = write_receipts(content / RECEIPTS, snapshot.db)
             _complete(root, content, record, snapshot, context, redactor)
             put_in_place(root, request.dest)
         if redactor and request.redaction.names:
@@ -226,6 +229,11 @@ def check_request(request: Request, alone: bool) -> None:
     if request.bag and alone:
         raise BadInput(
             f"A bag is a folder; {request.dest} would be one file. Name a folder and give --format."
+        )
+    if request.options.receipts and alone:
+        raise BadInput(
+            f"Receipts are a file of their own; {request.dest} would be one file. Name a folder and give "
+            "--format."
         )
     if names is None:
         return

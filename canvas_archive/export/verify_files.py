@@ -31,6 +31,7 @@ from canvas_archive.export.fleet_list import check_list, is_list, packages_of
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
+from canvas_archive.export.receipts_check import check_rows, exported_receipts
 from canvas_archive.export.signatures import check_bag_signatures
 from canvas_archive.signing.stored import NOBODY, Trust
 from canvas_archive.store.connection import schema_version
@@ -98,12 +99,24 @@ def _check_content(folder: Path, manifest: Path) -> Iterator[Check]:
     try:
         if os.path.lexists(folder / EXPORT):
             record = json.loads(read_regular(folder / EXPORT, _MOST_RECORD))
-            yield from check_agreement(folder, recorded_count(record), manifest)
+            yield from _check_messages(folder, record, manifest)
             yield recorded_state(record)
         elif (record := read_record(folder)) is not None:
             yield _state_of_backup(folder, str(record.get("database")))
     except (OSError, ValueError, RecursionError, sqlite3.DatabaseError) as error:
         yield Check("collection", False, f"what is said of the collection cannot be read ({error})")
+
+
+def _check_messages(folder: Path, record: object, manifest: Path) -> Iterator[Check]:
+    """Yield what the formats of an export, and its receipts, say of the same messages."""
+    receipts = exported_receipts(folder, record)
+    if receipts is None:
+        yield from check_agreement(folder, recorded_count(record), manifest)
+        return
+    with closing(receipts):
+        yield receipts.check
+        yield from check_rows(folder, receipts)
+        yield from check_agreement(folder, recorded_count(record), manifest, receipts)
 
 
 def _state_of_backup(folder: Path, name: str) -> Check:
