@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive import __version__
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.cli.tables import print_table
 from canvas_archive.cli.terminal import byte_size, local_time, one_line, printable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def version(as_json: bool) -> None:
     """Print the version of the program."""
     if as_json:
-        print_json({"version": __version__})
+        print_document("version", version=__version__)
     else:
         click.echo(f"canvas-archive, version {__version__}")
 
@@ -39,15 +39,7 @@ def whoami(settings: Settings, as_json: bool) -> None:
     with Archive.open(settings.folder) as archive:
         account, folder, adopted = archive.account, archive.folder, archive.adopted
     if as_json:
-        print_json(
-            {
-                "name": account.name,
-                "user_id": account.owner_id,
-                "base_url": account.base_url,
-                "archive": str(folder),
-                "adopted": adopted,
-            }
-        )
+        print_document("whoami", account, user_id=account.owner_id, archive=str(folder), adopted=adopted)
         return
     click.echo(one_line(f"{account.name or 'User'} (user {account.owner_id}) at {account.base_url}"))
     click.echo(f"in {printable(str(folder))}")
@@ -73,33 +65,26 @@ def archives(settings: Settings, as_json: bool) -> None:
     here = current.absolute()
     usual = data_folder()
     places = [current, usual, *(sorted(usual.iterdir()) if usual.is_dir() else ())]
-    found = []
+    found: list[tuple[Path, str | None, str | None, str | None]] = []
     for place in dict.fromkeys(place.absolute() for place in places):
         if not (place / DB_NAME).is_file():
             continue
         try:
             with Archive.open(place) as archive:
-                found.append((place, archive.account.name, archive.account.base_url))
+                found.append((place, archive.account.name, archive.account.base_url, None))
         except ArchiveError as error:
-            found.append((place, None, str(error)))
+            found.append((place, None, None, str(error)))
     if as_json:
-        print_json(
-            {
-                "archives": [
-                    {
-                        "archive": str(place),
-                        "name": name,
-                        "base_url": url,
-                        "current": place == current.absolute(),
-                    }
-                    for place, name, url in found
-                ],
-                "total": len(found),
-            }
-        )
+        known = [
+            {"archive": str(place), "name": name, "base_url": url, "error": error, "current": place == here}
+            for place, name, url, error in found
+        ]
+        print_document("archives", archives=known, total=len(known))
         return
     if found:
-        rows = [("*" if place == here else "", place, name, url) for place, name, url in found]
+        rows = [
+            ("*" if place == here else "", place, name, url or error) for place, name, url, error in found
+        ]
         print_table(("", "folder", "owner", "Canvas"), rows)
         settings.note("To use another one: canvas-archive --archive DIR list")
     else:
@@ -134,7 +119,7 @@ def config(settings: Settings, as_json: bool) -> None:
         given, path = archive.config_as_written, archive.folder / CONFIG_NAME
     values = {one.name: getattr(given, one.name) for one in fields(given)}
     if as_json:
-        print_json({"file": str(path), "settings": values})
+        print_document("config", file=str(path), settings=values)
         return
     click.echo(printable(f"# {path}"))
     for name, value in values.items():
@@ -165,7 +150,9 @@ def log(settings: Settings, limit: int, as_json: bool) -> None:
     with Archive.open(settings.folder) as archive:
         runs = last_runs(archive.db, limit)
     if as_json:
-        print_json({"runs": runs, "total": len(runs)})
+        from canvas_archive.cli.records import run_record
+
+        print_document("log", runs=map(run_record, runs), total=len(runs))
         return
     rows = [
         (local_time(str(run["started_at"])), run["mode"], run["status"], run["requests"], run["error"] or "")
@@ -195,13 +182,8 @@ def size(settings: Settings, as_json: bool) -> None:
         parts[name] += _bytes_in(entry)
     total = sum(parts.values())
     if as_json:
-        print_json(
-            {
-                "archive": str(folder),
-                "bytes": {name.replace(" ", "_"): n for name, n in parts.items()},
-                "total": total,
-            }
-        )
+        found = [{"name": name, "bytes": number} for name, number in parts.items()]
+        print_document("size", archive=str(folder), parts=found, bytes=total)
         return
     for name, number in parts.items():
         click.echo(f"{byte_size(number):>12}  {name}")

@@ -38,6 +38,8 @@ class Settings:
     """What ``--color`` says; ``None`` for auto."""
     command: str = ""
     """The name of the command that runs."""
+    json_errors: bool = False
+    """Whether an error is printed as JSON."""
 
     @property
     def folder(self) -> Path:
@@ -107,6 +109,13 @@ def console(*, stderr: bool = False) -> Console:
 
     # No markup: in a person's name it would be read as colours and links of ours.
     return Console(stderr=stderr, highlight=False, soft_wrap=False, markup=False, emoji=False)
+
+
+def print_document(command: str, source: object = None, /, **values: object) -> None:
+    """Write the JSON document of a command, as ``cli.documents`` lists its names, to standard output."""
+    from canvas_archive.cli.documents import document
+
+    print_json(document(command, source, **values))
 
 
 def print_json(document: object) -> None:
