@@ -180,3 +180,9 @@ def token_source(
     except CredentialProblem:
         return None
     return None
+
+
+def forget_token(base_url: str, user_id: int | None = None) -> list[str]:
+    """Remove the token from the keyring; return where there was one. Raises KeyringUnusable."""
+    ring = find_keyring()
+    return ["keyring"] if ring is not None and ring.delete(_account(base_url, user_id)) else []

@@ -51,6 +51,13 @@ class Keyring:
         """Keep a token for an account. Raises KeyringUnusable."""
         _asked(self.name, lambda: self._backend.set_password(SERVICE, account, str(token)))
 
+    def delete(self, account: str) -> bool:
+        """Remove what is kept for an account; return whether there was anything. Raises KeyringUnusable."""
+        if not self.read(account):
+            return False
+        _asked(self.name, lambda: self._backend.delete_password(SERVICE, account))
+        return True
+
 
 def find_keyring() -> Keyring | None:
     """Return this machine's keyring, ``None`` where it has none. Raises KeyringUnusable for a broken one."""

@@ -52,10 +52,12 @@ def whoami(settings: Settings, as_json: bool) -> None:
 @json_option
 @pass_settings
 def archives(settings: Settings, as_json: bool) -> None:
-    """List the archives of this user's data folder, and the one that commands work on.
+    """List the archives with a name, the one of your data folder, and the one that commands work on.
 
-    Archives elsewhere are not recorded: name their folder with --archive DIR, or in CANVAS_ARCHIVE.
+    'init --archive NAME URL' makes an archive with a name, and --archive NAME finds it from anywhere. Other
+    archives are not recorded: name their folder with --archive DIR, or in CANVAS_ARCHIVE.
     """
+    from canvas_archive.cli.archive_names import named_archives
     from canvas_archive.errors import ArchiveError
     from canvas_archive.places import data_folder
     from canvas_archive.store import Archive
@@ -64,7 +66,7 @@ def archives(settings: Settings, as_json: bool) -> None:
     current = settings.folder
     here = current.absolute()
     usual = data_folder()
-    places = [current, usual, *(sorted(usual.iterdir()) if usual.is_dir() else ())]
+    places = [current, usual, *named_archives(), *(sorted(usual.iterdir()) if usual.is_dir() else ())]
     found: list[tuple[Path, str | None, str | None, str | None]] = []
     for place in dict.fromkeys(place.absolute() for place in places):
         if not (place / DB_NAME).is_file():
@@ -86,7 +88,7 @@ def archives(settings: Settings, as_json: bool) -> None:
             ("*" if place == here else "", place, name, url or error) for place, name, url, error in found
         ]
         print_table(("", "folder", "owner", "Canvas"), rows)
-        settings.note("To use another one: canvas-archive --archive DIR list")
+        settings.note("To use another one: canvas-archive list --archive NAME (or its folder)")
     else:
         settings.note(
             "There is no archive yet. To make one: canvas-archive init https://school.instructure.com"
@@ -179,7 +181,7 @@ def size(settings: Settings, as_json: bool) -> None:
     names = {FILES_NAME: "attachments", SEARCH_NAME: "search index"}
     for entry in folder.iterdir():
         name = "messages" if entry.name.startswith(DB_NAME) else names.get(entry.name, "other")
-        parts[name] += _bytes_in(entry)
+        parts[name] += bytes_in(entry)
     total = sum(parts.values())
     if as_json:
         found = [{"name": name, "bytes": number} for name, number in parts.items()]
@@ -190,13 +192,13 @@ def size(settings: Settings, as_json: bool) -> None:
     click.echo(f"{byte_size(total):>12}  in all, in {printable(str(folder))}")
 
 
-def _bytes_in(path: Path) -> int:
+def bytes_in(path: Path) -> int:
     """Return the bytes of a file or a folder; links are not followed, and what vanishes counts nothing."""
     import os
 
     try:
         if path.is_symlink() or not path.is_dir():
             return path.lstat().st_size
-        return sum(_bytes_in(path / entry.name) for entry in os.scandir(path))
+        return sum(bytes_in(path / entry.name) for entry in os.scandir(path))
     except FileNotFoundError:
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -31,6 +32,8 @@ class Settings:
     debug: bool = False
     progress: bool = True
     string_ids: bool = False
+    archive_name: str = ""
+    """What ``--archive`` says, where it may be the name of an archive and not of a folder."""
     archive_named: bool = False
     """Whether ``--archive`` was given, not the variable."""
     pager: bool = True
@@ -44,6 +47,11 @@ class Settings:
     @property
     def folder(self) -> Path:
         """Return the archive's folder: the option, the variable, or the platform's data folder."""
+        if self.archive_name:
+            from canvas_archive.cli.archive_names import resolved
+
+            # Once: a command must not change its archive when it makes a folder of that name.
+            self.archive, self.archive_name = resolved(self.archive_name, new=self.command == "init"), ""
         if self.archive is not None:
             return self.archive
         from canvas_archive.places import data_folder
@@ -140,6 +148,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         from canvas_archive.places import expanded  # pathlib takes a while to import, for --help
 
         settings.archive = expanded(str(value))
+        settings.archive_name = str(value) if re.fullmatch(r"\w[\w.@ -]*", str(value)) else ""
         settings.archive_named = not from_environment
     elif param.name == "verbose":
         settings.verbosity = int(str(value))
@@ -173,7 +182,7 @@ def archive_option(function: F) -> F:
         callback=_store,
         is_eager=True,
         envvar="CANVAS_ARCHIVE",
-        help="The archive's folder. [env: CANVAS_ARCHIVE; default: your data folder]",
+        help="The archive's folder or name. [env: CANVAS_ARCHIVE; default: your data folder]",
     )(function)
 
 

@@ -22,6 +22,7 @@ _KEPT = {
     "export": "Interrupted. The unfinished export was removed.",
     "backup": "Interrupted. The backup is not complete. Run the same command again.",
     "restore": "Interrupted. Nothing was restored.",
+    "forget": "Interrupted. Part of the archive may be deleted. To delete the rest, run the command again.",
     "fleet": "Interrupted. Finished mailboxes are saved.",
     **dict.fromkeys(("serve", "open", "sandbox"), _STOPPED),
     **dict.fromkeys(

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "config": Entry("about:config", "Show the settings of the archive.", "Archive"),
     "log": Entry("about:log", "List the last syncs and how they ended.", "Archive"),
     "size": Entry("about:size", "Show what takes space on the disk.", "Archive"),
+    "forget": Entry("forget:forget", "Delete an archive and its token from this machine.", "Archive"),
     "list": Entry("read:list_", "List conversations.", "Read"),
     "show": Entry("show:show", "Show conversations.", "Read"),
     "search": Entry("search:search", "Search the messages.", "Read"),

@@ -18,6 +18,7 @@ _WHERE_FROM = {
     "WHO...": "ids, codes such as course_12, or parts of names",
     "DEST": "a folder or file to be made",
     "SOURCE": "the folder of a backup",
+    "ARCHIVE": "'canvas-archive archives' lists them",
     "QUERY": "SELECT …, or - to read it from standard input",
     "SHELL": "bash, zsh or fish",
     "CUSTODIANS.csv": "a list with a column user_id",

@@ -74,12 +74,12 @@ _NO_TAGS = (
     "To save a search: canvas-archive search --save NAME QUERY"
 )
 _REMOVE = (
-    "Your archive is one folder ('canvas-archive whoami' names it): delete the folder to forget the archive. "
+    "To delete an archive and its token: canvas-archive forget ARCHIVE. "
     "To delete a conversation on Canvas: canvas-archive delete ID"
 )
 _UNINSTALL = (
     "To remove the program: pip uninstall canvas-archive (or: pipx uninstall canvas-archive). "
-    "Your archive stays: it is the folder that 'canvas-archive whoami' names."
+    "Your archive stays. To delete it first: canvas-archive forget ARCHIVE"
 )
 _LOGOUT = (
     "The archive holds no token. Delete it in Canvas under Account > Settings > Approved Integrations, "
@@ -109,7 +109,7 @@ _REMOTE = "To find people to write to on Canvas: canvas-archive recipients NAME"
 _WATCH = "To sync again and again: canvas-archive sync --watch MINUTES. " + _SCHEDULE
 _SAVED = "To list saved searches: canvas-archive search --list-saved"
 _USE = (
-    "Every command takes the archive's folder: canvas-archive --archive DIR list. "
+    "Every command takes the archive's folder or name: canvas-archive list --archive NAME. "
     "The archives here: canvas-archive archives"
 )
 _MOVE = (
@@ -120,7 +120,7 @@ _MOVE = (
 INSTEAD = {
     **dict.fromkeys(("cron", "schedule", "crontab", "systemd", "timer", "daemon", "service"), _SCHEDULE),
     **dict.fromkeys(("tag", "tags", "untag", "label", "labels", "note", "category"), _NO_TAGS),
-    **dict.fromkeys(("forget", "remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
+    **dict.fromkeys(("remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
     **dict.fromkeys(("uninstall", "deinstall"), _UNINSTALL),
     **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), _LOGOUT),
     **dict.fromkeys(("forward", "fwd"), _FORWARD),

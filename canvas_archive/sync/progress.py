@@ -18,5 +18,8 @@ class SyncProgress:
     def indexed(self, done: int, total: int) -> None:
         """Show how many of the messages that are new to search are indexed."""
 
+    def texts(self, done: int, total: int) -> None:
+        """Show how many of the new files have been read for the search."""
+
     def waiting(self, seconds: float, reason: str) -> None:
         """Show that Canvas makes us wait. Called from any thread."""

@@ -288,7 +288,7 @@ def _send(
 def _index(archive: Archive, progress: SyncProgress, notes: list[str]) -> int:
     from canvas_archive.search import update_index
 
-    indexed = update_index(archive.db, archive.search_dir, progress=progress.indexed)
+    indexed = update_index(archive.db, archive.search_dir, progress=progress.indexed, reading=progress.texts)
     notes += indexed.notes()
     return indexed.added
 
