@@ -30,7 +30,7 @@ class Clock:
 
 
 def replayed(name: str, nap: tuple[float, float]) -> Iterator[tuple[float, float, float | None]]:
-    """Yield what was estimated twice a second: the part that is over, the seconds that were left, the estimate.
+    """Yield, twice a second, the part that is over, the seconds that were left, and the estimate.
 
     ``nap`` is when the machine falls asleep, and for how long.
     """

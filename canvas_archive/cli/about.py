@@ -142,10 +142,18 @@ def _toml(value: object) -> str:
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to show."
 )
+@click.option("--last", is_flag=True, help="Show what the last command asked of Canvas, and the answers.")
 @json_option
 @pass_settings
-def log(settings: Settings, limit: int, as_json: bool) -> None:
-    """List the last syncs, newest first: when, how, how they ended, and how many requests they made."""
+def log(settings: Settings, limit: int, last: bool, as_json: bool) -> None:
+    """List the last syncs, newest first: when, how, how they ended, and how many requests they made.
+
+    With --last, show the lines of the last command that asked Canvas or changed the archive: each request
+    with its answer and its time. The log has no token, text, name or argument in it.
+    """
+    if last:
+        _show_last(settings, as_json)
+        return
     from canvas_archive.store import Archive
     from canvas_archive.store.reading import last_runs
 
@@ -164,6 +172,21 @@ def log(settings: Settings, limit: int, as_json: bool) -> None:
         print_table(("started", "mode", "ended", "requests", "error"), rows)
     else:
         settings.note("There was no sync yet. To begin: canvas-archive sync")
+
+
+def _show_last(settings: Settings, as_json: bool) -> None:
+    from canvas_archive.cli.run_log import last_lines, log_file
+
+    lines = last_lines(settings.folder)
+    if as_json:
+        print_document("log --last", file=str(log_file(settings.folder)), lines=lines)
+        return
+    for line in lines:
+        click.echo(one_line(line))
+    if lines:
+        settings.note(f"The whole log: {log_file(settings.folder)}")
+    else:
+        settings.note("Nothing has been logged of this archive yet. To begin: canvas-archive sync")
 
 
 @click.command()

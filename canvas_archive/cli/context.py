@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from canvas_archive.cli.run_log import RunLog
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -41,6 +43,9 @@ class Settings:
     """What ``--color`` says; ``None`` for auto."""
     command: str = ""
     """The name of the command that runs."""
+    logs: bool = False
+    """Whether the command is written into the archive's log."""
+    run_log: RunLog | None = None
     json_errors: bool = False
     """Whether an error is printed as JSON."""
 

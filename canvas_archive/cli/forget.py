@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from canvas_archive.cli.context import (
     print_document,
 )
 from canvas_archive.cli.terminal import byte_size, count_of, one_line, printable
-from canvas_archive.errors import KeyringUnusable
+from canvas_archive.errors import BadInput, KeyringUnusable
 
 if TYPE_CHECKING:
     from canvas_archive.store import Archive
@@ -34,12 +35,13 @@ SELECT (SELECT count(*) FROM edits WHERE state = 'pending'),
 @json_option
 @pass_settings
 def forget(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
-    """Delete an archive from this machine: its folder, and its token in the keyring.
+    """Delete an archive from this machine: its folder, its log, and its token in the keyring.
 
     ARCHIVE is a name or a folder, as 'archives' lists them. The command asks for the name of the folder.
     Nothing changes on Canvas. A folder that also holds other files is left as it is.
     """
     from canvas_archive.cli.archive_names import resolved
+    from canvas_archive.cli.run_log import remove_log
     from canvas_archive.credentials import forget_token
     from canvas_archive.store import Archive
     from canvas_archive.store.lock import WriterLock
@@ -58,6 +60,8 @@ def forget(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
     except KeyringUnusable as error:
         sources = []
         settings.warn(f"The token was not removed. {error}")
+    with contextlib.suppress(BadInput, OSError):
+        remove_log(folder)
     with WriterLock(folder):
         remove_archive(folder)
     if as_json:

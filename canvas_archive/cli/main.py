@@ -12,7 +12,7 @@ import click
 
 from canvas_archive import __version__
 from canvas_archive.cli.context import Settings, color_of_environment, common_options
-from canvas_archive.cli.registry import COMMANDS, DAILY, HIDDEN, SECTIONS
+from canvas_archive.cli.registry import COMMANDS, DAILY, HIDDEN, LOGGED, SECTIONS
 from canvas_archive.cli.streams import prepare_streams, reader_left
 from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
@@ -64,7 +64,12 @@ class LazyGroup(click.Group):
             args = expanded(args)
             if args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
                 raise click.UsageError(answer_to(args[0]), ctx)
-        ctx.ensure_object(Settings).command = args[0]
+        settings = ctx.ensure_object(Settings)
+        settings.command = args[0]
+        if settings.logs and args[0] in LOGGED:
+            from canvas_archive.cli.run_log import RunLog
+
+            settings.run_log = RunLog(settings)
         return super().resolve_command(ctx, args)
 
 
@@ -133,7 +138,17 @@ def _failed(
 
 def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
-    settings = Settings()
+    settings = Settings(logs=True)
+    code: int | None = None
+    try:
+        code = _run(settings, args)
+        return code
+    finally:
+        if settings.run_log is not None:
+            settings.run_log.end(code)
+
+
+def _run(settings: Settings, args: list[str] | None) -> int:
     settings.json_errors = "--json" in itertools.takewhile(
         "--".__ne__, sys.argv[1:] if args is None else args
     )

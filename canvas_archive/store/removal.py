@@ -26,7 +26,7 @@ _MOST_NAMED = 5
 _LEFT = UNFINISHED_NAME.removeprefix(DB_NAME)
 _DATABASE = rf"{re.escape(DB_NAME)}(\.before-v\d+(\.\d+)?|{re.escape(_LEFT)})?(-wal|-shm|-journal)?"
 _OTHERS = "|".join(map(re.escape, FILE_NAMES))
-_OWN_FILE = re.compile(rf"{_DATABASE}|({_OTHERS})(\.partial)?|log\.jsonl(\.1)?")
+_OWN_FILE = re.compile(rf"{_DATABASE}|({_OTHERS})(\.partial)?")
 _BLOBS, _PARTS = r"[0-9a-f]{2}(/[0-9a-f]{64}(\.partial)?)?", rf"{re.escape(INCOMING)}(/[0-9]+\.part)?"
 _OWN_BELOW = {
     FILES_NAME: re.compile(f"{_BLOBS}|{_PARTS}"),
