@@ -99,7 +99,10 @@ def session(place: Path) -> Iterator[tuple[str, list[str]]]:
     moved = os.environ["CANVAS_API_URL"].replace("127.0.0.1", "localhost")
     with patch.dict(os.environ, CANVAS_API_URL=moved):
         yield "rebind", ["rebind", moved, "-y"]
+    yield "forward", ["forward", "1000", "--to", str(BEN), "-y"]
+    yield "token status", ["token", "status"]
     yield "log --last", ["log", "--last"]
+    yield "logout", ["logout"]
     yield "forget", ["forget", str(place / "again"), "-y"]
     yield "demo", ["demo", "--no-serve", "--conversations", "3"]
     with patch.dict(os.environ, CANVAS_API_TOKEN=admin_token(place)):

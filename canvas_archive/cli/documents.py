@@ -40,6 +40,7 @@ NAMES = {
     "absent_ids": Name("[id]", "Conversations that Canvas had no longer."),
     "message_id": Name("id", "The message it belongs to."),
     "message_ids": Name("[id]", "The messages it concerns."),
+    "forwarded_message_ids": Name("[id]", "The messages that a queued message forwards."),
     "skipped_ids": Name("[id]", "Messages that cannot be indexed, because their rows are damaged."),
     "sent_ids": Name("[id]", "What Canvas made of a queued message: conversations, or messages of a reply."),
     "result_ids": Name("[id]", "What Canvas made of an act."),
@@ -128,6 +129,7 @@ NAMES = {
     "succeeded_at": Name("time?", "When a custodian's mailbox was synced last."),
     "last_sync_at": Name("time?", "When the last sync ended."),
     "last_full_sync_at": Name("time?", "When the last whole full sync began."),
+    "token_expires_at": Name("time?", "When the token in use expires, where that is known."),
     "first_message_at": Name("time?", "When the oldest message was written."),
     "last_message_at": Name("time?", "When the newest message was written."),
     "first_at": Name("time?", "When an item failed first."),
@@ -192,6 +194,8 @@ NAMES = {
     "missing": Name("[text]", "Files that the backup lacks."),
     "missing_in_archive": Name("[text]", "Files that the archive itself lacks."),
     "token_command": Name("text?", "The command that prints the token."),
+    "source": Name("text?", "Where the token comes from: environment, command, keyring, file."),
+    "token_page": Name("text", "The page of Canvas where tokens are made and deleted."),
     "sources": Name("[text]", "Where a token was removed: keyring, file."),
     "statement": Name("text", "The file that says what was signed."),
     "signature": Name("text?", "The file with the signature."),
@@ -278,7 +282,8 @@ RECORDS = {
     "edit:subject": f"{_EDIT} subject",
     "edit:short": "field value",
     "queued": (
-        "id kind conversation_id addresses subject body files queued_at state sent_at sent_ids detail"
+        "id kind conversation_id addresses subject body files forwarded_message_ids queued_at state "
+        "sent_at sent_ids detail"
     ),
     "act": (
         "id command conversation_id message_ids recipient_count request parameters user_id as_user_id "
@@ -317,7 +322,7 @@ DOCUMENTS = {
     "sync": _SYNC,
     "status": (
         "archive adopted account counts first_message_at last_message_at writer_pid last_sync "
-        "last_full_sync_at index_missing saved_searches problems"
+        "last_full_sync_at token_expires_at index_missing saved_searches problems"
     ),
     "problems": "problems total",
     "doctor": "ok checks:doctor",
@@ -331,7 +336,9 @@ DOCUMENTS = {
     "log": "runs total",
     "log --last": "file lines",
     "size": "archive parts bytes",
-    "forget": "archive base_url sources",
+    "forget": "archive base_url sources token_page",
+    "logout": "base_url sources token_page",
+    "token status": "base_url source token_expires_at token_page",
     "list": "folder conversations:line total next",
     "show": "conversations total",
     "search": "query understood canonical zone hits total facets suggestion milliseconds",
@@ -374,6 +381,7 @@ SAME = {
     ),
     **dict.fromkeys(("problems retry", "problems accept"), "problems"),
     "reply": "send",
+    "forward": "send",
     "read": "show",
     "restore": "backup",
 }

@@ -20,6 +20,7 @@ from canvas_archive.cli.terminal import byte_size, count_of, one_line, printable
 from canvas_archive.errors import BadInput, KeyringUnusable
 
 if TYPE_CHECKING:
+    from canvas_archive.credentials import Source
     from canvas_archive.store import Archive
 
 _UNSENT = """
@@ -42,7 +43,7 @@ def forget(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
     """
     from canvas_archive.cli.archive_names import resolved
     from canvas_archive.cli.run_log import remove_log
-    from canvas_archive.credentials import forget_token
+    from canvas_archive.credentials import forget_token, token_page
     from canvas_archive.store import Archive
     from canvas_archive.store.lock import WriterLock
     from canvas_archive.store.removal import check_own, remove_archive
@@ -55,22 +56,23 @@ def forget(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
             settings.note(line)
         if not yes:
             _require_name(folder.name)
+    page = token_page(account.base_url)
+    sources: list[Source] = []
     try:
         sources = forget_token(account.base_url, account.user_id)
     except KeyringUnusable as error:
-        sources = []
         settings.warn(f"The token was not removed. {error}")
     with contextlib.suppress(BadInput, OSError):
         remove_log(folder)
     with WriterLock(folder):
         remove_archive(folder)
     if as_json:
-        print_document("forget", archive=str(folder), base_url=account.base_url, sources=sources)
+        print_document(
+            "forget", archive=str(folder), base_url=account.base_url, sources=sources, token_page=page
+        )
         return
     settings.note(f"The archive in {folder} was deleted{', and its token' if sources else ''}.")
-    settings.note(
-        "Canvas still accepts the token. To end that: Account > Settings > Approved Integrations in Canvas."
-    )
+    settings.note(f"Canvas accepts the token until you delete it there: {page}")
 
 
 def _about(archive: Archive) -> list[str]:

@@ -98,6 +98,10 @@ class _OnDisplay(SyncProgress):
         self._left.files(done, total)
         self._shown.step("Attachments", done, total, row=1)
 
+    def unindexed(self, messages: int) -> None:
+        """Let the estimate count them."""
+        self._left.unindexed(messages)
+
     def indexed(self, done: int, total: int) -> None:
         """Count in the first row."""
         self._left.indexed(done, total)

@@ -82,6 +82,7 @@ def queued_record(one: Queued) -> dict[str, Any]:
         },
         **{name: getattr(draft, name) for name in ("kind", "conversation_id", "subject", "body")},
         "addresses": draft.recipients,
+        "forwarded_message_ids": draft.forwarded,
         "files": [file.name for file in draft.enclosures],
     }
 

@@ -15,6 +15,9 @@ class SyncProgress:
     def files(self, done: int, total: int) -> None:
         """Show how many of the attachments to fetch are settled."""
 
+    def unindexed(self, messages: int) -> None:
+        """Note how many messages of earlier runs wait to be indexed at the end of this one."""
+
     def indexed(self, done: int, total: int) -> None:
         """Show how many of the messages that are new to search are indexed."""
 

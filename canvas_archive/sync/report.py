@@ -63,6 +63,7 @@ class Report:
     accepted: int = 0
     indexed: int = 0
     texts: JsonObject | None = None
+    derived_again: int | None = None
     actions: list[str] = field(default_factory=list)
     problems: list[ReportedProblem] = field(default_factory=list)
 
@@ -97,7 +98,11 @@ class Report:
             "accepted": self.accepted,
             "problems": len(self.problems),
         }
-        return counted if self.texts is None else {**counted, "texts": self.texts}
+        if self.texts is not None:
+            counted["texts"] = self.texts
+        if self.derived_again is not None:
+            counted["derived_again"] = self.derived_again
+        return counted
 
     def summary(self) -> str:
         """Return the last line a person reads."""
