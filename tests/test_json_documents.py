@@ -96,11 +96,11 @@ def session(place: Path) -> Iterator[tuple[str, list[str]]]:
     yield "restore", ["restore", str(place / "copy"), str(place / "again")]
     yield "problems retry", ["problems", "retry", "all"]
     yield "problems accept", ["problems", "accept", "all"]
+    yield "forward", ["forward", "101", str(BEN), "--body", "See", "-y"]
+    yield "token status", ["token", "status"]
     moved = os.environ["CANVAS_API_URL"].replace("127.0.0.1", "localhost")
     with patch.dict(os.environ, CANVAS_API_URL=moved):
         yield "rebind", ["rebind", moved, "-y"]
-    yield "forward", ["forward", "1000", "--to", str(BEN), "-y"]
-    yield "token status", ["token", "status"]
     yield "log --last", ["log", "--last"]
     yield "logout", ["logout"]
     yield "forget", ["forget", str(place / "again"), "-y"]
@@ -141,7 +141,7 @@ def test_every_document_has_the_names_and_types_of_the_tables(place: Path) -> No
             continue
         wrong += [f"{arguments}: {fault}" for fault in faults(name, json.loads(said.out))]
         printed.add(name)
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
     assert printed == (set(DOCUMENTS) | set(SAME)) - {"error", "read"}
 
 

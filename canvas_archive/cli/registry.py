@@ -21,7 +21,8 @@ DAILY = ("login", "sync", "status", "list", "show", "search", "open", "mark", "p
 LOGGED = frozenset(
     {
         "sync", "push", "send", "reply", "delete", "add-recipients", "remove-messages", "mark-all-read",
-        "recipients", "unread-count", "batches", "doctor", "forward", "verify", "rebind", "index", "backup", "serve",
+        "recipients", "unread-count", "batches", "doctor", "verify", "rebind", "index", "backup", "serve",
+        "forward",
         "star", "unstar", "archive", "unarchive", "mark", "subscribe", "unsubscribe",
     }
 )  # fmt: skip
