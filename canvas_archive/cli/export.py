@@ -16,6 +16,7 @@ from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import QueryCommand, show_understood
 from canvas_archive.cli.redacting import redacting
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.values import FOLDER
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 )
 @export_options(format_required=False)
 @click.option("--ids", metavar="ID,…", multiple=True, help="Only these conversations.")
-@click.option("--folder", "folders", metavar="FOLDER", multiple=True, help=f"Only {', '.join(FOLDERS)}.")
+@click.option(
+    "--folder", "folders", metavar="FOLDER", type=FOLDER, multiple=True, help=f"Only {', '.join(FOLDERS)}."
+)
 @click.option(
     "--redact-names",
     metavar="FILE",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from canvas_archive.cli.completed_values import QUERY_WORD
 from canvas_archive.cli.context import (
     Settings,
     colours,
@@ -48,7 +49,7 @@ _HEADS = ("conversation", "message", "time", "author", "subject", "course", "tex
     "Quote what your shell would take: canvas-archive search '\"final exam\" -from:chen after:2025'.",
 )
 @common_options
-@click.argument("query", nargs=-1)
+@click.argument("query", nargs=-1, type=QUERY_WORD)
 @filter_options
 @limit_option(least=0)
 @click.option("--all", "everything", is_flag=True, help="Show all hits, without a limit.")
