@@ -12,7 +12,10 @@ from click.testing import CliRunner
 
 from canvas_archive.cli import forget, run_log
 from canvas_archive.cli.archive_names import named_folder
+from canvas_archive.cli.context import Settings
+from canvas_archive.cli.interruption import what_is_kept
 from canvas_archive.cli.main import cli
+from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.cli.run_log import log_file
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
@@ -167,3 +170,12 @@ def test_a_log_that_cannot_be_written_stops_nothing(mail: Path, monkeypatch: pyt
 def test_no_archive_has_no_log(tmp_path: Path) -> None:
     assert say(["sync", "--archive", str(tmp_path / "none")]).code == 2
     assert not log_file(tmp_path / "none").exists()
+
+
+# -- interruptions -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_interrupted_command_says_what_is_left(command: str, tmp_path: Path) -> None:
+    settings = Settings(archive=tmp_path, command=command)
+    assert what_is_kept(settings, KeyboardInterrupt()) not in ("", "Interrupted.")
