@@ -375,7 +375,7 @@ def test_every_text_can_be_searched_for_and_saved(hostile: Hostile) -> None:
         )
         assert shown.code in (0, 2), (text, shown.text)
     shown = on_terminal("--archive", hostile.folder, "search", "--list-saved", "--json")
-    saved = json.loads(shown.text)
+    saved = json.loads(shown.text)["saved_searches"]
     assert len(saved) > 20
     for one in saved:
         again = on_terminal("--archive", hostile.folder, "search", "--saved", one["name"], "-q")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.completed_values import COURSE, PERSON
 from canvas_archive.cli.context import F, option_group
 from canvas_archive.cli.redacting import redaction_options
+from canvas_archive.cli.values import OneOf
 from canvas_archive.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -30,11 +32,17 @@ _SELECTION = (
         "--with",
         "people",
         metavar="PERSON",
+        type=PERSON,
         multiple=True,
         help="Only conversations with this person; repeatable.",
     ),
     click.option(
-        "--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable."
+        "--course",
+        "courses",
+        metavar="COURSE",
+        type=COURSE,
+        multiple=True,
+        help="Only this course; repeatable.",
     ),
     click.option(
         "--tz",
@@ -55,6 +63,7 @@ def export_options(*, format_required: bool) -> Callable[[F], F]:
             multiple=True,
             required=format_required,
             metavar="FORMAT",
+            type=OneOf(FORMATS),
             help=f"{', '.join(FORMATS)}; repeatable.{by_name}",
         ),
         *_SELECTION,

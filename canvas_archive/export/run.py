@@ -121,15 +121,6 @@ class ExportReport:
     totals: Totals
     collection: Completeness
 
-    def to_json(self) -> JsonObject:
-        """Return the report as a JSON object."""
-        return {
-            "dest": str(self.dest),
-            "formats": list(self.formats),
-            **self.counts.to_json(self.totals),
-            "collection": self.collection.to_json(),
-        }
-
     def shortcoming(self) -> str | None:
         """Return why the export is not all that was asked for, and what to do; ``None`` when it is."""
         if self.counts.lost:

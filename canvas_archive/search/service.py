@@ -45,7 +45,7 @@ Sort = Literal["relevance", "newest", "oldest"]
 
 _HITS = """
 SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject,
-       coalesce(x.name, c.context_name) AS course, u.name, u.full_name
+       c.context_code, coalesce(x.name, c.context_name) AS course, u.name, u.full_name
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
 LEFT JOIN contexts x ON x.code = c.context_code
@@ -74,7 +74,10 @@ _HAS_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One message that was found. ``created_at`` is ISO-8601 UTC; ``course`` the course's or group's name."""
+    """One message that was found. ``created_at`` is ISO-8601 UTC.
+
+    ``course`` is the name of the course or group, ``context_code`` its code.
+    """
 
     message_id: int
     conversation_id: int
@@ -82,23 +85,10 @@ class Hit:
     author: str | None
     author_id: int
     created_at: str
+    context_code: str | None
     course: str | None
     snippet: Snippet
     score: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the hit as ``--json`` prints it; the snippet as plain text."""
-        return {
-            "message_id": self.message_id,
-            "conversation_id": self.conversation_id,
-            "subject": self.subject,
-            "author": self.author,
-            "author_id": self.author_id,
-            "created_at": self.created_at,
-            "course": self.course,
-            "snippet": self.snippet.plain,
-            "score": round(self.score, 4),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +128,6 @@ class SearchResult:
     understood: str = ""
     canonical: str = ""
     zone: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document that ``search --json`` prints."""
-        return {
-            "query": self.query,
-            "understood": self.understood,
-            "canonical": self.canonical,
-            "zone": self.zone,
-            "total": self.total,
-            "hits": [hit.to_json() for hit in self.hits],
-            "facets": None
-            if self.facets is None
-            else {
-                name: [{"value": one.value, "label": one.label, "count": one.count} for one in values]
-                for name, values in self.facets.items()
-            },
-            "suggestion": self.suggestion,
-            "milliseconds": round(self.milliseconds, 2),
-        }
 
 
 def search(
@@ -374,7 +345,7 @@ class _Session:
             row = rows.get(one.message_id)
             if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
                 continue
-            _, thread, created_at, author_id, body, subject, course, name, full_name = row
+            _, thread, created_at, author_id, body, subject, code, course, name, full_name = row
             snippet, best = make_snippet(body, marking)
             for text in files.get(one.message_id, ()):
                 other, score = make_snippet(text, in_files)
@@ -382,7 +353,7 @@ class _Session:
                     snippet, best = other, score
             hits.append(
                 Hit(
-                    one.message_id, thread, subject, name or full_name, author_id, created_at, course,
+                    one.message_id, thread, subject, name or full_name, author_id, created_at, code, course,
                     snippet, one.score,
                 )
             )  # fmt: skip
