@@ -23,6 +23,7 @@ from canvas_archive.web.pages import (
     status,
     thread,
     timeline,
+    view,
 )
 
 ID = r"(?P<id>[0-9]{1,18})"
@@ -58,6 +59,7 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^{MAIL}/undo$", changes.undo),
         (rf"^{MAIL}/search$", search.page),
         (rf"^{MAIL}/search/save$", search.save),
+        (rf"^{MAIL}/view$", view.choices),
         (rf"^{MAIL}/people$", people.index),
         (rf"^{MAIL}/people/{ID}$", people.person),
         (rf"^{MAIL}/courses$", courses.index),
