@@ -24,7 +24,7 @@ LONGEST_CONTEXT = 1100
 """A query of a thousand characters, and the name of its kind."""
 
 _PLACE = re.compile(r"(?P<way>before|after):(?P<key>[0-9TZ:.+-]{0,40}~[0-9]{1,18})")
-_OF_SEARCH = frozenset({"person", "course", "year", "has", "sort", "page"})
+_OF_SEARCH = frozenset({"person", "course", "year", "has", "sort", "page", "more"})
 
 
 @dataclass(frozen=True, slots=True)

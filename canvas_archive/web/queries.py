@@ -246,6 +246,14 @@ PROBLEMS = """
 SELECT kind, item_id, error, attempts, first_at, last_at, next_at FROM problems
 WHERE kind <> 'ghost' AND accepted_at IS NULL ORDER BY last_at DESC, kind, item_id LIMIT :limit
 """
+STATES_OF = """
+SELECT id, starred, workflow_state, removed_at FROM conversations
+WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+NAMES_LIKE = """
+SELECT coalesce(full_name, name) FROM users
+WHERE name LIKE :like ESCAPE '\\' OR full_name LIKE :like ESCAPE '\\' LIMIT :limit
+"""
 SAVED_SEARCHES = "SELECT name, query FROM saved_searches ORDER BY name"
 
 ATTACHMENT = """

@@ -91,9 +91,8 @@
     const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
     if (!answer.ok) { location.reload(); return; }
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    const row = document.activeElement?.closest?.('.row');
-    const place = row ? $$('.row').indexOf(row) : -1;
-    const what = row && (document.activeElement.matches('.star') ? '.star' : document.activeElement.matches('input') ? 'input' : '.open');
+    const row = current(), place = row ? rowsOf().indexOf(row) : -1;
+    const what = row && (document.activeElement.matches('.star') ? '.star' : document.activeElement.matches('input') ? 'input' : 'a');
     const button = !row && document.activeElement?.closest?.('.acts button')?.className.match(/star|arch|mark/)?.[0];
     const scroll = $('#side').scrollTop, unfolded = new Set($$('.old[open] .msg').map(one => one.id));
     $('#main').replaceWith(fresh.querySelector('#main'));
@@ -101,9 +100,9 @@
     $('#side').scrollTop = scroll;
     $$('.old').forEach(fold => { fold.open = unfolded.has($('.msg', fold).id); });
     if (place >= 0) {
-      const rows = $$('.row');
-      const target = $(`.row[data-id="${row.dataset.id}"]`) || rows[Math.min(place, rows.length - 1)];
-      (target && ($(what, target) || $('.open', target)) || $('#main')).focus({ preventScroll: true });
+      const rows = rowsOf();
+      const target = rows.find(one => one.dataset.id === row.dataset.id) || rows[Math.min(place, rows.length - 1)];
+      (target && ($(what, target) || $('a', target)) || $('#main')).focus({ preventScroll: true });
     } else if (button) {
       ($(`.acts .${button}`) || $('#main')).focus({ preventScroll: true });
     }
@@ -288,7 +287,7 @@
       return;
     }
     if (event.key === 'Escape') { $('.bulk .none')?.click(); $('.burger')?.removeAttribute('open'); return; }
-    if (event.key === 'Enter' && event.target.matches('.pick input')) { event.preventDefault(); $('.open', current()).click(); return; }
+    if (event.key === 'Enter' && event.target.matches('.pick input')) { event.preventDefault(); $('a', current()).click(); return; }
     if (document.body.dataset.keys === 'off') return;
     clearTimeout(forgetting);
     const group = first;
@@ -302,6 +301,20 @@
       action();
     }
     event.preventDefault();
+  });
+
+  /* Names in the search field are completed: the datalist holds whole queries. */
+  const field = $('#bq'), completions = $('#completions');
+  let asking;
+  field?.addEventListener('input', () => {
+    clearTimeout(asking);
+    if (!/(from|to|with|course):[^:]*$/.test(field.value)) return;
+    asking = setTimeout(async () => {
+      const text = field.value;
+      const answer = await fetch(`${document.body.dataset.base}/search/suggest?${new URLSearchParams({ q: text })}`).catch(() => null);
+      if (!answer?.ok || field.value !== text) return;
+      completions.replaceChildren(...(await answer.json()).map(value => Object.assign(document.createElement('option'), { value })));
+    }, 150);
   });
 
   const settle = () => {
