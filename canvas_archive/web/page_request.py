@@ -75,7 +75,7 @@ class PageRequest:
     @property
     def is_secure(self) -> bool:
         """Return whether the browser reaches this server by https."""
-        return bool(self.request.scheme == "https")
+        return login.is_secure(self.datasette, self.request)
 
     @property
     def can_sync(self) -> bool:

@@ -10,7 +10,7 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || '';
   const told = () => document.cookie.split('; ').includes(`canvas_archive_zone=${zone}`);
   if (/^[\w+\-/]+$/.test(zone) && !told()) {
-    document.cookie = `canvas_archive_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
+    document.cookie = `canvas_archive_zone=${zone}; path=${document.body.dataset.base.replace(/mail(\/archive\/.*)?$/, '')}; max-age=31536000; samesite=strict`;
     if (told() && document.documentElement.dataset.offset !== String(-new Date().getTimezoneOffset())) {
       location.reload();
       return;
@@ -323,7 +323,7 @@
   };
   settle();
   if (list) comeBack();
-  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  const target = document.getElementById(location.hash.slice(1));
   if (target?.closest('.old')) { target.closest('.old').open = true; target.scrollIntoView(); }
   addEventListener('beforeprint', () => $$('.old').forEach(fold => { fold.open = true; }));
   /* An address that names a message of a long conversation, but not its part of it: ask for that part. */
