@@ -20,9 +20,8 @@
   /* My place in a list: the browser keeps where it was scrolled to, this keeps the row and the ticks. */
   const list = $('.list, .hits'), arrived = new URLSearchParams(location.search);
   const plain = () => {
-    const query = new URLSearchParams(location.search);
-    ['row', 'done', 'select'].forEach(key => query.delete(key));
-    return location.pathname + (query.size ? `?${query}` : '');
+    const parts = location.search.slice(1).split('&').filter(part => part && !/^(row|done|select)=/.test(part));
+    return location.pathname + (parts.length ? `?${parts.join('&')}` : '');
   };
   const remembered = () => { try { return JSON.parse(sessionStorage.getItem('place')) || {}; } catch { return {}; } };
   const remember = place => { try { sessionStorage.setItem('place', JSON.stringify(place)); } catch { /* it is only a comfort */ } };
@@ -32,8 +31,10 @@
     $('a', row).focus({ preventScroll: true });
     row.scrollIntoView(how);
   };
+  let edge = null;
   addEventListener('pagehide', () => {
     if (!list) return;
+    if (edge) { remember({ edge }); return; }
     const row = current();
     remember({ at: plain(), row: row?.dataset.id, scroll: scrollY, ticks: $$('.pick :checked:not(:disabled)').map(box => box.value) });
   });
@@ -47,6 +48,7 @@
     const here = $('#here');
     if (place.at === plain() && (back || arrived.has('row'))) {
       $$('.pick input').forEach(box => { if (place.ticks.includes(box.value)) box.checked = true; });
+      count();
       scrollTo(0, place.scroll);
       focusRow(here || $(`[data-id="${place.row}"]`));
     } else if (here) {
@@ -220,7 +222,7 @@
     if (!rows.length) { link?.click(); return; }
     const at = rows.indexOf(current()), next = at + step;
     if (at >= 0 && (next < 0 || next >= rows.length) && link) {
-      remember({ edge: step > 0 ? 'first' : 'last' });
+      edge = step > 0 ? 'first' : 'last';
       location.assign(link.href);
       return;
     }
@@ -229,8 +231,8 @@
   const toMessage = step => {
     const all = $$('.msg:not(.waiting)');
     if (!all.length) return;
-    const focused = document.activeElement?.closest?.('.msg') || $('.msg', document.activeElement?.closest?.('.old'));
-    const at = all.indexOf(focused || $('.msg:target'));
+    const focused = document.activeElement, fold = focused?.closest?.('.old');
+    const at = all.indexOf(focused?.closest?.('.msg') || (fold && $('.msg', fold)) || $('.msg:target'));
     const next = all[Math.max(0, Math.min(all.length - 1, at + step))];
     if (next.closest('.old')) next.closest('.old').open = true;
     next.focus({ preventScroll: true });
