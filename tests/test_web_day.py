@@ -13,8 +13,8 @@ from tests.web_support import Running, change, make_archive
 
 pytestmark = [pytest.mark.browser, pytest.mark.uncounted, pytest.mark.thorough]
 
-RIGHT: Any = {"x": 40, "y": 8}
-"""Where the course is, left of the buttons that a row shows under the pointer."""
+RIGHT: Any = {"x": 720, "y": 20}
+"""In a row where its course is, left of the buttons that it shows under the pointer."""
 
 FOCUSED = "document.activeElement.closest('[data-id]')?.dataset.id"
 UNCOVERED = """() => {
@@ -88,7 +88,7 @@ def test_back_keeps_page_row_scroll_and_ticks(chromium: Any, running: Running) -
         page.locator(".row").nth(1).locator(".pick input").check()
         page.locator(".row").nth(3).locator(".pick input").check()
         page.evaluate("scrollTo(0, 700)")
-        page.locator(f".row[data-id='{rows[14]}'] .meta").click(position=RIGHT)  # the whole row is the link
+        page.locator(f".row[data-id='{rows[14]}'] .open").click(position=RIGHT)  # the whole row is the link
         page.wait_for_url(f"**/mail/c/{rows[14]}*")
         scrolled = page.evaluate("JSON.parse(sessionStorage.place).scroll")
         for back in ("u", "history"):
@@ -231,7 +231,7 @@ def test_the_same_day_without_script(chromium: Any, running: Running) -> None:
         page.wait_for_url("**/mail?before=*")
         second = page.url
         rows = on_page(page)
-        page.locator(f".row[data-id='{rows[20]}'] .meta").click(position=RIGHT)
+        page.locator(f".row[data-id='{rows[20]}'] .open").click(position=RIGHT)
         page.wait_for_url(f"**/mail/c/{rows[20]}*")
         page.get_by_role("link", name="Older", exact=True).first.click()
         page.wait_for_url(f"**/mail/c/{rows[21]}*")
