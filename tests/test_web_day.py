@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_web_browser import edits, page_request, toast
+from tests.test_web_browser import PAGES, edits, page_request, toast
 from tests.web_support import Running, change, make_archive
 
 pytestmark = [pytest.mark.browser, pytest.mark.uncounted, pytest.mark.thorough]
@@ -257,3 +257,21 @@ def test_the_same_day_without_script(chromium: Any, running: Running) -> None:
         page.locator(".help-keys").click()
         page.locator("button[name=order][value=newest]").click()
         assert page.locator("text=Oldest first").count() == 1
+
+
+SMALL = """() => [...document.querySelectorAll('a[href], button, summary, input:not([type=hidden])')]
+  .filter(one => one.checkVisibility({ visibilityProperty: true }))
+  .filter(one => !one.closest('.body, .vh, .skip, .note'))
+  .filter(one => !one.matches('p:not(.reading) a'))
+  .map(one => [one, (one.closest('label') || one).getBoundingClientRect()])
+  .filter(([one, box]) => box.height && (box.height < 43.5 || box.width < 24))
+  .map(([one, box]) => `${Math.round(box.width)} x ${Math.round(box.height)} ${one.outerHTML.slice(0, 80)}`)"""
+"""What a finger misses. Links inside sentences are as tall as their line."""
+
+
+def test_fingers_hit_what_they_mean(chromium: Any, running: Running) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with page_request(chromium, running, **phone) as watched:
+        for path in PAGES.values():
+            watched.go(path)
+            assert watched.page.evaluate(SMALL) == [], path

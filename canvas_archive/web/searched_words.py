@@ -42,11 +42,14 @@ class SearchedWords:
         return "<mark>" in self.marked(message.body) or any(map(self.in_message, message.forwarded))
 
 
+NO_WORDS = SearchedWords()
+
+
 def searched_words(page_request: PageRequest, context: str) -> SearchedWords:
     """Return the words of the search that a conversation was opened from (``search:QUERY``)."""
     kind, _, query = context.partition(":")
     if kind != "search" or not query:
-        return SearchedWords()
+        return NO_WORDS
     from canvas_archive.search import words_to_mark
 
     try:
@@ -60,4 +63,4 @@ def searched_words(page_request: PageRequest, context: str) -> SearchedWords:
             )
         )
     except ArchiveError:
-        return SearchedWords()  # the conversation is shown without marks
+        return NO_WORDS  # the conversation is shown without marks

@@ -21,7 +21,7 @@ from canvas_archive.web.page_request import CALM, Context, PageRequest, in_threa
 from canvas_archive.web.pending import replies_to, value_words
 from canvas_archive.web.render import body
 from canvas_archive.web.rows import ListSource, key_of, place_of, rows_after
-from canvas_archive.web.searched_words import SearchedWords, searched_words
+from canvas_archive.web.searched_words import NO_WORDS, searched_words
 from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
 from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
 
@@ -109,7 +109,7 @@ def pagination_of(
 
 
 def folded_ids(
-    messages: tuple[MessageView, ...], words: SearchedWords, *, unread: bool, wanted: int | None
+    messages: tuple[MessageView, ...], hits: frozenset[int], *, unread: bool, wanted: int | None
 ) -> frozenset[int]:
     """Return which messages of a long conversation are shown as one line until they are opened.
 
@@ -126,7 +126,7 @@ def folded_ids(
     return frozenset(
         message.id
         for message in written[:first_open]
-        if message.id != wanted and message.removed_at is None and not words.in_message(message)
+        if message.id != wanted and message.removed_at is None and message.id not in hits
     )
 
 
@@ -137,7 +137,9 @@ async def conversation(page_request: PageRequest) -> Any:
     message = page_request.argument("m", 18)
     wanted = int(message) if message.isascii() and message.isdecimal() else None
     context, place = page_request.argument("in", LONGEST_CONTEXT), page_request.argument("p", 2000)
-    words = await in_thread(lambda: searched_words(page_request, context))
+    words = NO_WORDS
+    if context.startswith("search:"):
+        words = await in_thread(lambda: searched_words(page_request, context))
     newest_first = page_request.preferences.order == "newest"
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
@@ -158,12 +160,13 @@ async def conversation(page_request: PageRequest) -> Any:
         forwarded = json.dumps(sorted(set(forwarded_ids(thread.messages))))
         homes = dict(tuple(found) for found in connection.execute(queries.HOMES_OF, {"ids": forwarded}))
         messages = message_views(thread, frame.owner_id, homes, part.before)
+        hits = frozenset(message.id for message in messages if words.in_message(message))
         asked_for_all = page_request.argument("open", 4) == "all"
         paged = bool(page_request.argument("before") or page_request.argument("after"))
         folded = (
             frozenset()
             if asked_for_all or paged
-            else folded_ids(messages, words, unread=thread.workflow_state == "unread", wanted=wanted)
+            else folded_ids(messages, hits, unread=thread.workflow_state == "unread", wanted=wanted)
         )
         files = every_file(messages) if part.ids is None else listed_files(*thread_files(connection, ident))
         people = sorted(thread.participants, key=lambda person: person.id == frame.owner_id)
@@ -177,7 +180,7 @@ async def conversation(page_request: PageRequest) -> Any:
             "newest_first": newest_first,
             "folded": folded,
             "body_of": (lambda text: body(text, words.marked)) if words else body,
-            "hits": sum(words.in_message(message) for message in messages) if words else 0,
+            "hits": len(hits),
             "words": opened.words,
             "pagination": pagination_of(part, messages, opened),
             "written": part.written,
