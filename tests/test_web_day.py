@@ -265,7 +265,7 @@ SMALL = """() => [...document.querySelectorAll('a[href], button, summary, input:
   .filter(one => !one.matches('p:not(.reading) a'))
   .map(one => [one, (one.closest('label') || one).getBoundingClientRect()])
   .filter(([one, box]) => box.height && (box.height < 43.5 || box.width < 24))
-  .map(([one, box]) => `${Math.round(box.width)} x ${Math.round(box.height)} ${one.outerHTML.slice(0, 80)}`)"""
+  .map(([one, box]) => `${Math.round(box.width)}x${Math.round(box.height)} ${one.outerHTML.slice(0, 80)}`)"""
 """What a finger misses. Links inside sentences are as tall as their line."""
 
 

@@ -99,6 +99,19 @@ def test_back_finds_the_page_of_a_row_that_was_reached_by_reading_on(visitor: Vi
             break
 
 
+def test_back_from_a_page_of_newer_rows(visitor: Visitor) -> None:
+    first = visitor.get("/mail").text
+    second = visitor.get("/mail" + href(first, r'rel="next" href="([^"]*)"')).text
+    back = visitor.get("/mail" + href(second, r'rel="prev" href="([^"]*)"')).text
+    assert rows(back) == rows(first)
+    place = href(back, rf'href="/mail/c/{rows(back)[5]}\?p=([^"]*)"')
+    for wanted in (rows(back)[5], rows(second)[0], rows(second)[-1]):
+        text = visitor.get(
+            href(visitor.get(f"/mail/c/{wanted}?p={place}").text, r'class="up" href="([^"#]*)')
+        ).text
+        assert here(text) == wanted
+
+
 def test_what_took_the_place_of_an_archived_row_is_marked(writer: Visitor) -> None:
     before = rows(writer.get("/mail").text)
     writer.post("/mail/edit", {"do": f"archive:{before[5]}"})

@@ -245,10 +245,11 @@ def read_page(
     at_row = None
     if wanted.isascii() and wanted.isdecimal():
         at_row = place_of(connection, source, int(wanted))
-    if at_row and found and not newer and not _spans(found, limit, key, at_row):
+    if at_row and found and not _spans(found, limit, key, at_row, newer=newer):
         lead = rows_after(connection, source, at_row, LEAD + 1, newer=True)
         key = _edge(lead[LEAD]) if len(lead) > LEAD else None
         place = f"before:{key[0]}~{key[1]}" if key else ""
+        newer = False
         found = rows_after(connection, source, key, limit + 1)
     more = len(found) > limit
     found = found[:limit]
@@ -278,9 +279,12 @@ def read_page(
     )
 
 
-def _spans(found: list[sqlite3.Row], limit: int, key: Key | None, at_row: Key) -> bool:
-    """Return whether a place in the list is on a page that was read from the newest on."""
-    return (key is None or at_row < key) and (len(found) <= limit or at_row >= _edge(found[limit - 1]))
+def _spans(found: list[sqlite3.Row], limit: int, key: Key | None, at_row: Key, *, newer: bool) -> bool:
+    """Return whether a place in the list is on the page that these rows were read for."""
+    last = _edge(found[limit - 1]) if len(found) > limit else None
+    if newer:
+        return (key is None or at_row > key) and (last is None or at_row <= last)
+    return (key is None or at_row < key) and (last is None or at_row >= last)
 
 
 def _here(found: list[sqlite3.Row], wanted: int, at_row: Key | None) -> int | None:
