@@ -1,7 +1,8 @@
 """Canvas's things as plain values: what crosses from the client to the archive.
 
 Names are Canvas's own. Ids are 64-bit integers, times are ISO-8601 UTC text as Canvas sends it
-(``2026-03-09T14:05:00Z``). Every field that has no attribute here is kept in ``extra``.
+(``2026-03-09T14:05:00Z``). Every field that has no attribute here is kept in ``extra``. ``raw`` is the JSON
+that Canvas sent: a receipt of it goes into the archive.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Attachment:
     created_at: str | None = None
     url: str | None = None
     extra: JsonObject = field(default_factory=dict)
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Conversation:
     messages: tuple[Message, ...] | None = None
     extra: JsonObject = field(default_factory=dict)
     texts: str = field(default="raw", compare=False)
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class User:
     id: int
     name: str
     extra: JsonObject = field(default_factory=dict)
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class Course:
     course_code: str | None = None
     term: str | None = None
     extra: JsonObject = field(default_factory=dict)
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ LARGE = frozenset(
     {
         "users", "conversations", "conversation_participants", "conversation_contexts", "messages",
         "message_recipients", "forwarded_messages", "attachments", "message_attachments", "media_comments",
-        "edits", "revisions", "seals", "seal_queue", "evidence_chain", "index_queue", "attachment_texts",
+        "edits", "revisions", "receipts", "erased", "evidence_chain", "index_queue", "attachment_texts",
     }
 )  # fmt: skip
 """Tables that grow with the mailbox."""
@@ -61,7 +61,6 @@ messages|messages_conversation|1000000 6 1 1 1 1
 messages|messages_created|1000000 1 1 1
 messages|messages_removed|5000 1 1
 revisions|revisions_row|30000 8000 3
-seals|seals|1256407 314102 1 1
 sync_runs||900
 users||8000
 """

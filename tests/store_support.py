@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
-from canvas_archive.model import Conversation, Message, Participant
-from canvas_archive.store import Archive
+from canvas_archive.canvas import parse
+from canvas_archive.model import Conversation, JsonObject, Message, Participant
+from canvas_archive.store import Archive, Ingest
 from canvas_archive.store.migrations import MIGRATIONS
 
 OWNER = 7
@@ -52,9 +55,8 @@ def fresh_database() -> sqlite3.Connection:
     db.execute("PRAGMA foreign_keys = ON")
     for step in MIGRATIONS:
         step.apply(db)
-    db.execute(
-        "INSERT INTO account VALUES (1, 'https://canvas.example.edu', ?, 'Ada Owner', NULL, '')", (OWNER,)
-    )
+    account = {"base_url": "https://canvas.example.edu", "user_id": OWNER, "name": "Ada Owner"}
+    Ingest(db, TickingClock()).save_account({**account, "as_user_id": None, "created_at": ""})
     return db
 
 
@@ -89,4 +91,39 @@ def conversation(conversation_id: int = 1, *messages: Message, **fields: object)
         "messages": messages,
         **fields,
     }
-    return Conversation(conversation_id, **values)  # type: ignore[arg-type]
+    conv = Conversation(conversation_id, **values)  # type: ignore[arg-type]
+    return replace(conv, raw=as_json(conv))
+
+
+def received(conv: Conversation) -> Conversation:
+    """Return a conversation as if Canvas had sent it: read from its JSON."""
+    return parse.conversation(as_json(conv))
+
+
+def as_json(conv: Conversation) -> JsonObject:
+    """Return the JSON that Canvas would send for a conversation."""
+    raw = _sent(conv)
+    contexts: dict[str, dict[str, object]] = {"courses": {}, "groups": {}}
+    for code, roles in conv.audience_contexts.items():
+        kind, _, number = code.partition("_")
+        contexts.setdefault(f"{kind}s", {})[number] = list(roles)
+    raw["audience_contexts"] = contexts  # type: ignore[assignment]
+    return raw
+
+
+def _sent(value: Any) -> JsonObject:
+    """Return the fields of a value of the model under the names that Canvas uses."""
+    sent: JsonObject = {}
+    for field in fields(value):
+        found = getattr(value, field.name)
+        if field.name == "extra":
+            sent.update(found)
+        elif field.name == "content_type":
+            sent["content-type"] = found
+        elif field.name not in ("raw", "texts"):
+            sent[field.name] = [*map(_one, found)] if isinstance(found, tuple) else _one(found)
+    return sent
+
+
+def _one(value: Any) -> Any:
+    return _sent(value) if is_dataclass(value) else value

@@ -38,6 +38,8 @@ def jsonl(root: Path) -> bytes:
 def custody(root: Path) -> bytes:
     document = json.loads((root / "custody.json").read_text("utf-8"))
     del document["database"]["sha256"]  # depends on the version of SQLite
+    assert len(bytes.fromhex(document["chain"]["head"])) == 32
+    document["chain"]["head"] = "HEAD"  # it covers the random salts of the receipts
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 

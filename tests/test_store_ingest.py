@@ -15,8 +15,8 @@ import pytest
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Attachment, Course, MediaComment
 from canvas_archive.store import Archive, Ingest, ingest_people, transaction
-from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.flags import merge_flags
+from canvas_archive.store.receipts import read_receipts
 from canvas_archive.store.revisions import changed_columns
 from canvas_archive.store.rows import clean, context_parts, to_json
 from canvas_archive.store.runs import start_run
@@ -229,15 +229,10 @@ def test_a_missing_message_is_marked_and_comes_back(archive: Archive, ingest: In
     assert moments[0][1] == moments[1][0]
 
 
-@pytest.mark.parametrize("sealed", [True, False])
-def test_a_forwarded_copy_is_no_removal_and_finds_its_home(
-    archive: Archive, ingest: Ingest, sealed: bool
-) -> None:
+def test_a_forwarded_copy_is_no_removal_and_finds_its_home(archive: Archive, ingest: Ingest) -> None:
     copy = message(50, author=31)
     ingest.save_conversation(conversation(1, message(100, forwarded_messages=(copy,))))
     queued(archive.db)
-    if sealed:
-        extend_chain(archive.db)
     ingest.save_conversation(conversation(1, message(100)))
     assert one(archive.db, "SELECT removed_at FROM messages WHERE id = 50") is None
     assert one(archive.db, "SELECT count(*) FROM forwarded_messages") == 1
@@ -247,9 +242,7 @@ def test_a_forwarded_copy_is_no_removal_and_finds_its_home(
     assert 50 in queued(archive.db)
     ingest.save_conversation(conversation(1, message(100, forwarded_messages=(copy,))))
     assert one(archive.db, "SELECT conversation_id FROM messages WHERE id = 50") == 2
-    recorded = [entry for entry in revisions(archive.db) if entry[0] == "messages"]
-    moved = ("messages", "50", {"conversation_id": None}, {"conversation_id": 2})
-    assert recorded == ([moved] if sealed else [])
+    assert [entry for entry in revisions(archive.db) if entry[0] == "messages"] == []
 
 
 def test_a_forwarded_copy_does_not_bring_a_removed_message_back(archive: Archive, ingest: Ingest) -> None:
@@ -487,8 +480,14 @@ def test_the_rows_of_a_list_are_written_as_they_would_be_one_by_one(tmp_path: Pa
 
 
 def _without_times(db: sqlite3.Connection) -> list[str]:
-    """Everything that is stored; the clock of these tests goes on with every question."""
-    return [re.sub(r"\d{4}-\d\d-\d\d[T ][\d:.+]+Z?", "TIME", line) for line in db.iterdump()]
+    """Everything that is stored, but for times and salts; the clock of these tests never stands."""
+    dump = [re.sub(r"\d{4}-\d\d-\d\d[T ][\d:.+]+Z?", "TIME", line) for line in db.iterdump()]
+    stored = [re.sub(r"X'[0-9A-F]{32}'", "SALT", line) for line in dump if not _is_receipt(line)]
+    return stored + [repr(replace(receipt, at="TIME")) for receipt in read_receipts(db)]
+
+
+def _is_receipt(line: str) -> bool:
+    return line.startswith('INSERT INTO "receipts"')
 
 
 def test_rows_that_say_what_is_stored_cost_a_few_statements_for_all(archive: Archive, ingest: Ingest) -> None:

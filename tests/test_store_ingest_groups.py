@@ -32,7 +32,6 @@ TABLES = {
     "revisions": '"table", id, seen_at, before, after FROM revisions WHERE "table" <> \'users\' '
     "OR json_extract(before, '$.name') NOT NULL --",
     "index_queue": "DISTINCT message_id",
-    "seal_queue": "*",
 }
 
 

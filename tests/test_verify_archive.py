@@ -18,13 +18,15 @@ from typing import Any
 import pytest
 
 from canvas_archive.cli import run
+from canvas_archive.clock import SYSTEM
 from canvas_archive.export.checks import Check
 from canvas_archive.export.rehash import BlobReport, check_blobs, state_path
 from canvas_archive.export.verify import verify_archive
-from canvas_archive.store import Archive, connect_readonly, transaction
+from canvas_archive.store import Archive, Ingest, connect_readonly, transaction
 from canvas_archive.store.chain import extend_chain
-from canvas_archive.store.seals import block_digests
+from canvas_archive.store.receipts import Receipt, read_receipts
 from tests.export_support import ArchiveBuilder, small_archive
+from tests.store_support import conversation, message
 
 pytestmark = pytest.mark.sampled
 
@@ -109,29 +111,26 @@ def test_a_flipped_byte_in_the_text_of_a_message(archive: Path, verify: Callable
     flip(settle(archive), b"remember the milk")
     outcome = verify("--archive", archive)
     assert outcome.code == 8
-    assert outcome.bad == {"contents": ["messages 1040: the row was changed, and not by Canvas"]}
+    assert outcome.bad == {"contents": ["messages 1040: not what the receipts say: body"]}
 
 
 def test_a_byte_that_makes_a_text_no_text(archive: Path, verify: Callable[..., Outcome]) -> None:
     flip(settle(archive), b"remember the milk", bit=0x80)
     outcome = verify("--archive", archive)
     assert outcome.code == 8
-    assert outcome.bad == {"contents": ["messages 1040: the row was changed, and not by Canvas"]}
+    assert outcome.bad == {"contents": ["messages 1040: not what the receipts say: body"]}
 
 
 def test_a_sync_that_ends_meanwhile_is_no_tampering(
     archive: Path, verify: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def after_a_sync(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    def after_a_sync(db: sqlite3.Connection) -> Iterator[Receipt]:
         with Archive.open(archive, write=True) as opened, transaction(opened.db):
-            opened.db.execute(
-                "INSERT INTO messages (id, conversation_id, author_id, created_at, body, first_seen_at) "
-                "VALUES (1041, 104, 7, '2026-03-09T15:00:00Z', 'just arrived', '')"
-            )
-            assert extend_chain(opened.db) == 1
-        return block_digests(db)
+            Ingest(opened.db, SYSTEM).save_conversation(conversation(104, message(1041)), complete=False)
+            assert extend_chain(opened.db) > 0
+        return read_receipts(db)
 
-    monkeypatch.setattr("canvas_archive.store.chain.block_digests", after_a_sync)
+    monkeypatch.setattr("canvas_archive.derive.compare.read_receipts", after_a_sync)
     outcome = verify("--archive", archive)
     assert (outcome.code, outcome.bad) == (0, {})
 

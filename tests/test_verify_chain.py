@@ -1,26 +1,25 @@
-"""The hash chain and the seals: what Canvas changes is lawful, what anybody else changes is found."""
+"""The hash chain and the receipts: what Canvas changes is lawful, what anybody else changes is found."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from canvas_archive.derive import compare, fold
+from canvas_archive.derive.compare import check_derived
 from canvas_archive.model import Attachment, Conversation, MediaComment, Message, Participant
-from canvas_archive.store import Archive, chain, seals, transaction
+from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import GENESIS, chain_head, check_chain, extend_chain, has_head
+from canvas_archive.store.edits import settle_edit
 from canvas_archive.store.ingest import Ingest
+from canvas_archive.store.journal import check_journal_entries
 from canvas_archive.store.runs import finish_run, start_run
-from canvas_archive.store.sealed_rows import digest_of
-from canvas_archive.store.seals import Block, check_seals
 from tests.export_support import OWNER, FixedClock
+from tests.store_support import received
 
 pytestmark = pytest.mark.sampled
 
@@ -41,7 +40,7 @@ def sync(archive: Archive, *conversations: Conversation) -> int:
         run = start_run(archive.db, "full", CLOCK)
         ingest = Ingest(archive.db, CLOCK, run)
         for conversation in conversations:
-            ingest.save_conversation(conversation)
+            ingest.save_conversation(received(conversation))
         finish_run(archive.db, run, "ok", True, 1, 1, {}, None, clock=CLOCK)
         return extend_chain(archive.db, clock=CLOCK)
 
@@ -57,7 +56,9 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 def faults(archive: Archive) -> list[tuple[str, int]]:
     found = [(fault.source, fault.row_key) for fault in check_chain(archive.db)]
-    return found + [(fault.kind, fault.key) for fault in check_seals(archive.db).faults]
+    found += [(fault.table, int(fault.key)) for fault in check_journal_entries(archive.db).faults]
+    derived = check_derived(archive.db).faults
+    return found + [(fault.table, int(fault.row.partition("/")[0])) for fault in derived]
 
 
 def tamper(archive: Archive, *statements: str) -> None:
@@ -87,14 +88,6 @@ def test_everything_canvas_does_is_lawful(archive: Archive) -> None:
         Ingest(archive.db, CLOCK).save_attachment_state(5, "stored", sha256="ab" * 32, stored_size=3)
     assert faults(archive) == []
     sync(archive, dataclasses.replace(renamed, messages=(edited,)))
-    assert faults(archive) == []
-
-
-def test_before_the_next_run_seals_it_a_lawful_change_is_no_fault(archive: Archive) -> None:
-    with transaction(archive.db):
-        Ingest(archive.db, CLOCK).save_conversation(
-            dataclasses.replace(CONVERSATION, messages=(dataclasses.replace(MESSAGE, body="Changed"),))
-        )
     assert faults(archive) == []
 
 
@@ -131,9 +124,10 @@ def test_an_empty_archive_has_an_empty_chain(tmp_path: Path) -> None:
         ),
         ("UPDATE sync_runs SET requests = 99", ("sync_runs", 1)),
         ("DELETE FROM sync_runs WHERE id = 1", ("sync_runs", 1)),
-        ("UPDATE seals SET digest = zeroblob(32) WHERE kind = 'messages'", ("messages", 10)),
-        ("UPDATE seals SET digest = zeroblob(32) WHERE kind = 'messages'", ("seals", 1)),
-        ("DELETE FROM seals", ("seals", 1)),
+        ("UPDATE receipts SET salt = zeroblob(16)", ("receipts", 2)),
+        ("UPDATE receipts SET at = '2020-01-01T00:00:00Z'", ("receipts", 2)),
+        ("UPDATE receipts SET payload = zeroblob(32) WHERE id = 2", ("receipts", 2)),
+        ("DELETE FROM receipts", ("receipts", 2)),
     ],
 )  # fmt: skip
 def test_tampering_is_found_and_the_row_named(archive: Archive, statement: str, bad: tuple[str, int]) -> None:
@@ -154,21 +148,21 @@ RICHER = dataclasses.replace(CONVERSATION, id=200, messages=(RICH,), last_messag
 @pytest.mark.parametrize(
     ("statement", "bad"),
     [
-        ("DELETE FROM message_attachments WHERE message_id = 20", ("messages", 20)),
-        ("INSERT INTO message_attachments VALUES (10, 6, 0)", ("messages", 10)),
-        ("DELETE FROM message_recipients WHERE message_id = 20 AND user_id = 1", ("messages", 20)),
+        ("DELETE FROM message_attachments WHERE message_id = 20", ("message_attachments", 20)),
+        ("INSERT INTO message_attachments VALUES (10, 6, 0)", ("message_attachments", 10)),
+        ("DELETE FROM message_recipients WHERE message_id = 20 AND user_id = 1", ("message_recipients", 20)),
         (
             "UPDATE message_recipients SET user_id = 99 WHERE message_id = 20 AND user_id = 1",
-            ("messages", 20),
+            ("message_recipients", 20),
         ),
-        ("DELETE FROM forwarded_messages", ("messages", 20)),
-        ("DELETE FROM media_comments", ("messages", 20)),
-        ("UPDATE media_comments SET display_name = 'Other'", ("messages", 20)),
+        ("DELETE FROM forwarded_messages", ("forwarded_messages", 20)),
+        ("DELETE FROM media_comments", ("media_comments", 20)),
+        ("UPDATE media_comments SET display_name = 'Other'", ("media_comments", 20)),
         ("UPDATE messages SET extra = json_set(extra, '$.locale', 'fr') WHERE id = 20", ("messages", 20)),
         ("UPDATE messages SET conversation_id = 100 WHERE id = 20", ("messages", 20)),
         ("UPDATE messages SET removed_at = '2026-03-05T10:00:00Z' WHERE id = 10", ("messages", 10)),
-        ("DELETE FROM conversation_participants WHERE user_id = 1", ("conversations", 200)),
-        ("INSERT INTO conversation_participants VALUES (100, 99, 2)", ("conversations", 100)),
+        ("DELETE FROM conversation_participants WHERE user_id = 1", ("conversation_participants", 200)),
+        ("INSERT INTO conversation_participants VALUES (100, 99, 2)", ("conversation_participants", 100)),
         ("UPDATE conversations SET remote_workflow_state = 'read'", ("conversations", 100)),
         ("UPDATE conversations SET remote_starred = 1, starred = 1", ("conversations", 100)),
         ("UPDATE conversations SET message_count = 2 WHERE id = 100", ("conversations", 100)),
@@ -178,27 +172,11 @@ RICHER = dataclasses.replace(CONVERSATION, id=200, messages=(RICH,), last_messag
         ("UPDATE users SET pronouns = 'they/them' WHERE id = 1", ("users", 1)),
     ],
 )
-def test_what_hangs_on_a_row_is_sealed_with_it(
-    archive: Archive, statement: str, bad: tuple[str, int]
-) -> None:
+def test_what_hangs_on_a_row_is_named(archive: Archive, statement: str, bad: tuple[str, int]) -> None:
     sync(archive, RICHER)
     assert faults(archive) == []
     tamper(archive, statement)
     assert bad in faults(archive)
-
-
-def test_what_changes_without_a_revision_is_not_sealed(archive: Archive) -> None:
-    sync(archive, RICHER)
-    for statement in (
-        "UPDATE messages SET extra = json_set(extra, '$.preview_url', 'https://elsewhere') WHERE id = 20",
-        "UPDATE attachments SET url = 'https://elsewhere', state = 'gone'",
-        "UPDATE media_comments SET url = 'https://elsewhere', state = 'gone'",
-        "UPDATE message_attachments SET position = 3",
-        "UPDATE conversation_participants SET position = position + 1",
-        "UPDATE conversations SET starred = 1, workflow_state = 'archived', fetched_at = NULL",
-    ):
-        archive.db.execute(statement)
-    assert faults(archive) == []
 
 
 def test_what_canvas_adds_to_a_known_row_is_lawful(archive: Archive) -> None:
@@ -216,15 +194,13 @@ def test_what_canvas_adds_to_a_known_row_is_lawful(archive: Archive) -> None:
     )
     more = dataclasses.replace(alone, participants=CONVERSATION.participants, messages=(grown,))
     with transaction(archive.db):
-        Ingest(archive.db, CLOCK).save_conversation(more)
+        Ingest(archive.db, CLOCK).save_conversation(received(more))
     assert faults(archive) == []
     sync(archive)
     assert faults(archive) == []
-    home = dataclasses.replace(CONVERSATION, id=400, messages=RICH.forwarded_messages)
     renamed = dataclasses.replace(MediaComment("m-1", "audio"), display_name="Song")
     sync(
         archive,
-        home,
         dataclasses.replace(more, messages=(dataclasses.replace(grown, media_comment=renamed),)),
     )
     assert faults(archive) == []
@@ -232,70 +208,17 @@ def test_what_canvas_adds_to_a_known_row_is_lawful(archive: Archive) -> None:
     assert faults(archive) == []
 
 
-def test_seals_of_the_first_form_still_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Archive.create(
-        tmp_path / "old", base_url="https://school.example.edu", user_id=OWNER, name="O", clock=CLOCK
-    ) as old:
-        with monkeypatch.context() as patch:
-            patch.setattr(seals, "FORM", 1)
-            patch.setattr(chain, "_block_row", block_row_of_the_first_form)
-            sync(old, CONVERSATION, RICHER)
-        assert "form" not in json.loads(last_block(old))
-        assert faults(old) == []
-        old.db.execute("DELETE FROM message_attachments WHERE message_id = 10")
-        assert faults(old) == []  # the first form knew no lists
-        changed = dataclasses.replace(RICH, body="Another text")
-        sync(old, dataclasses.replace(RICHER, messages=(changed,)))
-        assert json.loads(last_block(old))["form"] == 2
-        assert faults(old) == []
-        tamper(
-            old,
-            "UPDATE messages SET body = 'The first tex_' WHERE id = 10",
-            "DELETE FROM message_attachments WHERE message_id = 20",
-        )
-        assert {("messages", 10), ("messages", 20)} <= set(faults(old))
-
-
-def block_row_of_the_first_form(block: Block) -> dict[str, object]:
-    """Return the record of a block as versions wrote it that knew one form only."""
-    return {"block": block.number, "digest": block.digest, "revision": block.revision, **block.counts}
-
-
-def last_block(archive: Archive) -> str:
-    row = archive.db.execute(
-        "SELECT content FROM evidence_chain WHERE source = 'seals' ORDER BY seq DESC LIMIT 1"
-    ).fetchone()
-    return str(row[0])
-
-
-def test_a_plain_update_sealed_by_the_next_run_is_still_found(archive: Archive) -> None:
+def test_a_plain_update_before_the_next_run_is_still_found(archive: Archive) -> None:
     archive.db.execute("UPDATE messages SET body = 'quietly changed' WHERE id = 10")
     sync(archive)
     assert ("messages", 10) in faults(archive)
-
-
-def test_a_new_seal_without_a_revision_is_found(archive: Archive) -> None:
-    archive.db.execute("UPDATE messages SET body = 'quietly changed' WHERE id = 10")
-    archive.db.execute("INSERT INTO seal_queue VALUES ('messages', 10)")
-    sync(archive)
-    assert ("messages", 10) in faults(archive)
-
-
-@pytest.mark.thorough
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text()))
-)
-def test_a_seal_is_the_hash_of_the_row_as_json(values: list[object]) -> None:
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    assert digest_of(values) == hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def edit_then_push(archive: Archive) -> None:
     archive.db.execute("UPDATE conversations SET starred = 1 WHERE id = 100")
     sync(archive)
-    archive.db.execute("UPDATE edits SET state = 'pushed', settled_at = '2026-03-09T15:00:00Z'")
     with transaction(archive.db):
+        assert settle_edit(archive.db, 1, "pushed", None, "1", CLOCK)
         Ingest(archive.db, CLOCK).save_flags(100, starred=True)
     sync(archive)
 
@@ -303,7 +226,9 @@ def edit_then_push(archive: Archive) -> None:
 def test_the_life_of_an_edit_is_lawful(archive: Archive) -> None:
     edit_then_push(archive)
     assert faults(archive) == []
-    archive.db.execute("UPDATE edits SET state = 'reverted'")
+    with transaction(archive.db):
+        assert settle_edit(archive.db, 1, "reverted", None, "1", CLOCK)
+    assert faults(archive) == []
     sync(archive)
     assert faults(archive) == []
 
@@ -327,12 +252,13 @@ def test_a_settled_edit_cannot_be_changed(archive: Archive, statement: str) -> N
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("UPDATE edits SET base_value = '1', state = 'reverted'", "the edit became another one"),
-        ("UPDATE edits SET state = 'reverted', value = '0'", "the settled edit was changed"),
-        ("UPDATE edits SET detail = 'it was not me'", "the settled edit was changed"),
         (
-            "UPDATE evidence_chain SET state = 'gone' WHERE source = 'edits'",
-            "record 4 does not match its own state",
+            "UPDATE evidence_chain SET state = 'gone' WHERE source = 'sync_runs'",
+            "record 1 does not match its own state",
+        ),
+        (
+            "UPDATE evidence_chain SET content = NULL WHERE source = 'sync_runs'",
+            "record 1 does not match its own digest",
         ),
         (
             "UPDATE evidence_chain SET previous = digest WHERE seq = 3",
@@ -354,16 +280,10 @@ def test_an_edit_that_waits_is_recorded_once(archive: Archive) -> None:
     assert faults(archive) == []
 
 
-def test_an_edit_that_moves_on_before_the_next_run_is_lawful(archive: Archive) -> None:
-    edit_then_push(archive)
-    archive.db.execute("UPDATE edits SET state = 'reverted', detail = 'Canvas undid it'")
-    assert faults(archive) == []
-
-
-def test_checking_the_seals_ends_after_so_many_faults(archive: Archive) -> None:
+def test_comparing_ends_after_so_many_faults(archive: Archive) -> None:
     tamper(archive, "UPDATE users SET name = 'Somebody'")
-    assert len(check_seals(archive.db).faults) == 2
-    assert len(check_seals(archive.db, most_faults=1).faults) == 1
+    assert len(check_derived(archive.db).faults) == 2
+    assert len(check_derived(archive.db, most_faults=1).faults) == 1
 
 
 def test_a_changed_edit_is_found_even_after_the_next_run(archive: Archive) -> None:
@@ -408,20 +328,18 @@ def test_a_head_noted_earlier_must_still_be_there(archive: Archive) -> None:
     assert not has_head(archive.db, "f" * 64)
 
 
-@pytest.mark.parametrize("table", ["evidence_chain", "seals"])
+@pytest.mark.parametrize("table", ["evidence_chain", "receipts"])
 def test_the_tables_are_append_only(archive: Archive, table: str) -> None:
-    column = "digest"
+    column = "digest" if table == "evidence_chain" else "salt"
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         archive.db.execute(f"UPDATE {table} SET {column} = {column}")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         archive.db.execute(f"DELETE FROM {table}")
 
 
-def test_how_far_the_comparison_with_the_seals_is_can_be_heard(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(seals, "_BATCH", 2)
+def test_how_far_the_comparison_is_can_be_heard(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold, "_PROGRESS_EVERY", 2)
+    monkeypatch.setattr(compare, "_PROGRESS_EVERY", 5)
     heard: list[tuple[int, int]] = []
-    report = check_seals(archive.db, progress=lambda done, total: heard.append((done, total)))
-    sealed = archive.db.execute("SELECT count(*) FROM seals").fetchone()[0]
-    assert heard == [(done, sealed) for done in range(2, report.matching + 1, 2)] and heard
+    check_derived(archive.db, progress=lambda done, total: heard.append((done, total)))
+    assert heard == [(2, 4), *[(2, 4)] * (len(heard) - 1)] and len(heard) > 1

@@ -16,6 +16,7 @@ from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, Ingest, edits, migrations, runs
 from canvas_archive.store.adoption import state_file
+from canvas_archive.store.receipts import ReceiptWriter
 from canvas_archive.sync import service
 from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.service import SyncOptions, sync
@@ -114,7 +115,10 @@ def newer(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def older(folder: Path) -> Iterator[None]:
     """The first version of the program made it."""
-    with patch.object(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1]):
+    with (
+        patch.object(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1]),
+        patch.object(ReceiptWriter, "write"),  # it wrote none
+    ):
         create(folder / "mail", base_url=URL).close()
     yield
 

@@ -91,7 +91,7 @@ def user(value: Json) -> User:
     """Read ``GET /users/self``."""
     item = as_object(value, "The user")
     name = values.text(item, "name", "The user") or values.text(item, "short_name", "The user") or ""
-    return User(id=identifier(item, "id", "The user"), name=name, extra=rest(item, _USER))
+    return User(id=identifier(item, "id", "The user"), name=name, extra=rest(item, _USER), raw=item)
 
 
 def access_token(value: Json) -> AccessToken:
@@ -115,6 +115,7 @@ def course(value: Json) -> Course:
         course_code=values.text(item, "course_code", here),
         term=values.text(term, "name", f"{here}: term") if isinstance(term, dict) else None,
         extra=rest(item, _COURSE),
+        raw=item,
     )
 
 
@@ -157,6 +158,7 @@ def attachment(value: Json, where: str = "The file") -> Attachment:
         created_at=values.text(item, "created_at", here),
         url=values.text(item, "url", here),
         extra=rest(item, _ATTACHMENT),
+        raw=item,
     )
 
 
@@ -302,6 +304,7 @@ def conversation(value: Json) -> Conversation:
         context_code=values.text(item, "context_code", here),
         messages=None if messages is None else values.items(item, "messages", here, message),
         extra=extra,
+        raw=item,
     )
 
 
@@ -323,7 +326,7 @@ def _audience_contexts(item: JsonObject, where: str) -> tuple[dict[str, tuple[st
             if number is None:
                 raise wrong(here, kind, "a map by id")
             flat[f"{prefix}_{number}"] = values.texts(roles_by_id, key, here)
-    return flat, rest(kinds, _CONTEXT_KINDS)
+    return flat, rest(kinds, _CONTEXT_KINDS.keys())
 
 
 def conversation_page(document: Json) -> ConversationPage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 from datetime import datetime
 from typing import TypeVar
 
@@ -41,14 +41,14 @@ def as_list(value: Json, where: str) -> list[Json]:
 
 def id_or_none(value: Json) -> int | None:
     """Return an id given as a number or as digits, when it is one that fits 63 bits."""
+    if type(value) is int:  # neither true nor false; asked for every id there is
+        return value if 0 <= value <= MOST_ID else None
     if isinstance(value, str):
         if not (len(value) <= 19 and value.isdigit() and value.isascii()):
             return None
         value = int(value)
         return value if value <= MOST_ID else None
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= MOST_ID else None
+    return None
 
 
 def identifier(item: JsonObject, field: str, where: str) -> int:
@@ -70,8 +70,11 @@ def entry(value: Json, kind: str, where: str) -> tuple[JsonObject, int, str]:
 
 def identifiers(item: JsonObject, field: str, where: str) -> tuple[int, ...]:
     """Return a list of ids, empty when it is missing."""
+    given = _list(item, field, where)
+    if {*map(type, given)} == {int} and min(given) >= 0 and max(given) <= MOST_ID:  # type: ignore[type-var, operator]
+        return tuple(given)  # type: ignore[arg-type]
     found = []
-    for value in _list(item, field, where):
+    for value in given:
         number = id_or_none(value)
         if number is None:
             raise wrong(where, field, "a list of ids")
@@ -149,8 +152,10 @@ def moment(item: JsonObject, field: str, where: str) -> str | None:
         raise wrong(where, field, "a time") from None
 
 
-def rest(item: JsonObject, known: Iterable[str]) -> JsonObject:
+def rest(item: JsonObject, known: Set[str]) -> JsonObject:
     """Return the fields that have no attribute of their own."""
+    if item.keys() <= known:
+        return {}
     return {key: value for key, value in item.items() if key not in known}
 
 

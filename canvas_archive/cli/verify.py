@@ -54,6 +54,11 @@ trust_options = option_group(
 @click.command()
 @click.argument("path", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option("--remote", is_flag=True, help="Also compare ids and message counts with Canvas.")
+@click.option(
+    "--remote-contents",
+    is_flag=True,
+    help="Also compare every conversation with Canvas, with a request for each.",
+)
 @click.option("--files/--no-files", default=True, help="Read every attachment again. [default: yes]")
 @click.option("--resume", is_flag=True, help="Go on re-hashing where an earlier run was interrupted.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=4, help="Files hashed at a time. [default: 4]")
@@ -66,6 +71,7 @@ def verify(
     settings: Settings,
     path: Path | None,
     remote: bool,
+    remote_contents: bool,
     files: bool,
     resume: bool,
     jobs: int,
@@ -86,11 +92,12 @@ def verify(
     trust = Trust(allowed_signers, timestamp_ca)
     options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=head, trust=trust)
     if path is None or os.path.lexists(path / "archive.db"):
-        found = _archive_checks(settings, path or settings.folder, options, remote)
+        folder = path or settings.folder
+        found = _archive_checks(settings, folder, options, remote=remote, contents=remote_contents)
     else:
-        if remote or chain_head:
+        if remote or remote_contents or chain_head:
             raise click.UsageError(
-                "--remote and --chain-head are for an archive, not for an export or backup."
+                "--remote, --remote-contents and --chain-head are for an archive, not an export or backup."
             )
         found = _export_checks(settings, path, trust)
     checks = []
@@ -130,7 +137,7 @@ def _export_checks(settings: Settings, path: Path, trust: Trust) -> Iterator[Che
 
 
 def _archive_checks(
-    settings: Settings, folder: Path, options: VerifyOptions, remote: bool
+    settings: Settings, folder: Path, options: VerifyOptions, *, remote: bool, contents: bool
 ) -> Iterator[Check]:
     from canvas_archive.cli.progress import steps
     from canvas_archive.export.verify import verify_archive
@@ -142,13 +149,16 @@ def _archive_checks(
         Archive.open(folder).close()  # says best why there is no archive
     with steps(settings) as progress:
         yield from verify_archive(folder, options, progress)
-        if remote:
-            from canvas_archive.export.remote import verify_remote
+        if remote or contents:
+            from canvas_archive.export.remote import verify_remote, verify_remote_contents
             from canvas_archive.store import Archive
             from canvas_archive.sync.service import open_client
 
             with Archive.open(folder) as archive, open_client(archive) as client:
-                yield from verify_remote(archive.db, client, progress)
+                if remote:
+                    yield from verify_remote(archive.db, client, progress)
+                if contents:
+                    yield verify_remote_contents(archive.db, client, progress)
 
 
 def show_check(settings: Settings, check: Check) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from canvas_archive.derive.again import is_derived
+from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
 from canvas_archive.export.completeness import completeness, counted_differently, left_out
 from canvas_archive.export.totals import totals
 from canvas_archive.model import JsonObject
-from canvas_archive.store.chain import chain_head, check_chain, has_head
+from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
-from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.connection import schema_version
+from canvas_archive.store.journal import check_journal_entries
+from canvas_archive.store.migrations import known_version
 from canvas_archive.store.schema_check import Difference, schema_differences
 from canvas_archive.store.seals import check_seals
 
@@ -24,6 +29,11 @@ ProgressCallback: TypeAlias = "Callable[[str, int, int], None]"
 MOST_ITEMS = 1000
 """How many findings of one check are listed; the rest is counted."""
 
+_WITHOUT_ANSWER = """
+SELECT count(*) FROM conversations c WHERE NOT EXISTS
+  (SELECT 1 FROM receipts WHERE key = c.id AND kind = 'thread')
+"""
+_SOURCES = "SELECT source FROM receipts"
 _ABSENT = (
     "this head is not in the chain of this archive: either it was noted for another archive or copied "
     "wrongly, or the history was rewritten since. The chain that is here is whole ({records} records, "
@@ -192,7 +202,7 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of runs, edits, acts, revisions and seals; look for a head noted earlier."""
+    """Recompute the hash chain of runs, edits, acts, revisions and receipts; look for a noted head."""
     items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
     if expected_head is not None and not has_head(db, expected_head):
@@ -209,13 +219,51 @@ def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
     )
 
 
-def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
-    """Compare every message, conversation, person and attachment with its seal."""
+def check_local_rows(db: sqlite3.Connection) -> Check:
+    """Compare every local row (edits, outbox, acts, problems, saved searches) with its journal."""
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return Check("journal", True, "archives of this version have no journal")
+    report = check_journal_entries(db)
+    erased = f"; erased entries: {', '.join(map(str, report.erased))}" if report.erased else ""
+    return findings(
+        "journal",
+        [f"{fault.table} {fault.key}: {fault.sentence}" for fault in report.faults],
+        f"{report.rows:,} local rows match their journal{erased}",
+        "{count} local rows were changed, and not by this program",
+    )
+
+
+def _check_seals(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     report = check_seals(
         db, most_faults=MOST_ITEMS, progress=lambda done, total: progress("contents", done, total)
     )
     items = [f"{fault.kind} {fault.key}: {fault.sentence}" for fault in report.faults]
     waiting = f"; {report.waiting:,} wait for the end of the first sync" if report.waiting else ""
     return findings(
-        "contents", items, f"{report.matching:,} rows match their seals{waiting}", "{count} rows were altered"
+        "contents",
+        items,
+        f"{report.matching:,} rows match their seals{waiting} (made by an older version, without receipts)",
+        "{count} rows were altered",
+    )
+
+
+def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
+    """Derive every row from the receipts once more, and compare. Copies of older versions have seals."""
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return _check_seals(db, progress)
+    found = check_derived(
+        db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
+    )
+    items = [f"{fault.table} {fault.row}: {fault.sentence}" for fault in found.faults]
+    again = "" if is_derived(db) else ". An older version of this program made them: sync, and verify again"
+    counts = Counter(row[0] for row in db.execute(_SOURCES))
+    sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
+    older = ""
+    if counts["migration"] and (alone := db.execute(_WITHOUT_ANSWER).fetchone()[0]):
+        older = f"; {alone:,} conversations as an older version left them: 'sync --refetch' reads them again"
+    return findings(
+        "contents",
+        items,
+        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){older}",
+        f"{{count}} rows are not what the receipts say{again}",
     )

@@ -1,6 +1,7 @@
-"""Completeness against Canvas itself: are all conversations here that Canvas lists, with as many messages?
+"""Comparing an archive with Canvas itself. Nothing on Canvas changes.
 
-Reads lists only; nothing on Canvas changes.
+``verify_remote`` reads lists only: are all conversations here that Canvas lists, with as many messages?
+``verify_remote_contents`` reads every conversation, with a request for each.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 import sqlite3
 
 from canvas_archive.canvas import CanvasClient, Scope
+from canvas_archive.clock import SYSTEM
+from canvas_archive.derive.fold import derive
 from canvas_archive.errors import NotFound, WrongAccount
 from canvas_archive.export.checks import Check, ProgressCallback, capped, findings
 from canvas_archive.store.account import read_account
+from canvas_archive.store.ingest import Ingest
+from canvas_archive.store.receipts import read_receipts
 
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
 """Together these hold everything a person can see."""
@@ -24,6 +29,16 @@ FROM conversations c WHERE c.id = ?
 _HAS_MESSAGE = """
 SELECT EXISTS (SELECT 1 FROM messages WHERE id = ? AND conversation_id = ? AND removed_at IS NULL)
 """
+
+_FETCHED = "SELECT id FROM conversations WHERE removed_at IS NULL AND fetched_at IS NOT NULL ORDER BY id"
+_LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM revisions"
+_NEWS = """
+SELECT "table", id, (SELECT group_concat(key, ', ') FROM json_each(max(before, after)) WHERE key NOT IN (
+  'remote_starred', 'remote_workflow_state', 'remote_subscribed', 'message_count', 'last_message',
+  'last_message_at', 'last_authored_message', 'last_authored_message_at', 'audience', 'properties')) AS fields
+FROM revisions WHERE revision > ? AND fields IS NOT NULL ORDER BY revision
+"""
+"""What saving an answer replaced, without what a new message or a look into the inbox changes."""
 
 
 def verify_remote(
@@ -61,7 +76,12 @@ def _check_owner(db: sqlite3.Connection, client: CanvasClient) -> None:
 def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int | None]) -> Check:
     items = []
     for number, count in sorted(remote.items()):
-        if db.execute(_HELD, (number,)).fetchone() is not None:
+        held = db.execute(_HELD, (number,)).fetchone()
+        if held is not None and held[0] is None:
+            continue
+        if held is not None:
+            if _exists(client, number):
+                items.append(f"conversation {number}: on Canvas, and marked as removed in the archive")
             continue
         # A list may name a conversation that does not exist any more.
         if count is None and not _exists(client, number):
@@ -71,7 +91,7 @@ def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int
         "remote: conversations",
         items,
         f"all {len(remote):,} conversations on Canvas are here",
-        "{count} conversations are missing: run 'canvas-archive sync --full'",
+        "{count} conversations are missing or marked as removed: run 'canvas-archive sync --full'",
     )
 
 
@@ -128,3 +148,41 @@ def _exists(client: CanvasClient, number: int) -> bool:
     except NotFound:
         return False
     return True
+
+
+def verify_remote_contents(
+    db: sqlite3.Connection, client: CanvasClient, progress: ProgressCallback | None = None
+) -> Check:
+    """Read every conversation from Canvas, and compare its messages, people and files with the archive.
+
+    The answers are written into a database that was derived from the receipts: what they replace there is not
+    what Canvas says now. That is so for forged receipts, and for what changed on Canvas since the last sync.
+
+    Raises WrongAccount when the token belongs to somebody else.
+
+    :calls: GET /api/v1/users/self, GET /api/v1/conversations/:id
+    """
+    progress = progress or (lambda name, done, total: None)
+    _check_owner(db, client)
+    derived, _ = derive(read_receipts(db))
+    items = []
+    try:
+        ingest = Ingest(derived, SYSTEM, receipts=False)
+        last = derived.execute(_LAST_REVISION).fetchone()[0]
+        ids = [row[0] for row in derived.execute(_FETCHED)]
+        for done, number in enumerate(ids, start=1):
+            try:
+                ingest.save_conversation(client.conversation(number, auto_mark_as_read=False))
+            except NotFound:
+                items.append(f"conversations {number}: Canvas has no such conversation")
+            progress("remote contents", done, len(ids))
+        for table, key, fields in derived.execute(_NEWS, (last,)):
+            items.append(f"{table} {key}: Canvas says otherwise: {fields}")
+    finally:
+        derived.close()
+    return findings(
+        "remote contents",
+        items,
+        f"{len(ids):,} conversations say what Canvas says",
+        "{count} rows differ: they were changed on Canvas since the last sync, or their receipts are forged",
+    )

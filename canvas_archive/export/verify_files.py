@@ -33,7 +33,8 @@ from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
 from canvas_archive.export.signatures import check_bag_signatures
 from canvas_archive.signing.stored import NOBODY, Trust
-from canvas_archive.store.migrations import known_version, schema_version
+from canvas_archive.store.connection import schema_version
+from canvas_archive.store.migrations import known_version
 from canvas_archive.store.private import open_regular, read_regular, require_regular
 
 _LONGEST_LINE = 256 << 20

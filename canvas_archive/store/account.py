@@ -25,14 +25,6 @@ class Account:
         return self.as_user_id or self.user_id
 
 
-def replace_account(db: sqlite3.Connection, account: Account) -> None:
-    """Write whose mailbox it is from now on. The caller holds the transaction, and records it."""
-    db.execute(
-        "UPDATE account SET base_url = ?, user_id = ?, name = ?, as_user_id = ?",
-        (account.base_url, account.user_id, account.name, account.as_user_id),
-    )
-
-
 def read_account(db: sqlite3.Connection) -> Account:
     """Return the account of an archive. Raises ForeignFolder for a database that is none."""
     try:

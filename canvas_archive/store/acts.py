@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
+from canvas_archive.store.journal import journaled, note_new
 from canvas_archive.store.rows import clean, ids_json, to_json
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ def begin_act(db: sqlite3.Connection, request: ActRequest, *, clock: Clock = SYS
         iso(clock.now()),
     )
     settle_left(db, clock=clock)
-    number: int | None = db.execute(_BEGIN, values).lastrowid
-    return number or 0
+    number = db.execute(_BEGIN, values).lastrowid or 0
+    note_new(db, "acts", number)
+    return number
 
 
 def settle_act(
@@ -113,7 +115,8 @@ def settle_act(
     clock: Clock = SYSTEM,
 ) -> None:
     """Write down what Canvas answered. The caller holds the transaction."""
-    db.execute(_SETTLE, (state, iso(clock.now()), clean(answer), ids_json(result_ids), number))
+    with journaled(db, "acts", [number]):
+        db.execute(_SETTLE, (state, iso(clock.now()), clean(answer), ids_json(result_ids), number))
 
 
 def settle_left(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> list[Act]:

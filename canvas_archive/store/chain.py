@@ -1,11 +1,15 @@
 """Tamper-evidence: a hash chain over what an archive says happened to it.
 
-``evidence_chain`` holds one record per finished sync run, per revision, per settled act, per state an edit
-was seen in, and per block of seals (``seals.py``: the digests of the messages themselves). Each record
-carries the digest of its row and the hash of the record before it, so a row changed, removed or slipped in
-later is found, and the first bad one can be named. The table is append-only by trigger. Whoever can rewrite
-the whole file can rewrite the whole chain: what anchors it is its head, written into ``custody.json`` of
-every bag that left the house.
+``evidence_chain`` holds one record per finished sync run, per entry of the journal (``journal.py``: the local
+rows), and per block of receipts (``receipts.py``: what Canvas said). All other rows follow from these. An
+older archive also has records of its revisions, of its settled acts, of the states of its edits, and of its
+seals.
+
+Each record carries the digest of its row and the hash of the record before it, so a row changed, removed or
+slipped in later is found, and the first bad one can be named. Of a journal entry the chain holds a
+commitment: the hash of its salt and content, which stays when both are erased. The table is append-only by
+trigger. Whoever can rewrite the whole file can rewrite the whole chain: what anchors it is its head, written
+into ``custody.json`` of every bag that left the house.
 
 SQLite has no SHA-256 in triggers, so ``extend_chain`` runs at the end of every sync and push. What happens
 between two runs (an edit made, changed and taken back) is journalled by the tables themselves.
@@ -16,42 +20,43 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypedDict
 
 from canvas_archive.clock import SYSTEM, Clock, iso
-from canvas_archive.store.seals import Block, block_digests, seal_new
+from canvas_archive.store.connection import schema_version
+from canvas_archive.store.receipts import commitments
+from canvas_archive.store.seals import broken_blocks
 
+FIRST_WITH_RECEIPTS = 6
+"""The schema version that has receipts and a journal; older ones have seals."""
+
+_BLOCK = 1000
 GENESIS = "0" * 64
 """What the first record names as the one before it."""
 
-_NEXT_STATES = {
-    "pending": frozenset({"pending", "pushed", "conflict", "discarded", "gone", "reverted"}),
-    "pushed": frozenset({"conflict", "gone", "reverted"}),
-    "conflict": frozenset({"pending", "pushed", "discarded", "gone", "reverted"}),
-    "reverted": frozenset({"pending", "pushed", "conflict", "discarded", "gone"}),
-}
-_EDIT_IDENTITY = ("id", "conversation_id", "field", "base_value")
-_EDIT_OUTCOME = ("state", "settled_at", "detail")
+_STATES = {"sync_runs": "status", "edits": "state", "acts": "state"}
+"""The column of a recorded row that the record's ``state`` repeats."""
+_WITHOUT_CONTENT = ("acts", "revisions")
+"""The tables whose rows a record does not repeat: they never change."""
 
 _NEW_RUNS = """
 SELECT * FROM sync_runs r WHERE finished_at IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM evidence_chain WHERE source = 'sync_runs' AND row_key = r.id)
 ORDER BY id
 """
-_NEW_ACTS = """
-SELECT * FROM acts a WHERE state <> 'begun'
-  AND NOT EXISTS (SELECT 1 FROM evidence_chain WHERE source = 'acts' AND row_key = a.id)
+_NEW_ENTRIES = """
+SELECT * FROM journal
+WHERE id > (SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'journal')
 ORDER BY id
 """
-_NEW_REVISIONS = "SELECT * FROM revisions WHERE revision > ? ORDER BY revision LIMIT 1000"
-_MOVED_EDITS = """
-SELECT e.*, l.digest AS chained_digest FROM edits e
-LEFT JOIN evidence_chain l ON l.seq =
-  (SELECT max(seq) FROM evidence_chain WHERE source = 'edits' AND row_key = e.id)
-WHERE l.seq IS NULL OR l.state IS NOT e.state OR e.state = 'pending'
-ORDER BY e.id
+_RUNS_RECORDED = "SELECT row_key, at FROM evidence_chain WHERE source = 'sync_runs'"
+_RUNS_NAMED = """
+SELECT DISTINCT run_id FROM receipts WHERE id BETWEEN ? AND ? AND run_id IS NOT NULL
 """
+_FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
 _APPEND = """
 INSERT INTO evidence_chain (seq, at, source, row_key, state, content, digest, previous, chain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -81,10 +86,9 @@ def chain_head(db: sqlite3.Connection) -> ChainHead:
     return ChainHead(row[0], row[1]) if row else ChainHead(0, GENESIS)
 
 
-def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM, decoded: bool = False) -> int:
+def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
     """Append a record for everything that is new since the last call; return how many.
 
-    ``decoded``: bodies were just written in another form (``texts.py``), and their new seals say so.
     The caller holds the transaction, on a connection that may write.
     """
     reader = db.cursor()
@@ -92,52 +96,59 @@ def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM, decoded: bool
     head = chain_head(db)
     at = iso(clock.now())
     count = 0
-    for source, key, state, row in _news(reader, decoded=decoded):
+    for source, key, state, row in _news(reader):
         content = canonical(row)
         digest = _sha256(content)
         seq = head.seq + 1
         chain = _link(head.chain, seq, at, source, key, digest)
-        kept = None if source in ("revisions", "acts") else content
+        kept = None if source in _WITHOUT_CONTENT else content
         db.execute(_APPEND, (seq, at, source, key, state, kept, digest, head.chain, chain))
         head = ChainHead(seq, chain)
         count += 1
     return count
 
 
-def _news(
-    reader: sqlite3.Cursor, *, decoded: bool
-) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
-    # Read whole before anything is appended: a statement must not see its own insertions. Revisions and
-    # messages can be many after a long run, so these come in portions.
+def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
+    # Read whole before anything is appended: a statement must not see its own insertions.
     for row in reader.execute(_NEW_RUNS).fetchall():
         yield "sync_runs", row["id"], row["status"], row
-    for row in reader.execute(_MOVED_EDITS).fetchall():
-        before = row.pop("chained_digest")
-        if _sha256(canonical(row)) != before:
-            yield "edits", row["id"], row["state"], row
-    for row in reader.execute(_NEW_ACTS).fetchall():
-        yield "acts", row["id"], row["state"], row
-    last = _last_revision(reader.connection)
-    while rows := reader.execute(_NEW_REVISIONS, (last,)).fetchall():
-        for row in rows:
-            yield "revisions", row["revision"], None, row
-        last = rows[-1]["revision"]
-    block = seal_new(reader.connection)
-    if block is not None:
-        yield "seals", block.number, None, {**_block_row(block), **({"decoded": 1} if decoded else {})}
+    for row in reader.execute(_NEW_ENTRIES).fetchall():
+        yield "journal", row["id"], None, _committed(row)
+    for block in list(_blocks(reader.connection, _last_receipt(reader.connection) + 1)):
+        yield "receipts", block["last"], None, {**block}
 
 
-def _block_row(block: Block) -> dict[str, object]:
-    sealed = {"block": block.number, "form": block.form, "digest": block.digest, "revision": block.revision}
-    return {**sealed, **block.counts}
-
-
-def _last_revision(db: sqlite3.Connection) -> int:
+def _last_receipt(db: sqlite3.Connection) -> int:
     row = db.execute(
-        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'revisions'"
+        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'receipts'"
     ).fetchone()
     last: int = row[0]
     return last
+
+
+class _Block(TypedDict):
+    """Receipts that follow each other, as one record of the chain."""
+
+    first: int
+    last: int
+    count: int
+    digest: str
+
+
+def _blocks(db: sqlite3.Connection, first: int, last: int = 2**62) -> Iterator[_Block]:
+    found = commitments(db, first, last)
+    while portion := list(islice(found, _BLOCK)):
+        lines = "".join(f"{number} {commitment}\n" for number, commitment in portion)
+        yield _Block(first=portion[0][0], last=portion[-1][0], count=len(portion), digest=_sha256(lines))
+
+
+def _committed(entry: dict[str, object]) -> dict[str, object]:
+    """Return what the chain holds of an entry: a commitment in place of its content and salt."""
+    salt, content = entry.pop("salt"), entry.pop("content")
+    committed = None
+    if isinstance(salt, bytes):
+        committed = hashlib.sha256(salt + str(content).encode("utf-8", "surrogatepass")).hexdigest()
+    return {**entry, "commitment": committed}
 
 
 def has_head(db: sqlite3.Connection, head: str) -> bool:
@@ -157,7 +168,6 @@ def check_chain(db: sqlite3.Connection) -> list[ChainFault]:
 
 def _broken_links(db: sqlite3.Connection) -> Iterator[ChainFault]:
     previous, number = GENESIS, 0
-    last_edit: dict[int, dict[str, object]] = {}
     for row in db.execute(
         "SELECT seq, at, source, row_key, state, content, digest, previous, chain "
         "FROM evidence_chain ORDER BY seq"
@@ -171,33 +181,16 @@ def _broken_links(db: sqlite3.Connection) -> Iterator[ChainFault]:
             yield ChainFault(source, key, f"record {seq} does not follow the one before it")
         if _link(named, seq, at, source, key, digest) != chain:
             yield ChainFault(source, key, f"record {seq} of the chain was altered")
-        if content is not None and _sha256(content) != digest:
+        has_content = content is not None
+        if has_content == (source in _WITHOUT_CONTENT) or (has_content and _sha256(content) != digest):
             yield ChainFault(source, key, f"record {seq} does not match its own digest")
-        if source == "edits" and content is not None:
-            now: dict[str, object] = json.loads(content)
-            if now.get("state") != state:
-                yield ChainFault(source, key, f"record {seq} does not match its own state")
-            sentence = _edit_moved_wrongly(last_edit.get(key), now)
-            if sentence:
-                yield ChainFault(source, key, f"{sentence} (record {seq})")
-            last_edit[key] = now
+        if (
+            content is not None
+            and state is not None
+            and json.loads(content).get(_STATES.get(source, "")) != state
+        ):
+            yield ChainFault(source, key, f"record {seq} does not match its own state")
         previous = chain
-
-
-def _edit_moved_wrongly(before: dict[str, object] | None, now: dict[str, object]) -> str | None:
-    """Say why an edit cannot have gone from one recorded state to the next; ``None`` when it can. Pure."""
-    if before is None:
-        return None
-    if any(before.get(name) != now.get(name) for name in _EDIT_IDENTITY):
-        return "the edit became another one"
-    if before["state"] == "pending":
-        return None
-    if now["state"] not in _NEXT_STATES.get(str(before["state"]), frozenset()):
-        return f"the edit went from {before['state']} to {now['state']}, which does not happen"
-    unchanging = [name for name in now if name not in _EDIT_OUTCOME]
-    if any(before.get(name) != now.get(name) for name in unchanging):
-        return "the settled edit was changed"
-    return None
 
 
 def _changed_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
@@ -205,28 +198,31 @@ def _changed_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
     reader.row_factory = _as_dict
     for source, key_column in (("sync_runs", "id"), ("acts", "id"), ("revisions", "revision")):
         for row in reader.execute(
-            f"SELECT t.*, c.digest AS chained_digest FROM {source} t CROSS JOIN evidence_chain c "  # noqa: S608 (constants)
-            f"ON c.source = '{source}' AND c.row_key = t.{key_column} ORDER BY t.{key_column}"
+            f"SELECT t.*, c.digest AS chained_digest, c.state AS chained_state FROM {source} t "  # noqa: S608 (constants)
+            f"CROSS JOIN evidence_chain c ON c.source = '{source}' AND c.row_key = t.{key_column} "
+            f"ORDER BY t.{key_column}"
         ):
-            digest = row.pop("chained_digest")
-            if _sha256(canonical(row)) != digest:
+            digest, state = row.pop("chained_digest"), row.pop("chained_state")
+            if _sha256(canonical(row)) != digest or state != row.get(_STATES.get(source, "")):
                 yield ChainFault(source, row[key_column], "the row was changed after it was recorded")
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        return
     for row in reader.execute(
-        "SELECT e.*, c.content AS chained FROM edits e JOIN evidence_chain c ON c.seq = "
-        "(SELECT max(seq) FROM evidence_chain WHERE source = 'edits' AND row_key = e.id) ORDER BY e.id"
+        "SELECT t.*, c.content AS chained FROM journal t CROSS JOIN evidence_chain c "
+        "ON c.source = 'journal' AND c.row_key = t.id ORDER BY t.id"
     ):
         recorded: dict[str, object] = json.loads(row.pop("chained"))
-        if row == recorded:
-            continue
-        # A row may have moved on lawfully since the chain was last extended.
-        same_state = row["state"] == recorded["state"] != "pending"
-        sentence = "the settled edit was changed" if same_state else _edit_moved_wrongly(recorded, row)
-        if sentence:
-            yield ChainFault("edits", int(str(row["id"])), sentence)
+        now = _committed(row)
+        if now["commitment"] is None:  # an erased entry: a tombstone
+            del now["commitment"], recorded["commitment"]
+        if now != recorded:
+            yield ChainFault("journal", int(str(row["id"])), "the row was changed after it was recorded")
 
 
 def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
-    for source, key in (("sync_runs", "id"), ("edits", "id"), ("acts", "id"), ("revisions", "revision")):
+    journal = [("journal", "id")] if schema_version(db) >= FIRST_WITH_RECEIPTS else []
+    keys = [("sync_runs", "id"), ("edits", "id"), ("acts", "id"), *journal, ("revisions", "revision")]
+    for source, key in keys:
         for (gone,) in map(
             tuple,
             db.execute(
@@ -235,8 +231,8 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
             ),
         ):
             yield ChainFault(source, gone, "the row was recorded and is gone")
-    # Revisions and acts are recorded in order, so an old number without a record was slipped in.
-    for source, key in (("acts", "id"), ("revisions", "revision")):
+    # These are recorded in order, so an old number without a record was slipped in.
+    for source, key in keys[2:]:
         for (added,) in map(
             tuple,
             db.execute(
@@ -250,15 +246,33 @@ def _missing_rows(db: sqlite3.Connection) -> Iterator[ChainFault]:
 
 
 def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
-    recorded: dict[int, str] = {
-        row[0]: json.loads(row[1])["digest"]
-        for row in db.execute("SELECT row_key, content FROM evidence_chain WHERE source = 'seals'")
-    }
-    for number, digest in block_digests(db):
-        if recorded.pop(number, None) != digest:
-            yield ChainFault("seals", number, "the seals of this block are not the recorded ones")
-    for number in recorded:
-        yield ChainFault("seals", number, "the seals of this block are gone")
+    if schema_version(db) < FIRST_WITH_RECEIPTS:
+        yield from (ChainFault("seals", number, sentence) for number, sentence in broken_blocks(db))
+        return
+    expected = 1
+    recorded = dict(map(tuple, db.execute(_RUNS_RECORDED)))
+    query = "SELECT content, at FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
+    for content, at in map(tuple, db.execute(query).fetchall()):
+        block: _Block = json.loads(content)
+        first, last = block["first"], block["last"]
+        found = list(_blocks(db, first, last))
+        if first < expected or found != [block]:
+            yield ChainFault("receipts", last, f"receipts {first} to {last} are not the recorded ones")
+        elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
+            yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
+        yield from _latecomers(db, first, last, {run for run, when in recorded.items() if when != at})
+        expected = last + 1
+    yield from _latecomers(db, expected, 2**62, recorded)
+
+
+def _latecomers(
+    db: sqlite3.Connection, first: int, last: int, ended: Collection[int]
+) -> Iterator[ChainFault]:
+    """Yield the receipts that name a run which was over, and in the chain, when they were written."""
+    runs = {row[0] for row in db.execute(_RUNS_NAMED, (first, last))}
+    for run in sorted(runs.intersection(ended)):
+        number = db.execute(_FIRST_OF_RUN, (first, last, run)).fetchone()[0]
+        yield ChainFault("receipts", number, f"the receipt was added after run {run} was recorded")
 
 
 def canonical(row: dict[str, object]) -> str:

@@ -241,3 +241,9 @@ def refresh_statistics(db: sqlite3.Connection) -> None:
     first = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone() is None
     db.execute("PRAGMA analysis_limit = 1000")
     db.execute("ANALYZE" if first else "PRAGMA optimize")
+
+
+def schema_version(db: sqlite3.Connection) -> int:
+    """Return the schema version of an open database (0: no migration has run)."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version

@@ -15,6 +15,7 @@ from enum import Enum
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import BadInput
 from canvas_archive.store.flags import FIELDS, STATES, as_text
+from canvas_archive.store.journal import journaled
 from canvas_archive.store.rows import clean, to_json
 
 __all__ = [
@@ -45,6 +46,7 @@ SELECT starred, workflow_state, subscribed, remote_starred, remote_workflow_stat
   removed_at
 FROM conversations WHERE id = ?
 """
+_EDIT = "SELECT id FROM edits WHERE conversation_id = ? AND field = ? AND state = 'pending'"
 _ORIGIN = "UPDATE edits SET origin = ? WHERE conversation_id = ? AND field = ? AND state = 'pending'"
 _SETTLE = """
 UPDATE edits SET state = ?, detail = ?, settled_at = ?
@@ -129,7 +131,9 @@ def record_edit(
     if field == "subscribed" and private:
         return EditOutcome.REFUSED_PRIVATE
     db.execute(_SET[field], (wished, conversation_id))
-    db.execute(_ORIGIN, (origin, conversation_id, field))
+    edit = db.execute(_EDIT, (conversation_id, field)).fetchone()
+    with journaled(db, "edits", edit):
+        db.execute(_ORIGIN, (origin, conversation_id, field))
     return EditOutcome.RECORDED
 
 
@@ -185,8 +189,9 @@ def discard_edits(db: sqlite3.Connection, ids: Iterable[int] | None = None, *, c
     wanted = None if ids is None else set(ids)
     edits = [edit for edit in pending_edits(db) if wanted is None or edit.id in wanted]
     for edit in edits:
-        # The journal first: the trigger would otherwise say "set back", as if somebody had done it by hand.
-        db.execute(_DISCARD, (iso(clock.now()), edit.id))
+        # Before the column: the trigger would otherwise say "set back", as if somebody had done it by hand.
+        with journaled(db, "edits", [edit.id]):
+            db.execute(_DISCARD, (iso(clock.now()), edit.id))
         db.execute(_SET_BACK[edit.field], (edit.conversation_id,))
     return len(edits)
 
@@ -208,4 +213,5 @@ def settle_edit(
     if state not in EDIT_STATES[1:]:
         raise BadInput(f"An edit cannot be settled as {state!r}.")
     values = (state, clean(detail), iso(clock.now()), edit_id, expect_value)
-    return db.execute(_SETTLE, values).rowcount > 0
+    with journaled(db, "edits", [edit_id]):
+        return db.execute(_SETTLE, values).rowcount > 0

@@ -6,6 +6,7 @@
     identity.key    what tells this archive from one that was made to look like it (see ``adoption``)
     files/ search/  attachment bytes; the search index
     signatures/     signed heads of the chain, where anybody signed one
+    drafts/         messages begun in the pages (see ``drafts``)
 
 A folder becomes an archive in one step, when its database gets its name: before that, a crash leaves
 nothing that any command takes for an archive, and ``create`` may simply be run again.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +38,10 @@ from canvas_archive.store.connection import (
     connect_readonly,
     connect_writable,
     require_sqlite,
+    schema_version,
     transaction,
 )
+from canvas_archive.store.drafts import DRAFTS_NAME
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
 from canvas_archive.store.private import PARTIAL, is_regular, require_folder, require_regular, sync_folder
 from canvas_archive.store.schema import APPLICATION_ID
@@ -52,7 +56,7 @@ SEARCH_NAME = "search"
 SIGNATURES_NAME = "signatures"
 UNFINISHED_NAME = "archive.db.unfinished"
 FILE_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, adoption.IDENTITY_NAME)
-FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME)
+FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME, DRAFTS_NAME)
 
 
 class Archive:
@@ -108,7 +112,7 @@ class Archive:
             account = Account(base_url, user_id, name, as_user_id, iso(clock.now()))
             if remembered:
                 adoption.remember(path, (base_url, user_id, as_user_id, account.created_at))
-            _build_database(path, account)
+            _build_database(path, account, clock)
             return cls._connected(path, config, resources)
 
     @classmethod
@@ -255,7 +259,7 @@ def _is_leftover(path: Path) -> bool:
     return True
 
 
-def _build_database(path: Path, account: Account) -> None:
+def _build_database(path: Path, account: Account, clock: Clock) -> None:
     """Make the database under another name and rename it when everything in it is on the disk."""
     unfinished = path / UNFINISHED_NAME
     for suffix in ("", "-journal", "-wal", "-shm"):
@@ -264,13 +268,11 @@ def _build_database(path: Path, account: Account) -> None:
     # SQLite gives its -wal and -shm files the mode of the database.
     os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     upgrade.apply_pending(unfinished)
+    from canvas_archive.store.ingest import Ingest
+
     with closing(connect_writable(unfinished, synchronous="FULL")) as db:
         with transaction(db):
-            db.execute(
-                "INSERT INTO account (id, base_url, user_id, name, as_user_id, created_at) "
-                "VALUES (1, ?, ?, ?, ?, ?)",
-                (account.base_url, account.user_id, account.name, account.as_user_id, account.created_at),
-            )
+            Ingest(db, clock).save_account(asdict(account))
         # Without this the rows could sit in a -wal file that does not follow the rename.
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     unfinished.replace(path / DB_NAME)
@@ -315,7 +317,7 @@ def _is_outdated(path: Path) -> bool:
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ForeignFolder(f"{path / DB_NAME} is a database, but not one of canvas-archive.")
         upgrade.refuse_newer(db, path)
-        return migrations.schema_version(db) < migrations.known_version()
+        return schema_version(db) < migrations.known_version()
 
 
 def _upgrade(path: Path, *, locked: bool, adopting: bool, clock: Clock) -> None:

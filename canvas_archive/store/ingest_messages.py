@@ -47,7 +47,6 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET media_type = excluded.media_type, display_name = excluded.display_name,
   content_type = excluded.content_type, url = excluded.url
 """
-_UNSEALED = "SELECT EXISTS (SELECT 1 FROM seal_queue WHERE kind = 'messages' AND key = ?)"
 _QUEUE = "INSERT INTO index_queue (message_id) VALUES (?)"
 
 _COLUMNS = ("conversation_id", "author_id", "created_at", "body", "generated", "extra", "removed_at")
@@ -226,12 +225,11 @@ class _Answer:
             dict(zip(_COLUMNS, known, strict=True)), dict(zip(_COLUMNS, kept, strict=True))
         )
         if known[0] is None and own:
-            # A message known as a forwarded copy has come home: new to its thread. When no seal says
-            # otherwise yet (both came in one sync), that is how it was from the start.
+            # A message known as a forwarded copy has come home. That is new to its thread, and replaces
+            # nothing.
             self.written.new_messages += 1
             self.written.changed = True
-            if self._cursor.execute(_UNSEALED, (message_id,)).fetchone()[0]:
-                del before["conversation_id"], after["conversation_id"]
+            del before["conversation_id"], after["conversation_id"]
         self._record("messages", message_id, before, after)
 
     def remove_the_rest(self) -> None:

@@ -73,10 +73,16 @@ class PeopleWriter:
         self._cursor = cursor
         self._log = log
         self._people: dict[int, Participant | None] = {}
-        self._contexts: dict[str, str | None] = {}
+        # A list row never renames a context, so what one says is no news of what a whole answer says.
+        self._contexts: dict[bool, dict[str, str | None]] = {True: {}, False: {}}
         self._named: set[int] = set()
         self._count = 0
         self._key = id(self)
+
+    @property
+    def writes_of_its_own(self) -> int:
+        """The number of rows written so far that are no part of the archive."""
+        return self._count
 
     def save(
         self,
@@ -85,28 +91,48 @@ class PeopleWriter:
         now: str,
         *,
         whole: bool,
+        rename: bool = True,
     ) -> None:
         """Insert who and what is unknown, and take over new names; ``None`` tells nothing about an id.
 
-        ``whole`` marks an answer whose names are news. Canvas caches the people of a conversation, so list
-        rows may disagree about someone renamed: of those only the first in a run is believed.
+        ``whole`` marks an answer that renames contexts, too. Without ``rename`` known people keep their
+        names.
         """
         self._check_memory()
         unseen = _differing(people, self._people)
-        new_contexts = _differing(contexts, self._contexts)
+        new_contexts = _differing(contexts, self._contexts[whole])
         if unseen:
-            settled: set[int] = set() if whole else self._named & unseen.keys()
-            _save_users(self._cursor, self._log, unseen, now, settled)
-            for user_id, person in unseen.items():
-                if user_id not in settled:
-                    self._people[user_id] = person
-                    if person is not None:
-                        self._named.add(user_id)
+            _save_users(self._cursor, self._log, unseen, now, rename=rename)
+            if rename:
+                self._people.update(unseen)
+            self._named.update(user_id for user_id, person in unseen.items() if person is not None)
         if new_contexts:
             _save_contexts(self._cursor, self._log, new_contexts, now, rename=whole)
-            self._contexts.update(new_contexts)
+            self._contexts[False].update(new_contexts)
+            if whole:
+                self._contexts[True].update(new_contexts)
         if unseen or new_contexts:
             self._note()
+
+    def is_news(self, people: Mapping[int, Participant | None]) -> bool:
+        """Return whether a list row's names count: not when an answer of this run named one differently.
+
+        Canvas caches the people of a conversation, so list rows may disagree about someone renamed. The
+        first one of a run counts.
+        """
+        differing = _differing(people, self._people)
+        return self._named.isdisjoint(differing)
+
+    def save_courses(self, courses: Iterable[Course], now: str) -> list[Course]:
+        """Take over the course list, and return the courses that are new or changed."""
+        touched = _save_courses(self._cursor, self._log, courses, now)
+        if touched:
+            self._forget_contexts()
+        return touched
+
+    def _forget_contexts(self) -> None:
+        for remembered in self._contexts.values():
+            remembered.clear()
 
     def recall(self, named: Iterable[Named]) -> None:
         """Remember who and what is stored just as it is named here; of several names, the first counts.
@@ -120,7 +146,7 @@ class PeopleWriter:
             contexts.update((key, told) for key, told in some_contexts.items() if contexts.get(key) is None)
         self._check_memory()
         people = {user_id: person for user_id, person in people.items() if user_id not in self._people}
-        contexts = {code: name for code, name in contexts.items() if code not in self._contexts}
+        contexts = {code: name for code, name in contexts.items() if code not in self._contexts[False]}
         users = _stored_users(self._cursor, people)
         for user_id, person in people.items():
             known = users.get(user_id)
@@ -131,12 +157,12 @@ class PeopleWriter:
         courses = _stored_contexts(self._cursor, contexts)
         for code, name in contexts.items():
             if code in courses and (not name or courses[code][0] is not None):
-                self._contexts[code] = name
+                self._contexts[False][code] = name
         self._note()
 
     def remembers(self, people: Mapping[int, Participant | None], contexts: Mapping[str, str | None]) -> bool:
         """Return whether there is nothing to write about any of these, as far as is remembered."""
-        return not _differing(people, self._people) and not _differing(contexts, self._contexts)
+        return not _differing(people, self._people) and not _differing(contexts, self._contexts[False])
 
     def _note(self) -> None:
         """Let what is remembered fall back with the transaction that it was learned in."""
@@ -153,7 +179,7 @@ class PeopleWriter:
             row = None
         if row is None or row[0] != self._count:
             self._people.clear()
-            self._contexts.clear()
+            self._forget_contexts()
 
 
 def _differing(
@@ -204,7 +230,8 @@ def _save_users(
     log: RevisionLog,
     people: Mapping[int, Participant | None],
     now: str,
-    settled: set[int],
+    *,
+    rename: bool,
 ) -> None:
     stored = _stored_users(cursor, people)
     new: list[tuple[object, ...]] = []
@@ -217,7 +244,7 @@ def _save_users(
         fresh = _user_row(person)
         if known is None:
             new.append((user_id, *fresh, now))
-        elif known != fresh and user_id not in settled:
+        elif known != fresh and rename:
             _update_user(cursor, log, user_id, known, fresh, now)
     if new:
         cursor.executemany(_INSERT_USER, new)
@@ -238,7 +265,7 @@ def _update_user(
     before, after = changed_columns(
         dict(zip(_RECORDED_OF_USER, known, strict=False)), dict(zip(_RECORDED_OF_USER, kept, strict=False))
     )
-    if after:
+    if after and any(known[:3]):  # the first names of a person known by id alone replace nothing
         log.add("users", user_id, now, before, after)
 
 
@@ -258,20 +285,19 @@ def _save_contexts(
                 log.add("contexts", code, now, {"name": known[0]}, {"name": clean(name)})
 
 
-def save_courses(cursor: sqlite3.Cursor, log: RevisionLog, courses: Iterable[Course], now: str) -> int:
-    """Take over the course list; a course that hides its name (restricted by date) keeps the known one.
-
-    Returns how many contexts are new or changed.
-    """
+def _save_courses(
+    cursor: sqlite3.Cursor, log: RevisionLog, courses: Iterable[Course], now: str
+) -> list[Course]:
+    # A course that hides its name (restricted by date) keeps the known one.
     fresh = {f"course_{course.id}": course for course in courses}
     stored = _stored_contexts(cursor, fresh)
-    touched = 0
+    touched = []
     for code, course in fresh.items():
         answer = (clean(course.name), clean(course.course_code), clean(course.term), to_json(course.extra))
         known = stored.get(code)
         if known is None:
             cursor.execute(_INSERT_CONTEXT, (code, "course", course.id, *answer))
-            touched += 1
+            touched.append(course)
             continue
         restricted = course.name is None
         kept = tuple(
@@ -286,5 +312,5 @@ def save_courses(cursor: sqlite3.Cursor, log: RevisionLog, courses: Iterable[Cou
                 before = {_COLUMNS_OF_CONTEXT[at]: known[at] for at in told}
                 after = {_COLUMNS_OF_CONTEXT[at]: kept[at] for at in told}
                 log.add("contexts", code, now, before, after)
-            touched += 1
+            touched.append(course)
     return touched

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from canvas_archive.store import schema
+from canvas_archive.store.journal import JOURNAL, LOCAL, append_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,17 @@ def m004_acts(db: sqlite3.Connection) -> None:
     """Create the journal of acts, and let the evidence chain take it in: its records stay as they are."""
     for statement in statements(ACTS):
         db.execute(statement)
+    _chain_takes(db, "acts", after="edits")
+
+
+def _chain_takes(db: sqlite3.Connection, source: str, *, after: str) -> None:
+    """Let the evidence chain hold records of another source; SQLite changes a CHECK only with its table."""
     owned = db.execute(
         "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'evidence_chain' AND sql IS NOT NULL"
     ).fetchall()
     (table,) = (sql for kind, sql in map(tuple, owned) if kind == "table")
     db.execute("ALTER TABLE evidence_chain RENAME TO evidence_chain_before")
-    db.execute(table.replace("'edits', ", "'edits', 'acts', ", 1))
+    db.execute(table.replace(f"'{after}', ", f"'{after}', '{source}', ", 1))
     db.execute("INSERT INTO evidence_chain SELECT * FROM evidence_chain_before ORDER BY seq")
     db.execute("DROP TABLE evidence_chain_before")
     for kind, sql in map(tuple, owned):
@@ -151,24 +157,99 @@ def m005_text_readers(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+_SEALS = r"""
+SELECT type, name FROM sqlite_master
+WHERE name IN ('seals', 'seal_queue') OR (type = 'trigger' AND name LIKE 'seal\_%' ESCAPE '\')
+ORDER BY type = 'table'
+"""
+RECEIPTS = """
+CREATE TABLE receipts (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER,
+  source TEXT NOT NULL CHECK (source IN ('api', 'capture', 'dap', 'migration')),
+  kind TEXT NOT NULL,
+  key INTEGER,
+  address TEXT,
+  at TEXT NOT NULL,
+  status INTEGER,
+  texts TEXT NOT NULL CHECK (texts IN ('raw', 'entities') OR texts LIKE 'entities:%'),
+  base INTEGER,
+  packing INTEGER NOT NULL,
+  salt BLOB,
+  payload BLOB
+) STRICT;
+
+CREATE TABLE erased (
+  receipt_id INTEGER PRIMARY KEY,
+  commitment TEXT NOT NULL CHECK (length(commitment) = 64),
+  at TEXT NOT NULL,
+  held_in TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(held_in))
+) STRICT;
+
+CREATE INDEX receipts_key ON receipts (key, kind);
+
+CREATE TRIGGER receipts_kept BEFORE DELETE ON receipts
+BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;
+CREATE TRIGGER receipts_fixed BEFORE UPDATE ON receipts
+BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;
+CREATE TRIGGER receipts_in_order AFTER INSERT ON receipts
+WHEN NEW.id < (SELECT max(id) FROM receipts)
+BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;
+"""
+
+
+def m006_receipts(db: sqlite3.Connection) -> None:
+    """Create the receipts, write one for every row that an earlier version left, and drop the seals.
+
+    The records of seals stay in the evidence chain: heads that were noted earlier are found in it.
+    """
+    for statement in statements(RECEIPTS):
+        db.execute(statement)
+    _chain_takes(db, "receipts", after="acts")
+    _add_journal(db)
+    from canvas_archive.store.migration_receipts import convert  # here: it is needed once
+
+    convert(db)
+    for kind, name in db.execute(_SEALS).fetchall():
+        db.execute(f"DROP {kind} {name}")
+
+
+_EDITS = "SELECT CAST(id AS TEXT) AS key FROM edits WHERE conversation_id = NEW.id AND field = '{field}'"
+
+
+def _add_journal(db: sqlite3.Connection) -> None:
+    """Create the journal of local rows, write those there are into it, and let the chain take it in."""
+    for statement in statements(JOURNAL):
+        db.execute(statement)
+    for table, local in LOCAL.items():
+        db.execute(append_statement(table, f"SELECT {local.key} AS key FROM {table}"))  # noqa: S608 (constants)
+    for field in ("starred", "workflow_state", "subscribed"):
+        _let_trigger_write(db, f"edit_{field}", _EDITS.format(field=field))
+    _chain_takes(db, "journal", after="acts")
+
+
+def _let_trigger_write(db: sqlite3.Connection, name: str, keys: str) -> None:
+    """Let a trigger that changes edits write them into the journal: as found before, and as they are then."""
+    sql: str = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+    head, body = sql.removesuffix("END").split("BEGIN\n", 1)
+    found, after = (append_statement("edits", keys, found=found).strip() for found in (True, False))
+    db.execute(f"DROP TRIGGER {name}")
+    db.execute(f"{head}BEGIN\n{found};\n{body}{after};\nEND")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
     Migration("m003_problems_rest", m003_problems_rest),
     Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
+    Migration("m006_receipts", m006_receipts),
 )
 
 
 def known_version() -> int:
     """Return the schema version this program writes."""
     return len(MIGRATIONS)
-
-
-def schema_version(db: sqlite3.Connection) -> int:
-    """Return the schema version of an open database (0: no migration has run)."""
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return version
 
 
 def statements(script: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from typing import Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.model import JsonObject
+from canvas_archive.store.journal import journaled, note_new
 from canvas_archive.store.rows import clean, ids_json, to_json
 
 Kind: TypeAlias = Literal["send", "reply"]
@@ -63,6 +64,7 @@ class Draft:
 
     A reply has a ``conversation_id``; its ``recipients`` are empty (everyone) or narrow who gets it. For a
     new message ``force_new`` keeps Canvas from reviving an old private conversation, whose subject would win.
+    ``forwarded`` are messages of one conversation that a new message carries, with their files.
     """
 
     kind: Kind
@@ -74,6 +76,7 @@ class Draft:
     force_new: bool = False
     context_code: str | None = None
     enclosures: tuple[OutgoingFile, ...] = ()
+    forwarded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Queued:
             "subject": draft.subject,
             "body": draft.body,
             "attachments": [enclosure.name for enclosure in draft.enclosures],
+            "forwarded_message_ids": list(draft.forwarded),
             "queued_at": self.queued_at,
             "state": self.state,
             "sent_at": self.sent_at,
@@ -124,8 +128,9 @@ class Queued:
 def queue_message(db: sqlite3.Connection, draft: Draft, *, clock: Clock = SYSTEM) -> int:
     """Put a message into the outbox; return its number there."""
     values = (draft.kind, draft.conversation_id, _payload(draft, None), iso(clock.now()))
-    number: int | None = db.execute(_INSERT, values).lastrowid
-    return number or 0
+    number = db.execute(_INSERT, values).lastrowid or 0
+    note_new(db, "outbox", number)
+    return number
 
 
 def outbox(db: sqlite3.Connection, states: Iterable[str] = OPEN) -> list[Queued]:
@@ -146,18 +151,18 @@ def note_upload(db: sqlite3.Connection, queued: Queued, position: int, file_id: 
     draft = replace(queued.draft, enclosures=tuple(enclosures))
     now = outbox_row(db, queued.id)
     if now is not None and fingerprint(now.draft) == fingerprint(draft):  # not over a text changed meanwhile
-        db.execute(_PAYLOAD, (_payload(draft, None), queued.id))
+        _change(db, _PAYLOAD, (_payload(draft, None), queued.id))
     return replace(queued, draft=draft)
 
 
 def begin_sending(db: sqlite3.Connection, queued: Queued, baseline: Baseline) -> bool:
     """Note that the request is about to go out; False when the message was withdrawn meanwhile."""
-    return db.execute(_BEGIN, (_payload(queued.draft, baseline), queued.id)).rowcount > 0
+    return _change(db, _BEGIN, (_payload(queued.draft, baseline), queued.id)) > 0
 
 
 def back_to_queue(db: sqlite3.Connection, number: int, detail: str | None = None) -> None:
     """Note that Canvas certainly has not sent it: it may be sent again."""
-    db.execute(_BACK, (clean(detail), number))
+    _change(db, _BACK, (clean(detail), number))
 
 
 def mark_sent(
@@ -169,22 +174,30 @@ def mark_sent(
     clock: Clock = SYSTEM,
 ) -> None:
     """Note that Canvas has it, and under which ids."""
-    db.execute(_SENT, (iso(clock.now()), ids_json(sent_ids), clean(detail), number))
+    _change(db, _SENT, (iso(clock.now()), ids_json(sent_ids), clean(detail), number))
 
 
 def mark_failed(db: sqlite3.Connection, number: int, detail: str) -> None:
     """Note that Canvas refuses it: it is not tried again."""
-    db.execute(_FAILED, (clean(detail), number))
+    _change(db, _FAILED, (clean(detail), number))
 
 
 def note_doubt(db: sqlite3.Connection, number: int, detail: str) -> None:
     """Say why it is unknown whether Canvas has it; the state stays as it is."""
-    db.execute(_NOTE, (clean(detail), number))
+    _change(db, _NOTE, (clean(detail), number))
 
 
 def discard_messages(db: sqlite3.Connection, numbers: Iterable[int]) -> int:
     """Withdraw messages that are not known to be sent; return how many."""
-    return db.execute(_DISCARD, (ids_json(numbers),)).rowcount
+    given = list(numbers)
+    with journaled(db, "outbox", given):
+        return db.execute(_DISCARD, (ids_json(given),)).rowcount
+
+
+def _change(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:
+    """Run a statement whose last value is the number of the row; return how many rows it changed."""
+    with journaled(db, "outbox", values[-1:]):
+        return db.execute(statement, values).rowcount
 
 
 def change_message(db: sqlite3.Connection, number: int, *, body: str, subject: str | None) -> bool:
@@ -193,12 +206,14 @@ def change_message(db: sqlite3.Connection, number: int, *, body: str, subject: s
     if queued is None or queued.state != "queued":
         return False
     draft = replace(queued.draft, body=body, subject=subject if queued.draft.kind == "send" else None)
-    return db.execute(_PAYLOAD, (_payload(draft, None), number)).rowcount > 0
+    return _change(db, _PAYLOAD, (_payload(draft, None), number)) > 0
 
 
 def queue_again(db: sqlite3.Connection, numbers: Iterable[int]) -> int:
     """Let messages that Canvas refused wait once more; return how many."""
-    return db.execute(_AGAIN, (ids_json(numbers),)).rowcount
+    given = list(numbers)
+    with journaled(db, "outbox", given):
+        return db.execute(_AGAIN, (ids_json(given),)).rowcount
 
 
 def fingerprint(draft: Draft) -> str:
@@ -221,6 +236,7 @@ def _row(row: sqlite3.Row | tuple[object, ...]) -> Queued:
     document = json.loads(str(payload))
     known = document.pop("baseline", None)
     document["recipients"] = tuple(document.get("recipients", ()))
+    document["forwarded"] = tuple(document.get("forwarded", ()))
     document["enclosures"] = tuple(OutgoingFile(**one) for one in document.get("enclosures", ()))
     baseline = (
         None

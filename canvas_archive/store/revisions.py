@@ -1,22 +1,19 @@
 """The append-only record of what was replaced, and what counts as a replacement.
 
-Whatever a seal covers (``sealed_rows.py``) changes with a revision: one without is a forgery.
-
 | change                                                            | in ``revisions``            |
 |-------------------------------------------------------------------|-----------------------------|
 | message: body, author, time, thread, extra                        | yes                         |
 | body of a message that Canvas generates                           | never updated: the first    |
 |                                                                   | one stored stays            |
 | message or conversation gone from Canvas, or back (``removed_at``) | yes                         |
-| a forwarded message whose own thread becomes known                | yes, unless both came in    |
-|                                                                   | one sync: it has no seal    |
+| a forwarded message whose own thread becomes known                | no: it replaces nothing     |
 | a known message with more recipients, attachments, recordings or  | yes: the lists before and   |
 | forwarded messages than before                                    | after                       |
 | conversation: subject, context, counters, previews, audience, ... | yes                         |
 | flags as Canvas says them (``remote_*``)                          | yes: evidence of who had    |
 |                                                                   | read what, and when         |
 | flags as the user wants them                                      | no: that is in ``edits``    |
-| person: name, full name, pronouns                                 | yes                         |
+| person: name, full name, pronouns                                 | yes, but not the first ones |
 | person: avatar, and ``extra`` (the courses you share today)       | no: written, not recorded   |
 | person who left or joined a conversation                          | yes: the row itself         |
 | course or group: name, code, term                                 | yes, but not learning one   |
@@ -36,6 +33,8 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
+from canvas_archive.model import Json
+from canvas_archive.store.deltas import settled
 from canvas_archive.store.rows import to_json
 
 VOLATILE = frozenset({"visible", "thumbnail_url", "preview_url", "url"})
@@ -63,8 +62,8 @@ def changed_columns(
     return was, now
 
 
-def _lasting(extra: object) -> dict[str, object]:
-    return {key: value for key, value in json.loads(str(extra)).items() if key not in VOLATILE}
+def _lasting(extra: object) -> Json:
+    return settled({key: value for key, value in json.loads(str(extra)).items() if key not in VOLATILE})
 
 
 class RevisionLog:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from canvas_archive.clock import SYSTEM, Clock, iso, parse_iso
+from canvas_archive.store.journal import journaled
 from canvas_archive.store.rows import clean, to_json
 
 LONGEST_REST = timedelta(days=7)
@@ -32,6 +33,14 @@ ON CONFLICT DO UPDATE SET error = excluded.error, last_at = excluded.last_at, at
   accepted_at = NULL, fingerprint = coalesce(excluded.fingerprint, fingerprint),
   next_at = CASE attempts WHEN 0 THEN NULL WHEN 1 THEN :hour WHEN 2 THEN :day ELSE :longest END
 """
+_UNTRIED = """
+INSERT INTO problems (error, attempts, first_at, last_at, kind, item_id) VALUES (?, 0, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+_ACCEPT = "UPDATE problems SET accepted_at = ?, next_at = NULL WHERE kind = ? AND item_id = ?"
+_RETRY = "UPDATE problems SET accepted_at = NULL, next_at = NULL WHERE kind = ? AND item_id = ?"
+_CLEAR = "DELETE FROM problems WHERE kind = ? AND item_id = ?"
+_CHOSEN = "WHERE kind IN (SELECT value FROM json_each(?)) AND item_id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,62 +182,54 @@ def record_problem(
     """
     now = clock.now()
     longest = _LONGEST_LIST_REST if kind == "list" else LONGEST_REST
-    db.execute(
-        _RECORD,
-        {
-            "kind": kind,
-            "item": str(item_id),
-            "error": clean(error),
-            "now": iso(now),
-            "hour": iso(now + timedelta(hours=1)),
-            "day": iso(now + timedelta(days=1)),
-            "longest": iso(now + longest),
-            "fingerprint": fingerprint,
-        },
-    )
+    values = {
+        "kind": kind,
+        "item": str(item_id),
+        "error": clean(error),
+        "now": iso(now),
+        "hour": iso(now + timedelta(hours=1)),
+        "day": iso(now + timedelta(days=1)),
+        "longest": iso(now + longest),
+        "fingerprint": fingerprint,
+    }
+    with journaled(db, "problems", [f"{kind} {item_id}"]):
+        db.execute(_RECORD, values)
 
 
 def record_untried(db: sqlite3.Connection, kind: str, item_id: int | str, reason: str, clock: Clock) -> None:
     """Enter an item that this run left out, due at the next sync; a known problem stays as it is."""
     now = iso(clock.now())
-    db.execute(
-        "INSERT INTO problems (kind, item_id, error, attempts, first_at, last_at) VALUES (?, ?, ?, 0, ?, ?) "
-        "ON CONFLICT DO NOTHING",
-        (kind, str(item_id), clean(reason), now, now),
-    )
+    _change(db, _UNTRIED, (clean(reason), now, now, kind, str(item_id)))
 
 
 def accept_problem(db: sqlite3.Connection, kind: str, item_id: int | str, clock: Clock) -> bool:
     """Accept that an item is missing, so that no sync tries it again. Return whether it was in the ledger."""
-    cursor = db.execute(
-        "UPDATE problems SET accepted_at = ?, next_at = NULL WHERE kind = ? AND item_id = ?",
-        (iso(clock.now()), kind, str(item_id)),
-    )
-    return cursor.rowcount > 0
+    return _change(db, _ACCEPT, (iso(clock.now()), kind, str(item_id)))
 
 
 def retry_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool:
     """Make an item due at the next sync, accepted or not. Return whether it was in the ledger."""
-    cursor = db.execute(
-        "UPDATE problems SET accepted_at = NULL, next_at = NULL WHERE kind = ? AND item_id = ?",
-        (kind, str(item_id)),
-    )
-    return cursor.rowcount > 0
+    return _change(db, _RETRY, (kind, str(item_id)))
 
 
 def clear_problem(db: sqlite3.Connection, kind: str, item_id: int | str) -> bool:
     """Strike an item off the ledger; return whether it was there."""
-    cursor = db.execute("DELETE FROM problems WHERE kind = ? AND item_id = ?", (kind, str(item_id)))
-    return cursor.rowcount > 0
+    return _change(db, _CLEAR, (kind, str(item_id)))
+
+
+def _change(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> bool:
+    """Run a statement whose last two values are kind and id; return whether it changed the ledger."""
+    with journaled(db, "problems", [f"{values[-2]} {values[-1]}"]):
+        return db.execute(statement, values).rowcount > 0
 
 
 def clear_problems(db: sqlite3.Connection, kinds: Sequence[str], item_ids: Sequence[str]) -> None:
     """Strike items off the ledger, whichever of the kinds they were entered as."""
-    db.execute(
-        "DELETE FROM problems WHERE kind IN (SELECT value FROM json_each(?)) "
-        "AND item_id IN (SELECT value FROM json_each(?))",
-        (to_json(list(kinds)), to_json(list(item_ids))),
-    )
+    chosen = (to_json(list(kinds)), to_json(list(item_ids)))
+    found = db.execute(f"SELECT kind || ' ' || item_id FROM problems {_CHOSEN}", chosen).fetchall()  # noqa: S608 (constants)
+    if found:
+        with journaled(db, "problems", [row[0] for row in found]):
+            db.execute(f"DELETE FROM problems {_CHOSEN}", chosen)  # noqa: S608 (constants)
 
 
 def open_problems(db: sqlite3.Connection, kind: str | None = None) -> list[Problem]:

@@ -1,17 +1,15 @@
-"""Seals: a digest of every message, conversation, person and attachment as it was first stored.
+"""Seals: how versions before the receipts (schema 5 and older) showed that a row is what Canvas said.
 
-A flipped byte in the middle of a message's text is no damage that SQLite could notice, and a file unlinked
-from its message leaves two sound rows. So each row, with what hangs on it (``sealed_rows.py``), is sealed
-when it is new and again when Canvas changed it, which ``revisions`` records; a row that differs from its
-last seal without a revision in between was altered by somebody else. The seals made at one time are a
-block. The block's digest, and the form its seals have, are a record of the chain (``chain.py``).
-
-Triggers note new rows in ``seal_queue``; changed ones are found through ``revisions``.
+A seal is a digest of a message, conversation, person or attachment, with what hangs on it
+(``sealed_rows.py``), made when it was new and again when ``revisions`` says that it changed. The seals made
+at one time are a block, whose digest is a record of the chain. They are checked before an archive gets
+receipts, and in copies and bags that older versions made. None is made any more.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +20,6 @@ from canvas_archive.store.sealed_rows import FORM, KINDS, contents, row_digest
 
 _BATCH = 2000
 
-_WANTED = """
-SELECT kind, key FROM seal_queue
-UNION SELECT "table", CAST(id AS INTEGER) FROM revisions
-  WHERE revision > ?1 AND "table" IN ('attachments', 'conversations', 'messages', 'users')
-UNION SELECT CASE "table" WHEN 'media_comments' THEN 'messages' ELSE 'conversations' END, CAST(id AS INTEGER)
-  FROM revisions WHERE revision > ?1 AND "table" IN ('conversation_participants', 'media_comments')
-ORDER BY 1, 2
-"""
 _PARTS = {"conversations": "conversation_participants", "messages": "media_comments"}
 """Tables whose revisions, of rows named ``owner/part``, change what the owner's seal covers."""
 
@@ -41,25 +31,10 @@ SELECT EXISTS (SELECT 1 FROM revisions WHERE "table" = ?1 AND id = ?2 AND revisi
 _FORMS = """
 SELECT row_key, coalesce(json_extract(content, '$.form'), 1) FROM evidence_chain WHERE source = 'seals'
 """
-_DECODED = """
-SELECT row_key FROM evidence_chain WHERE source = 'seals' AND json_extract(content, '$.decoded') = 1
-"""
 _QUEUED = "SELECT EXISTS (SELECT 1 FROM seal_queue WHERE kind = ? AND key = ?)"
-_APPEND = "INSERT INTO seals (kind, key, block, digest, revision) VALUES (?, ?, ?, ?, ?)"
 
 _CHANGED = "the row was changed, and not by Canvas"
 _GONE = "the row was sealed and is gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The seals made at one time: how many of each kind, their digest, and the last revision they know."""
-
-    number: int
-    counts: dict[str, int]
-    digest: str
-    revision: int
-    form: int = FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,56 +55,24 @@ class SealReport:
     faults: tuple[SealFault, ...]
 
 
-def seal_new(db: sqlite3.Connection) -> Block | None:
-    """Seal what is new or was changed by a revision; return the block, ``None`` when there is nothing.
-
-    The caller holds the transaction.
-    """
-    number, sealed_until = _last_block(db)
-    number += 1
-    revision = db.execute("SELECT coalesce(max(revision), 0) FROM revisions").fetchone()[0]
-    hasher = hashlib.sha256()
-    counts: dict[str, int] = {}
-    writer = db.cursor()
-    for kind, keys in _batches(db, sealed_until):
-        rows = [
-            (kind, one[0][0], number, row_digest(kind, FORM, one), revision)
-            for one in contents(db, kind, keys)
-        ]
-        for row in rows:
-            hasher.update(_line(kind, row[1], row[3]))
-        writer.executemany(_APPEND, rows)
-        counts[kind] = counts.get(kind, 0) + len(rows)
-    writer.execute("DELETE FROM seal_queue")
-    return Block(number, counts, hasher.hexdigest(), revision) if any(counts.values()) else None
-
-
-def _last_block(db: sqlite3.Connection) -> tuple[int, int]:
-    row = db.execute(
-        "SELECT row_key, json_extract(content, '$.revision') FROM evidence_chain "
-        "WHERE source = 'seals' ORDER BY row_key DESC LIMIT 1"
-    ).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
-
-
-def _batches(db: sqlite3.Connection, sealed_until: int) -> Iterator[tuple[str, list[int]]]:
-    kind = ""
-    keys: list[int] = []
-    for row in db.execute(_WANTED, (sealed_until,)):
-        if row[0] != kind or len(keys) == _BATCH:
-            if keys:
-                yield kind, keys
-            kind, keys = row[0], []
-        keys.append(row[1])
-    if keys:
-        yield kind, keys
-
-
 def _line(kind: str, key: int, digest: bytes) -> bytes:
     return f"{kind} {key} {digest.hex()}\n".encode("ascii")
 
 
-def block_digests(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+def broken_blocks(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """Yield the numbers of the blocks that are not what the chain has recorded, each with a sentence."""
+    recorded: dict[int, str] = {
+        row[0]: json.loads(row[1])["digest"]
+        for row in db.execute("SELECT row_key, content FROM evidence_chain WHERE source = 'seals'")
+    }
+    for number, digest in _block_digests(db):
+        if recorded.pop(number, None) != digest:
+            yield number, "the seals of this block are not the recorded ones"
+    for number in recorded:
+        yield number, "the seals of this block are gone"
+
+
+def _block_digests(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     """Yield every block with its digest, recomputed from the seals."""
     # In the order of the primary key, which within each block is the order they were sealed in: no sorting.
     hashers: dict[int, Any] = {}
@@ -213,8 +156,6 @@ class _Seal(NamedTuple):
 
 def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
     last: _Seal | None = None
-    # Messages whose body was written in another form: nothing changed on Canvas.
-    lawful = {row[0] for row in plain_cursor(db).execute(_DECODED)} if kind == "messages" else set()
     for key, block, digest, revision in plain_cursor(db).execute(
         "SELECT key, block, digest, revision FROM seals WHERE kind = ? ORDER BY key, block", (kind,)
     ):
@@ -224,7 +165,6 @@ def _last_seals(db: sqlite3.Connection, kind: str) -> Iterator[_Seal]:
             forged = last.forged or (
                 digest != last.digest
                 and kind != "attachments"
-                and block not in lawful
                 and not _is_revised(db, kind, key, last.revision, revision)
             )
         elif last is not None:

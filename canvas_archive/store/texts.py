@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from canvas_archive.clock import Clock
 from canvas_archive.model import JsonObject
-from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import plain_cursor
+from canvas_archive.store.ingest import Ingest
 from canvas_archive.store.rows import ids_json
-from canvas_archive.typed_text import Texts, decoded, evidence_in, has_entities
+from canvas_archive.typed_text import Texts, evidence_in, has_entities
 
 _LAST = """
 SELECT json_extract(counts, '$.texts') FROM sync_runs
@@ -45,11 +45,6 @@ ORDER BY c.id
 _HOME = """
 SELECT c.id FROM messages m JOIN conversations c ON c.id = m.conversation_id
 WHERE m.id = ? AND c.removed_at IS NULL
-"""
-_REWRITE = "UPDATE messages SET body = ? WHERE id = ?"
-_SEALED = """
-INSERT OR IGNORE INTO seal_queue (kind, key)
-SELECT DISTINCT kind, key FROM seals WHERE kind = 'messages' AND key IN (SELECT value FROM json_each(?))
 """
 
 
@@ -102,30 +97,19 @@ def stored_evidence(db: sqlite3.Connection) -> dict[Texts, int]:
     return shown
 
 
-def rewrite_bodies(db: sqlite3.Connection, bodies: Mapping[int, str], clock: Clock) -> None:
-    """Write bodies in another form: nothing changed on Canvas, so there is no revision.
-
-    Messages that are sealed already are sealed again at once, in a block that says so. The caller holds the
-    transaction.
-    """
-    if not bodies:
-        return
-    db.executemany(_REWRITE, [(body, message_id) for message_id, body in bodies.items()])
-    if db.execute(_SEALED, (ids_json(bodies),)).rowcount > 0:
-        extend_chain(db, clock=clock, decoded=True)
-
-
-def decode_stored(db: sqlite3.Connection, clock: Clock, ids: Iterable[int] | None = None) -> int:
+def decode_stored(
+    db: sqlite3.Connection, clock: Clock, run_id: int | None, ids: Iterable[int] | None = None
+) -> int:
     """Decode stored bodies, once: all, or those of ``ids``; return how many.
 
-    Call it only for bodies that were stored as a server that sends entities sent them. The caller holds the
-    transaction.
+    Call it only for bodies that were stored as a server that sends entities sent them. Nothing changed on
+    Canvas, so there is no revision. The caller holds the transaction.
     """
     chosen = None if ids is None else ids_json(ids)
-    found = plain_cursor(db).execute(_ENCODED, (chosen,))
-    bodies = {message_id: decoded(body) for message_id, body in found if has_entities(body)}
-    rewrite_bodies(db, bodies, clock)
-    return len(bodies)
+    found = plain_cursor(db).execute(_ENCODED, (chosen,)).fetchall()
+    encoded = [message_id for message_id, body in found if has_entities(body)]
+    Ingest(db, clock, run_id).save_bodies(decode=encoded)
+    return len(encoded)
 
 
 def conversations_with_signs(db: sqlite3.Connection) -> list[int]:

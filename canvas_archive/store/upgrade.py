@@ -13,8 +13,8 @@ from pathlib import Path
 
 from canvas_archive.errors import ArchiveError, NewerArchive
 from canvas_archive.store import migrations as steps
-from canvas_archive.store.connection import connect_writable
-from canvas_archive.store.migrations import Migration, known_version, schema_version
+from canvas_archive.store.connection import connect_writable, schema_version
+from canvas_archive.store.migrations import Migration, known_version
 
 SET_NAME = "canvas_archive"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from canvas_archive.clock import iso
 from canvas_archive.errors import UnusableFile
 from canvas_archive.store import runs, transaction
 from canvas_archive.store.blobs import StoredBlob, part_path, place_blob
@@ -26,13 +25,6 @@ if TYPE_CHECKING:
     from canvas_archive.sync.file_tasks import FileTask
     from canvas_archive.sync.progress import SyncProgress
     from canvas_archive.sync.report import Report
-
-
-_SETTLE_MEDIA = """
-UPDATE media_comments SET state = :state, sha256 = :sha256, stored_size = :size, error = :error,
-  fetched_at = CASE WHEN :state IN ('stored', 'gone') THEN :now ELSE fetched_at END
-WHERE message_id = :message_id AND media_id = :media_id
-"""
 
 
 class Downloads:
@@ -112,20 +104,17 @@ class Downloads:
                 stored_size=result.size,
                 error=result.sentence,
                 url=result.url,
+                record=result.record,
             )
             return
         message_id, _, media_id = task.key.partition("/")
-        self._db.execute(
-            _SETTLE_MEDIA,
-            {
-                "state": state,
-                "sha256": result.sha256,
-                "size": result.size,
-                "error": result.sentence,
-                "now": iso(self._clock.now()),
-                "message_id": int(message_id),
-                "media_id": media_id,
-            },
+        self._ingest.save_media_state(
+            int(message_id),
+            media_id,
+            state,
+            sha256=result.sha256,
+            stored_size=result.size,
+            error=result.sentence,
         )
 
     def _record_hosts(self, result: FileResult) -> None:

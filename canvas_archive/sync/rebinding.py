@@ -7,12 +7,11 @@ them. A name or a user id proves nothing, because every Canvas has a user 5 and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from canvas_archive.errors import MalformedAnswer, NotFound, NotPermitted, WrongAccount
-from canvas_archive.store import transaction
-from canvas_archive.store.account import replace_account
+from canvas_archive.store import Ingest, transaction
 from canvas_archive.store.acts import ActRequest, begin_act, settle_act
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.config import CONFIG_NAME, write_config
@@ -161,7 +160,7 @@ def rebind(
         archive.remember_as(after)
         with transaction(archive.db):
             number = begin_act(archive.db, request, clock=clock)
-            replace_account(archive.db, after)
+            Ingest(archive.db, clock).save_account(asdict(after))
             settle_act(archive.db, number, "done", compared.sentence(), clock=clock)
             extend_chain(archive.db, clock=clock)
     written = replace(archive.config_as_written, base_url=base_url, as_user_id=after.as_user_id)

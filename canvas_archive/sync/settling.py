@@ -75,6 +75,4 @@ class Settling:
 
     def take_row(self, row: Conversation) -> None:
         """Store Canvas's flags of a conversation; the caller holds the transaction."""
-        self._ingest.save_flags(
-            row.id, starred=row.starred, workflow_state=row.workflow_state, subscribed=row.subscribed
-        )
+        self._ingest.save_answered_flags(row)

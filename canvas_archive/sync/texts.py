@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canvas_archive.store import transaction
+from canvas_archive.store import Ingest, transaction
 from canvas_archive.store.rows import clean, distinct_messages
 from canvas_archive.store.texts import (
     KnownTexts,
@@ -23,7 +23,6 @@ from canvas_archive.store.texts import (
     conversations_with_signs,
     decode_stored,
     record_texts,
-    rewrite_bodies,
     stored_bodies,
     stored_evidence,
     texts_of_run,
@@ -51,6 +50,7 @@ class RunTexts:
         self._report = report
         self._clock = clock
         self._run_id = run_id
+        self._ingest = Ingest(db, clock, run_id)
         before = texts_of_run(db)
         self._looked_at_stored = before is not None
         self.known = before or KnownTexts(None)
@@ -88,10 +88,9 @@ class RunTexts:
             elif self.known.sent != "entities" and turned and "raw" not in here and not self._contradicted:
                 self._take_as_entities(turned[0])
             if self._contradicted:
-                rewrite_bodies(self._db, {id_: signs[id_] for id_ in turned}, self._clock)
+                self._ingest.save_bodies(sent={id_: signs[id_] for id_ in turned})
             elif self.known.sent == "entities":
-                late = {id_: text for id_, text in encoded.items() if stored.get(id_) == signs[id_]}
-                rewrite_bodies(self._db, late, self._clock)
+                self._ingest.save_bodies(decode=[id_ for id_ in encoded if stored.get(id_) == signs[id_]])
 
     def to_fetch_again(self) -> list[int]:
         """Return the conversations to fetch once more before ``decide``, all others being stored."""
@@ -147,7 +146,7 @@ class RunTexts:
         """
         everything = self.known.sent is None and "raw" not in stored_evidence(self._db)
         self._record(KnownTexts("entities", shown_by))
-        decode_stored(self._db, self._clock, None if everything else self._undecoded)
+        decode_stored(self._db, self._clock, self._run_id, None if everything else self._undecoded)
         self._undecoded.clear()
 
     def _record(self, known: KnownTexts) -> None:

@@ -11,6 +11,7 @@ from canvas_archive.clock import iso
 from canvas_archive.errors import BadInput
 from canvas_archive.search.query.language import parse
 from canvas_archive.store.connection import transaction
+from canvas_archive.store.journal import journaled
 
 LONGEST_NAME = 100
 
@@ -54,12 +55,12 @@ def save_search(db: sqlite3.Connection, name: str, query: str, *, now: datetime)
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise BadInput(f"A saved search needs a name of 1 to {LONGEST_NAME} printable characters.")
     parse(query, now=now)
-    with transaction(db):
+    with transaction(db), journaled(db, "saved_searches", [name]):
         db.execute(_SAVE, (name, query, iso(now)))
 
 
 def forget_search(db: sqlite3.Connection, name: str) -> None:
     """Delete a saved search. Raises BadInput when there is none by that name."""
     saved_query(db, name)
-    with transaction(db):
+    with transaction(db), journaled(db, "saved_searches", [name]):
         db.execute(_FORGET, (name,))
