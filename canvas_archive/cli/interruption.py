@@ -17,7 +17,8 @@ _STOPPED = "Stopped."
 
 _READING = (
     "list", "show", "search", "people", "courses", "stats", "sql", "status", "config", "log", "size", "whoami",
-    "archives", "version", "help", "completion", "recipients", "unread-count", "batches", "doctor", "verify",
+    "archives", "version", "help", "completion", "recipients", "unread-count", "batches", "doctor",
+    "verify",
 )  # fmt: skip
 
 _KEPT = {

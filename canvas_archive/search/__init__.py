@@ -17,7 +17,9 @@ from canvas_archive.lazy import exports
 if TYPE_CHECKING:
     from canvas_archive.search.answer.facets import FacetValue as FacetValue
     from canvas_archive.search.answer.facets import Filters as Filters
+    from canvas_archive.search.answer.snippet import Marking as Marking
     from canvas_archive.search.answer.snippet import Snippet as Snippet
+    from canvas_archive.search.answer.snippet import marked_text as marked_text
     from canvas_archive.search.index.building import IndexReport as IndexReport
     from canvas_archive.search.index.building import rebuild_index as rebuild_index
     from canvas_archive.search.index.building import update_index as update_index
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from canvas_archive.search.service import select_conversations as select_conversations
     from canvas_archive.search.service import select_messages as select_messages
     from canvas_archive.search.service import understand as understand
+    from canvas_archive.search.service import words_to_mark as words_to_mark
 else:
     # A search must start at once, and needs nothing of what builds an index.
     __getattr__, __all__ = exports(
@@ -47,7 +50,7 @@ else:
                 "FacetValue",
                 "Filters",
             ),
-            "answer.snippet": ("Snippet",),
+            "answer.snippet": ("Marking", "Snippet", "marked_text"),
             "index.building": (
                 "IndexReport",
                 "rebuild_index",
@@ -77,6 +80,7 @@ else:
                 "select_conversations",
                 "select_messages",
                 "understand",
+                "words_to_mark",
             ),
         },
     )

@@ -184,6 +184,20 @@ def search(
             )
 
 
+def words_to_mark(
+    db_path: Path,
+    search_dir: Path,
+    text: str,
+    *,
+    tz: str | tzinfo | None = None,
+    now: datetime | None = None,
+) -> Marking:
+    """Return what the snippets of a search mark, for marking it in whole texts. Raises as ``search`` does."""
+    tree, _ = _parsed(text, tz, now)
+    with reader(db_path, keep=True) as db, bad_text_replaced(db), _Session(db, search_dir) as session:
+        return session.marking(tree)
+
+
 def check_query(text: str, *, tz: str | tzinfo | None = None, now: datetime | None = None) -> None:
     """Raise BadInput for a query that cannot be in any archive, or a zone that is none."""
     _parsed(text, tz, now)
@@ -331,10 +345,14 @@ class _Session:
             ranked = ranker.by_date(found.matches, count, newest_first=sort == "newest", threads=threads)
         return self._filled(ranked[offset:], found.plan.texts)
 
+    def marking(self, tree: Node) -> Marking:
+        """Return what to mark in messages for this query."""
+        return _marking_in_messages(self._planner.plan(tree).texts)
+
     def _filled(self, ranked: Sequence[Ranked], texts: Sequence[TextMatcher]) -> tuple[Hit, ...]:
         wanted = json.dumps([hit.message_id for hit in ranked])
         rows = {row[0]: row for row in plain_cursor(self._db).execute(_HITS, (wanted,))}
-        marking = marking_for([text for text in texts if text.field != "attached"])
+        marking = _marking_in_messages(texts)
         in_files = marking_for([text for text in texts if text.field == "attached"])
         files: dict[int, list[str]] = {}
         if in_files.terms or in_files.sequences:
@@ -409,6 +427,10 @@ class _Session:
             return self.find(part, Filters(), None).total
 
         return explain(tree, count)
+
+
+def _marking_in_messages(texts: Sequence[TextMatcher]) -> Marking:
+    return marking_for([text for text in texts if text.field != "attached"])
 
 
 def marking_for(texts: Sequence[TextMatcher]) -> Marking:

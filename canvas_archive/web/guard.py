@@ -52,9 +52,12 @@ HEADERS = (
 
 
 def refusal(
-    method: str, headers: dict[bytes, str], *, host_known: bool, mail: bool
+    method: str, headers: dict[bytes, str], *, host_known: bool, mail: bool, public_origin: str = ""
 ) -> tuple[int, str] | None:
-    """Return ``None`` for a request that may pass, else a status and a sentence. Reads the headers alone."""
+    """Return ``None`` for a request that may pass, else a status and a sentence. Reads the headers alone.
+
+    ``public_origin`` is what a browser names behind a proxy, which may put another ``Host``.
+    """
     if not host_known:
         return 421, "This server does not answer under that host name."
     if method in SAFE_METHODS:
@@ -66,6 +69,8 @@ def refusal(
         if site == "same-origin":
             return None
     elif origin is not None:
+        if public_origin and origin == public_origin:
+            return None
         parts = urlsplit(origin)
         if parts.scheme in ("http", "https") and parts.netloc == headers.get(b"host"):
             return None
@@ -124,7 +129,7 @@ def _wrap(datasette: Any, app: App) -> App:
                 message = {**message, "headers": present}
             await send(message)
 
-        refused = refusal(scope["method"], headers, host_known=known, mail=mail)
+        refused = refusal(scope["method"], headers, host_known=known, mail=mail, public_origin=access.origin)
         if refused is None and not mail and ("\0" in path or b"%00" in scope.get("query_string", b"")):
             refused = 400, "A null character is in no address of this server."  # SQLite's module fails at it
         tool = path.startswith(BEHIND_SIGN_IN) and not OPEN_TO_ALL.match(path)
