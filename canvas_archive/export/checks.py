@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
-from canvas_archive.export.completeness import completeness, counted_differently, left_out
+from canvas_archive.export.completeness import completeness, counted_differently, from_json, left_out
 from canvas_archive.export.totals import totals
 from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
@@ -265,3 +265,12 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
         f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){older}",
         "{count} rows are not what the receipts say",
     )
+
+
+def recorded_state(record: object) -> Check:
+    """Return what an export recorded of the collection that it was made of."""
+    document = record.get("collection") if isinstance(record, dict) else None
+    known = from_json(document)
+    if known is None:
+        return Check("collection", True, "how complete it was is not recorded: another version made this")
+    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)

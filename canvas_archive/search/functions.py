@@ -6,10 +6,10 @@
     canvas_search(query)      JSON array of the ids of the messages that a query of the search finds
     canvas_search(query, id)  1 when the query finds the message of that id, else 0
 
-Python's ``sqlite3`` can define no virtual tables. It also cannot say what is wrong: for an exception, SQLite's
-error is "user-defined function raised exception", and Datasette has Python print a traceback besides. So a
-function that fails notes the exception, interrupts the statement and returns NULL. Whoever runs a statement
-asks ``SqlFunctions.failure`` afterwards, whatever came of it.
+Python's ``sqlite3`` can define no virtual tables. It also cannot say what is wrong: for an exception, the
+error is "user-defined function raised exception", and under Datasette Python prints a traceback. So a
+function that fails records the exception, interrupts the statement and returns NULL.
+``SqlFunctions.failure`` must be called after each statement, whatever came of it.
 """
 
 from __future__ import annotations
