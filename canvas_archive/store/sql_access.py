@@ -74,14 +74,11 @@ def run_sql(
     Raises BadInput, at once or while the rows are read, with what SQLite says: wrong SQL, a write, several
     statements, missing parameters, or too long a time. Raises KeyboardInterrupt when a signal ended it.
     """
-    db = connect_readonly(db_path)
+    db = reading_connection(db_path)
     work = _Work(db, timeout)
     try:
         if prepare is not None:
             work.failure = prepare(db)
-        db.row_factory = None
-        db.set_authorizer(_only_reading)
-        bound_values(db)
         with work:
             cursor = db.execute(sql, params)
             first = cursor.fetchmany(_BATCH)
@@ -94,6 +91,15 @@ def run_sql(
             "That is not a query: it has no rows to show. Only SELECT and the like are allowed here."
         )
     return SqlResult(tuple(column[0] for column in cursor.description), _rows(db, cursor, first, work))
+
+
+def reading_connection(db_path: Path) -> sqlite3.Connection:
+    """Return a connection that can only read, whatever SQL it is given; rows are tuples."""
+    db = connect_readonly(db_path)
+    db.row_factory = None
+    db.set_authorizer(_only_reading)
+    bound_values(db)
+    return db
 
 
 def _rows(db: sqlite3.Connection, cursor: sqlite3.Cursor, first: list[Row], work: _Work) -> Iterator[Row]:
