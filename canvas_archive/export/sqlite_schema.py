@@ -34,7 +34,7 @@ _LEFT_OUT = {
 _ADDED = """
 ALTER TABLE attachments ADD COLUMN path TEXT;
 ALTER TABLE media_comments ADD COLUMN path TEXT;
-CREATE TABLE export (name TEXT PRIMARY KEY, value TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE export (name TEXT PRIMARY KEY, value TEXT) STRICT;
 """
 DESCRIBED: dict[str, dict[str, str]] = {
     "attachments": {"path": "The copy of the file below the folder of this export, if there is one"},
@@ -68,6 +68,7 @@ def create(db: sqlite3.Connection) -> None:
             db.execute(f'DROP TRIGGER "{name}"')
     for name in dropped:
         db.execute(f'DROP TABLE "{name}"')
+    _give_rowids(db)
     _drop_broken_views(db)
     for statement in statements(_ADDED):
         db.execute(statement)
@@ -75,15 +76,30 @@ def create(db: sqlite3.Connection) -> None:
 
 
 def finish(db: sqlite3.Connection) -> None:
-    """Take away the triggers, and the columns that have nothing to hold."""
+    """Take away triggers, columns that have nothing to hold, and indexes that DuckDB cannot copy."""
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f'DROP TRIGGER "{name}"')
+    partial = """SELECT i.name FROM sqlite_master t, pragma_index_list(t.name) i
+                 WHERE t.type = 'table' AND i.partial"""
+    for (name,) in db.execute(partial).fetchall():
+        db.execute(f'DROP INDEX "{name}"')
     for table, columns in _LEFT_OUT.items():
         for column in columns:
             for index in _indexes_with(db, table, column):
                 db.execute(f'DROP INDEX "{index}"')
             db.execute(f'ALTER TABLE {table} DROP COLUMN "{column}"')
     _drop_broken_views(db)
+
+
+def _give_rowids(db: sqlite3.Connection) -> None:
+    """Make tables without a rowid anew with one: DuckDB needs it to count their rows."""
+    without = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '%WITHOUT ROWID'"
+    for name, sql in db.execute(without).fetchall():
+        indexes = db.execute("SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type = 'index'", (name,))
+        again = [sql.removesuffix("WITHOUT ROWID").rstrip(", "), *(index for (index,) in indexes if index)]
+        db.execute(f'DROP TABLE "{name}"')
+        for statement in again:
+            db.execute(statement)
 
 
 def _indexes_with(db: sqlite3.Connection, table: str, column: str) -> Iterator[str]:
