@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from datasette.plugins import pm
 from datasette.utils import tilde_decode
 
 from canvas_archive.web.gate import archives, is_archive
@@ -97,6 +96,8 @@ def _has_archive(datasette: Any, path: str) -> bool:
 
 def _tables_policy() -> str:
     """Return the policy of Datasette's own pages. An injected script could do no more with ``eval``."""
+    from datasette.plugins import pm  # which loads this plugin: at the top, it would find half of it
+
     installed = {about.project_name for _, about in pm.list_plugin_distinfo()}
     return DRAWING_POLICY if installed & DRAWING_PLUGINS else TABLES_POLICY
 
