@@ -12,7 +12,7 @@ from typing import TypeAlias
 from canvas_archive.derive.again import is_derived
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
-from canvas_archive.export.completeness import completeness, counted_differently, left_out
+from canvas_archive.export.completeness import completeness, counted_differently, from_json, left_out
 from canvas_archive.export.totals import totals
 from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
@@ -282,3 +282,12 @@ def _tombstones(db: sqlite3.Connection) -> list[str]:
             held_in = ", ".join(stone.held_in) or "nothing that was recorded"
             stones.append(f"receipt {number}: erased {stone.at}; its text was also in: {held_in}")
     return stones
+
+
+def recorded_state(record: object) -> Check:
+    """Return what an export recorded of the collection that it was made of."""
+    document = record.get("collection") if isinstance(record, dict) else None
+    known = from_json(document)
+    if known is None:
+        return Check("collection", True, "how complete it was is not recorded: another version made this")
+    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)

@@ -22,12 +22,16 @@ class Format(NamedTuple):
     single: bool  # one file, which can also stand alone
     refers: bool  # points to attachments as files of their own instead of carrying them
     reading: str = ""  # how to read it; {} is the path
+    beside: str = ""  # the ending of a second file beside it
 
     def open(self, path: Path, context: ExportContext) -> Writer:
         """Import the writer and start it on ``path``."""
         make: Callable[[Path, ExportContext], Writer] = load(f"canvas_archive.export.{self.target}")
         return make(path, context)
 
+
+METADATA_ENDING = ".metadata.yml"
+_ENDINGS = {"db": "sqlite", "sqlite3": "sqlite"}
 
 FORMATS: dict[str, Format] = {
     "jsonl": Format("jsonl:JsonlWriter", "conversations.jsonl", True, True, "One conversation a line: {}"),
@@ -37,6 +41,14 @@ FORMATS: dict[str, Format] = {
     "html": Format("site:SiteWriter", "html", False, True, "To read it, open {}/index.html in a browser."),
     "rsmf": Format("rsmf:RsmfWriter", "rsmf", False, False),
     "parquet": Format("parquet:ParquetWriter", "parquet", False, True),
+    "sqlite": Format(
+        "sqlite_database:SqliteWriter",
+        "mailbox.db",
+        True,
+        True,
+        "SQLite and Datasette open {}",
+        METADATA_ENDING,
+    ),
 }
 
 
@@ -53,7 +65,8 @@ _FOLDERS = {"site": "html", "website": "html", **{name: name for name in FORMATS
 
 def format_for(path: Path) -> str | None:
     """Return the format that a file name such as ``inbox.mbox`` asks for; ``None`` for any other name."""
-    name = path.suffix.lower().lstrip(".")
+    ending = path.suffix.lower().lstrip(".")
+    name = _ENDINGS.get(ending, ending)
     return name if name in FORMATS and FORMATS[name].single else None
 
 

@@ -176,7 +176,9 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
     formats = check_formats(request.formats, request.dest)
     alone = is_single_file(request.dest, formats)
     check_request(request, alone)
-    check_destination(request.dest, request.archive_folder, alone=alone, force=request.force)
+    beside = FORMATS[formats[0]].beside if alone else ""
+    for dest in (request.dest, request.dest.with_suffix(beside)) if beside else (request.dest,):
+        check_destination(dest, request.archive_folder, alone=alone, force=request.force)
     if request.bag:
         extend_quietly(request.archive_folder, clock_for_output())
     # In this order: where files cannot be opened any more, the database's make room for clearing up.
@@ -200,7 +202,10 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
         progress.finishing()
         numbers = totals(snapshot.db, context.scope)
         if alone:
-            put_in_place(root / request.dest.name, request.dest)
+            made = root / request.dest.name
+            if beside:
+                put_in_place(made.with_suffix(beside), request.dest.with_suffix(beside))
+            put_in_place(made, request.dest)
         else:
             record = record_json(context, formats, counts, numbers)
             if request.options.receipts:

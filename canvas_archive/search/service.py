@@ -30,7 +30,7 @@ from canvas_archive.search.answer.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.answer.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.index.opened import forget, open_index, reader
 from canvas_archive.search.index.postings import Damaged
-from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages
+from canvas_archive.search.index.record import IndexBehind, IndexUnusable, changed_files, pending_messages
 from canvas_archive.search.query.dates import local_zone, zone, zone_name
 from canvas_archive.search.query.explain import explain
 from canvas_archive.search.query.language import parse
@@ -237,9 +237,13 @@ def select_messages(
     tz: str | tzinfo | None = None,
     now: datetime | None = None,
     absent: AbsentNames | None = None,
+    current: bool = False,
 ) -> list[int]:
-    """Return the ids of all messages that match, ascending. ``absent`` and errors are as in ``search``."""
-    return sorted(_select(db_path, search_dir, text, "message", tz, now, absent))
+    """Return the ids of all messages that match, ascending. ``absent`` and errors are as in ``search``.
+
+    With ``current``, raises IndexBehind when messages wait to be indexed.
+    """
+    return sorted(_select(db_path, search_dir, text, "message", tz, now, absent, current=current))
 
 
 def select_conversations(
@@ -257,10 +261,14 @@ def _select(
     tz: str | tzinfo | None,
     now: datetime | None,
     absent: AbsentNames | None = None,
+    *,
+    current: bool = False,
 ) -> set[int]:
     tree, where = _parsed(text, tz, now)
     with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
         with _Session(db, search_dir, absent) as session:
+            if current and not session.freshness.current:
+                raise IndexBehind(session.freshness.pending)
             return session.values(session.find(tree, Filters(), where).matches, column)
 
 
