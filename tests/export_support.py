@@ -119,7 +119,7 @@ class ArchiveBuilder:
         )
         for position, user in enumerate(people):
             self.db.execute(
-                "INSERT INTO conversation_participants VALUES (?, ?, ?)", (number, user, position)
+                "INSERT INTO conversation_participants (conversation_id, user_id, position) VALUES (?, ?, ?)", (number, user, position)
             )
 
     def message(

@@ -109,7 +109,7 @@ class Maker:
             ),
         )
         self.db.executemany(
-            "INSERT INTO conversation_participants VALUES (?, ?, ?)",
+            "INSERT INTO conversation_participants (conversation_id, user_id, position) VALUES (?, ?, ?)",
             [(ident, person, position) for position, person in enumerate(everyone)],
         )
         ids = []
