@@ -15,6 +15,7 @@ from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.redacting import redacting
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.terminal import count_of
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -72,6 +73,7 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     ids: tuple[str, ...],
     folders: tuple[str, ...],
@@ -105,6 +107,7 @@ def export(
         before,
         people,
         courses,
+        shared_courses,
         tz,
         bag=bag,
         whole_threads=whole_threads,
@@ -257,6 +260,11 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
             yield f"With {Understanding(archive.db, timezone.utc).people(PersonNode('with', name))}"
 
 
+def shared_sentence(messages: int) -> str:
+    """Return the sentence on the messages that --with-shared-courses adds."""
+    return f"{count_of(messages, 'message')} of these are in no such course: their people share it."
+
+
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
 
     words = [word for text in texts for word in text.replace(",", " ").split()]
@@ -272,6 +280,8 @@ def _tell(settings: Settings, report: ExportReport, *, as_json: bool, allow_inco
         print_json(report.to_json())
         return
     settings.note(f"{totals.sentence}.")
+    if report.shared:
+        settings.note(shared_sentence(report.shared))
     settings.note(f"Written to {report.dest} ({', '.join(report.formats)}).")
     if totals.unavailable:
         settings.note(

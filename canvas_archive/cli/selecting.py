@@ -9,6 +9,7 @@ import click
 
 from canvas_archive.cli.context import F, option_group
 from canvas_archive.cli.redacting import redaction_options
+from canvas_archive.errors import BadInput
 from canvas_archive.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ _SELECTION = (
     ),
     click.option(
         "--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable."
+    ),
+    click.option(
+        "--with-shared-courses",
+        "shared_courses",
+        is_flag=True,
+        help="With --course: also conversations of other courses whose people share it.",
     ),
     click.option(
         "--tz",
@@ -79,6 +86,7 @@ def selection_of(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     *,
     bag: bool,
@@ -94,6 +102,8 @@ def selection_of(
     from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.search.query.dates import local_zone, zone, zone_name
 
+    if shared_courses and not courses:
+        raise BadInput("--with-shared-courses goes with --course.")
     given = zone(tz) or timezone.utc
     used = local_zone() if query is not None and not tz and not bag else given
     return Selection(
@@ -102,6 +112,7 @@ def selection_of(
         before=parse_moment(before, "--before", given) if before else None,
         people=people,
         courses=courses,
+        shared_courses=shared_courses,
         ids=ids,
         folders=folders,
         whole_threads=whole_threads,

@@ -119,6 +119,8 @@ class ExportReport:
     counts: Counts
     totals: Totals
     collection: Completeness
+    shared: int = 0
+    """How many of the messages are in none of the courses asked for: their people share one."""
 
     def to_json(self) -> JsonObject:
         """Return the report as a JSON object."""
@@ -126,6 +128,7 @@ class ExportReport:
             "dest": str(self.dest),
             "formats": list(self.formats),
             **self.counts.to_json(self.totals),
+            **({"shared_messages": self.shared} if self.shared else {}),
             "collection": self.collection.to_json(),
         }
 
@@ -217,7 +220,7 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
             write_private(request.redaction.names, redactor.names_table().encode("utf-8", "replace"))
         if redactor and request.redaction.report:
             request.redaction.report(redactor.report())
-    return ExportReport(request.dest, formats, counts, numbers, context.collection)
+    return ExportReport(request.dest, formats, counts, numbers, context.collection, context.scope.shared)
 
 
 def check_request(request: Request, alone: bool) -> None:

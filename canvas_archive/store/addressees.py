@@ -13,7 +13,9 @@ from canvas_archive.store.rows import ids_json
 
 _CONTEXT = re.compile(r"(?P<code>(?:course|group|section)_[0-9]+)(?:_(?P<part>[a-z]+))?")
 _AUDIENCE = "SELECT audience FROM conversations WHERE id = ?"
-_PARTICIPANTS = "SELECT user_id FROM conversation_participants WHERE conversation_id = ? ORDER BY position"
+_PARTICIPANTS = """
+SELECT user_id FROM conversation_participants WHERE conversation_id = ? AND direct = 1 ORDER BY position
+"""
 _NAMES = "SELECT id, name FROM users WHERE id IN (SELECT value FROM json_each(?)) AND name IS NOT NULL"
 _LABEL = "SELECT coalesce(course_code, name) FROM contexts WHERE code = ?"
 

@@ -20,6 +20,12 @@ from collections.abc import Iterable
 _LATEST = "max(coalesce({c}.last_message_at, ''), coalesce({c}.last_authored_message_at, ''))"
 _COURSE = """CASE WHEN {c}.context_code <> '' THEN (SELECT code FROM contexts WHERE code = {c}.context_code)
   ELSE (SELECT CASE count(*) WHEN 1 THEN min(code) END FROM contexts WHERE name = {c}.context_name) END"""
+NAMED = "="
+"""How the key of a course begins that is known by its name alone. The key of another is its code."""
+
+COURSE_KEY = f"coalesce(c.course, nullif(c.context_code, ''), '{NAMED}' || nullif(c.context_name, ''))"
+"""The key of the course of a conversation ``c``; NULL for one without a course."""
+
 _UNCODED = "coalesce(context_code, '') = ''"
 
 COLUMNS = f"""

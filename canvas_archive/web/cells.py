@@ -122,6 +122,7 @@ RENDERERS: dict[str, Renderer] = {
     "starred": _star,
     "name": _name,
     "context_code": _course,
+    "course": _course,
     "display_name": _file,
 }
 """By column: what renders it. ``None`` from a renderer leaves the cell to Datasette."""

@@ -135,7 +135,10 @@ class Writer:
         for rows in self._chunks():
             with transaction(db):
                 db.executemany(_CONVERSATION, rows.conversations)
-                db.executemany("INSERT INTO conversation_participants (conversation_id, user_id, position) VALUES (?, ?, ?)", rows.participants)
+                db.executemany(
+                    "INSERT INTO conversation_participants VALUES (?, ?, ?, 1)",
+                    rows.participants,
+                )
                 db.executemany("INSERT INTO conversation_contexts VALUES (?, ?, ?)", rows.contexts)
                 db.executemany(_MESSAGE, rows.messages)
                 db.executemany("INSERT INTO message_recipients VALUES (?, ?)", rows.recipients)

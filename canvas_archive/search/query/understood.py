@@ -74,11 +74,7 @@ SELECT u.id, coalesce(u.name, u.full_name),
        (SELECT count(*) FROM users o WHERE coalesce(o.name, o.full_name) = coalesce(u.name, u.full_name))
 FROM users u WHERE u.id = ?
 """
-_COURSE = """
-SELECT coalesce((SELECT name FROM contexts WHERE code = ?1),
-                (SELECT max(context_name) FROM conversations WHERE context_code = ?1)),
-       (SELECT course_code FROM contexts WHERE code = ?1)
-"""
+_COURSE = "SELECT name, course_code FROM contexts WHERE code = ?"
 
 
 @dataclass(frozen=True, slots=True)
