@@ -15,7 +15,6 @@ from canvas_archive.cli.progress import steps
 from canvas_archive.cli.querying import show_understood
 from canvas_archive.cli.redacting import redacting
 from canvas_archive.cli.selecting import export_options, message_finder, selection_of
-from canvas_archive.cli.terminal import count_of
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -262,7 +261,7 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
 
 def shared_sentence(messages: int) -> str:
     """Return the sentence on the messages that --with-shared-courses adds."""
-    return f"{count_of(messages, 'message')} of these are in no such course: their people share it."
+    return f"{messages:,} of them belong to no such course: their people share one."
 
 
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ Words: TypeAlias = "Callable[[str | None], str | None]"
 """Takes names out of free text; leaves it as it is where nothing is redacted."""
 
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")
-_IN_COURSE = COURSE_KEY + " IN (SELECT value FROM json_each(?))"
+_IN_COURSE = f"{COURSE_KEY} IN (SELECT value FROM json_each(?))"  # noqa: S608 (constants)
 _SHARING = (
     " OR EXISTS (SELECT 1 FROM conversation_contexts x"
     " WHERE x.conversation_id = c.id AND x.context_code IN (SELECT value FROM json_each(?)))"
