@@ -82,7 +82,7 @@ SELECT
   q.conversation_id, q.id AS question_id, q.created_at AS asked_at, q.author_id AS asked_by,
   a.id AS answer_id, a.created_at AS answered_at, a.author_id AS answered_by,
   CASE WHEN q.author_id = {_OWNER} THEN 0 ELSE 1 END AS by_me,
-  (julianday(a.created_at) - julianday(q.created_at)) * 24 AS hours
+  (strftime('%s', a.created_at) - strftime('%s', q.created_at)) / 3600.0 AS hours
 FROM (
   SELECT
     conversation_id, id, created_at, author_id,

@@ -32,6 +32,7 @@ from canvas_archive.search.query.tree import (
     StateNode,
     Word,
 )
+from canvas_archive.store.derived_columns import NAMED
 
 MOST_NAMES = 5
 HIDDEN = "[redacted]"
@@ -234,7 +235,9 @@ def _several(typed: str, names: Sequence[str], count: int, *, redact: bool) -> s
 
 
 def _course(code: str, row: Any) -> str:
-    name, course_code = row
+    if code.startswith(NAMED):
+        return code.removeprefix(NAMED)
+    name, course_code = row or (None, None)
     about = course_code if course_code and course_code != name else code
     return f"{name} ({about})" if name else code
 
