@@ -84,18 +84,15 @@ SELECT
   CASE WHEN q.author_id = {_OWNER} THEN 0 ELSE 1 END AS by_me,
   (strftime('%s', a.created_at) - strftime('%s', q.created_at)) / 3600.0 AS hours
 FROM (
-  SELECT
-    conversation_id, id, created_at, author_id,
-    CASE WHEN author_id = {_OWNER}
-      THEN min(CASE WHEN author_id <> {_OWNER} THEN created_at || printf(' %020d', id) END) OVER later
-      ELSE min(CASE WHEN author_id = {_OWNER} THEN created_at || printf(' %020d', id) END) OVER later
-    END AS answer
-  FROM messages
-  WHERE generated = 0 AND conversation_id IS NOT NULL
-  WINDOW later AS (
-    PARTITION BY conversation_id ORDER BY created_at, id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+  SELECT m.*, (
+    SELECT n.id FROM messages n
+    WHERE n.conversation_id = m.conversation_id AND n.generated = 0
+      AND (n.created_at, n.id) > (m.created_at, m.id) AND (n.author_id = {_OWNER}) <> (m.author_id = {_OWNER})
+    ORDER BY n.created_at, n.id LIMIT 1) AS answer
+  FROM messages m
+  WHERE m.generated = 0 AND m.conversation_id IS NOT NULL
 ) q
-JOIN messages a ON a.id = CAST(substr(q.answer, -20) AS INTEGER);
+JOIN messages a ON a.id = q.answer;
 """  # noqa: S608 (constants)
 
 _FILES = f"""
