@@ -91,7 +91,15 @@ class TokenRefused(CredentialProblem):
 
 
 class KeyringUnusable(CredentialProblem):
-    """This machine has no keyring, or its keyring fails."""
+    """This machine has no keyring, or its keyring fails: ``reason`` says which, ``repair`` what may help."""
+
+    def __init__(self, reason: str, repair: str = "", *, otherwise: str = "") -> None:
+        self.reason, self.repair = reason, repair
+        ways = [
+            way for way in (repair, otherwise or "set CANVAS_API_TOKEN, or run: canvas-archive login") if way
+        ]
+        text = ", ".join(ways)
+        super().__init__(f"{reason} {text[:1].upper()}{text[1:]}")
 
 
 class CanvasProblem(ArchiveError):

@@ -27,7 +27,7 @@ KEYRING_SECONDS = 60.0
 RECOMMENDED = 1
 """The ``priority`` from which on the keyring library recommends a backend."""
 
-_INSTEAD = "set CANVAS_API_TOKEN, or put a token_command into config.toml."
+_REPAIR = "unlock or repair it"
 
 _silent: set[str] = set()
 """The keyrings that did not answer in time: this process does not wait for them again."""
@@ -50,6 +50,13 @@ class Keyring:
     def write(self, account: str, token: str) -> None:
         """Keep a token for an account. Raises KeyringUnusable."""
         _asked(self.name, lambda: self._backend.set_password(SERVICE, account, str(token)))
+
+    def delete(self, account: str) -> bool:
+        """Remove what is kept for an account; return whether there was anything. Raises KeyringUnusable."""
+        if not self.read(account):
+            return False
+        _asked(self.name, lambda: self._backend.delete_password(SERVICE, account))
+        return True
 
 
 def find_keyring() -> Keyring | None:
@@ -75,7 +82,7 @@ def _asked(name: str, question: Callable[[], T]) -> T:
     """Ask a keyring within its time; the thread that asks one that never answers ends with the process."""
     shown = f"The keyring {name}" if name else "The system keyring"
     if name in _silent:
-        raise KeyringUnusable(f"{shown} does not answer. Unlock or repair it, {_INSTEAD}")
+        raise KeyringUnusable(f"{shown} does not answer.", _REPAIR)
     answers: list[T] = []
     failures: list[str] = []
 
@@ -92,19 +99,17 @@ def _asked(name: str, question: Callable[[], T]) -> T:
     if answers:
         return answers[0]
     if failures:
-        repair = "Unlock or repair it, " if name else _choice()
-        raise KeyringUnusable(f"{shown} cannot be used ({failures[0]}). {repair}{_INSTEAD}")
+        repair = _REPAIR if name else _choice()
+        raise KeyringUnusable(f"{shown} cannot be used ({failures[0]}).", repair)
     _silent.add(name)
-    raise KeyringUnusable(
-        f"{shown} does not answer within {KEYRING_SECONDS:.0f} seconds. Unlock or repair it, {_INSTEAD}"
-    )
+    raise KeyringUnusable(f"{shown} does not answer within {KEYRING_SECONDS:.0f} seconds.", _REPAIR)
 
 
 def _choice() -> str:
     """Return how to choose another backend than the one that cannot be opened, as a clause."""
     if BACKEND_VARIABLE in os.environ:
         named = os.environ[BACKEND_VARIABLE] or "nothing"
-        return f"{BACKEND_VARIABLE} names {named}: install it beside canvas-archive or unset the variable, "
+        return f"{BACKEND_VARIABLE} names {named}: install it beside canvas-archive or unset the variable"
     try:
         from configparser import RawConfigParser
 
@@ -115,5 +120,5 @@ def _choice() -> str:
         settings.read(path, encoding="utf-8")
         named = settings.get("backend", "default-keyring")
     except Exception:  # no such file, no home, or not as the library writes it
-        return "Repair it, "
-    return f"{path} names {named}: install it beside canvas-archive or remove that line, "
+        return "repair it"
+    return f"{path} names {named}: install it beside canvas-archive or remove that line"

@@ -15,6 +15,7 @@ from canvas_archive.errors import BadInput
 STATE_VARIABLE = "XDG_STATE_HOME"
 DATA_VARIABLE = "XDG_DATA_HOME"
 CACHE_VARIABLE = "XDG_CACHE_HOME"
+CONFIG_VARIABLE = "XDG_CONFIG_HOME"
 _NAME = "canvas-archive"
 # All that the system's folders depend on here (the last two on Windows).
 _PLACES = (STATE_VARIABLE, "HOME", "USERPROFILE", "LOCALAPPDATA")
@@ -67,6 +68,14 @@ def cache_folder() -> Path:
 
     _require_home(CACHE_VARIABLE, f"set {CACHE_VARIABLE} to a folder")
     return Path(platformdirs.user_cache_path(_NAME, appauthor=False))
+
+
+def config_folder() -> Path:
+    """Return where this user's settings of the program belong. It need not exist. Raises BadInput."""
+    import platformdirs
+
+    _require_home(CONFIG_VARIABLE, f"set {CONFIG_VARIABLE} to a folder that lasts, or CANVAS_API_TOKEN")
+    return Path(platformdirs.user_config_path(_NAME, appauthor=False))
 
 
 def _require_home(variable: str, instead: str) -> None:

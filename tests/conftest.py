@@ -19,6 +19,7 @@ from typing import Any
 import keyring.core
 import pytest
 
+from canvas_archive import credentials
 from canvas_archive.store import migrations, upgrade
 from tests.trust_support import Workshop
 
@@ -121,6 +122,30 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("NO_COLOR", "1")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):  # no command opens a browser there
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(credentials, "_typed", {})
+
+
+@pytest.fixture
+def web_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a sandbox and an archive of its mailbox (``push_support.Mail``) whose pages have its clock."""
+    from canvas_archive.web import syncing
+    from tests.push_support import open_mail
+
+    with open_mail(tmp_path / "archive", monkeypatch) as opened:
+        monkeypatch.setattr(syncing, "SYSTEM", opened.clock)
+        yield opened
+
+
+@pytest.fixture
+def web_visitor(web_mail: Any) -> Iterator[Any]:
+    """Return a visitor (``web_support.Visitor``) of the pages of ``web_mail``."""
+    from tests.web_support import open_visitor
+
+    visitor = open_visitor(web_mail.folder)
+    yield visitor
+    visitor.close()
 
 
 @pytest.fixture(scope="session")

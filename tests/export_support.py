@@ -198,6 +198,7 @@ def swept(folder: Path) -> Path:
             "VALUES ('full', ?1, ?1, 'ok', 1)",
             (iso(NOW),),
         )
+        write_rows(archive.db, FixedClock())
         extend_chain(archive.db, clock=FixedClock())
     return folder
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict, replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from canvas_archive.canvas import parse
 from canvas_archive.model import Conversation, JsonObject, Message, Participant
@@ -101,7 +102,7 @@ def received(conv: Conversation) -> Conversation:
 
 def as_json(conv: Conversation) -> JsonObject:
     """Return the JSON that Canvas would send for a conversation."""
-    raw = _sent(asdict(conv))
+    raw = _sent(conv)
     contexts: dict[str, dict[str, object]] = {"courses": {}, "groups": {}}
     for code, roles in conv.audience_contexts.items():
         kind, _, number = code.partition("_")
@@ -110,20 +111,19 @@ def as_json(conv: Conversation) -> JsonObject:
     return raw
 
 
-def _sent(fields: dict[str, object]) -> JsonObject:
+def _sent(value: Any) -> JsonObject:
     """Return the fields of a value of the model under the names that Canvas uses."""
     sent: JsonObject = {}
-    for name, value in fields.items():
-        if name == "extra":
-            sent.update(value)  # type: ignore[call-overload]
-        elif name == "content_type":
-            sent["content-type"] = value  # type: ignore[assignment]
-        elif name not in ("raw", "texts"):
-            sent[name] = _deep(value)  # type: ignore[assignment]
+    for field in fields(value):
+        found = getattr(value, field.name)
+        if field.name == "extra":
+            sent.update(found)
+        elif field.name == "content_type":
+            sent["content-type"] = found
+        elif field.name not in ("raw", "texts"):
+            sent[field.name] = [*map(_one, found)] if isinstance(found, tuple) else _one(found)
     return sent
 
 
-def _deep(value: object) -> object:
-    if isinstance(value, dict):
-        return _sent(value)
-    return [_deep(one) for one in value] if isinstance(value, (list, tuple)) else value
+def _one(value: Any) -> Any:
+    return _sent(value) if is_dataclass(value) else value

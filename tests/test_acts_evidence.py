@@ -12,9 +12,10 @@ import pytest
 
 from canvas_archive.canvas import CanvasClient
 from canvas_archive.errors import BadRequest
-from canvas_archive.store import Archive, migrations, schema, transaction
+from canvas_archive.store import Archive, migrations, transaction
 from canvas_archive.store.acts import begin_act, settle_act
-from canvas_archive.store.chain import check_chain, extend_chain
+from canvas_archive.store.chain import GENESIS, check_chain, extend_chain
+from canvas_archive.store.journal import check_journal_entries
 from canvas_archive.sync import acts
 from tests.push_support import BEN, CLEO, DEE, Mail, open_mail
 from tests.store_support import create
@@ -36,69 +37,63 @@ def act(archive: Archive, conversation_id: int) -> None:
         extend_chain(archive.db)
 
 
-def tampered(archive: Archive, statement: str) -> list[tuple[str, int, str]]:
+def tampered(archive: Archive, statement: str) -> list[tuple[str, str, str]]:
     db = archive.db
     for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f"DROP TRIGGER {trigger}")
     db.execute(statement)
-    return [(fault.source, fault.row_key, fault.sentence) for fault in check_chain(db)]
+    chained = [(fault.source, str(fault.row_key), fault.sentence) for fault in check_chain(db)]
+    return chained + [(fault.table, fault.key, fault.sentence) for fault in check_journal_entries(db).faults]
 
 
-def test_each_act_is_in_the_chain_once(archive: Archive) -> None:
-    rows = archive.db.execute("SELECT row_key, state FROM evidence_chain WHERE source = 'acts'").fetchall()
-    assert [tuple(row) for row in rows] == [(1, "done"), (2, "done")]
+def test_each_act_is_in_the_chain_as_it_began_and_as_it_ended(archive: Archive) -> None:
+    chained = """
+      SELECT j.row_key, json_extract(j.content, '$.state') FROM journal j
+      JOIN evidence_chain c ON c.source = 'journal' AND c.row_key = j.id
+      WHERE j."table" = 'acts' ORDER BY j.id
+    """
+    states = [("1", "begun"), ("1", "done"), ("2", "begun"), ("2", "done")]
+    assert [tuple(row) for row in archive.db.execute(chained)] == states
     assert check_chain(archive.db) == []
     with transaction(archive.db):
         begin_act(archive.db, acts.reading_all())
-        assert extend_chain(archive.db) == 0  # one without an answer waits for it
+        assert extend_chain(archive.db) == 1
+    assert [tuple(row) for row in archive.db.execute(chained)] == [*states, ("3", "begun")]
     assert check_chain(archive.db) == []
 
 
 @pytest.mark.parametrize(
-    ("statement", "number", "sentence"),
+    ("statement", "named", "sentence"),
     [
-        ("UPDATE acts SET answer = 'no' WHERE id = 2", 2, "the row was changed after it was recorded"),
+        ("UPDATE acts SET answer = 'no' WHERE id = 2", ("acts", "2"), "the row was changed"),
+        ("UPDATE acts SET parameters = '{\"a\": 1}' WHERE id = 1", ("acts", "1"), "the row was changed"),
+        ("DELETE FROM acts WHERE id = 1", ("acts", "1"), "the row is gone"),
         (
-            "UPDATE acts SET parameters = '{\"a\": 1}' WHERE id = 1",
-            1,
-            "the row was changed after it was recorded",
+            "DELETE FROM evidence_chain WHERE row_key = 1 AND source = 'journal'",
+            ("journal", "1"),
+            "added among recorded ones",
         ),
-        ("DELETE FROM acts WHERE id = 1", 1, "the row was recorded and is gone"),
-        ("DELETE FROM evidence_chain WHERE row_key = 1 AND source = 'acts'", 1, "among recorded ones"),
     ],
 )
-def test_a_changed_act_is_named(archive: Archive, statement: str, number: int, sentence: str) -> None:
-    assert any(
-        fault[:2] == ("acts", number) and sentence in fault[2] for fault in tampered(archive, statement)
-    )
+def test_a_changed_act_is_named(
+    archive: Archive, statement: str, named: tuple[str, str], sentence: str
+) -> None:
+    found = tampered(archive, statement)
+    assert any(fault[:2] == named and sentence in fault[2] for fault in found), found
 
 
-def test_the_chain_of_an_older_archive_stays_valid(archive: Archive) -> None:
-    db = archive.db
-    db.execute(
-        "INSERT INTO sync_runs (mode, started_at, finished_at, status) VALUES ('full', 'a', 'b', 'ok')"
-    )
-    with transaction(db):
-        extend_chain(db)
-    db.execute("DROP TRIGGER evidence_chain_kept")
-    db.execute("DELETE FROM evidence_chain WHERE source = 'acts'")
-    before = [tuple(row) for row in db.execute("SELECT * FROM evidence_chain")]
-    db.executescript("DROP TABLE acts; DROP TABLE evidence_chain")
-    for script in (schema.TABLES, schema.INDEXES, schema.TRIGGERS):
-        for statement in migrations.statements(script):
-            if "evidence_chain" in statement:
-                db.execute(statement)
-    db.executemany("INSERT INTO evidence_chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", before)
-    db.execute("ANALYZE")
-
+def test_the_chain_of_an_older_archive_stays_valid() -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for step in migrations.MIGRATIONS[:3]:
+        step.apply(db)
+    record = (1, "a", "sync_runs", 1, "ok", "{}", "0" * 64, GENESIS, "1" * 64)
+    db.execute("INSERT INTO evidence_chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", record)
     migrations.m004_acts(db)
-    assert [tuple(row) for row in db.execute("SELECT * FROM evidence_chain")] == before
+    assert db.execute("SELECT * FROM evidence_chain").fetchall() == [record]
     for statement in ("UPDATE evidence_chain SET at = at", "DELETE FROM evidence_chain"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             db.execute(statement)
-    act(archive, 102)
-    last = db.execute("SELECT seq, source, previous FROM evidence_chain ORDER BY seq DESC").fetchone()
-    assert tuple(last) == (before[-1][0] + 1, "acts", before[-1][-1])
+    db.close()
 
 
 # -- custody ----------------------------------------------------------------------------------------------

@@ -94,7 +94,8 @@ def test_a_401_with_a_challenge_is_about_the_token(body: Any, words: str) -> Non
     assert isinstance(error, TokenRefused)
     assert error.exit_code == 3
     assert words in str(error)
-    assert "Account -> Settings -> New Access Token" in str(error)
+    assert "Account > Settings > New Access Token" in str(error)
+    assert str(error).endswith("run: canvas-archive login")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from canvas_archive.credentials import (
     TOKEN_VARIABLE,
     URL_VARIABLE,
     find_token,
-    store_token,
+    save_in_keyring,
     token_from_command,
     token_from_keyring,
     token_source,
@@ -40,20 +40,20 @@ def test_the_keyring_keeps_a_token_for_each_host_and_person(kept: Keyring) -> No
     with pytest.raises(TokenMissing):
         find_token(URL)
     assert token_source(URL) is None
-    store_token(URL, "of-the-host")
-    store_token(URL, "of-ada", user_id=7)
+    save_in_keyring(URL, "of-the-host")
+    save_in_keyring(URL, "of-ada", user_id=7)
     assert str(find_token(URL)) == "of-the-host"
     assert str(find_token(f"{URL}/path", user_id=7)) == "of-ada"
     assert str(find_token(URL, user_id=8)) == "of-the-host"
     assert token_from_keyring("https://other.example.edu") is None
-    assert token_source(URL) == "the system keyring"
+    assert token_source(URL) == "keyring"
 
 
 def test_the_environment_comes_first_then_the_command(kept: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    store_token(URL, "kept")
+    save_in_keyring(URL, "kept")
     command = f"{sys.executable} -c 'print(\"told\")'"
     assert str(find_token(URL, token_command=command)) == "told"
-    assert token_source(URL, token_command=command) == "token_command"
+    assert token_source(URL, token_command=command) == "command"
     monkeypatch.setenv(TOKEN_VARIABLE, "set")
     assert str(find_token(URL, token_command=command)) == "set"
     monkeypatch.setenv(URL_VARIABLE, "https://other.example.edu")
@@ -61,7 +61,11 @@ def test_the_environment_comes_first_then_the_command(kept: Keyring, monkeypatch
 
 
 def test_a_machine_without_a_keyring() -> None:
-    for ask in (lambda: store_token(URL, "token"), lambda: token_from_keyring(URL), lambda: find_token(URL)):
+    for ask in (
+        lambda: save_in_keyring(URL, "token"),
+        lambda: token_from_keyring(URL),
+        lambda: find_token(URL),
+    ):
         with pytest.raises(CredentialProblem, match=r"There is no system keyring here .*CANVAS_API_TOKEN"):
             ask()  # the tests' own: keyring.backends.null
     assert token_source(URL) is None
@@ -109,7 +113,7 @@ def test_a_variable_that_holds_no_token_is_named(text: str, monkeypatch: pytest.
 
 
 def test_a_variable_of_blanks_is_none(monkeypatch: pytest.MonkeyPatch, kept: Keyring) -> None:
-    store_token(URL, "kept")
+    save_in_keyring(URL, "kept")
     for text in ("", " \t ", "\ufeff", '""'):
         monkeypatch.setenv(TOKEN_VARIABLE, text)
         assert str(find_token(URL)) == "kept"

@@ -205,7 +205,7 @@ def test_a_forgery_made_with_this_package_is_met_by_canvas_alone(
 
 def test_a_receipt_that_makes_no_sense_is_named(synced: Pair) -> None:
     with forging(synced.folder / "archive.db") as db:
-        db.execute("UPDATE receipts SET kind = 'invented' WHERE id = 1")
+        db.execute("UPDATE receipts SET kind = 'invented' WHERE kind = 'courses'")
         named = [fault for fault in check_derived(db).faults if fault.table == "receipts"]
-        assert [fault.row for fault in named] == ["1"]
+        assert len(named) == 1
         assert "invented" in named[0].sentence

@@ -17,6 +17,8 @@ import pytest
 from canvas_archive.cli import run
 from canvas_archive.export.backup import backup
 from canvas_archive.export.completeness import Completeness, completeness, from_json
+from canvas_archive.store import Archive, transaction
+from canvas_archive.store.journal import note_new
 from tests.export_support import OWNER, ArchiveBuilder, rsmf_manifest
 
 SWEPT = "2026-03-09T14:00:00Z"
@@ -49,7 +51,9 @@ def change(archive: Path, statement: str, *values: object) -> None:
 
 
 def problem(archive: Path, kind: str, item: str, *, rests: bool = False, accepted: bool = False) -> None:
-    change(archive, PROBLEM, kind, item, LATER if rests else None, LATER if accepted else None)
+    with Archive.open(archive, write=True) as opened, transaction(opened.db):
+        opened.db.execute(PROBLEM, (kind, item, LATER if rests else None, LATER if accepted else None))
+        note_new(opened.db, "problems", f"{kind} {item}")
 
 
 def state_of(archive: Path) -> Completeness:

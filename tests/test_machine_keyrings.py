@@ -16,7 +16,7 @@ import pytest
 
 from canvas_archive import keyrings
 from canvas_archive.cli import run
-from canvas_archive.credentials import TOKEN_VARIABLE, store_token
+from canvas_archive.credentials import TOKEN_VARIABLE, save_in_keyring
 from canvas_archive.sandbox import Sandbox
 from tests.folder_keyring import Keyring
 
@@ -208,5 +208,5 @@ def test_a_keyring_that_protects_is_not_asked_about(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("keyring.core._keyring_backend", Keyring())
     found = keyrings.find_keyring()
     assert found is not None and not found.is_plain
-    store_token("https://school.example", "7~abc")
+    save_in_keyring("https://school.example", "7~abc")
     assert found.read("https://school.example") == "7~abc"

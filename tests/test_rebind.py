@@ -156,7 +156,7 @@ def test_without_a_token_or_a_yes_nothing_is_done(pair: Pair, monkeypatch: pytes
 def test_the_token_is_asked_for(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CANVAS_API_TOKEN")
     code, written = on_screen(("rebind", moved(pair)), typed=f"{pair.sandbox.token}\ny\n")
-    assert code == 0 and "Bind the archive of" in written and "The token was not kept" in written, written
+    assert code == 0 and "Bind the archive of" in written and "The token was not saved" in written, written
 
 
 def test_an_address_edited_by_hand_is_named(pair: Pair) -> None:

@@ -80,7 +80,7 @@ def test_the_ledger_counts_attempts(archive: Archive) -> None:
     (problem,) = runs.open_problems(archive.db, "conversation")
     assert (problem.item_id, problem.error, problem.attempts) == ("5", "again", 2)
     assert problem.first_at == iso(NOON + timedelta(seconds=1)) < problem.last_at
-    assert [found.kind for found in runs.open_problems(archive.db)] == ["conversation", "attachment"]
+    assert [found.kind for found in runs.open_problems(archive.db)] == ["attachment", "conversation"]
     assert runs.clear_problem(archive.db, "conversation", 5)
     assert not runs.clear_problem(archive.db, "conversation", 5)
     assert len(runs.open_problems(archive.db)) == 1

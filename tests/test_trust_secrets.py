@@ -585,7 +585,7 @@ def test_doctor_says_that_plain_http_is_not_encrypted(person: Person) -> None:
     [
         (None, ("ok", "does not expire")),
         (400, ("ok", "expires on")),
-        (3, ("warn", "canvas-archive token")),
+        (3, ("warn", "canvas-archive login")),
     ],
 )
 def test_doctor_warns_of_a_token_that_expires_soon(

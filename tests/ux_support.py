@@ -34,8 +34,8 @@ class Said:
     err: str
 
 
-def say(arguments: list[str]) -> Said:
-    """Run the program in this process, where nobody can be asked."""
+def say(arguments: list[str], piped: str = "") -> Said:
+    """Run the program in this process, where nobody can be asked, and a pipe gives it a text."""
     out, err = io.StringIO(), io.StringIO()
     # Python itself writes a warning there when nobody listens; under pytest somebody does.
     written = logging.StreamHandler(err)
@@ -45,7 +45,7 @@ def say(arguments: list[str]) -> Said:
         contextlib.closing(written),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        patch.object(sys, "stdin", io.StringIO()),
+        patch.object(sys, "stdin", io.StringIO(piped)),
     ):
         try:
             code = main.run(arguments)

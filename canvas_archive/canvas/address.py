@@ -9,6 +9,7 @@ import httpx
 
 from canvas_archive.errors import BadInput, UnsafeRedirect
 from canvas_archive.hosts import is_ip_address, is_loopback
+from canvas_archive.secret import without_tokens
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
@@ -55,14 +56,12 @@ def normalise_base_url(text: str) -> str:
     all give the same. Plain http is accepted for this machine alone. Raises BadInput for anything else.
     """
     typed = text.strip()
-    shown = typed if typed.isprintable() and "@" not in typed else "That"
+    shown = _shown(typed)
     try:
         url = httpx.URL(typed if "://" in typed else f"https://{typed}")
         origin = origin_of(url)
     except (httpx.InvalidURL, ValueError):
-        raise BadInput(
-            f"{shown} is not the address of a Canvas. Give it like https://school.instructure.com"
-        ) from None
+        raise BadInput(f"{shown} is not the address of a Canvas. {_LIKE}") from None
     if url.userinfo:
         raise BadInput(
             "The address of a Canvas has no name or password in it. Leave out what is before the @."
@@ -75,6 +74,65 @@ def normalise_base_url(text: str) -> str:
             f"Use https://{str(origin).partition('://')[2]}"
         )
     return str(origin)
+
+
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"'`|]+", re.I)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):[/\\]+|(https?)[/\\]{2,}", re.I)
+_NO_WEB_SCHEME = re.compile(r"(?!localhost:)[a-z][a-z0-9+-]*:(?!\d)", re.I)
+_APP_SCHEME = re.compile(r"canvas-[a-z]+", re.I)
+_APP_SIGN_IN = re.compile(r"sso(\.[a-z]+)?\.canvaslms\.com", re.I)
+"""The host in the links and QR codes that sign the mobile app in; the school is in their query."""
+
+_LIKE = "Give it like https://school.instructure.com"
+
+
+def typed_base_url(text: str) -> str:
+    """Return ``https://host[:port]`` of the Canvas that a pasted text names.
+
+    Any page of it will do, also without ``https://``, a link of the mobile app, or a sentence with one web
+    address. A host of this machine without a scheme is reached by http. Raises BadInput for anything else.
+    """
+    typed = _web_address_in(" ".join(text.split()))
+    if not typed:
+        raise BadInput(f"No address of a Canvas was given. {_LIKE}")
+    scheme, rest = _scheme_and_rest(typed)
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if _APP_SIGN_IN.fullmatch(host):
+        school = re.search(r"[?&]domain=([^&#]+)", rest)
+        host = school[1] if school is not None else host
+    if not scheme:
+        scheme = "http" if is_loopback(re.sub(r":\d*$", "", host).strip("[]").lower()) else "https"
+    if " " in host:
+        raise BadInput(f"{_shown(typed)} is not the address of a Canvas. {_LIKE}")
+    return normalise_base_url(f"{scheme}://{host.rstrip('.')}")
+
+
+def _web_address_in(text: str) -> str:
+    """Return the one web address within a text, or the text without what is pasted around an address."""
+    typed = text.strip("<>\"'`()\u201c\u201d\u2018\u2019\ufeff\u200b ,;")
+    found = [one.rstrip(".,;:)]") for one in _WEB_ADDRESS.findall(typed)]
+    if len(set(found)) > 1 and " " in typed:
+        raise BadInput(f"There is more than one address in that text. {_LIKE}")
+    return found[0] if found and (" " in typed or typed.startswith("[")) else typed
+
+
+def _scheme_and_rest(typed: str) -> tuple[str, str]:
+    """Return the scheme (empty where there is none) and what follows it, with slashes as in an address."""
+    match = _SCHEME.match(typed)
+    if match is not None:
+        name = (match[1] or match[2]).lower()
+        scheme, rest = ("https" if _APP_SCHEME.fullmatch(name) else name), typed[match.end() :]
+    elif _NO_WEB_SCHEME.match(typed):
+        raise BadInput(f"{_shown(typed)} is not the address of a Canvas. {_LIKE}")
+    else:
+        scheme, rest = "", typed.lstrip("/\\")
+    return scheme, rest.replace("\\", "/")
+
+
+def _shown(typed: str) -> str:
+    """Return what a person typed as the subject of a sentence; what may be a secret is not repeated."""
+    plain = typed.isprintable() and "@" not in typed and len(typed) <= 200
+    return typed if typed and plain and without_tokens(typed) == typed else "That"
 
 
 def require_safe(url: httpx.URL, home: Origin, what: str) -> Origin:

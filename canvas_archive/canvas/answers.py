@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from canvas_archive.canvas.body import decode_json
+from canvas_archive.canvas.token import NEW_TOKEN
 from canvas_archive.errors import (
     ArchiveError,
     BadRequest,
@@ -22,7 +23,6 @@ from canvas_archive.model import Json
 
 _LONGEST_MESSAGE = 400
 _MOST_MESSAGES = 10
-NEW_TOKEN = "Make a new one in Canvas: Account -> Settings -> New Access Token."  # noqa: S105 (advice, no secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +149,15 @@ def _quoted(messages: Iterable[str]) -> str:
     return f": {text.rstrip('.')}." if text else "."
 
 
-def error_of(answer: Answer, *, as_user_id: int | None = None, token_sent: bool = True) -> ArchiveError:
-    """Return the error that an answer with an error status is."""
+def error_of(
+    answer: Answer, *, as_user_id: int | None = None, token_sent: bool = True, renewal: str = NEW_TOKEN
+) -> ArchiveError:
+    """Return the error that an answer with an error status is; ``renewal`` says how to replace the token."""
     document = answer.error_document()
     messages = messages_of(document)
     status, request = answer.status, answer.request
     if status == 401 and token_sent and "WWW-Authenticate" in answer.headers:
-        return TokenRefused(_refusal(messages, document))
+        return TokenRefused(f"{_refusal(messages, document)} {renewal}")
     if answer.is_throttled:
         return Throttled(
             f"Canvas still refuses {request} for too many requests ({status}). Try again later.",
@@ -183,14 +185,12 @@ def error_of(answer: Answer, *, as_user_id: int | None = None, token_sent: bool 
 def _refusal(messages: tuple[str, ...], document: Json) -> str:
     text = " ".join(messages).lower()
     if "revoked" in text:
-        return f"The access token has been revoked. {NEW_TOKEN}"
+        return "The access token has been revoked."
     if "expired" in text:
-        return f"The access token expired{_expiry(document)}. {NEW_TOKEN}"
+        return f"The access token expired{_expiry(document)}."
     if "user authorization required" in text:
-        return f"Canvas got no access token with the request. {NEW_TOKEN}"
-    return (
-        f"Canvas does not know this access token: it is mistyped, deleted or of another Canvas. {NEW_TOKEN}"
-    )
+        return "Canvas got no access token with the request."
+    return "Canvas does not know this access token: it is mistyped, deleted, inactive or of another Canvas."
 
 
 def _expiry(document: Json) -> str:

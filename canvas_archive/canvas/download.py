@@ -218,7 +218,7 @@ class Downloader:
             raise _NoRanges
         if status >= 500 or status in (408, 425):
             raise self._transport.server_trouble(answer)
-        error = error_of(answer, token_sent=with_token)
+        error = error_of(answer, token_sent=with_token, renewal=self._transport.renewal)
         if status == 429:
             asked = retry_after(answer.headers.get("Retry-After"), self._transport.clock.now())
             raise TransientFailure("the files' host asks to slow down", error, asked=asked)

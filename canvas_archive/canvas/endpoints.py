@@ -26,6 +26,11 @@ class Endpoints:
         """The Canvas this client talks to, as ``https://host[:port]``."""
         return str(self._transport.home)
 
+    @property
+    def renewal(self) -> str:
+        """The sentence that says how to replace this client's token."""
+        return self._transport.renewal
+
     def _read(self, path: str, params: Pairs = ()) -> Json:
         return self._transport.request(self._transport.call("GET", path, params))[1]
 

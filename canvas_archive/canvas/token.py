@@ -6,25 +6,29 @@ from canvas_archive.errors import TokenRefused
 from canvas_archive.secret import Secret, is_token_text, token_text
 
 SHORTEST_HINT = 4
+_LOGIN = "then run: canvas-archive login"
+NEW_TOKEN = f"Make a new token in Canvas (Account > Settings > New Access Token), {_LOGIN}"
 
 
 class Token:
     """A Canvas access token. Neither ``repr`` nor ``str`` nor formatting shows it."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "renewal")
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, renewal: str = NEW_TOKEN) -> None:
         """Take the secret as Canvas showed it, without what was copied with it (see ``token_text``).
+
+        ``renewal`` says how to replace this token, once Canvas refuses it.
 
         Raises TokenRefused when the text cannot be a token at all.
         """
         secret = cleaned = token_text(secret)
         if not is_token_text(cleaned):
             raise TokenRefused(
-                "That is not an access token: it is empty or has characters no token has. Copy it again from "
-                "Canvas (Account -> Settings -> New Access Token)."
+                f"That is not an access token: it is empty or has characters no token has. {renewal}"
             )
         self._secret = cleaned
+        self.renewal = renewal
 
     def header(self) -> Secret:
         """Return the value of the ``Authorization`` header."""

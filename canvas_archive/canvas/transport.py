@@ -113,6 +113,7 @@ class Transport:
             ("User-Agent", http.headers["User-Agent"]),
         ]
         self._token = token
+        self.renewal = token.renewal
         self._limiter = limiter
         self._waiter = waiter
         self._rng = rng
@@ -305,7 +306,7 @@ class Transport:
             bare = answer.error_document() is None and "WWW-Authenticate" not in answer.headers
             if bare and not self.is_canvas:
                 raise self._not_an_api(call, f"status {status} and no error message")
-            raise error_of(answer, as_user_id=self.as_user_id)
+            raise error_of(answer, as_user_id=self.as_user_id, renewal=self.renewal)
         if not 200 <= status < 300:
             raise MalformedAnswer(f"Canvas answers {call.name} with status {status}.")
 

@@ -25,8 +25,7 @@ from canvas_archive.cli.context import (
     styled,
 )
 from canvas_archive.cli.surroundings import Check, Finding, checks, folder_checks, guarded
-from canvas_archive.cli.terminal import one_line
-from canvas_archive.clock import parse_iso
+from canvas_archive.cli.terminal import one_line, token_warnings
 from canvas_archive.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "cyan"}
 CLOCK_TOLERANCE = timedelta(minutes=2)
-EXPIRES_SOON = timedelta(days=14)
 LITTLE_DISK = 500_000_000
 MOST_NAMES = 3
 PACKAGES = ("canvas-archive", "datasette", "httpx", "sqlite-utils", "whoosh3", "Whoosh-Reloaded")
@@ -174,10 +172,11 @@ def _some(names: list[str]) -> str:
 
 
 def _source(archive: Archive) -> str | None:
-    from canvas_archive.credentials import token_source
+    from canvas_archive.credentials import SOURCES, token_source
 
     account, config = archive.account, archive.config
-    return token_source(account.base_url, token_command=config.token_command, user_id=account.user_id)
+    source = token_source(account.base_url, token_command=config.token_command, user_id=account.user_id)
+    return None if source is None else SOURCES[source]
 
 
 def _canvas(archive: Archive, source: str | None) -> Iterator[Finding]:
@@ -194,14 +193,15 @@ def _canvas(archive: Archive, source: str | None) -> Iterator[Finding]:
         yield Finding("Canvas", "ok", f"{archive.account.base_url} answers for {archive.account.name}")
         yield _clock(client.last_date)
         if archive.account.as_user_id is None:
-            yield _expiry(client)
+            yield _expiry(archive, client)
 
 
-def _expiry(client: CanvasClient) -> Finding:
-    """Say when the token expires, where Canvas tells it.
+def _expiry(archive: Archive, client: CanvasClient) -> Finding:
+    """Say when the token expires, where Canvas says so, and record it for ``status``.
 
     :calls: GET /api/v1/users/self/user_generated_tokens
     """
+    from canvas_archive.credentials import note_expiry
 
     try:
         token = client.current_token()
@@ -209,16 +209,14 @@ def _expiry(client: CanvasClient) -> Finding:
         token = None
     if token is None:
         return Finding("expiry", "skipped", "Canvas does not tell when this token expires")
+    if not archive.config.token_command:
+        note_expiry(archive.account.base_url, archive.account.user_id, token.expires_at)
     if token.expires_at is None:
         return Finding("expiry", "ok", "this token does not expire")
-    left = parse_iso(token.expires_at) - datetime.now(timezone.utc)
-    if left > EXPIRES_SOON:
-        return Finding("expiry", "ok", f"this token expires on {token.expires_at[:10]}")
+    soon = token_warnings(token.expires_at, datetime.now(timezone.utc))
+    renew = "; to save a new one: canvas-archive login" if soon else ""
     return Finding(
-        "expiry",
-        "warning",
-        f"this token expires on {token.expires_at[:10]}; make a new one in Canvas (Account -> "
-        "Settings), then run canvas-archive token",
+        "expiry", "warning" if soon else "ok", f"this token expires on {token.expires_at[:10]}{renew}"
     )
 
 

@@ -13,7 +13,7 @@ _WITHOUT = {"completion", "demo", "fleet", "help", "sandbox", "version"}
 
 _CALL = re.compile(
     rf"canvas-archive (?:{'|'.join(re.escape(name) for name in COMMANDS if name not in _WITHOUT)})\b(?!-)"
-    r"(?: (?:read|unread|discard|retry|accept)\b)?(?! --archive)"
+    r"(?: (?:read|unread|discard|retry|accept|set)\b)?(?! --archive)"
 )
 
 

@@ -25,7 +25,8 @@ _KEPT = {
     "fleet": "Interrupted. Finished mailboxes are saved.",
     **dict.fromkeys(("serve", "open", "sandbox"), _STOPPED),
     **dict.fromkeys(
-        ("send", "reply", "delete", "remove-messages", "add-recipients", "mark-all-read"), _ON_CANVAS
+        ("send", "reply", "forward", "delete", "remove-messages", "add-recipients", "mark-all-read"),
+        _ON_CANVAS,
     ),
     **dict.fromkeys(("star", "unstar", "archive", "unarchive", "mark", "subscribe", "unsubscribe"), _LOCAL),
 }
@@ -37,7 +38,7 @@ def what_is_kept(settings: Settings, error: BaseException) -> str:
         return "Nothing was done."
     if settings.command == "demo":
         return _of_demo(settings)
-    if settings.command == "init":
+    if settings.command in ("init", "login"):
         made = (settings.folder / "archive.db").exists()
         return f"Interrupted. {'The archive was created.' if made else 'No archive was created.'}"
     # Click turns an interruption into Abort, with its cause; a question that is left has none. A question is

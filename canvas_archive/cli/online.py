@@ -12,6 +12,7 @@ import click
 from canvas_archive.cli.consent import require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import note_left, subject_line
+from canvas_archive.cli.login import require_token
 from canvas_archive.cli.progress import PlainLines
 from canvas_archive.cli.terminal import count_of, one_line, printable
 from canvas_archive.cli.values import CONVERSATION_ID
@@ -37,6 +38,7 @@ def _asking(settings: Settings, *, write: bool = False) -> Iterator[tuple[Archiv
     from canvas_archive.store import Archive
     from canvas_archive.sync.service import open_client
 
+    require_token(settings)
     with Archive.open(settings.folder, write=write) as archive:
         if write:
             note_left(settings, archive)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.consent import Declined, require_consent, yes_option
+from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.terminal import one_line
-from canvas_archive.cli.token_storage import ask_token, keep_token, plaintext_option
+from canvas_archive.cli.token_storage import ask_token, keep_token, storage_options
 from canvas_archive.clock import SYSTEM
-from canvas_archive.credentials import TOKEN_VARIABLE, find_token, token_from_environment
+from canvas_archive.credentials import (
+    TOKEN_VARIABLE,
+    FoundToken,
+    find_token,
+    found_token,
+    token_from_environment,
+)
 from canvas_archive.errors import BadInput, KeyringUnusable, TokenMissing, WrongAccount
 
 if TYPE_CHECKING:
     from canvas_archive.model import User
-    from canvas_archive.secret import Secret
     from canvas_archive.store import Archive
 
 
@@ -28,12 +32,19 @@ if TYPE_CHECKING:
 @click.option(
     "--new-user", metavar="ID", type=int, help="The person's user id now, after accounts were merged."
 )
-@plaintext_option
+@storage_options
 @yes_option
 @json_option
 @pass_settings
 def rebind(
-    settings: Settings, url: str, new_user: int | None, plaintext: bool, yes: bool, as_json: bool
+    settings: Settings,
+    url: str,
+    new_user: int | None,
+    plaintext: bool,
+    file_ok: bool,
+    no_browser: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Bind this archive to the same mailbox at URL, after the school's Canvas moved there.
 
@@ -43,18 +54,19 @@ def rebind(
     since, give it with --new-user; if only that changed, URL is the address that the archive has.
     """
     from canvas_archive.canvas import CanvasClient, Token
-    from canvas_archive.canvas.address import normalise_base_url
+    from canvas_archive.canvas.address import typed_base_url
     from canvas_archive.store import Archive
     from canvas_archive.sync import rebinding
 
-    base_url = normalise_base_url(url)
+    base_url = typed_base_url(url)
     with Archive.open(settings.folder, write=True) as archive:
         before = archive.account
-        secret, asked = _find_token(archive, base_url)
-        with CanvasClient(base_url, Token(secret), patience=30.0) as client:
+        found, asked = _find_token(archive, base_url, browser=not no_browser)
+        token = Token(found.secret, found.renewal)
+        with CanvasClient(base_url, token, patience=30.0) as client:
             owner = person = client.current_user()
         acting_as = before.as_user_id and (new_user or before.as_user_id)
-        with CanvasClient(base_url, Token(secret), as_user_id=acting_as, patience=30.0) as client:
+        with CanvasClient(base_url, token, as_user_id=acting_as, patience=30.0) as client:
             if acting_as is not None:
                 person = client.current_user()
             _require_person(person, base_url, new_user or before.owner_id, asked_for=new_user)
@@ -68,10 +80,10 @@ def rebind(
         after = rebinding.rebind(archive, SYSTEM, base_url, owner, person, compared)
     if asked:
         try:
-            keep_token(base_url, secret, owner.id, plaintext=plaintext)
+            keep_token(base_url, found.secret, owner.id, plaintext=plaintext, file_ok=file_ok)
         except (KeyringUnusable, Declined, BadInput) as error:
-            otherwise = f"Set {TOKEN_VARIABLE} when you run sync."
-            settings.warn(f"The token was not kept. {str(error) or otherwise}")
+            otherwise = f"Set {TOKEN_VARIABLE}, or run: canvas-archive login"
+            settings.warn(str(error) or f"The token was not saved. {otherwise}")
     if as_json:
         print_json({"from": asdict(before), "to": asdict(after), "compared": asdict(compared)})
     else:
@@ -89,7 +101,7 @@ def _require_person(person: User, base_url: str, wanted: int, *, asked_for: int 
     raise WrongAccount(sentence)
 
 
-def _find_token(archive: Archive, base_url: str) -> tuple[Secret, bool]:
+def _find_token(archive: Archive, base_url: str, *, browser: bool) -> tuple[FoundToken, bool]:
     """Return the token for an address, and whether it was typed in."""
     if token_from_environment(base_url) is None:
         archive.require_agreed("token_command")
@@ -97,6 +109,7 @@ def _find_token(archive: Archive, base_url: str) -> tuple[Secret, bool]:
         command = archive.config.token_command
         return find_token(base_url, token_command=command, user_id=archive.account.user_id), False
     except TokenMissing:
-        if not sys.stdin.isatty():
+        if not can_ask():
             fail(f"No token for {base_url}: set {TOKEN_VARIABLE} (and CANVAS_API_URL to that Canvas).")
-    return ask_token(), True
+    secret = ask_token(base_url, browser=browser)
+    return found_token(base_url, secret, "typed", again=f"canvas-archive rebind {base_url}"), True

@@ -15,7 +15,7 @@ class Entry(NamedTuple):
 
 SECTIONS = ("Start", "Archive", "Read", "Edit", "Write to Canvas", "Evidence")
 
-DAILY = ("init", "sync", "status", "list", "show", "search", "open", "mark", "push", "export")
+DAILY = ("login", "sync", "status", "list", "show", "search", "open", "mark", "push", "export")
 """The commands of the main help. ``help commands`` has all."""
 
 HIDDEN = {"read": "reading_words:read", "unread": "reading_words:unread"}
@@ -23,8 +23,10 @@ HIDDEN = {"read": "reading_words:read", "unread": "reading_words:unread"}
 
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo:demo", "Try everything on a local sample Canvas.", "Start"),
+    "login": Entry("login:login", "Sign in to Canvas; make an archive where there is none.", "Start"),
+    "logout": Entry("login:logout", "Remove the saved access token.", "Start"),
     "init": Entry("init:init", "Create an archive and bind it to your Canvas account.", "Start"),
-    "token": Entry("token:token", "Save a new access token.", "Start"),
+    "token": Entry("token:token", "Show or change where the access token comes from.", "Start"),
     "sandbox": Entry("sandbox:sandbox", "Run a local test server that imitates Canvas.", "Start"),
     "help": Entry("help:help_", "Explain a command or a topic.", "Start"),
     "completion": Entry("completion:completion", "Let a shell complete commands and ids.", "Start"),
@@ -65,6 +67,7 @@ COMMANDS: dict[str, Entry] = {
     "push": Entry("push:push", "Send pending edits and queued messages to Canvas.", "Edit"),
     "send": Entry("compose:send", "Send a new message.", "Write to Canvas"),
     "reply": Entry("compose:reply", "Reply to a conversation.", "Write to Canvas"),
+    "forward": Entry("forward:forward", "Forward messages to other people.", "Write to Canvas"),
     "add-recipients": Entry(
         "online:add_recipients", "Add people to a group conversation.", "Write to Canvas"
     ),

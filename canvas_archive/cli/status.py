@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,10 +18,12 @@ from canvas_archive.cli.context import (
     styled,
 )
 from canvas_archive.cli.problems import next_try
-from canvas_archive.cli.terminal import age, count_of, one_line
-from canvas_archive.clock import SYSTEM, iso
+from canvas_archive.cli.terminal import age, count_of, one_line, token_warnings
+from canvas_archive.clock import SYSTEM, Clock, iso, parse_iso
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from canvas_archive.store import Account, Archive
     from canvas_archive.store.counts import ArchiveCounts
     from canvas_archive.store.runs import Problem
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 _LABEL = 15
 _COLOURS = {"Problem": "red", "Unknown": "red", "Waiting": "magenta"}
 """The lines that a person should see first, by their label."""
+
+SYNC_IS_OLD = timedelta(days=7)
 
 UNFINISHED = ("failed", "interrupted", "running")
 """How a run ended that did not finish; one still ``running`` was killed, when nobody is writing."""
@@ -63,6 +68,7 @@ class Status:
     last_message_at: str | None
     attachment_bytes: int
     outbox: int
+    drafts: int
     unsettled_acts: list[str]
     adopted: bool
     writer: int | None
@@ -74,6 +80,8 @@ class Status:
     problems: list[Problem]
     resting: int
     accepted: int
+    token_expires_at: str | None
+    now: datetime
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``status --json`` prints."""
@@ -104,10 +112,12 @@ class Status:
             "media": dict(counts.media),
             "edits": {"pending": counts.pending_edits, "undone": counts.undone_edits},
             "outbox": self.outbox,
+            "drafts": self.drafts,
             "acts": {"unsettled": len(self.unsettled_acts)},
             "writer": self.writer,
             "last_sync": self.last_sync,
             "last_full_sync": self.last_full_sync,
+            "token": {"expires_at": self.token_expires_at},
             "index": {"waiting": self.index_waiting, "missing": self.index_missing},
             "saved_searches": self.saved_searches,
             "problems": [problem.to_json() for problem in self.problems],
@@ -116,11 +126,13 @@ class Status:
         }
 
 
-def read_status(archive: Archive) -> Status:
+def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
+    from canvas_archive.credentials import known_expiry
     from canvas_archive.store import runs
     from canvas_archive.store.acts import unsettled_acts
     from canvas_archive.store.counts import archive_counts
+    from canvas_archive.store.drafts import count_drafts
     from canvas_archive.store.lock import present_writer
 
     db, account = archive.db, archive.account
@@ -131,7 +143,7 @@ def read_status(archive: Archive) -> Status:
     first_at, last_at = db.execute(
         "SELECT (SELECT min(created_at) FROM messages), (SELECT max(created_at) FROM messages)"
     ).fetchone()
-    resting, accepted = runs.count_untouched(db, (), SYSTEM)
+    resting, accepted = runs.count_untouched(db, (), clock)
     return Status(
         archive=str(archive.folder),
         account=account,
@@ -140,6 +152,7 @@ def read_status(archive: Archive) -> Status:
         last_message_at=last_at,
         attachment_bytes=db.execute("SELECT coalesce(sum(stored_size), 0) FROM attachments").fetchone()[0],
         outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
+        drafts=count_drafts(archive.folder),
         # One that a process is sending right now will be settled by it.
         unsettled_acts=[] if writer else [act.sentence() for act in unsettled_acts(db)],
         adopted=archive.adopted,
@@ -152,6 +165,10 @@ def read_status(archive: Archive) -> Status:
         problems=[problem for problem in runs.known_problems(db) if problem.accepted_at is None],
         resting=resting,
         accepted=accepted,
+        token_expires_at=known_expiry(
+            account.base_url, token_command=archive.config.token_command, user_id=account.user_id
+        ),
+        now=clock.now(),
     )
 
 
@@ -175,6 +192,10 @@ def advice(status: Status) -> list[str]:
     elif status.last_full_sync is None or counts.unfetched:
         steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
     syncing = bool(steps)
+    steps += token_warnings(status.token_expires_at, status.now)
+    last = (status.last_sync or {}).get("finished_at")
+    if not syncing and last is not None and status.now - parse_iso(last) > SYNC_IS_OLD:
+        steps.append(f"The last sync was {age(last, status.now)}. Run: canvas-archive sync")
     if status.problems:
         missing = count_of(len(status.problems), "item")
         steps.append(
@@ -227,12 +248,14 @@ def _lines(status: Status) -> list[str]:
     if status.last_sync is not None:
         last = status.last_sync
         lines.append(
-            f"Last sync      {age(last['finished_at'] or last['started_at'])} "
+            f"Last sync      {age(last['finished_at'] or last['started_at'], status.now)} "
             f"({last['mode']}, {_ending(status)}, {count_of(last['requests'], 'request')}); "
-            f"last full sweep {age(status.last_full_sync)}"
+            f"last full sweep {age(status.last_full_sync, status.now)}"
         )
         if last["error"]:
             lines.append(f"               {last['error']}")
+    if status.token_expires_at is not None:
+        lines.append(f"Token          expires on {status.token_expires_at[:10]}")
     index = "up to date"
     if not status.adopted:
         index = "not used until the archive is adopted"
@@ -245,10 +268,12 @@ def _lines(status: Status) -> list[str]:
         undone = f" ({counts.undone_edits:,} undone on Canvas before)" if counts.undone_edits else ""
         waiting = f"{count_of(counts.pending_edits, 'edit')}{undone}, {count_of(status.outbox, 'message')}"
         lines.append(f"Waiting        {waiting}")
+    if status.drafts:
+        lines.append(f"Drafts         {count_of(status.drafts, 'draft')} in the pages, not sent by a push")
     lines += [f"Unknown        {sentence}" for sentence in status.unsettled_acts]
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:
-        lines.append(f"Problem        {problem.name}: {problem.error} ({next_try(problem, SYSTEM.now())})")
+        lines.append(f"Problem        {problem.name}: {problem.error} ({next_try(problem, status.now)})")
     if len(status.problems) > 10:
         lines.append(f"               and {len(status.problems) - 10:,} more (canvas-archive problems)")
     if status.accepted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from unicodedata import combining, east_asian_width
 
 from canvas_archive.clock import parse_iso
@@ -64,6 +64,19 @@ def age(text: str | None, now: datetime | None = None) -> str:
         (60, "minute") if seconds < 5400 else (3600, "hour") if seconds < 129_600 else (86_400, "day")
     )
     return f"{count_of(round(seconds / unit), name)} ago"
+
+
+EXPIRES_SOON = timedelta(days=21)
+
+
+def token_warnings(expires_at: str | None, now: datetime) -> list[str]:
+    """Return a sentence about a token that expires within three weeks, or has; an empty list for others."""
+    left = parse_iso(expires_at) - now if expires_at else EXPIRES_SOON * 2
+    if left > EXPIRES_SOON:
+        return []
+    when = f"in {count_of(left.days, 'day')}" if left > timedelta() else f"on {(expires_at or '')[:10]}"
+    ends = "expires" if left > timedelta() else "expired"
+    return [f"The access token {ends} {when}. To save a new one: canvas-archive login"]
 
 
 def count_of(number: int, noun: str) -> str:

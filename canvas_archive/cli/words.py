@@ -22,8 +22,10 @@ SAME = {
     "web": "serve", "ui": "serve", "gui": "serve", "server": "serve", "start": "serve", "webui": "serve",
     "http": "serve", "datasette": "serve",
     "browse": "open", "browser": "open",
-    "login": "token", "auth": "token", "signin": "token", "sign-in": "token", "authenticate": "token",
-    "auth login": "token", "set-token": "token",
+    "auth": "login", "signin": "login", "sign-in": "login", "log-in": "login", "authenticate": "login",
+    "auth login": "login", "auth logout": "logout", "auth status": "token status", "auth token": "token",
+    "set-token": "token set", "signout": "logout", "sign-out": "logout", "logoff": "logout",
+    "log-out": "logout", "reauth": "login", "relogin": "login",
     "mark-read": "mark read", "mark-as-read": "mark read", "markread": "mark read",
     "mark-unread": "mark unread", "mark-as-unread": "mark unread", "markunread": "mark unread",
     "mark star": "star", "mark starred": "star", "mark archived": "archive", "mark unstarred": "unstar",
@@ -35,7 +37,7 @@ SAME = {
     "journal": "edits", "diff": "edits", "edits list": "edits", "edits show": "edits", "edits ls": "edits",
     "edit list": "edits", "edit": "edits",
     "compose": "send", "new": "send", "write": "send", "message": "send", "msg": "send", "mail-to": "send",
-    "answer": "reply", "respond": "reply",
+    "answer": "reply", "respond": "reply", "fwd": "forward",
     "read-all": "mark-all-read", "mark all-read": "mark-all-read",
     "contacts": "people", "users": "people", "persons": "people", "senders": "people",
     "participants": "people", "addressbook": "people", "directory": "recipients",
@@ -81,11 +83,6 @@ _UNINSTALL = (
     "To remove the program: pip uninstall canvas-archive (or: pipx uninstall canvas-archive). "
     "Your archive stays: it is the folder that 'canvas-archive whoami' names."
 )
-_LOGOUT = (
-    "The archive holds no token. Delete it in Canvas under Account > Settings > Approved Integrations, "
-    "and unset CANVAS_API_TOKEN or remove it from the system keyring. To set another: canvas-archive token"
-)
-_FORWARD = "Canvas cannot forward through its API. To write to somebody else: canvas-archive send --to WHO"
 _IMPORT = "To bring a backup back: canvas-archive restore SOURCE. To fetch from Canvas: canvas-archive sync"
 _DOWNLOAD = (
     "To download from Canvas: canvas-archive sync. To save the files of a conversation: "
@@ -122,8 +119,6 @@ INSTEAD = {
     **dict.fromkeys(("tag", "tags", "untag", "label", "labels", "note", "category"), _NO_TAGS),
     **dict.fromkeys(("forget", "remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
     **dict.fromkeys(("uninstall", "deinstall"), _UNINSTALL),
-    **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), _LOGOUT),
-    **dict.fromkeys(("forward", "fwd"), _FORWARD),
     **dict.fromkeys(("import", "load", "ingest"), _IMPORT),
     **dict.fromkeys(("download", "downloads"), _DOWNLOAD),
     **dict.fromkeys(("upgrade", "self-update", "selfupdate", "install"), _UPGRADE),
@@ -186,8 +181,8 @@ OPTIONS = {
     "-o": "The destination stands alone: canvas-archive export DEST",
     "--output": "The destination stands alone: canvas-archive export DEST",
     "--out": "The destination stands alone: canvas-archive export DEST",
-    "--url": "The address stands alone: canvas-archive init https://school.instructure.com",
-    "--token": "A token on a command line can be read by others. Use: canvas-archive token",
+    "--url": "The address stands alone: canvas-archive login https://school.instructure.com",
+    "--token": "A token on a command line can be read by others. Use: canvas-archive login",
     "--pdf": "To have pages to print: canvas-archive export DEST -f html",
     "--dryrun": "Did you mean --dry-run?",
     "--preview": "Did you mean --dry-run?",

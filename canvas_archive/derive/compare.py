@@ -13,7 +13,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 from canvas_archive.derive.fold import Fault, derive
 from canvas_archive.store.connection import plain_cursor
@@ -28,6 +29,10 @@ _PROGRESS_EVERY = 5000
 _COUNT = "SELECT count(*) FROM receipts"
 
 Row = tuple[Any, ...]
+Columns = tuple[list[str], list[str]]
+"""The primary key of a table, and its other columns that are compared."""
+Pair: TypeAlias = "tuple[Row | None, Row | None]"
+"""A row as it is stored, and as it follows from the receipts; ``None`` where there is none."""
 
 
 @dataclass(slots=True)
@@ -68,37 +73,55 @@ def check_derived(
 
 
 def compare_table(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Fault | None]:
-    """Walk both tables side by side, by primary key. Yield ``None`` for every row that is explained."""
-    keys, others = _columns(derived, table)
+    """Yield ``None`` for every row that is explained, and a fault for every other."""
+    columns = columns_of(derived, table)
+    fault = partial(_fault, table, len(columns[0]))
+    for row, wanted in compared_rows(db, derived, table):
+        if row == wanted:
+            yield None
+        elif row is None:
+            yield fault(wanted, "a receipt explains the row, and it is gone")
+        elif wanted is None:
+            yield fault(row, "no receipt explains the row")
+        else:
+            names = differing(columns, row, wanted)
+            yield fault(row, f"not what the receipts say: {', '.join(names)}") if names else None
+
+
+def differing(columns: Columns, row: Row, wanted: Row) -> list[str]:
+    """Return the columns in which two rows differ, but for what changes at every answer."""
+    return [
+        name
+        for name, is_now, should in zip(chain(*columns), row, wanted, strict=True)
+        if is_now != should and _lasting(name, is_now) != _lasting(name, should)
+    ]
+
+
+def compared_rows(db: sqlite3.Connection, derived: sqlite3.Connection, table: str) -> Iterator[Pair]:
+    """Walk both tables side by side, by primary key."""
+    keys, others = columns_of(derived, table)
     names = ", ".join(f'"{name}"' for name in (*keys, *others))
     order = ", ".join(f'"{name}"' for name in keys)
     query = f'SELECT {names} FROM "{table}" ORDER BY {order}'  # noqa: S608 (names are ours)
     stored, explained = plain_cursor(db).execute(query), plain_cursor(derived).execute(query)
-    fault = partial(_fault, table, len(keys))
     row, wanted = stored.fetchone(), explained.fetchone()
     while row is not None or wanted is not None:
         if row == wanted:
-            yield None
+            yield row, wanted
             row, wanted = stored.fetchone(), explained.fetchone()
         elif wanted is None or (row is not None and row[: len(keys)] < wanted[: len(keys)]):
-            yield fault(row, "no receipt explains the row")
+            yield row, None
             row = stored.fetchone()
         elif row is None or row[: len(keys)] > wanted[: len(keys)]:
-            yield fault(wanted, "a receipt explains the row, and it is gone")
+            yield None, wanted
             wanted = explained.fetchone()
         else:
-            differing = [
-                name
-                for name, is_now, should in zip((*keys, *others), row, wanted, strict=True)
-                if is_now != should and _lasting(name, is_now) != _lasting(name, should)
-            ]
-            said = f"not what the receipts say: {', '.join(differing)}"
-            yield fault(row, said) if differing else None
+            yield row, wanted
             row, wanted = stored.fetchone(), explained.fetchone()
 
 
-def _columns(db: sqlite3.Connection, table: str) -> tuple[list[str], list[str]]:
-    """Return the primary key of a table, and its other columns that are compared."""
+def columns_of(db: sqlite3.Connection, table: str) -> Columns:
+    """Return the columns of a table that are compared."""
     info = plain_cursor(db).execute(f'PRAGMA table_info("{table}")').fetchall()
     keys = [name for _, name in sorted((row[5], row[1]) for row in info if row[5])]
     edited = FIELDS if table == "conversations" else ()
@@ -120,5 +143,5 @@ def _lasting(column: str, value: Any) -> Any:
     return value
 
 
-def _fault(table: str, keys: int, row: Row, sentence: str) -> Fault:
-    return Fault(table, "/".join(str(value) for value in row[:keys]), sentence)
+def _fault(table: str, keys: int, row: Row | None, sentence: str) -> Fault:
+    return Fault(table, "/".join(str(value) for value in (row or ())[:keys]), sentence)

@@ -7,6 +7,8 @@ the system removes it when it is closed.
 from __future__ import annotations
 
 import sqlite3
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,8 +25,20 @@ from canvas_archive.store.migrations import MIGRATIONS
 from canvas_archive.store.receipts import Receipt
 from canvas_archive.typed_text import typed_by
 
+PARSER = 1
+"""The version of what turns answers into rows: the parser, the decoder of texts and the ingest. Raise it when
+the same receipts give other rows: the next sync then derives those of every archive again.
+"""
+
 MOST_TOGETHER = 64
 """How many conversations are inserted together, as in a sync."""
+
+_MOST_WAITING = 8_000_000
+"""How many characters of JSON wait to be written together."""
+
+_WITHOUT_ROWS = ("erased", "parser", "replaced")
+_EVERYTHING = ("inbox", "archived", "sent", "starred")
+"""The lists that together name every conversation a person can see."""
 
 _NEEDED_INDEXES = frozenset({"messages_conversation", "edits_pending"}) | INDEXES_NEEDED
 """What the ingest looks rows up by, besides primary keys."""
@@ -117,6 +131,8 @@ class _Fold:
     _ingest: Ingest | None = None
     _run: int | None = None
     _together: list[tuple[Receipt, Conversation]] = field(default_factory=list)
+    _waiting: int = 0
+    _lists: dict[str, array[int]] = field(default_factory=dict)
 
     def take(self, receipt: Receipt) -> None:
         """Write the rows that follow from a receipt, now or with those that come next."""
@@ -126,18 +142,21 @@ class _Fold:
                 return
             if self._together:
                 last = self._together[-1][0]
-                if (last.run_id, last.at) != (receipt.run_id, receipt.at) or (
-                    len(self._together) == MOST_TOGETHER
+                if (
+                    (last.run_id, last.at) != (receipt.run_id, receipt.at)
+                    or len(self._together) == MOST_TOGETHER
+                    or self._waiting + receipt.size > _MOST_WAITING
                 ):
                     self.finish()
             self._together.append((receipt, conversation))
+            self._waiting += receipt.size
             return
         self.finish()
         self._alone(receipt, None)
 
     def finish(self) -> None:
         """Write the threads that wait for others."""
-        waiting, self._together = self._together, []
+        waiting, self._together, self._waiting = self._together, [], 0
         if not waiting:
             return
         ingest = self._ingest_at(waiting[0][0])
@@ -162,10 +181,23 @@ class _Fold:
     def _write(self, receipt: Receipt, conversation: Conversation | None) -> bool:
         ingest = self._ingest_at(receipt)
         if conversation is None:
+            self._look_at_lists(receipt)
             apply(ingest, receipt)
         else:
             ingest.save_conversation(conversation)
         return True
+
+    def _look_at_lists(self, receipt: Receipt) -> None:
+        """Remember what a list names. Raises MalformedAnswer for a removal that the lists contradict."""
+        payload: Any = receipt.payload
+        if receipt.kind == "ids":
+            self._lists[payload["scope"]] = array("q", payload["ids"])
+        elif receipt.kind == "removal" and payload == {"unlisted": True}:
+            for scope in _EVERYTHING:
+                ids = self._lists.get(scope)
+                at = 0 if ids is None else bisect_left(ids, _key(receipt))
+                if ids is not None and at < len(ids) and ids[at] == receipt.key:
+                    raise MalformedAnswer(f"the list {scope} names the conversation.")
 
     def _tried(self, receipt: Receipt, act: Callable[[], Any]) -> Any:
         try:
@@ -209,6 +241,8 @@ def apply(ingest: Ingest, receipt: Receipt) -> None:
     elif receipt.kind == "courses":
         ingest.save_courses([parse.course(one) for one in payload])
     elif receipt.kind == "file":
+        if "record" in payload and parse.attachment(payload["record"]).id != payload["id"]:
+            raise MalformedAnswer("its record is that of another file.")
         ingest.save_attachment_state(payload["id"], **_named(payload, "id"))
     elif receipt.kind == "media":
         ingest.save_media_state(**payload)
@@ -217,11 +251,15 @@ def apply(ingest: Ingest, receipt: Receipt) -> None:
         ingest.save_bodies(decode=payload["decoded"], sent=sent)
     elif receipt.kind == "account":
         ingest.save_account(payload)
+    elif receipt.kind == "user":
+        ingest.save_user(parse.user(payload))
+    elif receipt.kind == "ids":
+        ingest.save_ids(payload["scope"], payload["ids"])
     elif receipt.kind == "rows":
         ingest.save_rows(payload["table"], payload["columns"], payload["rows"])
     elif receipt.kind == "unreadable":
         raise MalformedAnswer(str(payload))
-    elif receipt.kind != "erased":
+    elif receipt.kind not in _WITHOUT_ROWS:
         raise MalformedAnswer(f"its kind, {receipt.kind}, is unknown.")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from canvas_archive.derive.again import is_derived
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
 from canvas_archive.export.completeness import completeness, counted_differently, left_out
@@ -253,6 +254,7 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
         db, most_faults=MOST_ITEMS + 1, progress=lambda done, total: progress("contents", done, total)
     )
     items = [f"{fault.table} {fault.row}: {fault.sentence}" for fault in found.faults]
+    again = "" if is_derived(db) else ". An older version of this program made them: sync, and verify again"
     counts = Counter(row[0] for row in db.execute(_SOURCES))
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
     older = ""
@@ -262,5 +264,5 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
         "contents",
         items,
         f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){older}",
-        "{count} rows are not what the receipts say",
+        f"{{count}} rows are not what the receipts say{again}",
     )

@@ -76,7 +76,12 @@ def _check_owner(db: sqlite3.Connection, client: CanvasClient) -> None:
 def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int | None]) -> Check:
     items = []
     for number, count in sorted(remote.items()):
-        if db.execute(_HELD, (number,)).fetchone() is not None:
+        held = db.execute(_HELD, (number,)).fetchone()
+        if held is not None and held[0] is None:
+            continue
+        if held is not None:
+            if _exists(client, number):
+                items.append(f"conversation {number}: on Canvas, and marked as removed in the archive")
             continue
         # A list may name a conversation that does not exist any more.
         if count is None and not _exists(client, number):
@@ -86,7 +91,7 @@ def _missing(db: sqlite3.Connection, client: CanvasClient, remote: dict[int, int
         "remote: conversations",
         items,
         f"all {len(remote):,} conversations on Canvas are here",
-        "{count} conversations are missing: run 'canvas-archive sync --full'",
+        "{count} conversations are missing or marked as removed: run 'canvas-archive sync --full'",
     )
 
 

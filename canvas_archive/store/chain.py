@@ -1,8 +1,9 @@
 """Tamper-evidence: a hash chain over what an archive says happened to it.
 
-``evidence_chain`` holds one record per finished sync run, per revision, per entry of the journal
-(``journal.py``: the local rows), and per block of receipts (``receipts.py``: what Canvas said). An older
-archive also has records of its settled acts, of the states of its edits, and of its seals.
+``evidence_chain`` holds one record per finished sync run, per entry of the journal (``journal.py``: the local
+rows), and per block of receipts (``receipts.py``: what Canvas said). All other rows follow from these. An
+older archive also has records of its revisions, of its settled acts, of the states of its edits, and of its
+seals.
 
 Each record carries the digest of its row and the hash of the record before it, so a row changed, removed or
 slipped in later is found, and the first bad one can be named. Of a journal entry the chain holds a
@@ -19,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypedDict
@@ -51,7 +52,11 @@ SELECT * FROM journal
 WHERE id > (SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'journal')
 ORDER BY id
 """
-_NEW_REVISIONS = "SELECT * FROM revisions WHERE revision > ? ORDER BY revision LIMIT 1000"
+_RUNS_RECORDED = "SELECT row_key, at FROM evidence_chain WHERE source = 'sync_runs'"
+_RUNS_NAMED = """
+SELECT DISTINCT run_id FROM receipts WHERE id BETWEEN ? AND ? AND run_id IS NOT NULL
+"""
+_FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
 _APPEND = """
 INSERT INTO evidence_chain (seq, at, source, row_key, state, content, digest, previous, chain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -104,17 +109,11 @@ def extend_chain(db: sqlite3.Connection, *, clock: Clock = SYSTEM) -> int:
 
 
 def _news(reader: sqlite3.Cursor) -> Iterator[tuple[str, int, str | None, dict[str, object]]]:
-    # Read whole before anything is appended: a statement must not see its own insertions. Revisions and
-    # messages can be many after a long run, so these come in portions.
+    # Read whole before anything is appended: a statement must not see its own insertions.
     for row in reader.execute(_NEW_RUNS).fetchall():
         yield "sync_runs", row["id"], row["status"], row
     for row in reader.execute(_NEW_ENTRIES).fetchall():
         yield "journal", row["id"], None, _committed(row)
-    last = _last_revision(reader.connection)
-    while rows := reader.execute(_NEW_REVISIONS, (last,)).fetchall():
-        for row in rows:
-            yield "revisions", row["revision"], None, row
-        last = rows[-1]["revision"]
     for block in list(_blocks(reader.connection, _last_receipt(reader.connection) + 1)):
         yield "receipts", block["last"], None, {**block}
 
@@ -150,14 +149,6 @@ def _committed(entry: dict[str, object]) -> dict[str, object]:
     if isinstance(salt, bytes):
         committed = hashlib.sha256(salt + str(content).encode("utf-8", "surrogatepass")).hexdigest()
     return {**entry, "commitment": committed}
-
-
-def _last_revision(db: sqlite3.Connection) -> int:
-    row = db.execute(
-        "SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'revisions'"
-    ).fetchone()
-    last: int = row[0]
-    return last
 
 
 def has_head(db: sqlite3.Connection, head: str) -> bool:
@@ -259,8 +250,9 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
         yield from (ChainFault("seals", number, sentence) for number, sentence in broken_blocks(db))
         return
     expected = 1
-    query = "SELECT content FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
-    for (content,) in map(tuple, db.execute(query).fetchall()):
+    recorded = dict(map(tuple, db.execute(_RUNS_RECORDED)))
+    query = "SELECT content, at FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
+    for content, at in map(tuple, db.execute(query).fetchall()):
         block: _Block = json.loads(content)
         first, last = block["first"], block["last"]
         found = list(_blocks(db, first, last))
@@ -268,7 +260,19 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
             yield ChainFault("receipts", last, f"receipts {first} to {last} are not the recorded ones")
         elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
             yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
+        yield from _latecomers(db, first, last, {run for run, when in recorded.items() if when != at})
         expected = last + 1
+    yield from _latecomers(db, expected, 2**62, recorded)
+
+
+def _latecomers(
+    db: sqlite3.Connection, first: int, last: int, ended: Collection[int]
+) -> Iterator[ChainFault]:
+    """Yield the receipts that name a run which was over, and in the chain, when they were written."""
+    runs = {row[0] for row in db.execute(_RUNS_NAMED, (first, last))}
+    for run in sorted(runs.intersection(ended)):
+        number = db.execute(_FIRST_OF_RUN, (first, last, run)).fetchone()[0]
+        yield ChainFault("receipts", number, f"the receipt was added after run {run} was recorded")
 
 
 def canonical(row: dict[str, object]) -> str:

@@ -23,10 +23,16 @@ VIEWED = frozenset({"visible"})
 """Fields that depend on who looks and when."""
 
 
-def settled(value: Json) -> Json:
+_DEEPEST = 50
+"""What is nested deeper is compared as it is."""
+
+
+def settled(value: Json, depth: int = 0) -> Json:
     """Return what lasts of a value: without signatures of addresses and without Canvas's own wordings."""
+    if depth > _DEEPEST:
+        return value
     if isinstance(value, list):
-        return [settled(item) for item in value]
+        return [settled(item, depth + 1) for item in value]
     if not isinstance(value, dict):
         return value
     lasting: JsonObject = {}
@@ -34,7 +40,7 @@ def settled(value: Json) -> Json:
         if key in ADDRESSES and isinstance(item, str):
             lasting[key] = item.partition("?")[0]
         elif key not in VIEWED and not (key == "body" and value.get("generated") is True):
-            lasting[key] = settled(item)
+            lasting[key] = settled(item, depth + 1)
     return lasting
 
 
@@ -80,7 +86,7 @@ def _list_delta(base: list[Json], new: list[Json]) -> list[Json]:
         places.setdefault(_identity(item), place)
     operations: list[Any] = []
     for item in new:
-        at = places.get(_identity(item), -1)
+        at = places.pop(_identity(item), -1)  # every item is copied once at most
         last = operations[-1] if operations else None
         if at >= 0 and same(base[at], item):
             if isinstance(last, list) and last[0] + last[1] == at:
@@ -113,13 +119,15 @@ def _applied(base: JsonObject, change: Any) -> JsonObject:
 
 def _rebuilt(base: Any, operations: Any) -> list[Json]:
     items: list[Json] = []
+    left = len(base)
     for operation in operations:
         if isinstance(operation, dict):
             items += operation["+"]
             continue
         start, count = operation
         run = base[start : start + count]
-        if start < 0 or count < 1 or len(run) != count:
+        left -= count
+        if start < 0 or count < 1 or len(run) != count or left < 0:
             raise IndexError
         items += run
     return items

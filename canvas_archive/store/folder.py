@@ -6,6 +6,7 @@
     identity.key    what tells this archive from one that was made to look like it (see ``adoption``)
     files/ search/  attachment bytes; the search index
     signatures/     signed heads of the chain, where anybody signed one
+    drafts/         messages begun in the pages (see ``drafts``)
 
 A folder becomes an archive in one step, when its database gets its name: before that, a crash leaves
 nothing that any command takes for an archive, and ``create`` may simply be run again.
@@ -40,6 +41,7 @@ from canvas_archive.store.connection import (
     schema_version,
     transaction,
 )
+from canvas_archive.store.drafts import DRAFTS_NAME
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
 from canvas_archive.store.private import PARTIAL, is_regular, require_folder, require_regular, sync_folder
 from canvas_archive.store.schema import APPLICATION_ID
@@ -54,7 +56,7 @@ SEARCH_NAME = "search"
 SIGNATURES_NAME = "signatures"
 UNFINISHED_NAME = "archive.db.unfinished"
 FILE_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, adoption.IDENTITY_NAME)
-FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME)
+FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME, DRAFTS_NAME)
 
 
 class Archive:

@@ -18,14 +18,20 @@ person may edit.
 | ``row_unnamed``      | the same; known people keep their names   | ``save_summary``          |
 | ``flags``            | the id and flags, known from id lists     | ``save_flags``            |
 | ``pushed``           | a conversation, when edits were sent      | ``save_answered_flags``   |
-| ``removal``          | the answer to deleting, or null for a 404 | ``mark_removed``          |
+| ``removal``          | the answer to deleting, null for a 404, or| ``mark_removed``          |
+|                      | ``{"unlisted": true}``: no list has it    |                           |
 | ``messages_removed`` | ids of the conversation and messages      | ``mark_messages_removed`` |
 | ``courses``          | the new and changed courses of the list   | ``save_courses``          |
-| ``file``             | id, state, hash, length and address       | ``save_attachment_state`` |
+| ``file``             | id, state, hash, length, address; and the | ``save_attachment_state`` |
+|                      | record of the file, when it was asked for |                           |
 | ``media``            | the same of a recording                   | ``save_media_state``      |
 | ``bodies``           | ids of bodies decoded later               | ``save_bodies``           |
 | ``account``          | the columns of ``account``                | ``save_account``          |
+| ``user``             | the owner                                 | ``save_user``             |
+| ``ids``              | the name of a list, and its ids, sorted   | ``save_ids``              |
 | ``rows``             | rows of an older archive                  | ``save_rows``             |
+| ``parser``           | the version of the parser                 | none (``derive/again.py``)|
+| ``replaced``         | rows before they were derived again       | none                      |
 """
 
 from __future__ import annotations
@@ -38,7 +44,7 @@ from dataclasses import dataclass
 
 from canvas_archive.clock import Clock, iso
 from canvas_archive.errors import MalformedAnswer
-from canvas_archive.model import Conversation, Course, Json
+from canvas_archive.model import Conversation, Course, Json, JsonObject, User
 from canvas_archive.store import ingest_messages
 from canvas_archive.store.derived_columns import settle_all_direct, settle_direct
 from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
@@ -99,6 +105,17 @@ UPDATE media_comments SET state = ?3, sha256 = ?4, stored_size = ?5, error = ?6,
   fetched_at = CASE WHEN ?3 IN ('stored', 'gone') THEN ?7 ELSE fetched_at END
 WHERE message_id = ?1 AND media_id = ?2
 """
+_ATTACHMENT_STANDS = """
+SELECT EXISTS (SELECT 1 FROM attachments WHERE id = ?1 AND state = ?2 AND ?2 NOT IN ('stored', 'gone')
+  AND coalesce(?3, sha256) IS sha256 AND coalesce(?4, stored_size) IS stored_size AND error IS ?5
+  AND substr(coalesce(?6, url), 1, instr(coalesce(?6, url) || '?', '?'))
+    IS substr(url, 1, instr(url || '?', '?')))
+"""
+_MEDIA_STANDS = """
+SELECT EXISTS (SELECT 1 FROM media_comments WHERE message_id = ?1 AND media_id = ?2 AND state = ?3
+  AND ?3 NOT IN ('stored', 'gone') AND sha256 IS ?4 AND stored_size IS ?5 AND error IS ?6)
+"""
+_OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
 _BODIES = "SELECT id, body FROM messages WHERE id IN (SELECT value FROM json_each(?))"
 _BODY = "UPDATE messages SET body = ? WHERE id = ?"
 DERIVED_TABLES = (
@@ -119,6 +136,8 @@ DERIVED_TABLES = (
 """The tables whose rows follow from receipts, in the order that foreign keys want."""
 
 _LISTS = "GET /api/v1/conversations"
+SCOPES = ("inbox", "unread", "archived", "sent", "starred")
+"""The lists whose ids have receipts. The key of a receipt is the place of its list, from 1."""
 # What tells a list row from the stored row, without what may differ from one kind of answer to the next.
 _COMPARED = tuple(
     CONTENT_COLUMNS.index(column)
@@ -269,16 +288,32 @@ class Ingest:
         return self._save_flags("pushed", answer.id, _flags_of(answer), address, answer.raw)
 
     def mark_removed(
-        self, conversation_id: int, *, address: str | None = None, status: int = 404, answer: Json = None
+        self,
+        conversation_id: int,
+        *,
+        address: str | None = None,
+        status: int = 404,
+        answer: Json = None,
+        unlisted: bool = False,
     ) -> bool:
-        """Note that a conversation is gone from Canvas; return whether that is news. Nothing is deleted."""
+        """Note that a conversation is gone from Canvas; return whether that is news. Nothing is deleted.
+
+        ``unlisted``: the lists of this run do not name it, as their receipts show.
+        """
         stored = self._stored(conversation_id)
         if stored is None or stored["removed_at"] is not None:
             return False
         now = iso(self._clock.now())
         with self._written():
             where = address or _show(conversation_id)
-            self._note("removal", conversation_id, where, now, answer, status=status)
+            self._note(
+                "removal",
+                conversation_id,
+                where,
+                now,
+                {"unlisted": True} if unlisted else answer,
+                status=status,
+            )
             self._write_columns(conversation_id, {"removed_at": now}, {"removed_at": None}, now)
         return True
 
@@ -316,12 +351,22 @@ class Ingest:
         stored_size: int | None = None,
         error: str | None = None,
         url: str | None = None,
+        record: JsonObject | None = None,
     ) -> None:
-        """Note what became of downloading an attachment; what is ``None`` keeps its value, but ``error``."""
+        """Note what became of downloading an attachment; what is ``None`` keeps its value, but ``error``.
+
+        ``record`` is what Canvas said of the file, when it was asked.
+        """
         told: tuple[Json, ...] = (attachment_id, state, sha256, stored_size, clean(error), clean(url))
+        if self._cursor.execute(_ATTACHMENT_STANDS, told).fetchone()[0]:
+            return
         now = iso(self._clock.now())
         with self._written():
-            payload = dict(zip(("id", "state", "sha256", "stored_size", "error", "url"), told, strict=True))
+            payload: JsonObject = dict(
+                zip(("id", "state", "sha256", "stored_size", "error", "url"), told, strict=True)
+            )
+            if record is not None:
+                payload["record"] = record
             self._note("file", attachment_id, f"GET /files/{attachment_id}", now, payload)
             self._cursor.execute(_ATTACHMENT_STATE, (*told, now))
 
@@ -337,6 +382,8 @@ class Ingest:
     ) -> None:
         """Note what became of downloading a recording."""
         told: tuple[Json, ...] = (message_id, media_id, state, sha256, stored_size, clean(error))
+        if self._cursor.execute(_MEDIA_STANDS, told).fetchone()[0]:
+            return
         now = iso(self._clock.now())
         with self._written():
             names = ("message_id", "media_id", "state", "sha256", "stored_size", "error")
@@ -351,6 +398,24 @@ class Ingest:
             self._note("account", None, "GET /api/v1/users/self", now, dict(row))
             _insert(self._cursor, "account", ("id", *row), [(1, *row.values())])
             settle_all_direct(self._cursor)
+
+    def save_user(self, user: User) -> None:
+        """Note what Canvas says of the owner, if that is news. Raises MalformedAnswer for anybody else.
+
+        :calls: the result of GET /api/v1/users/self
+        """
+        owner = self._cursor.execute(_OWNER).fetchone()
+        if owner is None or owner[0] != user.id:
+            raise MalformedAnswer(f"User {user.id} is not the owner of the archive.")
+        self._note_news("user", user.id, "GET /api/v1/users/self", user.raw)
+
+    def save_ids(self, scope: str, ids: Iterable[int]) -> None:
+        """Note which conversations a list names, if that is news.
+
+        :calls: the result of GET /api/v1/conversations
+        """
+        payload: JsonObject = {"scope": scope, "ids": [*sorted(set(ids))]}
+        self._note_news("ids", SCOPES.index(scope) + 1, f"{_LISTS}?scope={scope}", payload)
 
     def save_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> None:
         """Insert rows of an older archive as they are.
@@ -394,10 +459,12 @@ class Ingest:
             if self._receipts is not None:
                 self._receipts.write()
             self._log.write()
-        except BaseException:
+        except BaseException as error:
             self._log.forget()
             if self._receipts is not None:
                 self._receipts.forget()
+            if isinstance(error, RecursionError):
+                raise MalformedAnswer("Canvas answered with data nested too deeply.") from None
             raise
 
     def _note(
@@ -413,6 +480,11 @@ class Ingest:
     ) -> None:
         if self._receipts is not None:
             self._receipts.add(kind, key, address, now, payload, status=status, texts=texts)
+
+    def _note_news(self, kind: str, key: int, address: str, payload: JsonObject) -> None:
+        if self._receipts is not None and self._receipts.is_news(kind, key, payload):
+            with self._written():
+                self._note(kind, key, address, iso(self._clock.now()), payload)
 
     def _note_thread(
         self, conv: Conversation, now: str, *, complete: bool = True, address: str | None = None

@@ -186,7 +186,7 @@ CREATE TABLE erased (
   held_in TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(held_in))
 ) STRICT;
 
-CREATE INDEX receipts_key ON receipts (key, kind) WHERE kind IN ('thread', 'row', 'row_unnamed');
+CREATE INDEX receipts_key ON receipts (key, kind);
 
 CREATE TRIGGER receipts_kept BEFORE DELETE ON receipts
 BEGIN SELECT RAISE(ABORT, 'receipts is append-only'); END;

@@ -18,26 +18,40 @@ import os
 import sqlite3
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from canvas_archive.model import Json
+from canvas_archive.errors import MalformedAnswer
+from canvas_archive.model import Json, JsonObject
 from canvas_archive.store.deltas import apply_delta, canonical, delta
 
 SALT_BYTES = 16
 MOST_BYTES = 128 * 1024 * 1024
 """A payload that unpacks to more is refused: no answer of Canvas's is that long."""
+MOST_PARTS = 2_000_000
+"""A payload with more lists and objects is refused: as Python values they would fill the memory."""
+MOST_DIFFERENCES = 128
+"""After so many receipts that differ from each other, the next one is stored whole."""
 
 DICTIONARY = 1
+_DICTIONARIES = {1: "a926276f03f1551985bf6f51302c649caefd4417bfdaf0afe4e17d20ffac737d"}
+"""The SHA-256 of each version: another dictionary would turn the same bytes into other texts."""
 _LONGEST_TRAIL = 20_000
 MOST_WAITING = 200
 """So many receipts are stored together at most."""
 
-_FAMILIES = {"thread": ("thread",), "row": ("row", "row_unnamed"), "row_unnamed": ("row", "row_unnamed")}
+_FAMILIES = {
+    "thread": ("thread",),
+    "row": ("row", "row_unnamed"),
+    "row_unnamed": ("row", "row_unnamed"),
+    "ids": ("ids",),
+    "user": ("user",),
+}
 """The kinds whose answers are stored as differences, and to which kinds of receipt."""
+_NO_CHANGE: JsonObject = {"-": [], "=": {}}
 
 _COLUMNS = "id, run_id, source, kind, key, address, at, status, texts, base, packing, salt, payload"
 _INSERT = f"INSERT INTO receipts ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (constants)
@@ -49,8 +63,8 @@ SELECT value, (SELECT max(id) FROM (
   UNION ALL SELECT max(id) FROM receipts WHERE key = value AND kind = ?2))
 FROM json_each(?3)
 """
-_CACHED_BYTES = 4_000_000
-"""How much the newest answers that are held in memory take as they are stored; unpacked, ten times that."""
+_MOST_CACHED = 8_000_000
+"""How many characters of JSON the cache of the newest answers holds."""
 _Row = tuple[Any, ...]
 
 
@@ -77,13 +91,18 @@ class Receipt:
     status: int | None
     texts: str
     payload: Json
+    size: int = 0
+    """The length of the JSON, in characters, and of what it differs from."""
 
 
 @functools.cache
 def _dictionary(version: int) -> bytes:
-    if version != DICTIONARY:
+    if version not in _DICTIONARIES:
         raise Unreadable(f"its packing {version} is unknown to this version")
-    return files("canvas_archive.store").joinpath(f"receipts.{version}.dict").read_bytes()
+    words = files("canvas_archive.store").joinpath(f"receipts.{version}.dict").read_bytes()
+    if sha256(words).hexdigest() != _DICTIONARIES[version]:
+        raise Unreadable(f"the file receipts.{version}.dict of this program was changed. Install it again")
+    return words
 
 
 @functools.cache
@@ -153,11 +172,10 @@ class ReceiptWriter:
         rows: list[_Row] = []
         for at_row, (kind, key, address, at, status, texts, payload) in enumerate(waiting):
             base = bases.get((kind, key))
-            known = None if base is None else _whole(self._cursor, base)
-            if known is not None and isinstance(known.payload, dict) and isinstance(payload, dict):
-                data = pack(canonical(delta(known.payload, payload)), known.trail)
-            else:
-                base, data = None, pack(canonical(payload))
+            known = self._known(base)
+            data = None if known is None else known.packed_after(payload)
+            if data is None:
+                base, data = None, pack(_whole_text(payload))
             salt = salts[at_row * SALT_BYTES : (at_row + 1) * SALT_BYTES]
             said = None if address == _usual_address(key) else address
             rows.append(
@@ -178,11 +196,24 @@ class ReceiptWriter:
             )
         self._cursor.executemany(_INSERT, rows)
 
+    def is_news(self, kind: str, key: int, payload: JsonObject) -> bool:
+        """Return whether a payload differs from the newest receipt about the same thing."""
+        base = self._bases([(kind, key)]).get((kind, key))
+        known = self._known(base)
+        return known is None or delta(known.payload, payload) != _NO_CHANGE
+
     def forget(self) -> None:
         """Forget what was added and not stored."""
         self._waiting.clear()
 
-    def _bases(self, waiting: list[_Row]) -> dict[tuple[str, int | None], int]:
+    def _known(self, number: int | None) -> _Whole | None:
+        """Return a receipt put together; ``None`` where there is none, and for one that cannot be read."""
+        try:
+            return None if number is None else _whole(self._cursor, number)
+        except ValueError:
+            return None
+
+    def _bases(self, waiting: Sequence[_Row]) -> dict[tuple[str, int | None], int]:
         """Return the newest receipt about the same thing, for each kind that is stored as differences."""
         bases: dict[tuple[str, int | None], int] = {}
         for kind in {row[0] for row in waiting} & _FAMILIES.keys():
@@ -203,22 +234,49 @@ class _Whole:
 
     payload: Any
     trail: str
+    size: int
+    differences: int = 0
 
     def after(self, packing: int, data: bytes) -> _Whole:
         """Return the payload of the next receipt, which is stored as the difference to this."""
+        if self.differences == MOST_DIFFERENCES:
+            raise Unreadable("it differs from too many others")
         text = unpack(data, packing, self.trail)
-        if not isinstance(self.payload, dict):
+        size = self.size + len(text)
+        if not isinstance(self.payload, dict) or size > MOST_BYTES:
             raise Unreadable("the receipt it differs from is none that others differ from")
-        return _Whole(apply_delta(self.payload, _parsed(text)), (self.trail + text)[-_LONGEST_TRAIL:])
+        payload = apply_delta(self.payload, _parsed(text))
+        return _Whole(payload, (self.trail + text)[-_LONGEST_TRAIL:], size, self.differences + 1)
+
+    def packed_after(self, payload: Json) -> bytes | None:
+        """Return a payload as its difference to this one; ``None`` if it is to be stored whole."""
+        if self.differences == MOST_DIFFERENCES or not (
+            isinstance(self.payload, dict) and isinstance(payload, dict)
+        ):
+            return None
+        text = canonical(delta(self.payload, payload))
+        return None if self.size + len(text) > MOST_BYTES else pack(text, self.trail)
 
 
 def _first(packing: int, data: bytes) -> _Whole:
     text = unpack(data, packing)
-    return _Whole(_parsed(text), text[-_LONGEST_TRAIL:])
+    return _Whole(_parsed(text), text[-_LONGEST_TRAIL:], len(text))
+
+
+def _whole_text(payload: Json) -> str:
+    """Return a payload as text. Raises MalformedAnswer for one that could not be read again."""
+    text = canonical(payload)
+    if _is_too_large(text) or len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+        raise MalformedAnswer("Canvas answered with more than a receipt can hold.")
+    return text
+
+
+def _is_too_large(text: str) -> bool:
+    return len(text) > MOST_PARTS and text.count("[") + text.count("{") > MOST_PARTS
 
 
 def _whole(cursor: sqlite3.Cursor, number: int) -> _Whole | None:
-    """Return a receipt put together from those it differs from; ``None`` where one of them is erased.
+    """Return a receipt put together from those it differs from; ``None`` when one of them is erased.
 
     Raises ValueError when one of them cannot be read.
     """
@@ -232,6 +290,8 @@ def _whole(cursor: sqlite3.Cursor, number: int) -> _Whole | None:
         if data is None:
             return None
         stored.append((packing, data))
+        if len(stored) > MOST_DIFFERENCES + 1:
+            raise Unreadable("it differs from too many others")
         if base is not None and base >= at:
             raise Unreadable("it differs from a later one")
         at = base
@@ -242,6 +302,8 @@ def _whole(cursor: sqlite3.Cursor, number: int) -> _Whole | None:
 
 
 def _parsed(text: str) -> Any:
+    if _is_too_large(text):
+        raise Unreadable("it has too many parts")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -254,43 +316,43 @@ class _Reader:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._lookup = db.cursor()
         self._lookup.row_factory = None
-        self._newest: OrderedDict[int, tuple[_Whole, int]] = OrderedDict()
+        self._newest: OrderedDict[int, _Whole] = OrderedDict()
         self._held = 0
 
     def receipt(self, row: _Row) -> Receipt:
         number, run_id, source, kind, key, address, at, status, texts, base, packing, _, data = row
         where = _usual_address(key) if address is None else address
-        payload: Json
+        payload: Json = None
+        size = 0
         try:
-            payload = (
-                None
-                if data is None
-                else self._payload(number, base, packing, data, differs=kind in _FAMILIES)
-            )
-            kind = "erased" if data is None else kind
+            if data is None:
+                kind = "erased"
+            else:
+                whole = self._whole(number, base, packing, data, differs=kind in _FAMILIES)
+                payload, size = whole.payload, whole.size
         except (ValueError, MemoryError) as error:
             kind, payload = "unreadable", str(error) or "it does not fit into memory"
-        return Receipt(number, run_id, source, kind, key, where, at, status, texts, payload)
+        return Receipt(number, run_id, source, kind, key, where, at, status, texts, payload, size)
 
-    def _payload(self, number: int, base: int | None, packing: int, data: bytes, *, differs: bool) -> Json:
+    def _whole(self, number: int, base: int | None, packing: int, data: bytes, *, differs: bool) -> _Whole:
         if base is None:
-            found, size = _first(packing, data), len(data)
+            found = _first(packing, data)
         else:
             if base >= number:
                 raise Unreadable("it differs from a later one")
-            known, size = self._newest.pop(base, (None, 0))
-            self._held -= size
+            known = self._newest.pop(base, None)
+            if known is not None:
+                self._held -= known.size
             whole = known or _whole(self._lookup, base)
             if whole is None:
                 raise Unreadable("the receipt it differs from was erased")
-            found, size = whole.after(packing, data), size + len(data)
+            found = whole.after(packing, data)
         if differs:
-            self._newest[number] = (found, size)
-            self._held += size
-            while self._held > _CACHED_BYTES and self._newest:
-                self._held -= self._newest.popitem(last=False)[1][1]
-        payload: Json = found.payload
-        return payload
+            self._newest[number] = found
+            self._held += found.size
+            while self._held > _MOST_CACHED and self._newest:
+                self._held -= self._newest.popitem(last=False)[1].size
+        return found
 
 
 def read_receipts(db: sqlite3.Connection, *, after: int = 0) -> Iterator[Receipt]:

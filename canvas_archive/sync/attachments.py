@@ -124,6 +124,7 @@ class Files:
             task = replace(task, size=record.size, content_type=record.content_type, url=url)
             if self._is_worth_trying(url) and not (result.ending is Ending.SIGN_IN and url == old):
                 result = replace(self._try(task, url), url=url)
+            result = replace(result, record=record.raw)
             if result.ending is Ending.MISSING:
                 result = replace(
                     result, sentence="Canvas has a record of the file, and answers 404 for its bytes"
@@ -133,7 +134,7 @@ class Files:
             if found.ending is Ending.STORED and task.url and self._is_bare(task.url):
                 self._token_refused = True
             if found.ending in _FINAL:
-                return found
+                return replace(found, record=result.record)
         return result
 
     def _is_bare(self, url: str) -> bool:
@@ -169,13 +170,14 @@ class Files:
             return None
         except CanvasProblem as error:
             return _of_problem(error)
+        raw = record.raw
         if "deleted" in (record.extra.get("workflow_state"), record.extra.get("file_state")):
-            return FileResult(Ending.GONE, "deleted on Canvas")
+            return FileResult(Ending.GONE, "deleted on Canvas", record=raw)
         if record.extra.get("upload_status") == "pending":
-            return FileResult(Ending.UPLOADING, "the file has not arrived at Canvas yet")
+            return FileResult(Ending.UPLOADING, "the file has not arrived at Canvas yet", record=raw)
         if record.extra.get("upload_status") == "failed":
-            return FileResult(Ending.WRONG, "Canvas says that the upload of the file failed")
-        return record if record.url else FileResult(Ending.LOCKED, "locked on Canvas")
+            return FileResult(Ending.WRONG, "Canvas says that the upload of the file failed", record=raw)
+        return record if record.url else FileResult(Ending.LOCKED, "locked on Canvas", record=raw)
 
     def _public(self, task: FileTask) -> FileResult:
         """Fetch a file from its public address, which needs no token.

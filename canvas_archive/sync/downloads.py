@@ -104,6 +104,7 @@ class Downloads:
                 stored_size=result.size,
                 error=result.sentence,
                 url=result.url,
+                record=result.record,
             )
             return
         message_id, _, media_id = task.key.partition("/")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from canvas_archive.clock import Clock
+    from canvas_archive.model import JsonObject
     from canvas_archive.store import Archive
 
 State: TypeAlias = Literal["stored", "gone", "refused", "failed", "pending"]
@@ -122,7 +123,7 @@ class FileResult:
     """How a download ended; ``url`` is a fresher address when one had to be asked for.
 
     ``sentence`` says why the bytes are not here, or, for stored ones, what is odd about them. ``hosts`` are
-    those that answered, or the one that rests.
+    those that answered, or the one that rests. ``record`` is what Canvas said of the file, when it was asked.
     """
 
     ending: Ending
@@ -131,6 +132,7 @@ class FileResult:
     size: int | None = None
     url: str | None = None
     hosts: tuple[str, ...] = ()
+    record: JsonObject | None = None
 
 
 def unfinished_tasks(archive: Archive, clock: Clock, *, full: bool, everything: bool) -> list[FileTask]:

@@ -180,9 +180,10 @@ class _Run:
     ) -> CanvasClient:
         """Return a client with the administrator's token, as patient as the options say."""
         minutes = self._options.sync.patience_minutes
+        found = find_token(base_url)
         return CanvasClient(
             base_url,
-            Token(find_token(base_url)),
+            Token(found.secret, found.renewal),
             as_user_id=as_user_id,
             patience=min(600.0 if minutes is None else minutes * 60.0, most_patience),
             concurrency=self._options.concurrency,

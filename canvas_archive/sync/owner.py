@@ -8,11 +8,14 @@ from canvas_archive.errors import WrongAccount
 
 if TYPE_CHECKING:
     from canvas_archive.canvas import CanvasClient
+    from canvas_archive.model import User
     from canvas_archive.store import Archive
 
 
-def check_account(archive: Archive, client: CanvasClient) -> None:
-    """Raise WrongAccount unless the token answers for the archive's own person.
+def check_account(archive: Archive, client: CanvasClient) -> User:
+    """Return what Canvas says of the archive's own person.
+
+    Raises WrongAccount when the token answers for somebody else.
 
     :calls: GET /api/v1/users/self
     """
@@ -22,5 +25,7 @@ def check_account(archive: Archive, client: CanvasClient) -> None:
     if user.id != owner:
         raise WrongAccount(
             f"This archive belongs to {account.name or 'user'} (user {owner}), but the token answers for "
-            f"{user.name} (user {user.id}). Use the right token, or another --archive folder."
+            f"{user.name} (user {user.id}). For another mailbox name another folder with --archive. "
+            f"{client.renewal}"
         )
+    return user

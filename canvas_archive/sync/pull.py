@@ -111,7 +111,9 @@ class Pull:
         Raises CredentialProblem or CanvasProblem when Canvas is out of reach (what was done stays),
         MassRemoval when the guard held the removals back.
         """
-        check_account(self._archive, self._client)
+        owner = check_account(self._archive, self._client)
+        with transaction(self._db):
+            self._ingest.save_user(owner)
         self._known = stored_summaries(self._db)
         reader = ListReader(
             self._client,
@@ -136,6 +138,7 @@ class Pull:
             for scope in self._listed.recheck_scopes():
                 self._jobs.submit(RecheckJob(scope), partial(listing.read_ids, self._client, scope))
             self._drain(lists_only=True)
+            self._note_lists()
             guarded = self._confirm_removals()
             self._retry_problems()
             self._drain()
@@ -195,6 +198,13 @@ class Pull:
         if unseen and not self._ledger.rests(flags.conversation_id):
             return Fetch(flags.conversation_id, "changed")
         return flags
+
+    def _note_lists(self) -> None:
+        """Store which conversations each list names, for the lists that could be read."""
+        with transaction(self._db):
+            for scope, ids in asdict(self._listed.membership()).items():
+                if ids is not None:
+                    self._ingest.save_ids(scope, ids)
 
     def _confirm_removals(self) -> str | None:
         """Fetch the conversations that no list has. Return the guard's sentence when they are too many."""
@@ -390,7 +400,7 @@ class Pull:
         with transaction(self._db):
             self._ledger.record_absent(conversation_id, listed=listed)
             if summary is not None and not summary.removed:
-                self._ingest.mark_removed(conversation_id)
+                self._ingest.mark_removed(conversation_id, unlisted=not listed)
                 self.report.removed += 1
 
     def _left_untried(self, job: Job) -> None:

@@ -63,6 +63,7 @@ class Report:
     accepted: int = 0
     indexed: int = 0
     texts: JsonObject | None = None
+    derived_again: int | None = None
     actions: list[str] = field(default_factory=list)
     problems: list[ReportedProblem] = field(default_factory=list)
 
@@ -115,6 +116,8 @@ class Report:
         document["problems"] = len(self.problems)
         if self.texts is not None:
             document["texts"] = self.texts
+        if self.derived_again is not None:
+            document["derived_again"] = self.derived_again
         return document
 
     def summary(self) -> str:

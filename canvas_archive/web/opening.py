@@ -81,9 +81,22 @@ def browser_reads_files() -> bool:
     return not (name and any((Path(folder).expanduser() / name).exists() for folder in _APPLICATIONS))
 
 
+def has_display() -> bool:
+    """Return whether this machine can show a browser to the person at the terminal."""
+    if sys.platform == "win32":
+        return True
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def open_browser(address: str) -> None:
     """Open an address in the default browser, in a process that does not know the token."""
     with suppress(OSError):
-        process = subprocess.Popen([sys.executable, "-I", "-c", _OPEN, address], env=child_environment())
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _OPEN, address],
+            env=child_environment(TERM=""),  # with one, a browser of the terminal may be chosen
+            stdin=subprocess.DEVNULL,
+        )
         # Some browsers run until they are closed.
         threading.Thread(target=process.wait, daemon=True).start()

@@ -6,7 +6,8 @@ The texts recombine those of the sample mailbox, so words repeat as they do in m
 rooms vary, so rare words exist, too. One conversation in five is a group's; lengths follow those of real
 threads, with one thread of 5,000 messages. Five in a hundred messages carry a file; the rows share a few
 hundred real files, so that exports and ``verify`` find their bytes. The same arguments give the same
-archive. At the end it is sealed, analysed and indexed as after a sync.
+archive. Its rows have receipts as those of an older version do. At the end it is analysed and indexed, as
+after a sync.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.blobs import blob_path
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
+from canvas_archive.store.migration_receipts import write_rows
 
 BASE_URL = "https://canvas.example.edu"
 OWNER = 1
@@ -150,6 +152,7 @@ class Writer:
         run_id = runs.start_run(db, "full", SYSTEM)
         runs.finish_run(db, run_id, "ok", True, 0, 0, {}, None, clock=SYSTEM)
         with transaction(db):
+            write_rows(db)
             extend_chain(db)
         refresh_statistics(db)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

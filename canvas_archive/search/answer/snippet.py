@@ -7,9 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 
-from canvas_archive.search.index.analysis import LONGEST_TERM, Span, composed, occurrences, spans, terms
+from canvas_archive.search.index.analysis import Span, composed, lone_occurrences, occurrences, spans, terms
 from canvas_archive.unicode import SNIPPET, filtered
 
 LENGTH = 220  # characters of a passage, about
@@ -111,25 +110,22 @@ def _with_positions(text: str, marking: Marking) -> list[Span]:
 
     In plain texts the terms between two of them are counted, as far as it matters for a sequence.
     """
-    wanted = marking.wanted
-    if not text.isascii() or max(map(len, text.split()), default=0) > LONGEST_TERM:
-        return spans(text, wanted)
+    found = lone_occurrences(text, marking.wanted)
+    if found is None:
+        return spans(text, marking.wanted)
     farthest = max(offset for sequence in marking.sequences for offset, _ in sequence)
-    at, end, before = 0, None, ""
+    at = 0
     counted = []
-    found = occurrences(text, wanted)
-    apart = all(one.end <= other.start for one, other in pairwise(found))
+    before: Span | None = None
     for span in found:
-        if apart and end is not None and not marking.may_join(before, span.term):
+        if before is not None and not marking.may_join(before.term, span.term):
             at += 1 + farthest
-        elif end is not None and span.start >= end:  # else it is the first, or beside the one before
-            between = len(terms(text[end : min(span.start, end + _NEAR)]))
-            if between < farthest and span.start > end + _NEAR:
-                between = len(terms(text[end : span.start]))
+        elif before is not None:
+            between = len(terms(text[before.end : min(span.start, before.end + _NEAR)]))
+            if between < farthest and span.start > before.end + _NEAR:
+                between = len(terms(text[before.end : span.start]))
             at += 1 + between
-        end, before = max(end or 0, span.end), span.term
-        if text[end : end + 2].lower() == "'s":  # it is no term, nor a part of one
-            end += 2
+        before = span
         counted.append(span._replace(at=at))
     return counted
 

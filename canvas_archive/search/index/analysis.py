@@ -40,7 +40,9 @@ from canvas_archive.unicode import normalized
 # version are rebuilt.
 ANALYSER_VERSION = 2
 
+_WORD_LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 _FEW_TERMS = 40  # terms that are looked for one by one
+_FEW_APOSTROPHES = 200  # words that are looked at one by one
 LONGEST_TERM = 40  # longer runs are cut in pieces, at indexing and in queries alike
 
 _SPACELESS = (
@@ -55,6 +57,7 @@ _ASCII_TERM = re.compile(r"[a-z]{1,40}(?:'[a-z]{1,40})*|[0-9]{1,40}")
 _ANY_TERM = re.compile(
     rf"{_LETTER}{{1,40}}(?:'{_LETTER}{{1,40}})*|[0-9]{{1,40}}|[{_SPACELESS}]{{1,40}}|[{_EMOJI}]"
 )
+_CUT_RUN = re.compile(rf"[A-Za-z]{{{LONGEST_TERM + 1}}}|[0-9]{{{LONGEST_TERM + 1}}}")
 _SPACELESS_START = re.compile(f"[{_SPACELESS}]")
 
 _CURRENCY = "$\u00a2-\u00a5\u0e3f\u20a0-\u20c0"
@@ -193,10 +196,15 @@ def spans(text: str, wanted: Container[str] | None = None) -> list[Span]:
                 found.append(Span(at, start, end, term))
     else:
         listed = _listed(folded)
-        found = [Span(at, *place) for at, place in enumerate(listed)]
-        found += [Span(*beside[:4]) for beside in _beside(folded, listed)]
-        found = [span for span in found if wanted is None or span.term in wanted]
+        found = [Span(at, *place) for at, place in enumerate(listed) if wanted is None or place[2] in wanted]
+        beside = _beside(folded, listed)
+        found += [Span(*one[:4]) for one in beside if wanted is None or one[3] in wanted]
         found.sort(key=itemgetter(0))
+    return _in_the_text(found, origin)
+
+
+def _in_the_text(found: list[Span], origin: Sequence[int] | None) -> list[Span]:
+    """Return spans of a folded text with their places in the text itself."""
     if origin is None:
         return found
     return [Span(at, origin[low], origin[high - 1] + 1, term) for at, low, high, term in found]
@@ -206,11 +214,26 @@ def _folded_with_origin(text: str) -> tuple[str, list[int] | None]:
     """Return a composed text folded, and for each of its characters the one it came from (``None``: same)."""
     if text.isascii():
         return text.lower(), None
+    folded = _folded_fast(text)
+    uneven = {char for char in set(text) if char > "\x7f" and len(FOLD[ord(char)]) != 1}
+    origin = _origin(text) if uneven else None
+    if len(folded) == len(text if origin is None else origin):
+        return folded, origin
     pieces = [FOLD[ord(character)] for character in text]
-    folded = "".join(pieces)
-    if len(folded) == len(text) and all(len(piece) == 1 for piece in pieces):
-        return folded, None
-    return folded, [at for at, piece in enumerate(pieces) for _ in piece]
+    return "".join(pieces), [at for at, piece in enumerate(pieces) for _ in piece]
+
+
+def _origin(text: str) -> list[int]:
+    """Return for each character of the folded text which one of the text it comes from."""
+    origin: list[int] = []
+    at = 0
+    for run in _BEYOND_ASCII.finditer(text):
+        origin += range(at, run.start())
+        for at, character in enumerate(run[0], run.start()):
+            origin += [at] * len(FOLD[ord(character)])
+        at = run.end()
+    origin += range(at, len(text))
+    return origin
 
 
 def _terms_of(folded: str) -> list[str]:
@@ -366,25 +389,67 @@ def occurrences(text: str, wanted: frozenset[str]) -> list[Span]:
     The places are those of ``spans`` (but within runs that are cut in pieces), found faster where the text
     is plain and the terms are few.
     """
-    findable = _findable(wanted) if text.isascii() else None
+    found = _found(text, wanted)
+    return spans(text, wanted) if found is None else sorted(found[0] + found[1], key=itemgetter(1))
+
+
+def lone_occurrences(text: str, wanted: frozenset[str]) -> list[Span] | None:
+    """Return the same where each stands for itself, so that the terms between two can be counted.
+
+    ``None`` where that cannot be said: a word with an apostrophe is among them, or a run that is cut.
+    """
+    found = _found(text, wanted)
+    if found is None or found[1] or not is_plain(text):
+        return None
+    return sorted(found[0], key=itemgetter(1))
+
+
+def is_plain(text: str) -> bool:
+    """Return whether the terms of every part of a composed text are those the whole has there."""
+    if text.isascii():
+        return _CUT_RUN.search(text) is None
+    return "`" not in text and _CUT_RUN.search(_folded_fast(text)) is None
+
+
+def _found(text: str, wanted: frozenset[str]) -> tuple[list[Span], list[Span]] | None:
+    """Return where wanted terms stand, alone and in words with apostrophes; ``None`` where it takes more."""
+    findable = _findable(wanted)
     if findable is None:
-        return spans(text, wanted)
-    folded = text.lower()
-    joined = folded.replace("'", "") if "'" in folded else folded
+        return None
+    folded, origin = _folded_with_origin(text)
+    if not folded.isascii() or folded.count("'") > _FEW_APOSTROPHES:
+        return None
     found: list[Span] = []
+    within: list[Span] = []
+    if "'" in folded:
+        folded, within = _beside_apostrophes(folded, wanted)
     for term, kind in findable:
-        if joined is not folded and joined.count(term) != folded.count(term):  # as dont in don't
-            return spans(text, wanted)
         start = folded.find(term)
         while start >= 0:
             end = start + len(term)
-            before, after = folded[start - 1 : start], folded[end : end + 1]
-            if before == "'" or after == "'":  # it depends on more than its neighbours
-                return spans(text, wanted)
-            if not kind(before) and not kind(after):
+            if not kind(folded[start - 1 : start]) and not kind(folded[end : end + 1]):
                 found.append(Span(0, start, end, term))
             start = folded.find(term, start + 1)
-    return sorted(found, key=itemgetter(1))
+    return _in_the_text(found, origin), _in_the_text(within, origin)
+
+
+def _beside_apostrophes(folded: str, wanted: frozenset[str]) -> tuple[str, list[Span]]:
+    """Return an ASCII text with its words with apostrophes blanked, and the wanted terms in those."""
+    found: list[Span] = []
+    others: list[str] = []
+    end, at = 0, folded.find("'")
+    while at >= 0:
+        others.append(folded[end:at].rstrip(_WORD_LETTERS))
+        low, high = end + len(others[-1]), at + 1
+        while high < len(folded) and folded[high] in _WORD_LETTERS:
+            high += 1
+        first = max(0, low - 1)  # what a word's parts are depends on its neighbours, too
+        for _, start, stop, term in spans(folded[first : high + 1], wanted):
+            if low <= first + start < high:
+                found.append(Span(0, first + start, first + stop, term))
+        others.append(" " * (high - low))
+        end, at = high, folded.find("'", high)
+    return "".join([*others, folded[end:]]), found
 
 
 def query_terms(text: str) -> list[tuple[int, str]]:
