@@ -79,7 +79,7 @@ def test_a_search_chooses_messages(archive: Path) -> None:
         (Selection(people=("Nobody",)), "'--with Nobody': nobody"),
         (Selection(people=("",)), "'--with '"),
         (Selection(people=("999",)), "'--with 999'"),
-        (Selection(courses=("Chemistry",)), "'Chemistry'"),
+        (Selection(courses=("Chemistry",)), "'--course Chemistry'"),
         (Selection(folders=("trash",)), "'trash'"),
         (Selection(query="x"), "--query"),
     ],

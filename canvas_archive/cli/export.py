@@ -84,6 +84,7 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     ids: tuple[str, ...],
     folders: tuple[str, ...],
@@ -122,6 +123,7 @@ def export(
         before,
         people,
         courses,
+        shared_courses,
         tz,
         bag=bag,
         whole_threads=whole_threads,
@@ -278,6 +280,11 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
             yield f"With {Understanding(archive.db, timezone.utc).people(PersonNode('with', name))}"
 
 
+def shared_sentence(messages: int) -> str:
+    """Return the sentence on the messages that --with-shared-courses adds."""
+    return f"{messages:,} of them belong to no such course: their people share one."
+
+
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
 
     words = [word for text in texts for word in text.replace(",", " ").split()]
@@ -295,6 +302,8 @@ def _tell(settings: Settings, report: ExportReport, *, as_json: bool, allow_inco
         print_document("export", export_record(report))
         return
     settings.note(f"{totals.sentence}.")
+    if report.shared:
+        settings.note(shared_sentence(report.shared))
     settings.note(f"Written to {report.dest} ({', '.join(report.formats)}).")
     for line in how_to_read(report):
         settings.note(line)

@@ -18,7 +18,7 @@ from canvas_archive.cli.context import (
     print_document,
     talking_options,
 )
-from canvas_archive.cli.export import write_export
+from canvas_archive.cli.export import shared_sentence, write_export
 from canvas_archive.cli.filters import tz_option
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
 from canvas_archive.cli.fleet_packages import hand_over, package_of, require_stamp
@@ -188,6 +188,7 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     whole_threads: bool,
     with_attachments: bool | None,
@@ -218,7 +219,9 @@ def export(
     from canvas_archive.export.formats import check_formats
     from canvas_archive.search import understand
 
-    selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
+    selection = selection_of(
+        query, after, before, people, courses, shared_courses, tz, bag=bag, whole_threads=whole_threads
+    )
     dest = expanded(dest)
     if with_receipts:
         refuse_receipts(redact=redact)
@@ -288,6 +291,9 @@ def export(
             f"{sum(row['counts']['messages'] for row in rows):,} messages of "
             f"{count_of(len(rows), 'custodian')} written to {dest} ({', '.join(formats)})."
         )
+        shared = sum(row.get("shared_messages", 0) for row in rows)
+        if shared:
+            settings.note(shared_sentence(shared))
         if nothing:
             settings.note(
                 f"{len(nothing):,} of {count_of(len(reading.custodians), 'archive')} hold nothing of it and "

@@ -16,8 +16,8 @@ _LOCAL = "Interrupted. To see which changes wait to be sent: canvas-archive edit
 _STOPPED = "Stopped."
 
 _READING = (
-    "list", "show", "search", "people", "courses", "stats", "sql", "status", "config", "log", "size", "whoami",
-    "archives", "version", "help", "completion", "recipients", "unread-count", "batches", "doctor",
+    "list", "show", "search", "people", "courses", "stats", "sql", "status", "config", "log", "size",
+    "whoami", "archives", "version", "help", "completion", "recipients", "unread-count", "batches", "doctor",
     "verify",
 )  # fmt: skip
 

@@ -152,6 +152,8 @@ def export_record(report: ExportReport) -> dict[str, Any]:
     """Return the record of what an export wrote."""
     counts = report.counts.to_json(report.totals)
     explained = counts.pop("explained")
+    if report.shared:
+        counts["shared_messages"] = report.shared
     return {
         "dest": str(report.dest),
         "formats": report.formats,

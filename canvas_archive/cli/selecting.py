@@ -11,6 +11,7 @@ from canvas_archive.cli.completed_values import COURSE, PERSON
 from canvas_archive.cli.context import F, option_group
 from canvas_archive.cli.redacting import redaction_options
 from canvas_archive.cli.values import OneOf
+from canvas_archive.errors import BadInput
 from canvas_archive.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ _SELECTION = (
         type=COURSE,
         multiple=True,
         help="Only this course; repeatable.",
+    ),
+    click.option(
+        "--with-shared-courses",
+        "shared_courses",
+        is_flag=True,
+        help="With --course: also conversations of other courses whose people share it.",
     ),
     click.option(
         "--tz",
@@ -93,6 +100,7 @@ def selection_of(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     *,
     bag: bool,
@@ -108,6 +116,8 @@ def selection_of(
     from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.search.query.dates import local_zone, zone, zone_name
 
+    if shared_courses and not courses:
+        raise BadInput("--with-shared-courses goes with --course.")
     given = zone(tz) or timezone.utc
     used = local_zone() if query is not None and not tz and not bag else given
     return Selection(
@@ -116,6 +126,7 @@ def selection_of(
         before=parse_moment(before, "--before", given) if before else None,
         people=people,
         courses=courses,
+        shared_courses=shared_courses,
         ids=ids,
         folders=folders,
         whole_threads=whole_threads,

@@ -120,6 +120,8 @@ class ExportReport:
     counts: Counts
     totals: Totals
     collection: Completeness
+    shared: int = 0
+    """How many of the messages are in none of the courses asked for: their people share one."""
 
     def shortcoming(self) -> str | None:
         """Return why the export is not all that was asked for, and what to do; ``None`` when it is."""
@@ -216,7 +218,7 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
             write_private(request.redaction.names, redactor.names_table().encode("utf-8", "replace"))
         if redactor and request.redaction.report:
             request.redaction.report(redactor.report())
-    return ExportReport(request.dest, formats, counts, numbers, context.collection)
+    return ExportReport(request.dest, formats, counts, numbers, context.collection, context.scope.shared)
 
 
 def check_request(request: Request, alone: bool) -> None:

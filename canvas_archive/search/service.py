@@ -48,7 +48,7 @@ SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject,
        c.context_code, coalesce(x.name, c.context_name) AS course, u.name, u.full_name
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
-LEFT JOIN contexts x ON x.code = c.context_code
+LEFT JOIN contexts x ON x.code = c.course
 LEFT JOIN users u ON u.id = m.author_id
 WHERE m.id IN (SELECT value FROM json_each(?))
 """
@@ -60,9 +60,7 @@ ORDER BY f.message_id, f.position
 """
 _USER_NAMES = "SELECT id, coalesce(name, full_name) FROM users WHERE id IN (SELECT value FROM json_each(?))"
 _COURSE_NAMES = """
-SELECT v.value,
-       coalesce(x.name, (SELECT max(context_name) FROM conversations WHERE context_code = v.value))
-FROM json_each(?) v LEFT JOIN contexts x ON x.code = v.value
+SELECT code, name FROM contexts WHERE code IN (SELECT value FROM json_each(?))
 """
 _HAS_LABELS = {
     "attachment": "Attachment",

@@ -33,7 +33,8 @@ def _statement(folder: Folder, *, top: bool, oldest: bool, chosen: bool) -> str:
         {"AND id IN (SELECT value FROM json_each(:chosen))" if chosen else ""}
       ORDER BY {folder.order} {direction}, id {direction} LIMIT :most
     )
-    SELECT t.id, t.subject, t.people, t.context_code, t.context_name, t.workflow_state, t.starred,
+    SELECT t.id, t.subject, t.people, coalesce(t.course, t.context_code), t.context_name,
+      t.workflow_state, t.starred,
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
       nullif(t.latest_at, ''), t.removed_at,
       EXISTS (SELECT 1 FROM edits WHERE conversation_id = t.id AND state = 'pending'),
