@@ -147,7 +147,7 @@ def test_the_command_line(archive: Path, tmp_path: Path, capsys: pytest.CaptureF
     ]
     assert run([*arguments, "--with", "zoë", "--folder", "inbox,sent", "--course", "12"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["messages"], document["formats"]) == (3, ["jsonl"])
+    assert (document["counts"]["messages"], document["formats"]) == (3, ["jsonl"])
     record = json.loads(out.read_text("utf-8").splitlines()[-1])
     assert record["selection"] == {
         "zone": "UTC",

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
+from canvas_archive.store import descriptions
 from canvas_archive.web import render, statements, tables
 from tests.web_support import OWNER, Visitor, make_archive, open_visitor
 
@@ -286,12 +287,16 @@ def test_beside_other_databases_the_title_is_theirs(folder: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("module", "find"), [(tables, tables.metadata_path), (render, render.folder_of_templates)]
+    ("module", "name", "find"),
+    [
+        (descriptions, "_PACKAGE", descriptions.metadata_path),
+        (render, "HERE", render.folder_of_templates),
+    ],
 )
 def test_an_installation_that_lacks_files_says_which(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, find: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, find: Any
 ) -> None:
-    monkeypatch.setattr(module, "HERE", tmp_path / "a" / "b")
+    monkeypatch.setattr(module, name, tmp_path / "a" / "b")
     with pytest.raises(FileNotFoundError, match="missing from this installation"):
         find()
 

@@ -514,9 +514,11 @@ class SteadyClock:
 class Running:
     """A server of an archive in a thread of its own, on a free port; ``more`` are attached beside it."""
 
-    def __init__(self, folder: Path, *, login: bool = True, more: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, login: bool = True, more: Iterable[Path] = (), public_url: str = ""
+    ) -> None:
         self.folder = folder
-        self.served = prepare(folder, login=login)
+        self.served = prepare(folder, login=login, public_url=public_url)
         for other in more:
             database = Database(self.served.datasette, str(other / "archive.db"), is_mutable=True)
             self.served.datasette.add_database(database, name=other.name)

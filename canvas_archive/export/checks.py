@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from canvas_archive.derive.again import is_derived
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
-from canvas_archive.export.completeness import completeness, counted_differently, left_out
+from canvas_archive.export.completeness import completeness, counted_differently, from_json, left_out
 from canvas_archive.export.totals import totals
 from canvas_archive.model import JsonObject
 from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
@@ -20,6 +20,7 @@ from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.connection import schema_version
 from canvas_archive.store.journal import check_journal_entries
 from canvas_archive.store.migrations import known_version
+from canvas_archive.store.receipt_reading import tombstone_of
 from canvas_archive.store.schema_check import Difference, schema_differences
 from canvas_archive.store.seals import check_seals
 
@@ -202,7 +203,7 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of runs, edits, acts, revisions and receipts; look for a noted head."""
+    """Recompute the hash chain of runs, journal and receipts; look for a noted head."""
     items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
     if expected_head is not None and not has_head(db, expected_head):
@@ -261,9 +262,32 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     older = ""
     if counts["migration"] and (alone := db.execute(_WITHOUT_ANSWER).fetchone()[0]):
         older = f"; {alone:,} conversations as an older version left them: 'sync --refetch' reads them again"
-    return findings(
+    stones = _tombstones(db)
+    erased = f"; {len(stones):,} of them were erased on purpose" if stones else ""
+    check = findings(
         "contents",
         items,
-        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){older}",
+        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){erased}{older}",
         f"{{count}} rows are not what the receipts say{again}",
     )
+    return replace(check, items=(*check.items, *capped(stones)))
+
+
+def _tombstones(db: sqlite3.Connection) -> list[str]:
+    """Return a sentence for each receipt that was erased, with what else held its text."""
+    stones = []
+    for (number,) in map(tuple, db.execute("SELECT receipt_id FROM erased ORDER BY receipt_id").fetchall()):
+        stone = tombstone_of(db, number)
+        if stone is not None:
+            held_in = ", ".join(stone.held_in) or "nothing that was recorded"
+            stones.append(f"receipt {number}: erased {stone.at}; its text was also in: {held_in}")
+    return stones
+
+
+def recorded_state(record: object) -> Check:
+    """Return what an export recorded of the collection that it was made of."""
+    document = record.get("collection") if isinstance(record, dict) else None
+    known = from_json(document)
+    if known is None:
+        return Check("collection", True, "how complete it was is not recorded: another version made this")
+    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)

@@ -72,10 +72,10 @@ _LOGINS = frozenset({"login_id", "sis_user_id", "integration_id", "email", "prim
 
 
 class Snapshot:
-    """The archive's database as it was at one moment; a context manager."""
+    """The archive's database, at a path or open, as it was at one moment; a context manager."""
 
-    def __init__(self, db_path: Path) -> None:
-        self.db = connect_readonly(db_path)
+    def __init__(self, source: Path | sqlite3.Connection) -> None:
+        self.db = connect_readonly(source) if isinstance(source, Path) else source
         self.db.row_factory = None
         try:
             self.db.execute("BEGIN")

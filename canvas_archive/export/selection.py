@@ -48,6 +48,11 @@ class Selection:
     zone: str | None = None
     understood: str | None = None
 
+    @property
+    def takes_few_messages(self) -> bool:
+        """Return whether single messages of a conversation are chosen."""
+        return not self.whole_threads and any((self.query, self.after, self.before))
+
     def to_json(self) -> JsonObject:
         """Return the filters that are set, as they are recorded with an export."""
         fields: JsonObject = {

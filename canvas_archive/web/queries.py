@@ -49,7 +49,8 @@ def folder_order(name: str) -> str:
 
 
 _ROW = f"""c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.context_code,
-       c.context_name, c.removed_at, c.last_message, c.last_authored_message, {LAST_TEXTS} AS texts"""
+       c.context_name, c.removed_at, c.last_message, c.last_authored_message,
+       c.last_message_at, c.last_authored_message_at, {LAST_TEXTS} AS texts"""
 
 
 def listing(
@@ -70,6 +71,27 @@ def listing(
     )
 
 
+def counting(where: str, order: str, *, source: str = "conversations c") -> str:
+    """Compose the count of what a list has above a key (``:at, :id``)."""
+    at = order if "." in order else f"c.{order}"
+    return f"SELECT count(*) FROM {source} WHERE {where} AND ({at}, c.id) > (:at, :id)"  # noqa: S608 (constants)
+
+
+def total(where: str, *, source: str = "conversations c") -> str:
+    """Compose the count of a list."""
+    return f"SELECT count(*) FROM {source} WHERE {where}"  # noqa: S608 (constants)
+
+
+def everything(where: str, *, source: str = "conversations c") -> str:
+    """Compose the ids of a whole list, at most ``:limit``."""
+    return f"SELECT c.id, c.removed_at FROM {source} WHERE {where} LIMIT :limit"  # noqa: S608 (constants)
+
+
+LAST_IN_PERIOD = """
+SELECT max(created_at) AS at FROM messages
+WHERE conversation_id = :id AND created_at >= :start AND created_at < :end
+"""
+ORDERED_BY = "SELECT {order} AS at FROM conversations WHERE id = :id"
 IN_COURSE = "c.context_code = :code"
 WITH_PERSON = "p.user_id = :person AND c.id = p.conversation_id"
 WITH_PERSON_SOURCE = "conversation_participants p CROSS JOIN conversations c"
@@ -86,7 +108,6 @@ PERIOD_WHERE = "c.id = h.conversation_id"
 
 PERIOD_IN_COURSE = f"{PERIOD_WHERE} AND {IN_COURSE}"
 PERIOD_WITH_PERSON = f"{PERIOD_WHERE} AND {WITH_BUSY_PERSON}"
-COUNT_PERIOD = f"SELECT count(*) FROM {PERIOD_SOURCE} WHERE {PERIOD_WHERE}"  # noqa: S608 (constants)
 COUNT_COURSE = "SELECT count(*) FROM conversations c WHERE c.context_code = :code"
 COUNT_PERSON = "SELECT count(*) FROM conversation_participants WHERE user_id = :person"
 
@@ -223,6 +244,14 @@ SYNC_RUNS = "SELECT * FROM sync_runs ORDER BY id DESC LIMIT :limit"
 PROBLEMS = """
 SELECT kind, item_id, error, attempts, first_at, last_at, next_at FROM problems
 WHERE kind <> 'ghost' AND accepted_at IS NULL ORDER BY last_at DESC, kind, item_id LIMIT :limit
+"""
+STATES_OF = """
+SELECT id, starred, workflow_state, removed_at FROM conversations
+WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+NAMES_LIKE = """
+SELECT coalesce(full_name, name) FROM users
+WHERE name LIKE :like ESCAPE '\\' OR full_name LIKE :like ESCAPE '\\' LIMIT :limit
 """
 SAVED_SEARCHES = "SELECT name, query FROM saved_searches ORDER BY name"
 

@@ -28,6 +28,8 @@ PATIENCE = 8.0
 
 ORIGIN = "web"
 AT_ONCE = 500
+WHOLE_LIST = 10_000
+"""The most conversations that "all of this list" changes at once."""
 
 _HOME = "SELECT conversation_id FROM messages WHERE id = ?"
 _drafting = threading.Lock()
@@ -190,7 +192,7 @@ def sentence(verb: str, changes: Sequence[Change]) -> str:
     if not changes:
         return f"Nothing to change: {VERBS[verb].already}."
     count = len(changes)
-    return f"{count} conversation{'' if count == 1 else 's'} {VERBS[verb].done}."
+    return f"{count:,} conversation{'' if count == 1 else 's'} {VERBS[verb].done}."
 
 
 def undone(changes: Sequence[Change], done: int) -> str:
