@@ -99,7 +99,10 @@ def test_a_draft_is_offered_again_and_no_push_sends_it(web_mail: Mail, web_visit
     listed = web_visitor.get("/mail/drafts").text
     assert "Half a sentence" in listed and f"/mail/c/101?draft={form['draft']}#reply" in listed
     assert web_mail.run("push").err.startswith("Nothing waits") and waiting(web_mail) == []
-    assert "1 draft" in web_mail.run("status").out and web_mail.run("status", "--json").json["drafts"] == 1
+    assert (
+        "1 draft" in web_mail.run("status").out
+        and web_mail.run("status", "--json").json["counts"]["drafts"] == 1
+    )
     said = web_visitor.post("/mail/drafts/discard", {"draft": form["draft"]}, headers=JSON).json()
     assert said["message"] == "The draft is discarded." and drafts.count_drafts(web_mail.folder) == 0
 
