@@ -143,3 +143,15 @@ def test_a_library_call_sends_what_waits_when_the_sync_begins(
     result = mail.sync(mode="quick", attachments=False, push=True, clock=mail.clock)
     assert mail.state(100, "starred") and "Later." not in own_bodies(mail)
     assert any("1 message was added or changed meanwhile" in note for note in result.notes)
+
+
+def test_a_reply_to_everyone_names_them_whatever_canvas_said(mail: Mail) -> None:
+    mail.update("UPDATE conversations SET audience = '[]' WHERE id = 101")
+    said = mail.run("reply", "101", "--body", "x", "--queue")
+    assert said.code == 2 and "Cleo (BIO 101) and Ben (Team Fern)" in said.err and "to 2 people" in said.err
+    mail.update("DELETE FROM conversation_participants WHERE conversation_id = 101 AND user_id <> ?", ADA)
+    said = mail.run("reply", "101", "--body", "To myself.", "--queue")
+    assert said.code == 0 and said.err.startswith("To Ada")
+    mail.update("DELETE FROM conversation_participants WHERE conversation_id = 101")
+    said = mail.run("reply", "101", "--body", "x", "--queue")
+    assert said.code == 2 and "whom the archive does not know" in said.err

@@ -99,7 +99,10 @@ def test_a_draft_is_offered_again_and_no_push_sends_it(web_mail: Mail, web_visit
     listed = web_visitor.get("/mail/drafts").text
     assert "Half a sentence" in listed and f"/mail/c/101?draft={form['draft']}#reply" in listed
     assert web_mail.run("push").err.startswith("Nothing waits") and waiting(web_mail) == []
-    assert "1 draft" in web_mail.run("status").out and web_mail.run("status", "--json").json["drafts"] == 1
+    assert (
+        "1 draft" in web_mail.run("status").out
+        and web_mail.run("status", "--json").json["counts"]["drafts"] == 1
+    )
     said = web_visitor.post("/mail/drafts/discard", {"draft": form["draft"]}, headers=JSON).json()
     assert said["message"] == "The draft is discarded." and drafts.count_drafts(web_mail.folder) == 0
 
@@ -230,3 +233,31 @@ def test_a_form_that_is_not_ours_leaves_no_file(web_mail: Mail, web_visitor: Vis
     answer = upload(web_visitor, NEW, {"csrf": "0" * 64, "body": "x"}, ("a.txt", b"x"))
     assert answer.status_code == 403 and drafts.count_drafts(web_mail.folder) == 0
     assert not list(web_mail.folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize("do", ["keep", "find", "attach"])
+def test_an_empty_form_makes_no_draft(web_mail: Mail, web_visitor: Visitor, do: str) -> None:
+    form = {**fields(web_visitor.get("/mail/new").text), "do": do}
+    assert web_visitor.post(NEW, form, headers=HTML).status_code == 200
+    assert drafts.count_drafts(web_mail.folder) == 0
+    if do == "keep":
+        said = web_visitor.post(NEW, form, headers=JSON).json()
+        assert said["version"] == ""
+        later = {**form, "version": said["version"], "body": "Now."}
+        assert web_visitor.post(NEW, later, headers=JSON).json()["ok"]
+
+
+def test_a_draft_that_somebody_broke_is_passed_over(web_mail: Mail, web_visitor: Visitor) -> None:
+    form = {**fields(web_visitor.get("/mail/new").text), "body": "x", "do": "keep"}
+    web_visitor.post(NEW, form, headers=JSON)
+    place = web_mail.folder / "drafts" / form["draft"] / "draft.json"
+    whole = place.read_text()
+    for text in ("", "[]", "{}", "nul", whole.replace('"body": "x"', '"enclosures": 7'), "[" * 100_000):
+        place.write_text(text)
+        assert web_visitor.get("/mail/drafts").status_code == 200
+        assert web_visitor.get(f"/mail/new?draft={form['draft']}").status_code == 404
+    place.unlink()
+    place.symlink_to(web_mail.folder / "config.toml")
+    assert web_visitor.get(f"/mail/new?draft={form['draft']}").status_code == 404
+    assert web_visitor.get("/mail/c/101").status_code == 200
+    assert web_visitor.get("/mail/new?draft=../../config.toml").status_code == 404

@@ -23,11 +23,13 @@ _MOST_CANDIDATES = 8
 _BY_NAME = "SELECT id, name, full_name FROM users WHERE name IS NOT NULL OR full_name IS NOT NULL"
 _CONTEXTS = "SELECT code, course_code, name FROM contexts"
 _EVERYONE = """
-SELECT coalesce(nullif(c.audience, '[]'), (SELECT json_group_array(user_id) FROM
+SELECT coalesce(nullif(c.audience, '[]'), nullif((SELECT json_group_array(user_id) FROM
     (SELECT user_id FROM conversation_participants WHERE conversation_id = c.id
-       AND user_id <> (SELECT coalesce(as_user_id, user_id) FROM account) ORDER BY position)))
+       AND user_id <> (SELECT coalesce(as_user_id, user_id) FROM account) ORDER BY position)), '[]'),
+  (SELECT json_group_array(user_id) FROM conversation_participants WHERE conversation_id = c.id))
 FROM conversations c WHERE c.id = ?
 """
+"""What Canvas lists as the others, else the other participants, else the owner alone."""
 _LABEL = """
 SELECT coalesce((SELECT coalesce(course_code, name) FROM contexts WHERE code = ?1),
   (SELECT max(context_name) FROM conversations WHERE context_code = ?1))

@@ -97,7 +97,12 @@ class SavedDraft:
 
     @property
     def version(self) -> str:
-        """Return a short hash of what was typed, by which a page sees that another one has changed it."""
+        """Return a short hash of what was typed, by which a page sees that another one has changed it.
+
+        It is empty for a draft that was never saved.
+        """
+        if not self.saved_at:
+            return ""
         document = json.dumps(asdict(replace(self, saved_at="", page="", enclosures=())))
         return sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -67,11 +67,6 @@ class ComposeForm:
         return drafts.new_id()
 
     @property
-    def version(self) -> str:
-        """Return which version of the draft this is; empty for one that is not saved."""
-        return self.draft.version if self.draft.saved_at else ""
-
-    @property
     def limits(self) -> str:
         """Return the limits of what can be attached."""
         each, together = MOST_FILE // 1_000_000, MOST_TOGETHER // 1_000_000

@@ -78,6 +78,8 @@ async def _act(page_request: PageRequest, blank: SavedDraft) -> Any:
         return Response.json(
             {"ok": True, "draft": kept.draft.id, "version": kept.draft.version}, headers=CALM
         )
+    if do in ("keep", "attach", "remove", "find") and not kept.draft.saved_at:
+        return await _form(page_request, kept.draft)  # nothing was typed yet
     if do == "keep":
         return _go_on(page_request, "The draft is kept. It is not sent.", _place_of(kept.draft))
     if do in ("attach", "remove", "find"):
