@@ -202,7 +202,7 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of runs, edits, acts, revisions and receipts; look for a noted head."""
+    """Recompute the hash chain of runs, local changes and receipts; look for a noted head."""
     items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
     if expected_head is not None and not has_head(db, expected_head):
