@@ -127,6 +127,27 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setattr(credentials, "_typed", {})
 
 
+@pytest.fixture
+def web_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a sandbox and an archive of its mailbox (``push_support.Mail``) whose pages have its clock."""
+    from canvas_archive.web import syncing
+    from tests.push_support import open_mail
+
+    with open_mail(tmp_path / "archive", monkeypatch) as opened:
+        monkeypatch.setattr(syncing, "SYSTEM", opened.clock)
+        yield opened
+
+
+@pytest.fixture
+def web_visitor(web_mail: Any) -> Iterator[Any]:
+    """Return a visitor (``web_support.Visitor``) of the pages of ``web_mail``."""
+    from tests.web_support import open_visitor
+
+    visitor = open_visitor(web_mail.folder)
+    yield visitor
+    visitor.close()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Return a browser for the whole run: Playwright allows one of its kind in a process."""

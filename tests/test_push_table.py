@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from canvas_archive.sync.consent import Shown
 from tests.push_support import BEN, DEE, Mail, open_mail
 
 pytestmark = pytest.mark.thorough
@@ -227,7 +228,7 @@ def test_setting_a_column_back_leaves_nothing_to_send(mail: Mail) -> None:
 def test_another_wish_of_the_same_conversation_is_untouched_by_what_is_read_back(mail: Mail) -> None:
     mail.sandbox.school.receive(100, DEE, "News")
     mail.set(100, starred=1, workflow_state="archived")
-    report = mail.push(only={mail.one("SELECT id FROM edits WHERE field = 'starred'")})
+    report = mail.push(shown=Shown({mail.one("SELECT id FROM edits WHERE field = 'starred'"): "0>1"}, {}))
     assert (report.pushed, report.pending) == (1, 0)
     assert mail.one("SELECT count(*) FROM pending_edits") == 1
     assert mail.column(100) == "archived"

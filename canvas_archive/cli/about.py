@@ -115,17 +115,8 @@ def archives(settings: Settings, as_json: bool) -> None:
 def config(settings: Settings, as_json: bool) -> None:
     """Show the settings of the archive and the file they are in: config.toml, which you may edit.
 
-    \b
-    base_url = "https://school.instructure.com"   the Canvas; text stands in quotation marks
-    token_command = "pass canvas"                 a shell command that prints the token
-    attachments = true                            whether a sync downloads attachments
-    max_attachment_bytes = 50000000               larger files are refused
-    jobs = 8                                      conversations fetched at a time at most
-    patience_minutes = 10                         how long a sync waits for a failing Canvas
-    allowed_hosts = ["archive.example.edu"]       other names that the web server answers to
-    allowed_file_hosts = ["files.example.edu"]    private hosts that files may come from
-
-    A changed token_command or host counts after 'canvas-archive adopt'. No token belongs into this file.
+    'canvas-archive help config' says what each option does. An option that grants something, such as
+    token_command, counts after 'canvas-archive adopt'. No token belongs into this file.
     """
     from canvas_archive.store import Archive
     from canvas_archive.store.config import CONFIG_NAME
@@ -139,7 +130,7 @@ def config(settings: Settings, as_json: bool) -> None:
     click.echo(printable(f"# {path}"))
     for name, value in values.items():
         click.echo(one_line(f"{'# ' * (value is None)}{name} = {_toml(value)}"))
-    settings.note("To change a setting, edit the file. To read what each does: canvas-archive config --help")
+    settings.note("To change a setting, edit the file. To read what each does: canvas-archive help config")
 
 
 def _toml(value: object) -> str:

@@ -1,51 +1,38 @@
-"""The recipients of messages in words: "Astrid Chen (GEOG 118)"."""
+"""The recipients and subjects of messages of the outbox in words: "reply in “Plan”: to Ben (GEOG 118)"."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from canvas_archive.cli.editing import subject_line
+from canvas_archive.cli.terminal import count_of
+from canvas_archive.store.addressees import addressees
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
 
+    from canvas_archive.store.addressees import Addressees
     from canvas_archive.store.outbox import Queued
-    from canvas_archive.sync.online import Addressee
 
 _MOST_NAMED = 5
-_THREAD = "SELECT subject, audience FROM conversations WHERE id = ?"
+_SUBJECT = "SELECT subject FROM conversations WHERE id = ?"
 
 
-def to_whom(people: Sequence[Addressee]) -> str:
+def to_whom(people: Addressees) -> str:
     """Return the names of the recipients of a message, and how many more there are."""
-    named = [one.sentence() for one in people[:_MOST_NAMED]]
-    more = f" and {len(people) - len(named):,} more" if len(people) > len(named) else ""
-    return ", ".join(named) + more
+    return people.named(_MOST_NAMED, whole=True)
 
 
-def audience_of(text: str) -> tuple[Addressee, ...]:
-    """Return the people of a conversation from its column ``audience``."""
-    from canvas_archive.sync.online import Addressee
-
-    return tuple(Addressee(str(number), str(number)) for number in json.loads(text))
-
-
-def recipients_of(db: sqlite3.Connection, queued: Queued) -> tuple[Addressee, ...]:
+def recipients_of(db: sqlite3.Connection, queued: Queued) -> Addressees:
     """Return to whom a message of the outbox goes, with the names that the archive knows."""
-    from canvas_archive.sync.online import described, resolve_offline
-
-    draft = queued.draft
-    if draft.recipients or draft.conversation_id is None:
-        return described(db, resolve_offline(db, draft.recipients))
-    row = db.execute(_THREAD, (draft.conversation_id,)).fetchone()
-    return described(db, audience_of(row[1]) if row is not None else ())
+    return addressees(db, queued.draft)
 
 
 def subject_of(db: sqlite3.Connection, queued: Queued) -> str:
     """Return the subject of a message of the outbox, or of the conversation that it replies to."""
     if queued.draft.conversation_id is None:
-        return subject_line(queued.draft.subject)
-    row = db.execute(_THREAD, (queued.draft.conversation_id,)).fetchone()
+        carried = len(queued.draft.forwarded)
+        forwards = f" (forwards {count_of(carried, 'message')})" if carried else ""
+        return f"{subject_line(queued.draft.subject)}{forwards}"
+    row = db.execute(_SUBJECT, (queued.draft.conversation_id,)).fetchone()
     return f"reply in “{subject_line(row[0] if row is not None else None)}”"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from canvas_archive.children import secrets_hidden
-from canvas_archive.cli.addressing import audience_of, to_whom
+from canvas_archive.cli.addressing import to_whom
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
 from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
 from canvas_archive.cli.editing import note_left
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
     from canvas_archive.model import Recipient
     from canvas_archive.store import Archive
+    from canvas_archive.store.addressees import Addressees
     from canvas_archive.store.outbox import Draft, Queued
-    from canvas_archive.sync.online import Addressee
 
 _MOST_OFFERED = 20
 F = TypeVar("F", bound="Callable[..., Any]")
 
-_THREAD = "SELECT subject, audience, removed_at FROM conversations WHERE id = ?"
+_THREAD = "SELECT subject, removed_at FROM conversations WHERE id = ?"
 
 
-def _text_options(function: F) -> F:
+def text_options(function: F) -> F:
+    """Add the options for what a message says and takes along."""
     options = (
         click.option("--body", metavar="TEXT", help="The message; - reads it from standard input."),
         click.option(
@@ -76,7 +77,7 @@ def _text_options(function: F) -> F:
 )
 @click.option("--reuse", is_flag=True, help="Let Canvas continue an old private conversation.")
 @click.option("--context", metavar="CODE", help="The course or group it is about, e.g. course_12.")
-@_text_options
+@text_options
 @yes_option
 @json_option
 @pass_settings
@@ -107,8 +108,8 @@ def send(
     if not queue:
         require_token(settings)
     with Archive.open(settings.folder) as archive:
-        people = _addressees(settings, archive, recipients, offline=queue, yes=yes)
-        text = _body(body, body_file)
+        people = resolved_addressees(settings, archive, recipients, offline=queue, yes=yes)
+        text = body_of(body, body_file)
         check_text(text, subject)
         draft = Draft(
             "send",
@@ -120,11 +121,11 @@ def send(
             force_new=not (group or reuse),
             context_code=context,
         )
-        _ask(settings, archive, "Send", people, queue=queue, yes=yes)
+        shown = ask_to_send(settings, archive, draft, people, "Send", queue=queue, yes=yes)
         if queue:
-            _queue(settings, archive, draft, attach, as_json)
+            queue_draft(settings, archive, draft, attach, as_json)
             return
-    _show(_send(settings, draft, attach), as_json)
+    send_draft(settings, draft, attach, shown, as_json)
 
 
 @click.command()
@@ -133,7 +134,7 @@ def send(
 @click.option(
     "--to", "recipients", metavar="WHO", multiple=True, help="Only to this participant; repeatable."
 )
-@_text_options
+@text_options
 @yes_option
 @json_option
 @pass_settings
@@ -153,8 +154,9 @@ def reply(
     Without --body or --body-file your editor opens. A reply to more than one person is asked about.
     """
     from canvas_archive.store import Archive
+    from canvas_archive.store.addressees import addressees, resolve_offline
     from canvas_archive.store.outbox import Draft
-    from canvas_archive.sync.online import check_text, described, resolve_offline
+    from canvas_archive.sync.online import check_text
 
     if not queue:
         require_token(settings)
@@ -165,27 +167,29 @@ def reply(
         if row["removed_at"] is not None:
             fail(f"Conversation {conversation_id} is no longer on Canvas: nobody would get a reply.")
         chosen = resolve_offline(archive.db, recipients)
-        text = _body(body, body_file)
+        text = body_of(body, body_file)
         check_text(text)
-        narrowed = described(archive.db, chosen or audience_of(row["audience"]))
-        subject = one_line(row["subject"] or "(no subject)")
-        _ask(settings, archive, f"Reply in “{subject}”", narrowed, queue=queue, yes=yes)
         draft = Draft(
             "reply",
             text,
             conversation_id=conversation_id,
             recipients=tuple(one.code for one in chosen),
         )
+        people = addressees(archive.db, draft)
+        what = f"Reply in “{one_line(row['subject'] or '(no subject)')}”"
+        shown = ask_to_send(settings, archive, draft, people, what, queue=queue, yes=yes)
         if queue:
-            _queue(settings, archive, draft, attach, as_json)
+            queue_draft(settings, archive, draft, attach, as_json)
             return
-    _show(_send(settings, draft, attach), as_json)
+    send_draft(settings, draft, attach, shown, as_json)
 
 
-def _addressees(
+def resolved_addressees(
     settings: Settings, archive: Archive, recipients: Iterable[str], *, offline: bool, yes: bool
-) -> tuple[Addressee, ...]:
-    from canvas_archive.sync.online import described, is_code, resolve_offline, resolve_recipients
+) -> Addressees:
+    """Return whom ``--to`` means, as far as it can be found out; ``offline`` by the archive alone."""
+    from canvas_archive.store.addressees import described, is_code, resolve_offline
+    from canvas_archive.sync.online import counted_on_canvas, resolve_recipients
 
     known = offline or all(is_code(one.strip()) for one in recipients)
     found = resolve_offline(archive.db, recipients) if known else ()
@@ -195,7 +199,8 @@ def _addressees(
 
     with open_client(archive, progress=PlainLines(settings)) as client:
         choose = _choose if can_ask() and not yes else None
-        return described(archive.db, found or resolve_recipients(client, recipients, choose), client)
+        named = described(archive.db, found or resolve_recipients(client, recipients, choose))
+        return counted_on_canvas(archive.db, client, named)
 
 
 def _choose(text: str, found: Sequence[Recipient]) -> Recipient:
@@ -214,7 +219,7 @@ def _choose(text: str, found: Sequence[Recipient]) -> Recipient:
     return shown[which - 1]
 
 
-def _body(body: str | None, body_file: Path | None) -> str:
+def body_of(body: str | None, body_file: Path | None) -> str:
     """Return the message from wherever it is given; trailing blank lines of a file do not count."""
     if body is not None and body_file is not None:
         fail("Give the message with --body or with --body-file, not with both.")
@@ -236,35 +241,42 @@ def _body(body: str | None, body_file: Path | None) -> str:
     return written.rstrip()
 
 
-def _ask(
+def ask_to_send(
     settings: Settings,
     archive: Archive,
+    draft: Draft,
+    people: Addressees,
     what: str,
-    people: Sequence[Addressee],
     *,
     queue: bool,
     yes: bool,
-) -> None:
-    """Say to whom a message goes, and ask where it is more than one person or a guess."""
+) -> str:
+    """Say to whom a message goes, and ask where it is more than one person or a guess.
+
+    Return the fingerprint of what was shown.
+    """
+    from canvas_archive.store.addressees import message_fingerprint
+
+    shown = message_fingerprint(archive.db, draft)
     account = archive.account
-    number = sum(one.people for one in people)
-    exact = all(one.exact for one in people)
     settings.note(f"To {one_line(to_whom(people))}")
     if account.as_user_id is not None:
         who = one_line(account.name or f"user {account.as_user_id}")
         require_consent(f"{what} it? It will be sent in the name of {who}.", yes=yes)
-    elif number > 1 or not exact:
+    elif people.several:
         when = " at the next push" if queue else ""
-        many = f"{number:,} people" if exact else next(one.number() for one in people if not one.exact)
+        vague = [one.number() for one in people if not one.exact]
+        many = f"{people.people:,} people" if people.exact else (vague or [people.counted()])[0]
         require_consent(f"{what} to {many}{when}?", yes=yes)
     elif can_ask() and any(one.guessed for one in people):
         require_consent(f"{what} to {one_line(to_whom(people))}?", yes=yes)
+    return shown
 
 
-def _queue(
+def queue_draft(
     settings: Settings, archive: Archive, draft: Draft, attach: tuple[Path, ...], as_json: bool
 ) -> None:
-
+    """Put a message into the outbox."""
     from canvas_archive.store.outbox import queue_message
     from canvas_archive.store.writing import brief_write
     from canvas_archive.sync.online import enclose
@@ -279,21 +291,24 @@ def _queue(
     settings.note("Send it with: canvas-archive push")
 
 
-def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...]) -> Queued:
-
+def send_draft(settings: Settings, draft: Draft, attach: tuple[Path, ...], shown: str, as_json: bool) -> None:
+    """Send a message at once, unless whom it goes to is no longer what was shown."""
     from canvas_archive.store import Archive
+    from canvas_archive.store.addressees import message_fingerprint
     from canvas_archive.sync.online import enclose, send_now
     from canvas_archive.sync.service import open_client
 
     with Archive.open(settings.folder, write=True) as archive:
         note_left(settings, archive)
+        if message_fingerprint(archive.db, draft) != shown:
+            fail("Its people changed meanwhile. Nothing was sent. To see who they are now, run it again.")
         with open_client(archive, progress=PlainLines(settings)) as client:
             whole = replace(draft, enclosures=enclose(archive.files_dir, attach))
             queued = send_now(archive, client, SYSTEM, whole)
     settings.note(
         f"Sent: {count_of(len(queued.sent_ids), 'conversation')}." if draft.kind == "send" else "Sent."
     )
-    return queued
+    _show(queued, as_json)
 
 
 def _show(queued: Queued, as_json: bool) -> None:

@@ -22,11 +22,13 @@ from canvas_archive.cli.terminal import count_of
 from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Sequence
 
     from canvas_archive.model import JsonObject
     from canvas_archive.store import Archive
     from canvas_archive.store.verbs import Applied, Verb
+    from canvas_archive.sync.consent import Shown
     from canvas_archive.sync.push_report import PushReport
 
 ORIGIN = "cli"
@@ -113,11 +115,12 @@ def _run(
         # What a search found and cannot be edited is left out; of ids, all are edited or none.
         with brief_write(archive.db_path) as db:
             applied = apply_verb(db, verb, targets, ORIGIN, lenient=query is not None)
+            wanted = _waiting(db, targets, verb.field) if push else None
     if push:
         from canvas_archive.cli.login import require_token
 
         require_token(settings)
-    report = _push(settings, targets, verb.field) if push else None
+    report = _push(settings, wanted) if wanted is not None else None
     _show(settings, verb, applied, report, as_json, understood)
     error = report.error() if report else None
     if error is not None:
@@ -133,28 +136,35 @@ def _show_planned(settings: Settings, archive: Archive, planned: Sequence[int]) 
     settings.note(f"{count_of(len(planned), 'conversation')} would change; nothing was changed.")
 
 
-def _push(settings: Settings, conversation_ids: Collection[int], column: str) -> PushReport:
-    """Send what now waits for these conversations and this field: nothing else."""
+def _waiting(db: sqlite3.Connection, conversation_ids: Collection[int], column: str) -> Shown:
+    """Return what waits for these conversations and this field. Nothing else is sent."""
+    from canvas_archive.store.edits import pending_edits
+    from canvas_archive.sync import consent
+
+    wanted = frozenset(conversation_ids)
+    edits = [edit for edit in pending_edits(db) if edit.conversation_id in wanted and edit.field == column]
+    return consent.shown(db, edits, ())
+
+
+def _push(settings: Settings, shown: Shown) -> PushReport:
+    """Send these edits, as far as nothing has changed them since."""
     from canvas_archive.cli.progress import sync_progress
     from canvas_archive.clock import SYSTEM
     from canvas_archive.store import Archive
-    from canvas_archive.store.edits import pending_edits
+    from canvas_archive.sync.consent import changed_since
     from canvas_archive.sync.push import push_archive
     from canvas_archive.sync.service import open_client
 
-    wanted = frozenset(conversation_ids)
     with Archive.open(settings.folder, write=True) as archive:
-        only = {
-            edit.id
-            for edit in pending_edits(archive.db)
-            if edit.conversation_id in wanted and edit.field == column
-        }
         with (
             sync_progress(settings) as progress,
             open_client(archive, progress=progress) as client,
         ):
             progress.phase("Sending")
-            return push_archive(archive, client, SYSTEM, only=only)
+            report = push_archive(archive, client, SYSTEM, shown=shown)
+        if changed := changed_since(archive.db, shown):
+            report.notes.append(f"Changed meanwhile, and not sent: {count_of(changed, 'edit')}.")
+        return report
 
 
 def _show(

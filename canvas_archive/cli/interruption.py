@@ -25,7 +25,8 @@ _KEPT = {
     "fleet": "Interrupted. Finished mailboxes are saved.",
     **dict.fromkeys(("serve", "open", "sandbox"), _STOPPED),
     **dict.fromkeys(
-        ("send", "reply", "delete", "remove-messages", "add-recipients", "mark-all-read"), _ON_CANVAS
+        ("send", "reply", "forward", "delete", "remove-messages", "add-recipients", "mark-all-read"),
+        _ON_CANVAS,
     ),
     **dict.fromkeys(("star", "unstar", "archive", "unarchive", "mark", "subscribe", "unsubscribe"), _LOCAL),
 }

@@ -151,42 +151,43 @@ def require_token(settings: Settings) -> None:
 
 @click.command()
 @common_options
-@click.option(
-    "--everything", is_flag=True, help="Also remove the token that is saved for fleets of this Canvas."
-)
 @json_option
 @pass_settings
-def logout(settings: Settings, everything: bool, as_json: bool) -> None:
+def logout(settings: Settings, as_json: bool) -> None:
     """Remove the archive's token from the keyring, and from the file where one is used. The archive stays.
 
     Canvas still accepts the token until you delete it there; the page for that is named.
     """
-    from canvas_archive.credentials import forget_token
     from canvas_archive.store import Archive
 
     with Archive.open(settings.folder) as archive:
         account, command = archive.account, archive.config_as_written.token_command
+    removed = remove_token(account.base_url, account.user_id)
     page = token_page(account.base_url)
+    if as_json:
+        print_json({"base_url": account.base_url, "result": removed, "token_page": page})
+    else:
+        click.echo(one_line(removed))
+    settings.note(f"Canvas accepts the token until you delete it there: {page}")
+    for sentence in _left(account.base_url, account.user_id, command):
+        settings.warn(sentence)
+
+
+def remove_token(base_url: str, user_id: int | None) -> str:
+    """Remove a saved token, and return the sentence that says from where. Raises KeyringUnusable."""
+    from canvas_archive.credentials import forget_token
+
     try:
-        gone = forget_token(account.base_url, account.user_id)
-        if everything:
-            gone += forget_token(account.base_url)
+        gone = forget_token(base_url, user_id)
     except KeyringUnusable as error:
         raise KeyringUnusable(
             f"{error.reason} A token in it would stay there.",
             error.repair,
-            otherwise=f"delete the token on Canvas: {page}",
+            otherwise=f"delete the token on Canvas: {token_page(base_url)}",
         ) from None
-    if as_json:
-        print_json({"base_url": account.base_url, "removed_from": gone, "token_page": page})
-    elif gone:
-        places = " and from ".join(SOURCES[one] for one in dict.fromkeys(gone))
-        click.echo(one_line(f"Removed the token for {account.base_url} from {places}."))
-    else:
-        click.echo(one_line(f"There was no saved token for {account.base_url}."))
-    settings.note(f"Canvas accepts the token until you delete it there: {page}")
-    for sentence in _left(account.base_url, account.user_id, command):
-        settings.warn(sentence)
+    if not gone:
+        return f"There was no saved token for {base_url}."
+    return f"Removed the token for {base_url} from {' and from '.join(SOURCES[one] for one in gone)}."
 
 
 def _left(base_url: str, user_id: int | None, command: str | None) -> list[str]:
@@ -204,6 +205,6 @@ def _left(base_url: str, user_id: int | None, command: str | None) -> list[str]:
     elif not left and token_source(base_url, user_id=user_id) is not None:
         left.append(
             "A token for the whole of this Canvas is still saved, for fleets. "
-            "To remove it: canvas-archive logout --everything"
+            f"To remove it: canvas-archive fleet logout {base_url}"
         )
     return left

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from canvas_archive.store import Archive
+    from canvas_archive.sync.consent import Shown
     from canvas_archive.sync.merge import Ask, Policy
     from canvas_archive.sync.push_report import PushReport
 
@@ -59,36 +60,42 @@ def push(
         fail("--http goes with --dry-run.")
     require_token(settings)
     report = PushReport(dry_run=dry_run)
-    if not dry_run:
-        with Archive.open(settings.folder) as archive:
-            _announce(settings, archive, yes=yes)
+    shown = None if dry_run else announce(settings, ask=True, yes=yes)
     with Archive.open(settings.folder, write=not dry_run) as archive:
-        _push(settings, archive, report, on_conflict, http=http, as_json=as_json)
+        _push(settings, archive, report, on_conflict, shown, http=http, as_json=as_json)
     error = report.error()
     if error is not None and not dry_run:
         raise error
 
 
-def _announce(settings: Settings, archive: Archive, *, yes: bool) -> None:
-    """Say what waits, and to whom; ask a person at a terminal about messages to more than one."""
+def announce(settings: Settings, *, ask: bool, yes: bool) -> Shown:
+    """Say what waits, and to whom; return it.
+
+    With ``ask``, a person at a terminal is asked about messages to more than one.
+    """
+    from canvas_archive.store import Archive
     from canvas_archive.store.edits import pending_edits
     from canvas_archive.store.outbox import outbox
+    from canvas_archive.sync import consent
 
-    edits = pending_edits(archive.db)
-    messages = outbox(archive.db)
+    with Archive.open(settings.folder) as archive:
+        archive.db.execute("BEGIN")  # what is named and what is sent are of one moment
+        edits = pending_edits(archive.db)
+        messages = outbox(archive.db)
+        named = [(subject_of(archive.db, one), recipients_of(archive.db, one)) for one in messages]
+        shown = consent.shown(archive.db, edits, messages)
     if not edits and not messages:
-        return
+        return shown
     touched = len({edit.conversation_id for edit in edits})
     waiting = [f"{count_of(len(edits), 'edit')} of {count_of(touched, 'conversation')}"] * bool(edits)
     waiting += [count_of(len(messages), "message")] * bool(messages)
     settings.note(f"To send: {' and '.join(waiting)}.")
-    many = 0
-    for queued in messages:
-        people = recipients_of(archive.db, queued)
-        settings.note(one_line(f"  {subject_of(archive.db, queued)}: to {to_whom(people)}"))
-        many += sum(one.people for one in people) > 1
-    if many and can_ask():
+    for subject, people in named:
+        settings.note(one_line(f"  {subject}: to {to_whom(people)}"))
+    many = sum(people.several for _, people in named)
+    if many and ask and can_ask():
         require_consent(f"Send {count_of(many, 'message')} to more than one person?", yes=yes)
+    return shown
 
 
 def _push(
@@ -96,19 +103,21 @@ def _push(
     archive: Archive,
     report: PushReport,
     policy: Policy,
+    shown: Shown | None,
     *,
     http: bool,
     as_json: bool,
 ) -> None:
     """Push, and say what was done also when something ends it early."""
     from canvas_archive.cli.progress import PlainLines, sync_progress
+    from canvas_archive.sync.consent import left_waiting
     from canvas_archive.sync.push import push_archive
     from canvas_archive.sync.service import open_client
 
     asking = policy == "ask" and can_ask() and not report.dry_run
     # Rows and a question would write over each other.
-    shown = contextlib.nullcontext(PlainLines(settings)) if asking else sync_progress(settings)
-    with shown as progress, open_client(archive, progress=progress) as client:
+    display = contextlib.nullcontext(PlainLines(settings)) if asking else sync_progress(settings)
+    with display as progress, open_client(archive, progress=progress) as client:
         progress.phase("Sending")
         try:
             push_archive(
@@ -118,9 +127,12 @@ def _push(
                 policy=policy,
                 choose=_choose if asking else None,
                 dry_run=report.dry_run,
+                shown=shown,
                 report=report,
             )
         finally:
+            if shown is not None and (left := left_waiting(archive.db, shown)):
+                report.notes.append(left)
             _show(settings, archive, report, http=http, as_json=as_json)
 
 
@@ -147,21 +159,15 @@ def _planned(archive: Archive, report: PushReport) -> Iterator[str]:
     """Yield a line for every edit and message that would be sent."""
     from canvas_archive.store.outbox import outbox
     from canvas_archive.store.reading import subjects
+    from canvas_archive.store.verbs import act_words
 
     named = subjects(archive.db, {edit.conversation_id for edit in report.planned})
     for edit in report.planned:
-        what = _WHAT.get((edit.field, edit.value), f"{edit.field} = {edit.value}")
+        what = act_words(edit.field, edit.value)
         yield one_line(f"{edit.conversation_id:>14}  {what:18}  {subject_line(named[edit.conversation_id])}")
     for queued in outbox(archive.db):
         to = to_whom(recipients_of(archive.db, queued))
         yield one_line(f"message {queued.id:>6}  {subject_of(archive.db, queued)}: to {to}")
-
-
-_WHAT = {
-    ("starred", "1"): "star", ("starred", "0"): "unstar", ("workflow_state", "archived"): "archive",
-    ("workflow_state", "read"): "mark as read", ("workflow_state", "unread"): "mark as unread",
-    ("subscribed", "1"): "follow", ("subscribed", "0"): "stop following",
-}  # fmt: skip
 
 
 def _show(settings: Settings, archive: Archive, report: PushReport, *, http: bool, as_json: bool) -> None:

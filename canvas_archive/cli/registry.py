@@ -67,6 +67,7 @@ COMMANDS: dict[str, Entry] = {
     "push": Entry("push:push", "Send pending edits and queued messages to Canvas.", "Edit"),
     "send": Entry("compose:send", "Send a new message.", "Write to Canvas"),
     "reply": Entry("compose:reply", "Reply to a conversation.", "Write to Canvas"),
+    "forward": Entry("forward:forward", "Forward messages to other people.", "Write to Canvas"),
     "add-recipients": Entry(
         "online:add_recipients", "Add people to a group conversation.", "Write to Canvas"
     ),

@@ -68,6 +68,7 @@ class Status:
     last_message_at: str | None
     attachment_bytes: int
     outbox: int
+    drafts: int
     unsettled_acts: list[str]
     adopted: bool
     writer: int | None
@@ -111,6 +112,7 @@ class Status:
             "media": dict(counts.media),
             "edits": {"pending": counts.pending_edits, "undone": counts.undone_edits},
             "outbox": self.outbox,
+            "drafts": self.drafts,
             "acts": {"unsettled": len(self.unsettled_acts)},
             "writer": self.writer,
             "last_sync": self.last_sync,
@@ -130,6 +132,7 @@ def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
     from canvas_archive.store import runs
     from canvas_archive.store.acts import unsettled_acts
     from canvas_archive.store.counts import archive_counts
+    from canvas_archive.store.drafts import count_drafts
     from canvas_archive.store.lock import present_writer
 
     db, account = archive.db, archive.account
@@ -149,6 +152,7 @@ def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
         last_message_at=last_at,
         attachment_bytes=db.execute("SELECT coalesce(sum(stored_size), 0) FROM attachments").fetchone()[0],
         outbox=db.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0],
+        drafts=count_drafts(archive.folder),
         # One that a process is sending right now will be settled by it.
         unsettled_acts=[] if writer else [act.sentence() for act in unsettled_acts(db)],
         adopted=archive.adopted,
@@ -264,6 +268,8 @@ def _lines(status: Status) -> list[str]:
         undone = f" ({counts.undone_edits:,} undone on Canvas before)" if counts.undone_edits else ""
         waiting = f"{count_of(counts.pending_edits, 'edit')}{undone}, {count_of(status.outbox, 'message')}"
         lines.append(f"Waiting        {waiting}")
+    if status.drafts:
+        lines.append(f"Drafts         {count_of(status.drafts, 'draft')} in the pages, not sent by a push")
     lines += [f"Unknown        {sentence}" for sentence in status.unsettled_acts]
     lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
     for problem in status.problems[:10]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.consent import yes_option
 from canvas_archive.cli.context import (
     Settings,
     common_options,
@@ -51,7 +53,7 @@ def mode_of(*, full: bool, quick: bool) -> Mode | None:
 @click.command()
 @common_options
 @sync_options
-@click.option("--push", is_flag=True, help="Send pending edits afterwards.")
+@click.option("--push", is_flag=True, help="Afterwards send the edits and messages that wait now.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; write nothing at all.")
 @click.option("--watch", metavar="MINUTES", type=click.FloatRange(min=0.01), help="Repeat until stopped.")
 @click.option(
@@ -65,6 +67,7 @@ def mode_of(*, full: bool, quick: bool) -> Mode | None:
 @click.option(
     "--allow-mass-removal", is_flag=True, help="Accept that most of the mailbox is gone from Canvas."
 )
+@yes_option
 @json_option
 @pass_settings
 def sync(
@@ -82,12 +85,14 @@ def sync(
     retry: bool,
     refetch: bool,
     allow_mass_removal: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Pull what changed on Canvas into the archive, then its attachments, then index them.
 
     Without --push nothing is sent, and nothing on Canvas changes, not even a read mark. Without --full or
-    --quick, a full sweep is made when the last one is more than a day old.
+    --quick, a full sweep is made when the last one is more than a day old. With --push, what waits is named
+    first. At a terminal, messages to more than one person are asked about, but not with --watch.
     """
     from canvas_archive.sync.service import SyncOptions
 
@@ -111,7 +116,7 @@ def sync(
     )
     require_token(settings)
     if watch is None:
-        _once(settings, options, as_json)
+        _once(settings, options, as_json, ask=True, yes=yes)
         return
     while True:
         _watched(settings, options, as_json)
@@ -162,7 +167,13 @@ def _did_anything(report: Report) -> bool:
     return any(counts) or bool(report.problems)
 
 
-def _once(settings: Settings, options: SyncOptions, as_json: bool) -> None:
+def _once(
+    settings: Settings, options: SyncOptions, as_json: bool, *, ask: bool = False, yes: bool = False
+) -> None:
+    if options.push:
+        from canvas_archive.cli.push import announce
+
+        options = replace(options, shown=announce(settings, ask=ask, yes=yes))
     result = _run(settings, options)
     _show(settings, result, as_json)
     if result.error is not None:

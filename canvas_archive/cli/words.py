@@ -37,7 +37,7 @@ SAME = {
     "journal": "edits", "diff": "edits", "edits list": "edits", "edits show": "edits", "edits ls": "edits",
     "edit list": "edits", "edit": "edits",
     "compose": "send", "new": "send", "write": "send", "message": "send", "msg": "send", "mail-to": "send",
-    "answer": "reply", "respond": "reply",
+    "answer": "reply", "respond": "reply", "fwd": "forward",
     "read-all": "mark-all-read", "mark all-read": "mark-all-read",
     "contacts": "people", "users": "people", "persons": "people", "senders": "people",
     "participants": "people", "addressbook": "people", "directory": "recipients",
@@ -83,7 +83,6 @@ _UNINSTALL = (
     "To remove the program: pip uninstall canvas-archive (or: pipx uninstall canvas-archive). "
     "Your archive stays: it is the folder that 'canvas-archive whoami' names."
 )
-_FORWARD = "Canvas cannot forward through its API. To write to somebody else: canvas-archive send --to WHO"
 _IMPORT = "To bring a backup back: canvas-archive restore SOURCE. To fetch from Canvas: canvas-archive sync"
 _DOWNLOAD = (
     "To download from Canvas: canvas-archive sync. To save the files of a conversation: "
@@ -120,7 +119,6 @@ INSTEAD = {
     **dict.fromkeys(("tag", "tags", "untag", "label", "labels", "note", "category"), _NO_TAGS),
     **dict.fromkeys(("forget", "remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
     **dict.fromkeys(("uninstall", "deinstall"), _UNINSTALL),
-    **dict.fromkeys(("forward", "fwd"), _FORWARD),
     **dict.fromkeys(("import", "load", "ingest"), _IMPORT),
     **dict.fromkeys(("download", "downloads"), _DOWNLOAD),
     **dict.fromkeys(("upgrade", "self-update", "selfupdate", "install"), _UPGRADE),

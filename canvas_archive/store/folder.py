@@ -6,6 +6,7 @@
     identity.key    what tells this archive from one that was made to look like it (see ``adoption``)
     files/ search/  attachment bytes; the search index
     signatures/     signed heads of the chain, where anybody signed one
+    drafts/         messages begun in the pages (see ``drafts``)
 
 A folder becomes an archive in one step, when its database gets its name: before that, a crash leaves
 nothing that any command takes for an archive, and ``create`` may simply be run again.
@@ -40,6 +41,7 @@ from canvas_archive.store.connection import (
     schema_version,
     transaction,
 )
+from canvas_archive.store.drafts import DRAFTS_NAME
 from canvas_archive.store.lock import LOCK_NAME, WriterLock
 from canvas_archive.store.private import PARTIAL, is_regular, require_folder, require_regular, sync_folder
 from canvas_archive.store.schema import APPLICATION_ID
@@ -54,7 +56,7 @@ SEARCH_NAME = "search"
 SIGNATURES_NAME = "signatures"
 UNFINISHED_NAME = "archive.db.unfinished"
 FILE_NAMES = (DB_NAME, CONFIG_NAME, LOCK_NAME, adoption.IDENTITY_NAME)
-FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME)
+FOLDER_NAMES = (FILES_NAME, SEARCH_NAME, SIGNATURES_NAME, DRAFTS_NAME)
 
 
 class Archive:
@@ -229,7 +231,8 @@ def require_free_folder(folder: Path | str) -> None:
             account = read_account(db)
         owner = account.name or f"user {account.owner_id}"
         raise GuardRefused(
-            f"{path} is already an archive of {owner} at {account.base_url}. Use it, or name another folder."
+            f"{path} is already an archive of {owner} at {account.base_url}. For another one, name another "
+            "folder with --archive. To sign in again, run: canvas-archive login"
         )
     if not _is_leftover(path):
         raise ForeignFolder(f"{path} is not empty and not an archive. Name an empty or a new folder.")

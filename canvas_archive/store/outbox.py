@@ -64,6 +64,7 @@ class Draft:
 
     A reply has a ``conversation_id``; its ``recipients`` are empty (everyone) or narrow who gets it. For a
     new message ``force_new`` keeps Canvas from reviving an old private conversation, whose subject would win.
+    ``forwarded`` are messages of one conversation that a new message carries, with their files.
     """
 
     kind: Kind
@@ -75,6 +76,7 @@ class Draft:
     force_new: bool = False
     context_code: str | None = None
     enclosures: tuple[OutgoingFile, ...] = ()
+    forwarded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Queued:
             "subject": draft.subject,
             "body": draft.body,
             "attachments": [enclosure.name for enclosure in draft.enclosures],
+            "forwarded_message_ids": list(draft.forwarded),
             "queued_at": self.queued_at,
             "state": self.state,
             "sent_at": self.sent_at,
@@ -233,6 +236,7 @@ def _row(row: sqlite3.Row | tuple[object, ...]) -> Queued:
     document = json.loads(str(payload))
     known = document.pop("baseline", None)
     document["recipients"] = tuple(document.get("recipients", ()))
+    document["forwarded"] = tuple(document.get("forwarded", ()))
     document["enclosures"] = tuple(OutgoingFile(**one) for one in document.get("enclosures", ()))
     baseline = (
         None

@@ -62,6 +62,28 @@ VERBS = {
 }
 
 
+VALUES = {
+    ("starred", "1"): ("a star", "star"),
+    ("starred", "0"): ("no star", "unstar"),
+    ("workflow_state", "archived"): ("archived", "archive"),
+    ("workflow_state", "read"): ("read, in the inbox", "mark as read"),
+    ("workflow_state", "unread"): ("unread, in the inbox", "mark as unread"),
+    ("subscribed", "1"): ("followed", "follow"),
+    ("subscribed", "0"): ("no longer followed", "stop following"),
+}
+"""The value of an edit in words: as a state, and as what is done on Canvas."""
+
+
+def state_words(field: str, value: str) -> str:
+    """Return the value of an edit as a state: ``read, in the inbox``."""
+    return VALUES.get((field, value), (f"{field} = {value}", ""))[0]
+
+
+def act_words(field: str, value: str) -> str:
+    """Return what sending an edit does: ``mark as read``."""
+    return VALUES.get((field, value), ("", f"{field} = {value}"))[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One column of one conversation, before and after; ``remote`` is what Canvas had then."""

@@ -140,6 +140,7 @@ def message(draft: Draft) -> ActRequest:
         "group_conversation": draft.group,
         "force_new": draft.force_new,
         "context_code": draft.context_code,
+        "forwarded_message_ids[]": list(draft.forwarded),
         "attachment_ids[]": [enclosure.file_id for enclosure in draft.enclosures],
     }
     request = f"POST {_CONVERSATIONS}"

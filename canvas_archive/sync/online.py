@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
 import secrets
 import shutil
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from canvas_archive.errors import (
     NotPermitted,
 )
 from canvas_archive.store import Ingest, outbox, transaction
+from canvas_archive.store.addressees import MOST_COUNTED, Addressee, Addressees, is_code, not_one, of_code
 from canvas_archive.store.blobs import LEAST_TAKEN, BlobWriter
 from canvas_archive.store.outbox import Draft, OutgoingFile, Queued
 from canvas_archive.store.rows import ids_json
@@ -49,56 +49,11 @@ if TYPE_CHECKING:
 MOST_BODY = 64 * 1024 - 1
 MOST_SUBJECT = 255
 
-_CODE = re.compile(r"(?:\d{1,19}|\d{1,6}~\d{1,18}|(?:course|group|section)_\d{1,19}(?:_[a-z]+)?|uuid:\S+)\Z")
-_MOST_CANDIDATES = 8
-_BY_NAME = "SELECT id, name, full_name FROM users WHERE name IS NOT NULL OR full_name IS NOT NULL"
 _UNREAD = "SELECT id FROM conversations WHERE remote_workflow_state = 'unread' AND removed_at IS NULL"
-_ID_DIGITS = 19
-_MOST_COUNTED = 1_000
 _OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
-_ROLE = re.compile(r"((?:course|group|section)_\d+)_([a-z]+)")
-_PERSON = """
-SELECT coalesce(u.name, u.full_name),
-  (SELECT coalesce(x.name, c.context_name)
-   FROM conversation_participants p JOIN conversations c ON c.id = p.conversation_id
-   LEFT JOIN contexts x ON x.code = c.context_code
-   WHERE p.user_id = u.id AND c.context_code IS NOT NULL ORDER BY c.latest_at DESC LIMIT 1)
-FROM users u WHERE u.id = ?
-"""
-_CONTEXT_NAME = """
-SELECT coalesce((SELECT name FROM contexts WHERE code = ?1),
-  (SELECT max(context_name) FROM conversations WHERE context_code = ?1))
-"""
 _MESSAGES = """
 SELECT id FROM messages WHERE conversation_id = ? AND id IN (SELECT value FROM json_each(?))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Addressee:
-    """A recipient: the code that Canvas takes, a name to show, and the least number of people.
-
-    ``guessed``: only a part of the name was given. ``exact``: ``people`` is the number, not the least.
-    """
-
-    code: str
-    name: str
-    people: int = 1
-    guessed: bool = False
-    exact: bool = True
-    context: str | None = None
-
-    def sentence(self) -> str:
-        """Return ``Astrid Chen (GEOG 118)``, ``GEOG 118 (31 people)``."""
-        if not self.code.isdigit() or not self.exact:
-            return f"{self.name} ({self.number()})"
-        return f"{self.name} ({self.context})" if self.context else self.name
-
-    def number(self) -> str:
-        """Return how many people these are, in words."""
-        if self.exact:
-            return "1 person" if self.people == 1 else f"{self.people:,} people"
-        return f"{self.people:,} or more people" if self.people >= _MOST_COUNTED else "more than one person"
 
 
 @dataclass(slots=True)
@@ -111,11 +66,6 @@ class Deleted:
 
 
 # -- recipients -----------------------------------------------------------------------------------
-
-
-def is_code(text: str) -> bool:
-    """Return whether this is an id or a code that Canvas takes as a recipient, rather than a name."""
-    return _CODE.match(text) is not None
 
 
 Choice: TypeAlias = "Callable[[str, Sequence[Recipient]], Recipient]"
@@ -139,7 +89,7 @@ def _resolve(client: CanvasClient, text: str, choose: Choice | None) -> Addresse
     if not text:
         raise BadInput("A recipient is empty: give an id, a code like course_12_students, or a name.")
     if is_code(text):
-        return _by_code(text)
+        return of_code(text)
     found = list(client.search_recipients(text))
     exact = [
         one
@@ -156,84 +106,31 @@ def _resolve(client: CanvasClient, text: str, choose: Choice | None) -> Addresse
         return Addressee(
             one.id, one.name, count, guessed=not exact, exact=is_person or one.user_count is not None
         )
-    raise BadInput(_not_one(text, [(one.id, _full(one)) for one in chosen]))
-
-
-def _by_code(code: str) -> Addressee:
-    """Return whom a code means: one person by an id, at least two by a course or group."""
-    is_person = code[0].isdigit() or code.startswith("uuid:")
-    return Addressee(code, code, 1 if is_person else 2, exact=is_person)
+    raise BadInput(not_one(text, [(one.id, _full(one)) for one in chosen]))
 
 
 def _full(one: Recipient) -> str:
     return one.full_name if one.full_name and one.full_name != one.name else one.name
 
 
-def resolve_offline(db: sqlite3.Connection, texts: Iterable[str]) -> tuple[Addressee, ...]:
-    """Return whom these texts mean, asking the archive alone: ids, codes, and the names of known people.
+def counted_on_canvas(db: sqlite3.Connection, client: CanvasClient, found: Addressees) -> Addressees:
+    """Return the recipients with the number of people that Canvas says a course or group has.
 
-    Raises BadInput for a name that no one or more than one person in the archive has.
-    """
-    found = []
-    for text in (one.strip() for one in texts):
-        if is_code(text):
-            found.append(_by_code(text))
-            continue
-        wanted = text.casefold()
-        people = [
-            (str(row[0]), str(row[2] or row[1]))
-            for row in db.execute(_BY_NAME)
-            if wanted and wanted in ((row[1] or "").casefold(), (row[2] or "").casefold())
-        ]
-        if len(people) != 1:
-            raise BadInput(_not_one(text, people))
-        found.append(Addressee(people[0][0], people[0][1]))
-    return tuple(dict.fromkeys(found))
-
-
-def described(
-    db: sqlite3.Connection, addressees: Iterable[Addressee], client: CanvasClient | None = None
-) -> tuple[Addressee, ...]:
-    """Return the recipients with their names and courses, as the archive knows them.
-
-    With ``client``, Canvas is asked how many people a course or group is. Nothing is raised where it does not
-    answer: the number is unknown then.
+    Nothing is raised where Canvas does not answer: the number is unknown then.
 
     :calls: GET /api/v1/search/recipients
     """
-    return tuple(_described(db, one, client) for one in addressees)
+    return Addressees(tuple(one if one.exact else _counted(db, client, one) for one in found))
 
 
-def _described(db: sqlite3.Connection, one: Addressee, client: CanvasClient | None) -> Addressee:
-    if one.code.isdigit():
-        row = db.execute(_PERSON, (int(one.code),)).fetchone() if len(one.code) < _ID_DIGITS else None
-        name = (row[0] if row else None) or (f"user {one.code}" if one.name == one.code else one.name)
-        return replace(one, name=name, context=row[1] if row else None)
-    part = _ROLE.fullmatch(one.code)
-    code, role = (part[1], part[2]) if part else (one.code, "")
-    row = db.execute(_CONTEXT_NAME, (code,)).fetchone()
-    name = (row[0] if row else None) or one.name
-    named = replace(one, name=f"{role} of {name}" if role and one.name == one.code else name)
-    if client is None or one.exact:
-        return named
+def _counted(db: sqlite3.Connection, client: CanvasClient, one: Addressee) -> Addressee:
     try:
         owner = db.execute(_OWNER).fetchone()[0]
         found = client.search_recipients(None, context=one.code, types=("user",), exclude=(owner,))
-        number = sum(1 for _ in islice(found, _MOST_COUNTED))
-        return replace(named, people=max(number, 1), exact=number < _MOST_COUNTED)
+        number = sum(1 for _ in islice(found, MOST_COUNTED))
     except CanvasProblem:
-        return named
-
-
-def _not_one(text: str, candidates: Sequence[tuple[str, str]]) -> str:
-    if not candidates:
-        return (
-            f"Nobody called {text!r} can be written to. Look with 'canvas-archive recipients NAME', "
-            "or give an id."
-        )
-    names = ", ".join(f"{name} ({code})" for code, name in candidates[:_MOST_CANDIDATES])
-    more = f" and {len(candidates) - _MOST_CANDIDATES} more" if len(candidates) > _MOST_CANDIDATES else ""
-    return f"{text!r} can mean {len(candidates)} recipients: {names}{more}. Give the id of one."
+        return one
+    return replace(one, people=max(number, 1), exact=number < MOST_COUNTED)
 
 
 # -- messages -------------------------------------------------------------------------------------------
@@ -254,10 +151,11 @@ def enclose(files_dir: Path, paths: Iterable[Path]) -> tuple[OutgoingFile, ...]:
 
     Raises BadInput for one that cannot be read or is empty.
     """
-    return tuple(_enclose(files_dir, path) for path in paths)
+    return tuple(enclose_as(files_dir, path, path.name) for path in paths)
 
 
-def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
+def enclose_as(files_dir: Path, path: Path, name: str) -> OutgoingFile:
+    """Copy one file into the archive, to be sent by that name. Raises as ``enclose`` does."""
     # Not a number that downloads use: those are ids of attachments, and small negative numbers.
     number = LEAST_TAKEN - secrets.randbelow(2**61)
     try:
@@ -269,8 +167,8 @@ def _enclose(files_dir: Path, path: Path) -> OutgoingFile:
             blob = sink.commit()
     except OSError as error:
         raise BadInput(f"{path} cannot be attached: {error.strerror or error}.") from error
-    kind, _ = mimetypes.guess_type(path.name)
-    return OutgoingFile(blob.sha256, path.name, kind or "application/octet-stream", blob.size)
+    kind, _ = mimetypes.guess_type(name)
+    return OutgoingFile(blob.sha256, name, kind or "application/octet-stream", blob.size)
 
 
 def send_now(archive: Archive, client: CanvasClient, clock: Clock, draft: Draft) -> Queued:

@@ -32,13 +32,14 @@ from canvas_archive.sync.sent_messages import FoundInPart, FoundOnCanvas
 from canvas_archive.sync.texts import as_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from canvas_archive.canvas import CanvasClient
     from canvas_archive.clock import Clock
     from canvas_archive.model import Conversation
     from canvas_archive.store import Archive
     from canvas_archive.store.outbox import Draft, Queued
+    from canvas_archive.sync.consent import Shown
     from canvas_archive.sync.push_report import PushReport
 
 SETTLING_SECONDS = 30.0
@@ -65,10 +66,10 @@ class Outbox:
         self._ingest = Ingest(archive.db, clock)
         self.report = report
 
-    def send_pending(self, shown: Mapping[int, str] | None = None) -> None:
+    def send_pending(self, shown: Shown | None = None) -> None:
         """Look for the messages that may have been sent, then send the queued ones in their order.
 
-        With ``shown`` only these: by number, with the fingerprint of what a person agreed to.
+        With ``shown`` only what a person was shown, as it was then.
 
         A message that Canvas refuses becomes ``failed`` and a problem of the report; the others go on.
         Raises CredentialProblem, or CanvasProblem when Canvas is out of reach.
@@ -83,7 +84,7 @@ class Outbox:
         check_account(self._archive, self._client)
         try:
             for queued in waiting:
-                if shown is None or shown.get(queued.id) == outbox.fingerprint(queued.draft):
+                if shown is None or shown.allows_message(self._db, queued):
                     self._send_or_tell(queued)
         finally:
             self.report.queued_messages = len(outbox.outbox(self._db))
@@ -209,6 +210,7 @@ class Outbox:
             group_conversation=draft.group,
             force_new=draft.force_new,
             attachment_ids=files,
+            forwarded_message_ids=draft.forwarded,
             context_code=draft.context_code,
         )
 
@@ -387,6 +389,7 @@ def describe(queued: Queued) -> list[str]:
         parts += ["group_conversation=true"] if draft.group else []
         parts += ["force_new=true"] if draft.force_new else []
         parts += [f"context_code={draft.context_code}"] if draft.context_code else []
+        parts += [f"forwarded_message_ids[]={one}" for one in draft.forwarded]
     parts += [f"attachments={len(draft.enclosures)}"] if draft.enclosures else []
     parts.append(f"body={_short(draft.body)!r}")
     doubt = " (only if it is not on Canvas already)" if queued.state == "sending" else ""

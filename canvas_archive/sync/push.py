@@ -84,30 +84,28 @@ def push_archive(
     policy: Policy = "local",
     choose: Chooser | None = None,
     dry_run: bool = False,
-    only: Collection[int] | None = None,
     shown: Shown | None = None,
     report: PushReport | None = None,
 ) -> PushReport:
     """Send the pending edits, then the messages of the outbox; return what was done.
 
-    ``only`` limits it to these edits, and leaves the outbox alone; ``shown`` limits both. With ``dry_run``
-    nothing is written, here or on Canvas, and the archive may be open for reading. A ``report`` that is given
-    is filled in also when an error ends the push: CredentialProblem, CanvasProblem or WrongAccount, with the
-    rest still pending.
+    ``shown`` limits it to what a person was shown. With ``dry_run`` nothing is written, here or on Canvas,
+    and the archive may be open for reading. A ``report`` that is given is filled in also when an error ends
+    the push: CredentialProblem, CanvasProblem or WrongAccount, with the rest still pending.
     """
     report = report or PushReport()
     report.dry_run = dry_run
     if not dry_run:
         report.notes += settle_unfinished(archive, clock)
     with nullcontext() if dry_run else chained(archive, clock):
-        Push(archive, client, clock, report, policy=policy, choose=choose, only=only, shown=shown).run()
-        if only is None:
-            Outbox(archive, client, clock, report).send_pending(None if shown is None else shown.messages)
+        Push(archive, client, clock, report, policy=policy, choose=choose, shown=shown).run()
+        if shown is None or shown.messages:
+            Outbox(archive, client, clock, report).send_pending(shown)
     return report
 
 
 class Push:
-    """One push of the pending edits of an archive: ``only`` those named, or all."""
+    """One push of the pending edits of an archive: those that were ``shown``, or all."""
 
     def __init__(
         self,
@@ -118,7 +116,6 @@ class Push:
         *,
         policy: Policy = "local",
         choose: Chooser | None = None,
-        only: Collection[int] | None = None,
         shown: Shown | None = None,
     ) -> None:
         self._archive = archive
@@ -126,7 +123,6 @@ class Push:
         self._clock = clock
         self._policy = policy
         self._choose = choose
-        self._only = only
         self._shown = shown
         self._db = archive.db
         self._settling = Settling(archive.db, clock, report)
@@ -178,8 +174,7 @@ class Push:
                 again=edit.origin == edits.REPUSH,
             )
             for edit in edits.pending_edits(self._db)
-            if (self._only is None or edit.id in self._only)
-            and (self._shown is None or self._shown.edits.get(edit.id) == edits.fingerprint(edit))
+            if self._shown is None or self._shown.allows_edit(edit)
         ]
 
     def _is_sendable(self, edit: PendingEdit) -> bool:

@@ -88,19 +88,28 @@ def _message_came(db: sqlite3.Connection, conversation_id: int) -> bool:
     return came
 
 
-def queue_reverted(db: sqlite3.Connection, clock: Clock, report: PushReport) -> None:
+def queue_reverted(db: sqlite3.Connection, clock: Clock, report: PushReport) -> dict[int, str]:
     """Queue what Canvas has undone for the next push, and end edits that are out of date. Nothing is sent.
+
+    Return the queued edits with their fingerprints.
 
     To be called after a pull. A second time, the conversation is journalled as ``reverted`` and
     stays in the inbox.
     """
     _end_overtaken(db, clock, report)
+    queued = set()
     for found in reverted_archives(db, clock):
         if found.again:
             _give_up(db, found, clock, report)
             continue
         with transaction(db):
             edits.record_edit(db, found.conversation_id, "workflow_state", "archived", REPUSH)
+        queued.add(found.conversation_id)
+    return {
+        edit.id: edits.fingerprint(edit)
+        for edit in edits.pending_edits(db)
+        if edit.origin == REPUSH and edit.conversation_id in queued
+    }
 
 
 def _end_overtaken(db: sqlite3.Connection, clock: Clock, report: PushReport) -> None:

@@ -106,5 +106,6 @@ def _is_draft(message: Message, draft: Draft, owner_id: int) -> bool:
         message.author_id == owner_id
         and not message.generated
         and len(message.attachments) == len(draft.enclosures)
+        and {inner.id for inner in message.forwarded_messages} == set(draft.forwarded)
         and same_body(message.body, draft.body)
     )

@@ -18,6 +18,7 @@ from canvas_archive.signing.heads import sign_after_sync
 from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
+from canvas_archive.sync.consent import Shown, left_waiting, waiting
 from canvas_archive.sync.ledger import COURSES, LIST
 from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.pull import Pull, PullOptions
@@ -37,13 +38,17 @@ FULL_SWEEP_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """Options of a sync; ``None`` leaves one to the archive's configuration."""
+    """Options of a sync; ``None`` leaves one to the archive's configuration.
+
+    ``push`` sends what was ``shown``; without that, what waits when the sync begins.
+    """
 
     mode: Mode | None = None
     dry_run: bool = False
     attachments: bool | None = None
     index: bool = True
     push: bool = False
+    shown: Shown | None = None
     jobs: int | None = None
     patience_minutes: float | None = None
     max_attachment_bytes: int | None = None
@@ -211,11 +216,12 @@ def _sync(
     status = "failed"
     refused = False
     notes: list[str] = []
+    shown = (options.shown or waiting(db)) if options.push else None
     try:
         try:
             _derive_again(db, run_id, report, progress, clock, notes)
             pull.run()
-            error = _send(archive, client, clock, report, notes, push=options.push)
+            error = _send(archive, client, clock, report, notes, shown)
         except ArchiveError as caught:
             error = caught
         if options.index:
@@ -279,10 +285,9 @@ def _send(
     clock: Clock,
     report: Report,
     notes: list[str],
-    *,
-    push: bool,
+    shown: Shown | None,
 ) -> ArchiveError | None:
-    """Queue again what Canvas un-archived by itself; send pending edits only with ``push``.
+    """Queue again what Canvas un-archived by itself; send only what was ``shown``, and that once more.
 
     Returns the error of a push that left something undone; raises when Canvas does not answer.
     """
@@ -293,11 +298,13 @@ def _send(
     sent = PushReport()
     notes += settle_unfinished(archive, clock)
     try:
-        queue_reverted(archive.db, clock, sent)
-        if push:
+        again = queue_reverted(archive.db, clock, sent)
+        if shown is not None:
             from canvas_archive.sync.push import push_archive
 
-            push_archive(archive, client, clock, report=sent)
+            seen = Shown({**shown.edits, **again}, shown.messages)
+            push_archive(archive, client, clock, shown=seen, report=sent)
+            sent.notes += filter(None, [left_waiting(archive.db, seen)])
     finally:
         report.edits_pushed = sent.pushed + sent.already + sent.repushed
         report.edits_conflicts = sent.conflicts + sent.asked

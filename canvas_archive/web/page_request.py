@@ -10,17 +10,22 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import parse_qsl
 
 from datasette import NotFound, Response
 from datasette.utils import sqlite_timelimit
 
 from canvas_archive.clock import SYSTEM
-from canvas_archive.errors import ArchiveError, BadInput
+from canvas_archive.errors import ArchiveError
+from canvas_archive.store.adoption import require_adopted
+from canvas_archive.store.connection import connect_readonly
+from canvas_archive.store.drafts import count_drafts, incoming
 from canvas_archive.web import login, tokens
 from canvas_archive.web.dates import Dates, zone_named
+from canvas_archive.web.forms import PostedForm, read_form
 from canvas_archive.web.frame import Frame, read_frame
 from canvas_archive.web.gate import (
     ARCHIVE_PREFIX,
@@ -40,10 +45,7 @@ Build: TypeAlias = "Callable[[sqlite3.Connection, Frame], Context]"
 View: TypeAlias = Callable[["PageRequest"], Awaitable[Any]]
 
 ZONE_COOKIE = "canvas_archive_zone"
-MOST_FIELDS = 2000
 _UNDER_PREFIX = re.compile(rf"^{ARCHIVE_PREFIX}/[^/?]+")
-MOST_BYTES = 700_000
-"""A message of 65,535 characters takes up to nine bytes for each as a form sends it."""
 CALM = {"Cache-Control": "private, no-store"}
 
 
@@ -91,6 +93,12 @@ class PageRequest:
         """Return this page's address as ``path`` takes it, without server, base path and archive."""
         base = self.datasette.setting("base_url").rstrip("/")
         return _UNDER_PREFIX.sub("/mail", str(self.request.full_path).removeprefix(base))
+
+    def incoming(self) -> Path:
+        """Return the folder for files of a form. Raises NotAdopted for somebody else's archive."""
+        with closing(connect_readonly(self.archive.path)) as reader:
+            require_adopted(reader, self.archive.folder)
+        return incoming(self.archive.folder)
 
     def argument(self, name: str, limit: int = 400) -> str:
         """Return a query parameter without surrounding space, cut to ``limit``; empty when absent."""
@@ -146,6 +154,7 @@ class PageRequest:
                 "offset": self.dates.offset,
                 "active": active,
                 "can_edit": self.can_edit,
+                "drafts": count_drafts(self.archive.folder),
                 "token": self.form_token,
                 "here": self.here,
                 "tables": self.datasette.urls.database(self.archive.name),
@@ -167,11 +176,11 @@ class PageRequest:
 
 
 def view(
-    table: str = "conversations", *, method: str = "GET"
+    table: str = "conversations", *, method: str = "GET", files: bool = False
 ) -> Callable[[View], Callable[..., Awaitable[Any]]]:
     """Make a route of a function of a PageRequest: gated, with errors turned into pages.
 
-    A ``POST`` view is reached only with the right to edit and a form of ours.
+    A ``POST`` view is reached only with the right to edit and a form of ours, which may have ``files``.
     """
     methods = ("GET", "HEAD") if method == "GET" else (method,)
 
@@ -194,7 +203,7 @@ def view(
             )
             try:
                 if method == "POST":
-                    return await _posted(function, page_request)
+                    return await _posted(function, page_request, files=files)
                 return await function(page_request)
             except NotFound as error:
                 return await page_request.message("Not found", str(error), 404)
@@ -210,7 +219,7 @@ def view(
     return decorate
 
 
-async def _posted(function: View, page_request: PageRequest) -> Any:
+async def _posted(function: View, page_request: PageRequest, *, files: bool) -> Any:
     if not page_request.archive.writable:
         return await page_request.message(
             "Read only", "This archive is open as immutable, so nothing in it can change.", 403
@@ -221,49 +230,22 @@ async def _posted(function: View, page_request: PageRequest) -> Any:
             "Open the link that the terminal printed, then try again. Nothing was changed.",
             403,
         )
-    page_request.request.scope["canvas_archive_form"] = form = PostedForm(await _body(page_request.request))
-    if not login.form_is_ours(page_request.datasette, page_request.request, form.one("csrf")):
-        return await page_request.message(
-            "This page was out of date",
-            "The server was restarted or you signed in again since. Reload the page and try once more.",
-            403,
-        )
-    return await function(page_request)
 
+    def is_ours(form: PostedForm) -> bool:
+        return login.form_is_ours(page_request.datasette, page_request.request, form.one("csrf"))
 
-async def _body(request: Any) -> bytes:
-    """Read a form's body, but not an endless one."""
-    body = b""
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise BadInput("The form did not arrive whole.")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MOST_BYTES:
-            raise BadInput("That form is too large.")
-    return body
-
-
-class PostedForm:
-    """The fields of a posted form; a name may come several times."""
-
-    def __init__(self, body: bytes) -> None:
-        try:
-            self.pairs = parse_qsl(
-                body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS
+    form = await read_form(page_request.request, is_ours, page_request.incoming if files else None)
+    try:
+        page_request.request.scope["canvas_archive_form"] = form
+        if not is_ours(form):
+            return await page_request.message(
+                "This page was out of date",
+                "The server was restarted or you signed in again since. Reload the page and try once more.",
+                403,
             )
-        except ValueError:
-            raise BadInput(f"A form may have {MOST_FIELDS} fields at most.") from None
-
-    def one(self, name: str) -> str:
-        """Return the first value of that name, or nothing."""
-        return next((value for key, value in self.pairs if key == name), "")
-
-    def all(self, name: str) -> list[str]:
-        """Return every value of that name."""
-        return [value for key, value in self.pairs if key == name]
+        return await function(page_request)
+    finally:
+        form.close()
 
 
 def form_of(page_request: PageRequest) -> PostedForm:

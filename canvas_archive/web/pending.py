@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.addressees import Addressees, addressees, enumerated, together
+from canvas_archive.store.addressees import (
+    Addressees,
+    addressees,
+    enumerated,
+    message_fingerprint,
+    together,
+)
 from canvas_archive.store.edits import Edit, fingerprint
 from canvas_archive.store.outbox import Draft, OutgoingFile, Queued, outbox
-from canvas_archive.store.outbox import fingerprint as message_fingerprint
+from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries
 from canvas_archive.web.render import plural
 
@@ -24,26 +30,12 @@ MESSAGES_SHOWN = 50
 _NAMED = re.compile(r"(?P<number>[0-9]{1,18}):(?P<fingerprint>[0-9A-Za-z>]{1,40})")
 _SUBJECT = "SELECT subject FROM conversations WHERE id = ?"
 
-WISHES = {
-    ("starred", "1"): "a star",
-    ("starred", "0"): "no star",
-    ("workflow_state", "archived"): "archived",
-    ("workflow_state", "read"): "read, in the inbox",
-    ("workflow_state", "unread"): "unread, in the inbox",
-    ("subscribed", "1"): "followed",
-    ("subscribed", "0"): "no longer followed",
-}
 MADE_BY = {
     "web": "here",
     "cli": "in the terminal",
     "sql": "with SQL",
     "repush": "by a sync, because Canvas has it as unread again",
 }
-
-
-def value_words(field: str, value: str) -> str:
-    """Name the value of an edit as a person would."""
-    return WISHES.get((field, value), f"{field} = {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +50,12 @@ class WaitingEdit:
     def change(self) -> str:
         """Return what changes into what."""
         edit = self.edit
-        return f"{value_words(edit.field, edit.base_value)} → {self.mine}"
+        return f"{state_words(edit.field, edit.base_value)} → {self.mine}"
 
     @property
     def mine(self) -> str:
         """Return what the person wants."""
-        return value_words(self.edit.field, self.edit.value)
+        return state_words(self.edit.field, self.edit.value)
 
     @property
     def made_by(self) -> str:
@@ -83,6 +75,7 @@ class WaitingMessage:
     queued: Queued
     subject: str
     to: Addressees
+    fingerprint: str
 
     @property
     def draft(self) -> Draft:
@@ -95,18 +88,19 @@ class WaitingMessage:
         return self.draft.enclosures
 
     @property
+    def what(self) -> str:
+        """Return what kind of message it is, in words."""
+        return "Reply" if self.draft.kind == "reply" else "Forward" if self.draft.forwarded else "New message"
+
+    @property
     def one_each(self) -> bool:
         """Return whether Canvas makes one conversation for each person."""
-        return (
-            self.draft.kind == "send"
-            and not self.draft.group
-            and (len(self.to.people) > 1 or bool(self.to.groups))
-        )
+        return self.draft.kind == "send" and not self.draft.group and self.to.several
 
     @property
     def field(self) -> str:
         """Return what a form sends: the message and what the page showed of it."""
-        return f"{self.queued.id}:{message_fingerprint(self.draft)}"
+        return f"{self.queued.id}:{self.fingerprint}"
 
     @property
     def question(self) -> str:
@@ -152,21 +146,20 @@ def sent_words(changes: int, messages: Sequence[WaitingMessage]) -> str:
     return enumerated(parts)
 
 
-def read_pending(connection: sqlite3.Connection, owner_id: int) -> Pending:
-    """Read what waits."""
+def read_pending(connection: sqlite3.Connection, counts: Mapping[str, int]) -> Pending:
+    """Read what waits; ``counts`` are those of the frame."""
     rows = connection.execute(queries.PENDING_EDITS, {"limit": SHOWN}).fetchall()
-    total = connection.execute(queries.COUNT_PENDING).fetchone()[0]
     edits = [_edit_of(row) for row in rows]
     open_messages = outbox(connection)
-    messages = messages_of(connection, open_messages[:MESSAGES_SHOWN], owner_id)
-    failed = messages_of(connection, outbox(connection, ("failed",))[-MESSAGES_SHOWN:], owner_id)
+    messages = messages_of(connection, open_messages[:MESSAGES_SHOWN])
+    failed = messages_of(connection, outbox(connection, ("failed",))[-MESSAGES_SHOWN:])
     return Pending(
         edits=[edit for edit in edits if not edit.canvas],
         conflicts=[edit for edit in edits if edit.canvas],
         messages=messages,
         failed=failed,
-        edits_left_out=total - len(edits),
-        messages_left_out=len(open_messages) - len(messages),
+        edits_left_out=counts["pending"] - len(edits),
+        messages_left_out=counts["outbox"] - len(messages),
     )
 
 
@@ -176,13 +169,11 @@ def _edit_of(row: sqlite3.Row) -> WaitingEdit:
     return WaitingEdit(
         edit,
         row["subject"] or "(no subject)",
-        value_words(edit.field, row["remote"]) if conflict else "",
+        state_words(edit.field, row["remote"]) if conflict else "",
     )
 
 
-def messages_of(
-    connection: sqlite3.Connection, queued: Iterable[Queued], owner_id: int
-) -> list[WaitingMessage]:
+def messages_of(connection: sqlite3.Connection, queued: Iterable[Queued]) -> list[WaitingMessage]:
     """Return messages with whom they go to."""
     found = []
     for one in queued:
@@ -191,17 +182,20 @@ def messages_of(
             row = connection.execute(_SUBJECT, (one.draft.conversation_id,)).fetchone()
             subject = row[0] if row else None
         found.append(
-            WaitingMessage(one, subject or "(no subject)", addressees(connection, one.draft, owner_id))
+            WaitingMessage(
+                one,
+                subject or "(no subject)",
+                addressees(connection, one.draft),
+                message_fingerprint(connection, one.draft),
+            )
         )
     return found
 
 
-def replies_to(connection: sqlite3.Connection, conversation_id: int, owner_id: int) -> list[WaitingMessage]:
+def replies_to(connection: sqlite3.Connection, conversation_id: int) -> list[WaitingMessage]:
     """Return the replies to a conversation that wait, or that Canvas refused."""
     rows = outbox(connection, ("queued", "sending", "failed"))
-    return messages_of(
-        connection, (one for one in rows if one.draft.conversation_id == conversation_id), owner_id
-    )
+    return messages_of(connection, (one for one in rows if one.draft.conversation_id == conversation_id))
 
 
 def named_in_form(fields: Iterable[str]) -> dict[int, str]:

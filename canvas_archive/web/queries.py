@@ -203,7 +203,6 @@ SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.mad
 FROM edits e CROSS JOIN conversations c ON c.id = e.conversation_id WHERE e.state = 'pending'
 ORDER BY e.id DESC LIMIT :limit
 """  # noqa: S608 (constants)
-COUNT_PENDING = "SELECT count(*) FROM edits WHERE state = 'pending'"
 SETTLED_EDITS = """
 SELECT e.id, e.conversation_id, c.subject, e.field, e.base_value, e.value, e.made_at, e.origin, e.state,
        e.settled_at, e.detail

@@ -54,6 +54,8 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^{MAIL}/new$", compose.new),
         (rf"^{MAIL}/new/queue$", compose.write),
         (rf"^{MAIL}/send/{ID}$", compose.ask),
+        (rf"^{MAIL}/drafts$", compose.listed),
+        (rf"^{MAIL}/drafts/discard$", compose.discard),
         (rf"^{MAIL}/edit$", changes.edit),
         (rf"^{MAIL}/undo$", changes.undo),
         (rf"^{MAIL}/search$", search.page),

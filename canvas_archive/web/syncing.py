@@ -5,7 +5,6 @@ Pages import this module when a button is pressed, and never before: reading mai
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,24 +13,13 @@ from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import ConflictsLeft
 from canvas_archive.machine import machine_errors_converted
 from canvas_archive.store import Archive
-from canvas_archive.store.edits import fingerprint, pending_edits
-from canvas_archive.store.outbox import fingerprint as message_fingerprint
-from canvas_archive.store.outbox import outbox
-from canvas_archive.sync.consent import Shown
+from canvas_archive.sync.consent import Shown, changed_since
 from canvas_archive.sync.progress import SyncProgress
 from canvas_archive.sync.push import push_archive
 from canvas_archive.sync.push_report import PushReport
 from canvas_archive.sync.service import open_client, sync
 
 EVERY = 25
-
-
-def _changed(db: sqlite3.Connection, shown: Shown) -> int:
-    """Return how many of the things shown wait still, as something else than a page showed."""
-    edits = {edit.id: fingerprint(edit) for edit in pending_edits(db)}
-    messages = {one.id: message_fingerprint(one.draft) for one in outbox(db)}
-    pairs = ((edits, shown.edits), (messages, shown.messages))
-    return sum(now.get(key, was) != was for now, named in pairs for key, was in named.items())
 
 
 class ProgressLines(SyncProgress):
@@ -90,7 +78,7 @@ def push_now(shown: Shown, folder: Path, show: Callable[[str], None]) -> None:
             failures = [problem.error for problem in report.problems]
             for line in (*report.notes, *failures, report.summary()):
                 show(line)
-        changed = _changed(archive.db, shown)
+        changed = changed_since(archive.db, shown)
     if changed:
         show(f"Not sent, because changed since the page showed it: {changed}.")
     if report.asked:

@@ -15,16 +15,17 @@ MOST_NOTICES = 100
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence about what was done; ``changes`` can be taken back."""
+    """A sentence about what was done. ``changes`` can be taken back, and a queued ``message``."""
 
     key: str
     sentence: str
     changes: tuple[Change, ...] = ()
+    message: int | None = None
 
     @property
     def can_undo(self) -> bool:
         """Return whether there is anything to take back."""
-        return bool(self.changes)
+        return bool(self.changes) or self.message is not None
 
 
 @PerDatasette
@@ -33,10 +34,12 @@ def _notices(datasette: Any) -> OrderedDict[str, Notice]:
     return OrderedDict()
 
 
-def remember(datasette: Any, sentence: str, changes: tuple[Change, ...] = ()) -> Notice:
+def remember(
+    datasette: Any, sentence: str, changes: tuple[Change, ...] = (), *, message: int | None = None
+) -> Notice:
     """Store a notice for the next page. Beyond ``MOST_NOTICES``, the oldest one is dropped."""
     notices = _notices(datasette)
-    notice = Notice(secrets.token_urlsafe(12), sentence, changes)
+    notice = Notice(secrets.token_urlsafe(12), sentence, changes, message)
     notices[notice.key] = notice
     while len(notices) > MOST_NOTICES:
         notices.popitem(last=False)

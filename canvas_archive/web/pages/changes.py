@@ -7,6 +7,7 @@ row says ``star:17``: it means that row, and no check box.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from datasette import Response
@@ -15,7 +16,7 @@ from canvas_archive.errors import BadInput
 from canvas_archive.store.verbs import VERBS
 from canvas_archive.web import writing
 from canvas_archive.web.page_request import PageRequest, form_of, in_thread, view
-from canvas_archive.web.undo import remember, take
+from canvas_archive.web.undo import Notice, remember, take
 
 _NEXT = re.compile(r"/mail(?:/[\w~/.:-]*)?(?:\?[\w~/?=&%.:+-]*)?")
 _DO = re.compile(r"(?P<verb>[a-z]+)(?::(?P<id>[0-9]{1,18}))?")
@@ -77,14 +78,21 @@ async def edit(page_request: PageRequest) -> Any:
     )
 
 
+def _undone(path: Path, notice: Notice) -> str:
+    if notice.message is None:
+        return writing.undone(notice.changes, writing.undo(path, notice.changes))
+    if writing.back_to_draft(path, notice.message) is None:
+        return "Nothing to undo: that message no longer waits."
+    return "Undone. The message is a draft again."
+
+
 @view(method="POST")
 async def undo(page_request: PageRequest) -> Any:
     """Undo the changes of the notice with that key."""
     notice = take(page_request.datasette, form_of(page_request).one("undo"))
     if notice is None:
         raise BadInput("That was already undone, or is too long ago. The Changes page can still discard it.")
-    done = await in_thread(lambda: writing.undo(page_request.archive.path, notice.changes))
-    message = writing.undone(notice.changes, done)
+    message = await in_thread(lambda: _undone(page_request.archive.path, notice))
     return go_on(
         page_request,
         remember(page_request.datasette, message).key,

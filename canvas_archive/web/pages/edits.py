@@ -10,10 +10,11 @@ from typing import Any
 from datasette import Response
 
 from canvas_archive.errors import BadInput
+from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries, writing
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
-from canvas_archive.web.pending import MADE_BY, read_pending, value_words
+from canvas_archive.web.pending import MADE_BY, read_pending
 from canvas_archive.web.render import plural
 from canvas_archive.web.undo import remember
 
@@ -54,7 +55,7 @@ def line_of(row: sqlite3.Row) -> EditLine:
         id=row["id"],
         conversation_id=row["conversation_id"],
         subject=row["subject"] or "(no subject)",
-        change=f"{value_words(row['field'], row['base_value'])} → {value_words(row['field'], row['value'])}",
+        change=f"{state_words(row['field'], row['base_value'])} → {state_words(row['field'], row['value'])}",
         made_by=MADE_BY.get(row["origin"], f"by {row['origin']}"),
         outcome=outcome,
         tone=tone,
@@ -101,7 +102,7 @@ async def journal(page_request: PageRequest) -> Any:
         return {
             "title": "Changes",
             "can_sync": page_request.can_sync,
-            "pending": read_pending(connection, frame.owner_id),
+            "pending": read_pending(connection, frame.counts),
             "unsettling": [*replaced, *map(line_of, unsettling)],
             "settled": [line for line in settled if line.outcome != REPLACED],
             "acts": list(map(act_line, connection.execute(queries.ACTS, {"limit": HISTORY}))),

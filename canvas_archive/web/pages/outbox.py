@@ -15,7 +15,7 @@ from canvas_archive.web.pages.status import stream
 from canvas_archive.web.pending import Pending, named_in_form, read_pending
 
 NO_LONGER = "That message no longer waits."
-_DO = re.compile(r"(?P<verb>withdraw|again):(?P<number>[0-9]{1,18})")
+_DO = re.compile(r"(?P<verb>withdraw|again|redraft):(?P<number>[0-9]{1,18})")
 
 
 @view(table="outbox", method="POST")
@@ -35,12 +35,16 @@ async def change(page_request: PageRequest) -> Any:
 
 @view(table="outbox", method="POST")
 async def decide(page_request: PageRequest) -> Any:
-    """``POST /mail/outbox``: withdraw a message that waits (``do``), or let a refused one wait again."""
+    """``POST /mail/outbox``: withdraw a message, make a draft of it, or let a refused one wait again."""
     match = _DO.fullmatch(form_of(page_request).one("do"))
     if match is None:
         raise BadInput("That button is not known. Reload the page and try again.")
     act, said = {
         "withdraw": (writing.withdraw, "The message is withdrawn. It will not be sent."),
+        "redraft": (
+            lambda path, number: writing.back_to_draft(path, number) is not None,
+            "The message is a draft again. It will not be sent.",
+        ),
         "again": (writing.queue_again, "The message waits to be sent once more."),
     }[match["verb"]]
     done = await in_thread(lambda: act(page_request.archive.path, int(match["number"])))
@@ -64,7 +68,7 @@ async def push(page_request: PageRequest) -> Any:
 
 async def _ask(page_request: PageRequest, edits: dict[int, str], messages: dict[int, str]) -> Any:
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        waits = read_pending(connection, frame.owner_id)
+        waits = read_pending(connection, frame.counts)
         chosen = Pending(
             edits=[one for one in waits.edits if one.edit.id in edits],
             conflicts=(),

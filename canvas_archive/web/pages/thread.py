@@ -13,12 +13,14 @@ from datasette import NotFound, Response
 from canvas_archive.errors import BadInput
 from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.threads import read_thread, thread_files
+from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries
+from canvas_archive.web.composing import compose_form, reply_draft
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import CALM, Context, PageRequest, in_thread, view
-from canvas_archive.web.pending import replies_to, value_words
+from canvas_archive.web.pending import replies_to
 from canvas_archive.web.rows import FORMER_NAMES, ListSource, key_of, source_of, source_of_folder
 from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
 from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
@@ -45,9 +47,9 @@ class EditNote:
 
 def note_of(row: sqlite3.Row) -> EditNote:
     """Return the state of an edit as one sentence."""
-    wanted = value_words(row["field"], row["value"])
+    wanted = state_words(row["field"], row["value"])
     if row["state"] == "pending" and row["remote"] not in (row["base_value"], row["value"]):
-        canvas = value_words(row["field"], row["remote"])
+        canvas = state_words(row["field"], row["remote"])
         return EditNote("pending", f"Canvas: {canvas}. You: {wanted}. Decide under")
     if row["state"] == "pending":
         return EditNote("pending", f"Waiting to be sent to Canvas: {wanted}.")
@@ -168,14 +170,18 @@ async def conversation(page_request: PageRequest) -> Any:
             "pagination": pagination_of(part, messages, context),
             "written": part.written,
             "span": span_of(part, page_request.dates),
-            "all_people": people,
-            "can_sync": page_request.can_sync,
+            "reply": compose_form(
+                connection,
+                reply_draft(page_request.archive.folder, ident, page_request.argument("draft", 40)),
+                frame.owner_id,
+                can_send=page_request.can_sync,
+            ),
             "people": people[:SHOWN_PEOPLE],
             "more_people": people[SHOWN_PEOPLE:],
             "files_shown": files[:SHOWN_FILES],
             "more_files": files[SHOWN_FILES:],
             "edits": [note_of(edit) for edit in connection.execute(queries.EDITS_OF, {"id": ident})],
-            "replies": replies_to(connection, ident, frame.owner_id),
+            "replies": replies_to(connection, ident),
             "revisions": connection.execute(queries.REVISIONS_OF, {"id": ident}).fetchone()[0],
             "back": back,
             "context": f"?in={quote(context)}" if context else "",

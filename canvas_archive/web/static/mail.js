@@ -87,6 +87,7 @@
   /* Forms: the list's, a conversation's, a single change's. */
   document.addEventListener('submit', event => {
     const form = event.target, button = event.submitter;
+    if (form.matches('[data-draft]')) { leaving = true; clearTimeout(saving); return; }
     if (form.dataset.confirm && !confirm(form.dataset.confirm)) { event.preventDefault(); return; }
     if (form.dataset.sure) form.append(Object.assign(document.createElement('input'), { type: 'hidden', name: 'sure', value: form.dataset.sure }));
     if (form.matches('.list, .acts')) {
@@ -122,6 +123,43 @@
       from = box;
     }
     if (event.target.closest('.side a')) $('.burger')?.removeAttribute('open');
+  });
+
+  /* A message being written: saved as a draft a few seconds after each change, and when the page is left. */
+  let saving, leaving = false;
+  const keep = async (form, last) => {
+    clearTimeout(saving);
+    const fields = new FormData(form);
+    fields.delete('file');
+    fields.set('do', 'keep');
+    form.dataset.changed = '';
+    const words = $('.saved', form);
+    try {
+      const answer = await (await fetch(form.action, { method: 'POST', body: fields, headers: { accept: 'application/json' }, keepalive: !!last })).json();
+      if (answer.draft && !leaving) {
+        form.elements.draft.value = answer.draft;
+        form.elements.version.value = answer.version;
+      }
+      words.textContent = answer.ok ? 'Draft saved.' : answer.message;
+    } catch {
+      form.dataset.changed = 'yes';
+      words.textContent = 'The draft could not be saved.';
+    }
+  };
+  document.addEventListener('input', event => {
+    const form = event.target.closest('[data-draft]');
+    if (!form || event.target.type === 'file') return;
+    form.dataset.changed = 'yes';
+    clearTimeout(saving);
+    saving = setTimeout(() => keep(form), 2500);
+  });
+  document.addEventListener('change', event => {
+    const form = event.target.closest('[data-draft]');
+    if (form && event.target.type === 'file' && event.target.files.length) $('[value=attach]', form).click();
+  });
+  addEventListener('pagehide', () => {
+    const form = $('[data-draft][data-changed=yes]');
+    if (form && !leaving) keep(form, true);
   });
 
   /* "Sync now" and sending: lines appear as they come. */
