@@ -23,7 +23,7 @@ from canvas_archive.model import Conversation, Json, JsonObject
 from canvas_archive.store import Archive, Ingest, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from tests.benchmarks.children import canvas_archive, run_child
-from tests.benchmarks.figures import Plan, Row, median
+from tests.benchmarks.figures import ROOT, Plan, Row, median
 from tests.benchmarks.local_canvas import local_canvas
 from tests.benchmarks.store import PORTION, fetched
 
@@ -34,6 +34,14 @@ MOST_MEGABYTES_A_YEAR = 30.0
 MOST_SECONDS = 90.0
 MOST_MEGABYTES = 200.0
 MILLION = 1_000_000
+_PROGRAM = """
+import sys
+sys.path[0] = {0!r}
+import canvas_archive
+from canvas_archive.cli import run
+assert canvas_archive.__file__.startswith({0!r})
+sys.exit(run(sys.argv[1:]))
+"""
 
 
 def rows(plan: Plan) -> Iterator[Row]:
@@ -55,10 +63,10 @@ def first_sync(plan: Plan, old: Path) -> Row:
         for turn in range(n):
             for tree in sorted(took, key=lambda one: (one is None) == bool(turn % 2)):
                 folder = plan.work / f"first-{turn}-{tree is None}"
-                surroundings = {**canvas.environment(), **({} if tree is None else {"PYTHONPATH": str(tree)})}
-                prefix = [sys.executable, "-m", "canvas_archive", "--archive", str(folder)]
-                run_child([*prefix, "init", canvas.url], **surroundings)
-                ran = run_child([*prefix, "sync", "--no-attachments", "--no-index"], **surroundings)
+                program = _PROGRAM.format(str(tree or ROOT))
+                prefix = [sys.executable, "-c", program, "--archive", str(folder)]
+                run_child([*prefix, "init", canvas.url], **canvas.environment())
+                ran = run_child([*prefix, "sync", "--no-attachments", "--no-index"], **canvas.environment())
                 took[tree].append(ran.cpu)
     ours, theirs = median(took[None]), median(took[old])
     return Row(
