@@ -355,7 +355,7 @@ def test_status_warns_of_a_token_that_expires(
     assert f"expires on {at:%Y-%m-%d}" in shown
     assert (f"Next: The access token {words}" in shown) == bool(words)
     assert not words or "canvas-archive login" in shown
-    assert json.loads(say(["status", "--json"]).out)["token"]["expires_at"] is not None
+    assert json.loads(say(["status", "--json"]).out)["token_expires_at"] is not None
     sandbox.tokens.revoke(secret)
 
 

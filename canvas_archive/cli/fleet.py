@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
+from canvas_archive.cli.context import (
+    Settings,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+    talking_options,
+)
 from canvas_archive.cli.fleet_archives import UNREADABLE, open_fleet, root_option
 from canvas_archive.cli.login import remove_token
 from canvas_archive.cli.sync import mode_of, sync_options
@@ -85,7 +92,7 @@ def logout(settings: Settings, url: str) -> None:
     from canvas_archive.canvas.address import typed_base_url
 
     base_url = typed_base_url(url)
-    click.echo(one_line(remove_token(base_url, None)))
+    click.echo(one_line(remove_token(base_url, None)[1]))
     settings.note(f"Canvas accepts the token until you delete it there: {token_page(base_url)}")
 
 
@@ -161,13 +168,14 @@ def sync(
     with fleet_progress(settings, len(people)) as progress:
         result = sync_fleet(opened, people, address, options, progress)
     if as_json:
-        print_json(
-            {
-                "root": str(opened.root),
-                "requests": result.requests,
-                "seconds": round(result.seconds, 3),
-                "custodians": [asdict(outcome) for outcome in result.outcomes],
-            }
+        from canvas_archive.cli.records import custodian_record
+
+        print_document(
+            "fleet sync",
+            root=str(opened.root),
+            requests=result.requests,
+            seconds=round(result.seconds, 3),
+            custodians=map(custodian_record, map(asdict, result.outcomes)),
         )
     else:
         for line in _summary(result.outcomes):
@@ -211,7 +219,14 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
     rows = [_status_row(opened, outcome) for _, outcome in sorted(opened.outcomes.items())]
     opened.summaries.save()
     if as_json:
-        print_json({"root": str(opened.root), "base_url": opened.base_url, "custodians": rows})
+        from canvas_archive.cli.records import custodian_record
+
+        print_document(
+            "fleet status",
+            root=str(opened.root),
+            base_url=opened.base_url,
+            custodians=map(custodian_record, rows),
+        )
     else:
         for line in _table(rows):
             click.echo(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import Declined, can_ask
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_or_read_token, keep_token, shadow_of, storage_options
 from canvas_archive.credentials import (
@@ -22,6 +22,7 @@ from canvas_archive.credentials import (
 from canvas_archive.errors import BadInput, CredentialProblem, KeyringUnusable, WrongAccount
 
 if TYPE_CHECKING:
+    from canvas_archive.credentials import Source
     from canvas_archive.secret import Secret
     from canvas_archive.store import Archive
 
@@ -162,19 +163,19 @@ def logout(settings: Settings, as_json: bool) -> None:
 
     with Archive.open(settings.folder) as archive:
         account, command = archive.account, archive.config_as_written.token_command
-    removed = remove_token(account.base_url, account.user_id)
+    gone, sentence = remove_token(account.base_url, account.user_id)
     page = token_page(account.base_url)
     if as_json:
-        print_json({"base_url": account.base_url, "result": removed, "token_page": page})
+        print_document("logout", base_url=account.base_url, sources=gone, token_page=page)
     else:
-        click.echo(one_line(removed))
+        click.echo(one_line(sentence))
     settings.note(f"Canvas accepts the token until you delete it there: {page}")
     for sentence in _left(account.base_url, account.user_id, command):
         settings.warn(sentence)
 
 
-def remove_token(base_url: str, user_id: int | None) -> str:
-    """Remove a saved token, and return the sentence that says from where. Raises KeyringUnusable."""
+def remove_token(base_url: str, user_id: int | None) -> tuple[list[Source], str]:
+    """Remove a saved token; return from where, and a sentence that says so. Raises KeyringUnusable."""
     from canvas_archive.credentials import forget_token
 
     try:
@@ -186,8 +187,9 @@ def remove_token(base_url: str, user_id: int | None) -> str:
             otherwise=f"delete the token on Canvas: {token_page(base_url)}",
         ) from None
     if not gone:
-        return f"There was no saved token for {base_url}."
-    return f"Removed the token for {base_url} from {' and from '.join(SOURCES[one] for one in gone)}."
+        return gone, f"There was no saved token for {base_url}."
+    places = " and from ".join(SOURCES[one] for one in dict.fromkeys(gone))
+    return gone, f"Removed the token for {base_url} from {places}."
 
 
 def _left(base_url: str, user_id: int | None, command: str | None) -> list[str]:

@@ -19,10 +19,13 @@ from canvas_archive.web.pages import (
     folders,
     outbox,
     people,
+    receipts,
     search,
     status,
+    suggest,
     thread,
     timeline,
+    view,
 )
 
 ID = r"(?P<id>[0-9]{1,18})"
@@ -50,6 +53,8 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^{MAIL}/logout$", status.sign_out),
         (rf"^{MAIL}/c/{ID}$", thread.conversation),
         (rf"^{MAIL}/c/{ID}\.(?P<kind>txt|json|eml)$", thread.saved),
+        (rf"^{MAIL}/c/{ID}/receipts$", receipts.listed),
+        (rf"^{MAIL}/receipts/{ID}$", receipts.one),
         (rf"^{MAIL}/c/{ID}/reply$", compose.reply),
         (rf"^{MAIL}/new$", compose.new),
         (rf"^{MAIL}/new/queue$", compose.write),
@@ -60,6 +65,8 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^{MAIL}/undo$", changes.undo),
         (rf"^{MAIL}/search$", search.page),
         (rf"^{MAIL}/search/save$", search.save),
+        (rf"^{MAIL}/search/suggest$", suggest.suggest),
+        (rf"^{MAIL}/view$", view.choices),
         (rf"^{MAIL}/people$", people.index),
         (rf"^{MAIL}/people/{ID}$", people.person),
         (rf"^{MAIL}/courses$", courses.index),
