@@ -60,6 +60,7 @@ messages|messages_author|1000000 129 1
 messages|messages_conversation|1000000 6 1 1 1 1
 messages|messages_created|1000000 1 1 1
 messages|messages_removed|5000 1 1
+receipts|receipts_key|260000 2 1
 revisions|revisions_row|30000 8000 3
 sync_runs||900
 users||8000

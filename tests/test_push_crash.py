@@ -332,7 +332,9 @@ def test_what_is_pushed_is_in_the_chain_of_evidence(mail: Mail) -> None:
     mail.push()
     with Archive.open(mail.folder) as archive:
         chained = archive.db.execute(
-            "SELECT count(*) FROM evidence_chain WHERE source = 'edits' AND state = 'pushed'"
+            "SELECT count(DISTINCT j.row_key) FROM journal j JOIN evidence_chain c ON c.row_key = j.id "
+            "AND c.source = 'journal' WHERE j.\"table\" = 'edits' "
+            "AND json_extract(j.content, '$.state') = 'pushed'"
         ).fetchone()[0]
         assert chained == 4
         assert check_chain(archive.db) == []

@@ -132,12 +132,12 @@ def test_a_download_that_fails_alike_is_stored_once_with_the_record_of_the_file(
 def test_after_many_differences_an_answer_is_stored_whole(db: sqlite3.Connection) -> None:
     writer = ReceiptWriter(db.cursor(), None)
     for number in range(MOST_DIFFERENCES + 3):
-        writer.add("ids", 1, "GET /", "2026-03-09T12:00:00Z", {"ids": [*range(number)]})
+        writer.add("thread", 1, "GET /", "2026-03-09T12:00:00Z", {"messages": [*range(number)]})
     writer.write()
-    whole = [row[0] for row in db.execute("SELECT id FROM receipts WHERE kind = 'ids' AND base IS NULL")]
+    whole = [row[0] for row in db.execute("SELECT id FROM receipts WHERE kind = 'thread' AND base IS NULL")]
     assert [number - whole[0] for number in whole] == [0, MOST_DIFFERENCES + 1]
-    said = [one.payload for one in read_receipts(db) if one.kind == "ids"]
-    assert said == [{"ids": [*range(number)]} for number in range(MOST_DIFFERENCES + 3)]
+    said = [one.payload for one in read_receipts(db) if one.kind == "thread"]
+    assert said == [{"messages": [*range(number)]} for number in range(MOST_DIFFERENCES + 3)]
 
 
 def test_an_answer_that_is_nested_too_deeply_is_refused_and_nothing_of_it_stays(

@@ -53,9 +53,7 @@ WHERE id > (SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 
 ORDER BY id
 """
 _RUNS_RECORDED = "SELECT row_key, at FROM evidence_chain WHERE source = 'sync_runs'"
-_RUNS_NAMED = """
-SELECT DISTINCT run_id FROM receipts WHERE id BETWEEN ? AND ? AND run_id IS NOT NULL
-"""
+_RUNS_NAMED = "SELECT run_id FROM receipts WHERE id BETWEEN ? AND ?"
 _FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
 _COVERING = """
 SELECT content FROM evidence_chain WHERE source = 'receipts' AND row_key >= ? ORDER BY row_key LIMIT 1

@@ -46,8 +46,10 @@ def settled(value: Json, depth: int = 0) -> Json:
 
 def same(one: Json, other: Json) -> bool:
     """Return whether two values say the same, written alike: 1 is neither true nor 1.0."""
+    if type(one) is type(other) and isinstance(one, (str, int)):
+        return one == other
     if one == other:
-        return isinstance(one, str) or canonical(one) == canonical(other)
+        return canonical(one) == canonical(other)
     return isinstance(one, (dict, list)) and canonical(settled(one)) == canonical(settled(other))
 
 

@@ -33,8 +33,10 @@ MOST_BYTES = 128 * 1024 * 1024
 """A payload that unpacks to more is refused: no answer of Canvas's is that long."""
 MOST_PARTS = 2_000_000
 """A payload with more lists and objects is refused: as Python values they would fill the memory."""
-MOST_DIFFERENCES = 128
+MOST_DIFFERENCES = 256
 """After so many receipts that differ from each other, the next one is stored whole."""
+_FEWER = {"ids": 64}
+"""The same for a kind whose answers are long, and are put together at every sync."""
 
 DICTIONARY = 1
 _DICTIONARIES = {1: "a926276f03f1551985bf6f51302c649caefd4417bfdaf0afe4e17d20ffac737d"}
@@ -173,7 +175,7 @@ class ReceiptWriter:
         for at_row, (kind, key, address, at, status, texts, payload) in enumerate(waiting):
             base = bases.get((kind, key))
             known = self._known(base)
-            data = None if known is None else known.packed_after(payload)
+            data = None if known is None else known.packed_after(payload, _FEWER.get(kind, MOST_DIFFERENCES))
             if data is None:
                 base, data = None, pack(_whole_text(payload))
             salt = salts[at_row * SALT_BYTES : (at_row + 1) * SALT_BYTES]
@@ -248,11 +250,9 @@ class _Whole:
         payload = apply_delta(self.payload, _parsed(text))
         return _Whole(payload, (self.trail + text)[-_LONGEST_TRAIL:], size, self.differences + 1)
 
-    def packed_after(self, payload: Json) -> bytes | None:
+    def packed_after(self, payload: Json, most: int) -> bytes | None:
         """Return a payload as its difference to this one; ``None`` if it is to be stored whole."""
-        if self.differences == MOST_DIFFERENCES or not (
-            isinstance(self.payload, dict) and isinstance(payload, dict)
-        ):
+        if self.differences >= most or not (isinstance(self.payload, dict) and isinstance(payload, dict)):
             return None
         text = canonical(delta(self.payload, payload))
         return None if self.size + len(text) > MOST_BYTES else pack(text, self.trail)

@@ -31,6 +31,7 @@ GROUPS = {
     "startup": "commands that have next to nothing to do, next to sqlite-utils and Datasette",
     "sync": "a sync next to a script on canvasapi, under Canvas's limits",
     "store": "writing parsed conversations, next to sqlite-utils",
+    "receipts": "what receipts cost, next to an archive without them",
     "search": "indexing and searching, next to FTS5 and tantivy",
     "web": "the mail pages, next to Datasette's own of the same rows",
     "export": "exports, next to loops of the standard library",
