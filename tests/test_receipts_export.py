@@ -311,6 +311,18 @@ def test_a_receipt_that_cannot_be_read_ends_the_export(
     assert not (tmp_path / "a").exists()
 
 
+def test_a_receipt_that_makes_no_sense_ends_the_export_of_a_selection(
+    synced: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = copy_of(synced, tmp_path / "copy")
+    with unguarded(pair.folder) as db:
+        db.execute("UPDATE receipts SET kind = 'bodies' WHERE id = (SELECT max(id) FROM receipts)")
+    words = ["--archive", str(pair.folder), "export", str(tmp_path / "a"), "-f", "csv", "--with-receipts"]
+    assert run([*words, "--ids", "100"]) == 8
+    assert "makes no sense" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
 def test_an_erased_receipt_is_exported_as_a_tombstone(
     synced: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

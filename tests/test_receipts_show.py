@@ -74,6 +74,10 @@ def test_what_opens_a_file_is_left_out_and_said_to_be(
         printed = capsys.readouterr().out
         assert "verifier" not in printed
         assert "Left out:     signatures of addresses" in printed
+    nested: Any = "end"
+    for _ in range(900):
+        nested = [nested]
+    assert "end" not in json.dumps(keyless({"a": nested}))
     deep = {"a": [{"uuid": "1", "preview_url": "x?k=1", "body": "b?c", "calendar": {"ics": "s"}}]}
     assert keyless(deep) == {"a": [{"preview_url": "x", "body": "b?c", "calendar": {}}]}  # type: ignore[arg-type]
 
