@@ -20,6 +20,8 @@ from tests.fleet_support import local_fleet
 from tests.receipt_support import copy_of, erase, small_archive, unguarded
 from tests.sync_support import Pair
 
+pytestmark = pytest.mark.sampled
+
 LINES = "conversations.jsonl"
 
 

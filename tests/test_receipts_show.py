@@ -15,6 +15,8 @@ from canvas_archive.store.receipt_reading import keyless
 from tests.receipt_support import copy_of, erase, small_archive, unguarded
 from tests.sync_support import Pair
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:

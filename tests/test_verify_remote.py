@@ -24,6 +24,8 @@ from tests.receipt_support import copy_of, small_archive
 from tests.sandbox_support import ADA, small_mailbox
 from tests.sync_support import Pair
 
+pytestmark = pytest.mark.sampled
+
 SHOW = r"^/api/v1/conversations/\d+"
 
 
