@@ -71,15 +71,17 @@ def filtered(text: str, profile: Profile) -> str:
     return text
 
 
-def json_text(document: object, *, escaped: bool = False) -> str:
-    """Return a document as indented JSON that is as harmless on a terminal as it is for a parser.
+def json_text(document: object, *, escaped: bool = False, lines: bool = True) -> str:
+    """Return a document as JSON that is as harmless on a terminal as it is for a parser.
+
+    It is indented, or on one line without ``lines``.
 
     JSON itself escapes the C0 controls; what else a terminal obeys, or no encoding can write, is escaped
     here, so that every parser reads the very same text. ``escaped``: everything but ASCII is.
     """
     import json  # here: the text of --help needs none
 
-    text = json.dumps(document, ensure_ascii=escaped, indent=2)
+    text = json.dumps(document, ensure_ascii=escaped, indent=2 if lines else None)
     return re.sub(_ESCAPED_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

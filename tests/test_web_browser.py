@@ -42,7 +42,11 @@ PAGES = {
     "timeline": "/mail/timeline",
     "month": "/mail/timeline?when=2026-10",
     "edits": "/mail/edits",
+    "view": "/mail/view",
     "status": "/mail/status",
+    "new": "/mail/new?to=Hana",
+    "forward": "/mail/new?forward=800001",
+    "drafts": "/mail/drafts",
     "not-found": "/mail/nowhere",
 }
 HOSTILE = (
@@ -118,7 +122,7 @@ def toast(page: Any) -> str:
 def test_the_link_signs_in_and_the_cookie_stays_hidden(chromium: Any, reading: Running) -> None:
     with page_request(chromium, reading) as watched:
         page = watched.page
-        assert page.title() == "Inbox · Canvas archive"
+        assert page.title() == "(10) Inbox · Canvas archive"
         (cookie,) = [
             one
             for one in page.context.cookies()

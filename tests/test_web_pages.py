@@ -154,16 +154,20 @@ def test_a_forwarded_message_leads_to_where_it_belongs(visitor: Visitor, folder:
 
 def test_back_leads_to_the_list_it_was_opened_from(visitor: Visitor) -> None:
     for argument, href in (
-        ("", '"/mail"'),
-        ("starred", '"/mail/starred"'),
-        ("course:course_106", '"/mail/courses/course_106"'),
-        ("person:8", '"/mail/people/8"'),
-        ("search:proof", '"/mail/search?q=proof"'),
-        ("nonsense", '"/mail"'),
-        ('course:"><script>', '"/mail/courses/%22%3E%3Cscript%3E"'),
+        ("", "/mail?"),
+        ("starred", "/mail/starred?"),
+        ("course:course_106", "/mail/courses/course_106?"),
+        ("course:course_106@2026-10", "/mail/courses/course_106?when=2026-10&amp;"),
+        ("person:8", "/mail/people/8?"),
+        ("person:8@2026-10", "/mail/people/8?when=2026-10&amp;"),
+        ("timeline:2026-10", "/mail/timeline?when=2026-10&amp;"),
+        ("timeline:2026-99", "/mail?"),
+        ("search:proof", "/mail/search?q=proof&amp;"),
+        ("nonsense", "/mail?"),
+        ('course:"><script>', "/mail/courses/%22%3E%3Cscript%3E?"),
     ):
         text = visitor.get("/mail/c/800001", params={"in": argument}).text
-        assert f'<a class="up" href={href}>' in text
+        assert f'<a class="up" href="{href}row=800001#here">' in text, argument
     newer = re.search(
         r'rel="next" href="(/mail/c/\d+\?in=person%3A8)"', visitor.get("/mail/c/800001?in=person:8").text
     )

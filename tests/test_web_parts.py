@@ -32,7 +32,7 @@ def ids(folder: Path) -> list[int]:
 
 def shown(text: str) -> list[int]:
     return [
-        int(found) for found in re.findall(r'<(?:section|p) class="(?:msg|event)[^"]*" id="m(\d+)"', text)
+        int(found) for found in re.findall(r'<(?:article|p) class="(?:msg|event)[^"]*" id="m(\d+)"', text)
     ]
 
 

@@ -23,14 +23,25 @@ from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
     "--open/--no-open", "open_browser", default=None, help="Open a browser. Default: on a terminal."
 )
 @click.option("--no-login", is_flag=True, help="Let everyone on this machine in, without the one-use link.")
+@click.option(
+    "--public-url",
+    metavar="URL",
+    default="",
+    help="The address that a reverse proxy has for this server, such as https://archive.example.edu/inbox.",
+)
 @common_options
 @pass_settings
-def serve(settings: Settings, host: str, port: int, open_browser: bool | None, no_login: bool) -> None:
+def serve(
+    settings: Settings, host: str, port: int, open_browser: bool | None, no_login: bool, public_url: str
+) -> None:
     """Browse the archive in a web browser: mail pages, search, tables and SQL.
 
     Prints the address to open as the first line. Unless --no-login, it holds a secret that signs in
     once, in the browser that opens it first, within ten minutes. Enter prints a new one. Ctrl-C ends the
     server and every session.
+
+    Behind a reverse proxy, --public-url makes every link, cookie and the sign-in link those of its
+    address. The proxy may pass the path with or without the prefix.
     """
 
     from canvas_archive.hosts import is_loopback
@@ -46,6 +57,7 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool | None, n
         host=host,
         port=port,
         login=not no_login,
+        public_url=public_url,
         open_browser=sys.stdout.isatty() if open_browser is None else open_browser,
         ready=lambda url: announce(settings, url, login=not no_login),
         warn=settings.warn,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from canvas_archive.cli.context import (
     common_options,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.paging import MOST_WIDTH, show_lines, width
 from canvas_archive.cli.terminal import byte_size, local_time, one_line, printable
@@ -68,9 +67,10 @@ def show(settings: Settings, ids: tuple[int, ...], receipt: str | None, as_json:
         threads = [read_thread(archive.db, number) for number in wanted]
         owner, files_dir = archive.account.owner_id, archive.files_dir
     if as_json:
-        documents = [asdict(thread) for thread in threads]
-        one = len(ids) == 1
-        print_json(documents[0] if one else {"conversations": documents, "total": len(documents)})
+        from canvas_archive.cli.records import thread_record
+
+        found = [thread_record(thread, files_dir) for thread in threads]
+        print_document("show", conversations=found, total=len(found))
         return
     lines: list[str] = []
     for thread in threads:

@@ -25,6 +25,7 @@ from canvas_archive.export.listing import is_foreign
 from canvas_archive.export.mail_reader import lines_of, read_mail, read_mails
 from canvas_archive.export.manifest import walk
 from canvas_archive.export.spreadsheet import LONG_CELLS
+from canvas_archive.export.sqlite_reader import read_sqlite
 from canvas_archive.export.statements import (
     Forwarded,
     Statement,
@@ -367,5 +368,6 @@ READERS: dict[str, Callable[[Path], Iterable[Statement]]] = {
     "html": read_html,
     "rsmf": read_rsmf,
     "parquet": read_parquet,
+    "sqlite": read_sqlite,
 }
 """What reads each format, by the names of ``formats``."""

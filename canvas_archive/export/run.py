@@ -120,15 +120,8 @@ class ExportReport:
     counts: Counts
     totals: Totals
     collection: Completeness
-
-    def to_json(self) -> JsonObject:
-        """Return the report as a JSON object."""
-        return {
-            "dest": str(self.dest),
-            "formats": list(self.formats),
-            **self.counts.to_json(self.totals),
-            "collection": self.collection.to_json(),
-        }
+    shared: int = 0
+    """How many of the messages are in none of the courses asked for: their people share one."""
 
     def shortcoming(self) -> str | None:
         """Return why the export is not all that was asked for, and what to do; ``None`` when it is."""
@@ -185,7 +178,9 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
     formats = check_formats(request.formats, request.dest)
     alone = is_single_file(request.dest, formats)
     check_request(request, alone)
-    check_destination(request.dest, request.archive_folder, alone=alone, force=request.force)
+    beside = FORMATS[formats[0]].beside if alone else ""
+    for dest in (request.dest, request.dest.with_suffix(beside)) if beside else (request.dest,):
+        check_destination(dest, request.archive_folder, alone=alone, force=request.force)
     if request.bag:
         extend_quietly(request.archive_folder, clock_for_output())
     # In this order: where files cannot be opened any more, the database's make room for clearing up.
@@ -209,7 +204,10 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
         progress.finishing()
         numbers = totals(snapshot.db, context.scope)
         if alone:
-            put_in_place(root / request.dest.name, request.dest)
+            made = root / request.dest.name
+            if beside:
+                put_in_place(made.with_suffix(beside), request.dest.with_suffix(beside))
+            put_in_place(made, request.dest)
         else:
             record = record_json(context, formats, counts, numbers)
             if request.options.receipts:
@@ -220,7 +218,7 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
             write_private(request.redaction.names, redactor.names_table().encode("utf-8", "replace"))
         if redactor and request.redaction.report:
             request.redaction.report(redactor.report())
-    return ExportReport(request.dest, formats, counts, numbers, context.collection)
+    return ExportReport(request.dest, formats, counts, numbers, context.collection, context.scope.shared)
 
 
 def check_request(request: Request, alone: bool) -> None:

@@ -11,6 +11,7 @@ from canvas_archive.web.render import STATIC
 TYPES = {
     "mail.css": "text/css; charset=utf-8",
     "tables.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
     "mail.js": "text/javascript; charset=utf-8",
 }
 

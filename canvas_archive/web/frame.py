@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from canvas_archive.store.addressees import enumerated
 from canvas_archive.store.folders import FOLDERS
@@ -14,6 +15,7 @@ from canvas_archive.web.render import HUES, plural
 
 SIDE_COURSES = 5
 """As many as leave the rest of the column in sight on a small screen."""
+SIDE_SEARCHES = 5
 OTHER = "Other courses"
 
 
@@ -78,11 +80,17 @@ class Frame:
     sync_status: str
     synced_at: str | None
     masquerading: bool
+    searches: tuple[tuple[str, str], ...]
 
     @property
     def canvas_href(self) -> str:
         """Return Canvas's address for links; empty where the archive names none that a link may have."""
         return self.base_url if self.base_url.startswith(("https://", "http://")) else ""
+
+    @property
+    def school(self) -> str:
+        """Return the host of the Canvas that this mailbox is of."""
+        return urlsplit(self.base_url).hostname or self.base_url
 
     @property
     def folders(self) -> tuple[FolderLink, ...]:
@@ -154,6 +162,7 @@ def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
     shown = [course for course in courses.values() if course.kind == "course" and course.latest_at]
     newest = sorted(shown, key=lambda course: course.latest_at, reverse=True)[:SIDE_COURSES]
     sync = connection.execute(queries.LAST_SYNC).fetchone()
+    searches = connection.execute(queries.SAVED_SEARCHES).fetchmany(SIDE_SEARCHES)
     return Frame(
         owner_id=account["owner_id"],
         owner_name=account["owner_name"] or "You",
@@ -166,4 +175,5 @@ def read_frame(connection: sqlite3.Connection, dates: Dates) -> Frame:
         sync_status=sync["status"] if sync else "",
         synced_at=(sync["finished_at"] or sync["started_at"]) if sync else None,
         masquerading=bool(account["masquerading"]),
+        searches=tuple((row["name"], row["query"]) for row in searches),
     )

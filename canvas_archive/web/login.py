@@ -89,6 +89,8 @@ class AccessPolicy:
     ``locked``: sign-in is needed. ``open_to_all``: every visitor is the owner.
     Neither: plain Datasette, whose own actors and ``allow`` blocks decide.
 
+    ``origin`` is that of the public address, where a reverse proxy has one.
+
     ``warn`` is called with a sentence for the owner's terminal, ``on_sign_in`` when a link was used.
     """
 
@@ -97,6 +99,7 @@ class AccessPolicy:
     cookie: str = "canvas_archive"
     hosts: frozenset[str] = LOOPBACK
     any_address: bool = False
+    origin: str = ""
     clock: Clock = SYSTEM
     warn: Callable[[str], None] | None = None
     on_sign_in: Callable[[], None] | None = None
@@ -197,6 +200,11 @@ def actor_from_request(datasette: Any, request: Any) -> dict[str, str] | None:
     return dict(OWNER) if known else None
 
 
+def is_secure(datasette: Any, request: Any) -> bool:
+    """Return whether browsers reach this server by https, as itself or through its proxy."""
+    return bool(request.scheme == "https" or access_policy(datasette).origin.startswith("https:"))
+
+
 def form_token(datasette: Any, request: Any) -> str:
     """Return the secret every form carries: it cannot be read from another origin, nor guessed.
 
@@ -260,7 +268,7 @@ async def login(request: Any, datasette: Any) -> Any:
         max_age=COOKIE_SECONDS,
         httponly=True,
         samesite="strict",
-        secure=request.scheme == "https",
+        secure=is_secure(datasette, request),
         path=datasette.setting("base_url"),
     )
     return response

@@ -36,6 +36,7 @@ from canvas_archive.web.gate import (
     mail_path,
     may_edit,
 )
+from canvas_archive.web.preferences import COOKIE, Preferences, preferences_of
 from canvas_archive.web.render import render
 from canvas_archive.web.undo import notice_of
 
@@ -74,6 +75,11 @@ class PageRequest:
         return login.access_policy(self.datasette).locked
 
     @property
+    def is_secure(self) -> bool:
+        """Return whether the browser reaches this server by https."""
+        return login.is_secure(self.datasette, self.request)
+
+    @property
     def can_sync(self) -> bool:
         """Return whether this visitor can start a sync: with the right to edit, and a token."""
         return self.can_edit and tokens.token_available(self.datasette, self.archive.folder)
@@ -87,6 +93,11 @@ class PageRequest:
     def accepts_html(self) -> bool:
         """Return whether a browser without our script sent the request: it needs a page."""
         return "text/html" in self.request.headers.get("accept", "")
+
+    @property
+    def preferences(self) -> Preferences:
+        """Return what the reader chose for the pages."""
+        return preferences_of(self.request.cookies.get(COOKIE) or "")
 
     @property
     def here(self) -> str:
@@ -154,6 +165,7 @@ class PageRequest:
                 "offset": self.dates.offset,
                 "active": active,
                 "can_edit": self.can_edit,
+                "preferences": self.preferences,
                 "drafts": count_drafts(self.archive.folder),
                 "token": self.form_token,
                 "here": self.here,

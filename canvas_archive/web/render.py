@@ -10,8 +10,10 @@ import functools
 import hashlib
 import re
 import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -36,47 +38,115 @@ _LINK = re.compile(
 _TITLE = re.compile(r"^(?:dr|prof|mr|mrs|ms|mx)\.?\s+", re.IGNORECASE)
 
 
-def linkify(text: str) -> Markup:
+Shown: TypeAlias = Callable[[str], Markup]
+"""Escapes a piece of people's text, and may mark words in it."""
+
+
+def linkify(text: str, shown: Shown = escape) -> Markup:
     """Escape ``text`` and make http(s) and mail addresses in it clickable; nothing else ever is."""
     if "://" not in text and "@" not in text:
-        return escape(text)
+        return shown(text)
     out: list[str] = []
     position = 0
     for match in _LINK.finditer(text):
         if match["url"]:
-            target = shown = trimmed(match["url"])
-            if shown.endswith("//"):
+            target = found = trimmed(match["url"])
+            if found.endswith("//"):
                 continue
             rel = ' rel="noopener noreferrer nofollow" target="_blank"'
         else:
-            shown, rel = match["mail"], ""
-            target = f"mailto:{quote(shown, safe='@+')}"
-        out.append(str(escape(text[position : match.start()])))
-        out.append(f'<a href="{escape(target)}"{rel}>{escape(shown)}</a>')
-        position = match.start() + len(shown)
-    out.append(str(escape(text[position:])))
+            found, rel = match["mail"], ""
+            target = f"mailto:{quote(found, safe='@+')}"
+        out.append(str(shown(text[position : match.start()])))
+        out.append(f'<a href="{escape(target)}"{rel}>{shown(found)}</a>')
+        position = match.start() + len(found)
+    out.append(str(shown(text[position:])))
     return Markup("".join(out))  # noqa: S704 (every piece above is escaped)
 
 
-def body(text: str) -> Markup:
-    """Return a message's text as paragraphs, with quoted lines (``> …``) set apart."""
-    blocks: list[tuple[bool, list[str]]] = []
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        quoted = line.startswith(">")
-        if not line.strip():
-            if blocks and blocks[-1][1]:
-                blocks.append((False, []))
-            continue
-        if not blocks or blocks[-1][0] != quoted or not blocks[-1][1]:
-            blocks.append((quoted, []))
-        blocks[-1][1].append(line.lstrip("> ") if quoted else line.rstrip())
+FENCE = re.compile(r" {0,3}(?P<marks>`{3,}|~{3,})(?P<rest>[^`]{0,80})")
+INDENT = re.compile(r" {4}|\t")
+CODE_SIGN = re.compile(r"[{}<>=;\[\]$#|]|\w\(|:$")
+
+
+@dataclass(slots=True)
+class Block:
+    """Lines of one kind: ``text``, ``quote`` or ``code``."""
+
+    kind: str
+    lines: list[str]
+
+
+def body(text: str, shown: Shown = escape) -> Markup:
+    """Return a message's text as paragraphs, with quoted lines (``> …``) and code set apart."""
     out = []
-    for quoted, lines in blocks:
-        if not lines:
+    for block in _blocks(text):
+        content = "\n".join(block.lines)
+        if block.kind == "code":
+            out.append(f'<pre class="code" tabindex="0" dir="ltr"><code>{shown(content)}</code></pre>')
             continue
-        paragraph = f'<p dir="auto">{linkify(chr(10).join(lines))}</p>'
-        out.append(f"<blockquote>{paragraph}</blockquote>" if quoted else paragraph)
-    return Markup("".join(out))  # noqa: S704 (linkify escapes)
+        paragraph = f'<p dir="auto">{linkify(content, shown)}</p>'
+        out.append(f"<blockquote>{paragraph}</blockquote>" if block.kind == "quote" else paragraph)
+    return Markup("".join(out))  # noqa: S704 (linkify and ``shown`` escape)
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    """Yield the blocks of a message. A fence without an end is text, so that no sign of it is lost."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    ends = _fence_ends(lines)
+    block: Block | None = None
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if at in ends:
+            if block:
+                yield block
+            yield Block("code", lines[at + 1 : ends[at]])
+            block, at = None, ends[at] + 1
+            continue
+        kind = "quote" if line.startswith(">") else "text"
+        if not line.strip():
+            if block:
+                yield block
+            block = None
+        elif block is None and INDENT.match(line) and (end := _end_of_code(lines, at)) > at:
+            yield Block("code", [INDENT.sub("", indented, count=1) for indented in lines[at:end]])
+            at = end
+            continue
+        else:
+            if block is not None and block.kind != kind:
+                yield block
+                block = None
+            block = block or Block(kind, [])
+            block.lines.append(line.lstrip("> ") if kind == "quote" else line.rstrip())
+        at += 1
+    if block:
+        yield block
+
+
+def _fence_ends(lines: list[str]) -> dict[int, int]:
+    """Return the lines that begin fenced code, each with the line that ends it."""
+    ends: dict[int, int] = {}
+    begun, marks = -1, ""
+    for at, line in enumerate(lines):
+        match = FENCE.fullmatch(line.rstrip())
+        if match is None:
+            continue
+        if begun < 0:
+            begun, marks = at, match["marks"]
+        elif match["marks"].startswith(marks) and not match["rest"].strip():
+            ends[begun] = at
+            begun = -1
+    return ends
+
+
+def _end_of_code(lines: list[str], at: int) -> int:
+    """Return where indented code that begins here ends; ``at`` itself where it is an indented paragraph."""
+    end = at
+    while end < len(lines) and lines[end].strip() and INDENT.match(lines[end]):
+        end += 1
+    is_code = end - at > 1 and any(CODE_SIGN.search(line) for line in lines[at:end])
+    return end if is_code else at
 
 
 def initials(name: str | None) -> str:

@@ -22,8 +22,10 @@ from canvas_archive.web.pages import (
     receipts,
     search,
     status,
+    suggest,
     thread,
     timeline,
+    view,
 )
 
 ID = r"(?P<id>[0-9]{1,18})"
@@ -63,6 +65,8 @@ def register_routes(datasette: Any) -> list[tuple[str, Callable[..., Any]]]:
         (rf"^{MAIL}/undo$", changes.undo),
         (rf"^{MAIL}/search$", search.page),
         (rf"^{MAIL}/search/save$", search.save),
+        (rf"^{MAIL}/search/suggest$", suggest.suggest),
+        (rf"^{MAIL}/view$", view.choices),
         (rf"^{MAIL}/people$", people.index),
         (rf"^{MAIL}/people/{ID}$", people.person),
         (rf"^{MAIL}/courses$", courses.index),

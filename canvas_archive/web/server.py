@@ -28,6 +28,7 @@ from canvas_archive.web import opening
 from canvas_archive.web.connections import BoundedConnection
 from canvas_archive.web.gate import OWNER
 from canvas_archive.web.login import LOOPBACK, AccessPolicy, access_policy
+from canvas_archive.web.public import PublicAddress, public_address
 
 SETTINGS: dict[str, Any] = {
     "sql_time_limit_ms": 3000,
@@ -51,8 +52,8 @@ def _known_names(host: str, configured: list[str]) -> frozenset[str]:
     return frozenset(name for name in names if name not in ("0.0.0.0", "::", ""))  # noqa: S104 (compared, not bound)
 
 
-def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
-    """Return a Datasette of the archive in ``folder``, with our sign-in.
+def build(folder: Path, *, host: str, port: int, login: bool, public: PublicAddress | None = None) -> Any:
+    """Return a Datasette of the archive in ``folder``, with our sign-in. ``public`` is its proxy's address.
 
     ``port`` is part of the cookie's name: cookies ignore ports, and two archives may be open at once.
     Raises NoArchive, ForeignFolder or NewerArchive when the folder cannot be served.
@@ -77,7 +78,7 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
     datasette = Datasette(
         [str(path)],
         metadata={"allow": OWNER, "allow_sql": OWNER},
-        settings=dict(SETTINGS),
+        settings={**SETTINGS, "base_url": f"{public.prefix}/" if public else "/"},
         secret=None,
     )
     access_policy.install(
@@ -86,7 +87,8 @@ def build(folder: Path, *, host: str, port: int, login: bool) -> Any:
             locked=login,
             open_to_all=not login,
             cookie=f"canvas_archive_{port}",
-            hosts=_known_names(host, configured),
+            hosts=_known_names(host, [*configured, *([public.host] if public else [])]),
+            origin=public.origin if public else "",
             any_address=not is_loopback(host),
         ),
     )
@@ -146,9 +148,17 @@ class BoundServer:
 
 
 def prepare(
-    folder: Path, *, host: str = "127.0.0.1", port: int = 0, login: bool = True, page: str = ""
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    login: bool = True,
+    page: str = "",
+    public_url: str = "",
 ) -> BoundServer:
     """Bind the port and build the server. ``page`` is the first page, below ``/mail``.
+
+    ``public_url`` is the address under which a reverse proxy shows the server.
 
     Raises GuardRefused for a server without sign-in beyond the loopback, BadInput for a port in use.
     """
@@ -157,14 +167,20 @@ def prepare(
             f"Without sign-in everybody who reaches {host} could read this archive. "
             "Leave out --no-login, or --host."
         )
+    public = public_address(public_url) if public_url else None
+    if public is not None and not login:
+        raise GuardRefused(
+            "Without sign-in everybody who reaches the proxy could read this archive. "
+            "Leave out --no-login, or --public-url."
+        )
     listener = _bind(host, port)
     try:
         bound = listener.getsockname()[1]
-        datasette = build(folder, host=host, port=bound, login=login)
+        datasette = build(folder, host=host, port=bound, login=login, public=public)
     except BaseException:
         listener.close()
         raise
-    base = f"http://{_shown_host(host)}:{bound}"
+    base = public.url if public else f"http://{_shown_host(host)}:{bound}"
     url = _first_url(base, access_policy(datasette), page)
     config = uvicorn.Config(
         datasette.app(),
@@ -194,6 +210,7 @@ def serve_archive(
     port: int = 0,
     login: bool = True,
     page: str = "",
+    public_url: str = "",
     open_browser: bool = False,
     ready: Callable[[str], None] | None = None,
     warn: Callable[[str], None] | None = None,
@@ -205,7 +222,7 @@ def serve_archive(
 
     Raises KeyboardInterrupt when Ctrl-C or a termination signal ended it.
     """
-    served = prepare(folder, host=host, port=port, login=login, page=page)
+    served = prepare(folder, host=host, port=port, login=login, page=page, public_url=public_url)
     served.policy.warn = warn
 
     with contextlib.ExitStack() as ending:

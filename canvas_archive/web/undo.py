@@ -11,6 +11,8 @@ from canvas_archive.store.verbs import Change
 from canvas_archive.web.per_datasette import PerDatasette
 
 MOST_NOTICES = 100
+MOST_CHANGES = 20_000
+"""The changes of all notices together; what is beyond them can be discarded on the page of changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,13 @@ def _notices(datasette: Any) -> OrderedDict[str, Notice]:
 def remember(
     datasette: Any, sentence: str, changes: tuple[Change, ...] = (), *, message: int | None = None
 ) -> Notice:
-    """Store a notice for the next page. Beyond ``MOST_NOTICES``, the oldest one is dropped."""
+    """Store a notice for the next page. Beyond the limits, the oldest ones are dropped."""
     notices = _notices(datasette)
     notice = Notice(secrets.token_urlsafe(12), sentence, changes, message)
     notices[notice.key] = notice
-    while len(notices) > MOST_NOTICES:
+    while len(notices) > MOST_NOTICES or (
+        len(notices) > 1 and sum(len(one.changes) for one in notices.values()) > MOST_CHANGES
+    ):
         notices.popitem(last=False)
     return notice
 

@@ -96,13 +96,23 @@ def printable(text: str) -> str:
 def make_snippet(text: str, marking: Marking, length: int = LENGTH) -> tuple[Snippet, float]:
     """Return the passage that holds most of what is to be marked, and how much that is (0: nothing)."""
     text = composed(text[:_LONGEST_TEXT])
-    found = _with_positions(text, marking) if marking.sequences else occurrences(text, marking.wanted)
-    places = marking.marks(found)
+    places = marking.marks(_occurrences(text, marking))
     if not places:
         return Snippet(((_shortened(text, length), False),) if text else ()), 0.0
     at, score = _best_window(places, length)
     start, end = _passage(text, places[at][0], places, length)
     return Snippet(_pieces(text, start, end, places)), score
+
+
+def marked_text(text: str, marking: Marking) -> tuple[tuple[str, bool], ...]:
+    """Return a whole text in pieces, each marked or not. What is beyond ``_LONGEST_TEXT`` is not marked."""
+    beginning, rest = composed(text[:_LONGEST_TEXT]), text[_LONGEST_TEXT:]
+    pieces = _pieces(beginning, 0, len(beginning), marking.marks(_occurrences(beginning, marking)))
+    return (*pieces, (rest, False)) if rest else pieces
+
+
+def _occurrences(text: str, marking: Marking) -> list[Span]:
+    return _with_positions(text, marking) if marking.sequences else occurrences(text, marking.wanted)
 
 
 def _with_positions(text: str, marking: Marking) -> list[Span]:

@@ -7,6 +7,7 @@ row says ``star:17``: it means that row, and no check box.
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from datasette import Response
 from canvas_archive.errors import BadInput
 from canvas_archive.store.verbs import VERBS
 from canvas_archive.web import writing
+from canvas_archive.web.frame import read_frame
+from canvas_archive.web.lists import list_of
 from canvas_archive.web.page_request import PageRequest, form_of, in_thread, view
+from canvas_archive.web.render import plural
+from canvas_archive.web.rows import ids_of
 from canvas_archive.web.undo import Notice, remember, take
 
-_NEXT = re.compile(r"/mail(?:/[\w~/.:-]*)?(?:\?[\w~/?=&%.:+-]*)?")
+_NEXT = re.compile(r"/mail(?:/[\w~/.:-]*)?(?:\?[\w~/?=&%.:+*-]*)?")
+_FOR_ONCE = re.compile(r"([?&])(?:done|select|row)=[^&]*&?")
 _DO = re.compile(r"(?P<verb>[a-z]+)(?::(?P<id>[0-9]{1,18}))?")
 
 
@@ -26,11 +32,32 @@ def safe_next(target: str) -> str:
     """Return where to go after a form: a mail page of this server, without the last notice."""
     if not _NEXT.fullmatch(target) or "//" in target:
         return "/mail"
-    kept = re.sub(r"([?&])done=[^&]*&?", r"\1", target)
-    return kept.rstrip("?&")
+    return _FOR_ONCE.sub(r"\1", _FOR_ONCE.sub(r"\1", target)).rstrip("?&")
 
 
-def wanted(do: str, ticked: list[str]) -> tuple[str, list[int]]:
+async def whole_list(page_request: PageRequest, scope: str, total: str) -> list[int]:
+    """Return the conversations of the list that a form names, when it still has as many as the page said.
+
+    Raises BadInput for a list that has changed or is too long.
+    """
+
+    def read(connection: sqlite3.Connection) -> tuple[list[int], int]:
+        frame = read_frame(connection, page_request.dates)
+        opened = list_of(connection, frame, page_request.dates, "" if scope == "inbox" else scope)
+        if (opened.context or "inbox") != scope or opened.source is None:
+            raise BadInput("That list is not known. Reload the page and try again.")
+        return ids_of(connection, opened.source, writing.WHOLE_LIST)
+
+    ids, count = await page_request.read(read)
+    if str(count) != total:
+        raise BadInput(
+            f"The list has changed: it has {plural(count, 'conversation')} now. Nothing was changed. "
+            "Select all again."
+        )
+    return ids
+
+
+def wanted(do: str, ticked: list[str], all_of_list: list[int] | None = None) -> tuple[str, list[int]]:
     """Read what a form asks for: the verb, and the conversations in their order.
 
     Raises BadInput for an unknown verb, no conversation at all, or too many.
@@ -40,6 +67,8 @@ def wanted(do: str, ticked: list[str]) -> tuple[str, list[int]]:
         raise BadInput("That button is not known. Reload the page and try again.")
     texts = [match["id"]] if match["id"] else ticked
     ids = list(dict.fromkeys(int(text) for text in texts if re.fullmatch(r"[0-9]{1,18}", text)))
+    if all_of_list is not None:
+        return match["verb"], all_of_list
     if not ids:
         raise BadInput("Tick at least one conversation first.")
     if len(ids) > writing.AT_ONCE:
@@ -64,7 +93,9 @@ def go_on(page_request: PageRequest, key: str, message: str, *, can_undo: bool, 
 async def edit(page_request: PageRequest) -> Any:
     """Star, archive or mark what the form names."""
     form = form_of(page_request)
-    verb, ids = wanted(form.one("do"), form.all("id"))
+    do, scope = form.one("do"), form.one("scope")
+    ticked = await whole_list(page_request, scope, form.one("total")) if scope and ":" not in do else None
+    verb, ids = wanted(do, form.all("id") if ticked is None else [], ticked)
     applied = await in_thread(lambda: writing.apply(page_request.archive.path, verb, ids))
     changes = tuple(applied.changes)
     message = writing.sentence(verb, changes)

@@ -15,7 +15,7 @@ from canvas_archive.web.cache import cached
 from canvas_archive.web.chart import bucketed, draw, periods_of
 from canvas_archive.web.frame import Frame, by_term
 from canvas_archive.web.page_request import Context, PageRequest, view
-from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, read_page
+from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, period_source, read_page, total_of
 
 PAGE = 150
 GROUPS = "Groups and others"
@@ -85,19 +85,16 @@ async def course(page_request: PageRequest) -> Any:
         sent = bucketed((row[0] for row in rows if row[1]), periods)
         source = ListSource(queries.IN_COURSE, "latest_at", {"code": code})
         if bounds:
-            source = ListSource(
-                queries.PERIOD_IN_COURSE,
-                "h.at",
-                {"code": code, "start": bounds[0], "end": bounds[1]},
-                tables=queries.PERIOD_SOURCE,
-            )
+            source = period_source(bounds, course=code)
+        context = f"course:{code}" + (f"@{when}" if bounds else "")
         return {
             "title": known.name or known.label,
             "course": known,
             "total": total,
+            "listed": total_of(connection, source) if bounds else total,
             "chart": draw(periods, received, sent),
             "when": when if bounds else "",
-            "page": read_page(page_request, connection, frame, source, limit=PAGE_WITH_CHART),
+            "page": read_page(page_request, connection, frame, source, context, limit=PAGE_WITH_CHART),
         }
 
     return await page_request.page("mail/course.html", build, active=code)

@@ -33,7 +33,8 @@ async def folder(page_request: PageRequest) -> Any:
             "empty": queries.EMPTY[key],
             "folder": key,
             "total": frame.counts[key],
-            "page": read_page(page_request, connection, frame, source),
+            "page": read_page(page_request, connection, frame, source, "" if key == "inbox" else key),
+            "can_sync": page_request.can_sync,
         }
 
     return await page_request.page("mail/folder.html", build, active=key)

@@ -17,7 +17,7 @@ from canvas_archive.web.cache import cached
 from canvas_archive.web.chart import Period, bucketed, counted, draw, periods_of
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, view
-from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, read_page, source_of
+from canvas_archive.web.rows import PAGE_WITH_CHART, period_source, read_page, source_of, total_of
 
 PAGE = 80
 
@@ -123,21 +123,18 @@ async def person(page_request: PageRequest) -> Any:
             received, sent = written, answered(connection, periods, ident, frame.owner_id)
         source = source_of(ident, total)
         if bounds:
-            source = ListSource(
-                queries.PERIOD_WITH_PERSON,
-                "h.at",
-                {"person": ident, "start": bounds[0], "end": bounds[1]},
-                tables=queries.PERIOD_SOURCE,
-            )
+            source = period_source(bounds, person=ident)
+        context = f"person:{ident}" + (f"@{when}" if bounds else "")
         return {
             "title": who["name"],
             "person": who,
             "mine": mine,
             "wrote": wrote,
             "total": total,
+            "listed": total_of(connection, source) if bounds else total,
             "chart": draw(periods, received, sent),
             "when": when if bounds else "",
-            "page": read_page(page_request, connection, frame, source, limit=PAGE_WITH_CHART),
+            "page": read_page(page_request, connection, frame, source, context, limit=PAGE_WITH_CHART),
         }
 
     return await page_request.page("mail/person.html", build, active="people")

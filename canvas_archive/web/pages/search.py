@@ -5,6 +5,8 @@ A facet that narrows is counted without itself, so that its other values stay in
 
 from __future__ import annotations
 
+import json
+import shlex
 import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +21,7 @@ from canvas_archive.store.writing import brief_writer
 from canvas_archive.web import queries
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
+from canvas_archive.web.pages.suggest import suggestions
 from canvas_archive.web.undo import remember
 from canvas_archive.web.writing import PATIENCE
 
@@ -56,6 +59,7 @@ class SearchForm:
     chosen: tuple[tuple[str, str], ...] = ()
     sort: str = "relevance"
     page: int = 1
+    opened: str = ""  # the facet of which all values are shown
 
     def toggled(self, name: str, value: str) -> SearchForm:
         """Return the same with a facet's value added, or taken away when it was there."""
@@ -87,6 +91,8 @@ class SearchForm:
             pairs.append(("sort", self.sort))
         if self.page > 1:
             pairs.append(("page", str(self.page)))
+        if self.opened:
+            pairs.append(("more", self.opened))
         return f"/mail/search?{urlencode(pairs)}"
 
 
@@ -104,6 +110,7 @@ def search_form_of(page_request: PageRequest) -> SearchForm:
         tuple(chosen[:MOST_CHOSEN]),
         sort if sort in SORTS else "relevance",
         min(LAST_PAGE, max(1, int(page))) if page.isdecimal() else 1,
+        more if (more := page_request.argument("more", 10)) in FACETS else "",
     )
 
 
@@ -150,6 +157,16 @@ class FacetLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FacetView:
+    """A facet: its values, and where the rest of them is shown."""
+
+    title: str
+    lines: tuple[FacetLine, ...]
+    rest: int
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOutcome:
     """What a search found, or the sentence why it failed. ``missing``: there is no sound index."""
 
@@ -171,6 +188,7 @@ def run(page_request: PageRequest, asked: SearchForm) -> SearchOutcome:
             offset=(asked.page - 1) * PAGE,
             sort=cast("Sort", asked.sort),
             facets=True,
+            threads=page_request.preferences.hits == "conversations",
             filters=asked.filters,
             tz=page_request.dates.zone,
             now=page_request.dates.now,
@@ -185,14 +203,15 @@ def run(page_request: PageRequest, asked: SearchForm) -> SearchOutcome:
 
 def facets_of(
     page_request: PageRequest, frame: Frame, asked: SearchForm, result: SearchResult
-) -> list[tuple[str, list[FacetLine]]]:
+) -> list[FacetView]:
     """Return each facet's values as links: choosing one adds it, choosing it again takes it away."""
     found = []
     for name, title in FACETS.items():
         chosen = asked.values_of(name)
         values = sorted((result.facets or {}).get(name, ()), key=lambda value: value.value not in chosen)
         lines = []
-        for value in values[: max(SHOWN_VALUES, len(chosen))]:
+        shown = len(values) if asked.opened == name else max(SHOWN_VALUES, len(chosen))
+        for value in values[:shown]:
             label = value.label
             if name == "person" and value.value == str(frame.owner_id):
                 label = "You"
@@ -201,8 +220,29 @@ def facets_of(
             href = page_request.path(asked.toggled(name, value.value).href)
             lines.append(FacetLine(label, value.count, href, value.value in chosen))
         if lines:
-            found.append((title, lines))
+            more = page_request.path(replace(asked, opened=name).href) if len(values) > shown else ""
+            found.append(FacetView(title, tuple(lines), len(values) - shown, more))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class HitState:
+    """What of a hit's conversation its buttons need. ``fixed``: it cannot be changed."""
+
+    starred: bool = False
+    unread: bool = False
+    fixed: bool = True
+
+
+def states_of(connection: sqlite3.Connection, result: SearchResult) -> dict[int, HitState]:
+    """Return the states of the conversations of a page of hits."""
+    ids = json.dumps([hit.conversation_id for hit in result.hits])
+    return {
+        row["id"]: HitState(
+            bool(row["starred"]), row["workflow_state"] == "unread", row["removed_at"] is not None
+        )
+        for row in connection.execute(queries.STATES_OF, {"ids": ids})
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +250,7 @@ class HitLine:
     """A hit as the page shows it."""
 
     href: str
+    conversation_id: int
     subject: str
     author: str
     name: str
@@ -217,14 +258,23 @@ class HitLine:
     course: str
     at: str
     snippet: Markup
+    state: HitState
 
 
-def hit_of(page_request: PageRequest, frame: Frame, asked: SearchForm, hit: Hit) -> HitLine:
+def hit_of(page_request: PageRequest, frame: Frame, asked: SearchForm, hit: Hit, state: HitState) -> HitLine:
     """Describe a hit."""
     name = hit.author or f"User {hit.author_id}"
-    back = urlencode({"in": f"search:{asked.text}"[:80], "m": hit.message_id})
+    place = asked.href.partition("?")[2].partition("&")[2]
+    back = urlencode(
+        [
+            ("in", f"search:{asked.text}"),
+            *([("p", place)] if place else []),
+            ("m", hit.message_id),
+        ]
+    )
     return HitLine(
         href=page_request.path(f"/mail/c/{hit.conversation_id}?{back}#m{hit.message_id}"),
+        conversation_id=hit.conversation_id,
         subject=hit.subject or "(no subject)",
         author="You" if hit.author_id == frame.owner_id else name,
         name=name,
@@ -232,6 +282,7 @@ def hit_of(page_request: PageRequest, frame: Frame, asked: SearchForm, hit: Hit)
         course=frame.label_of(hit.course or ""),
         at=hit.created_at,
         snippet=Markup(hit.snippet.html()),  # noqa: S704 (the search escapes all but its own marks)
+        state=state,
     )
 
 
@@ -245,6 +296,8 @@ async def page(page_request: PageRequest) -> Any:
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         result = found.result
         total = result.total if result else 0
+        states = states_of(connection, result) if result else {}
+        query = as_text(asked, frame, connection)
         suggestion = result.suggestion if result else None
         return {
             "title": asked.text or "Search",
@@ -257,7 +310,16 @@ async def page(page_request: PageRequest) -> Any:
             "milliseconds": round(result.milliseconds) if result else 0,
             "waiting": result.freshness.pending if result else 0,
             "skipped": result.freshness.skipped if result else 0,
-            "hits": [hit_of(page_request, frame, asked, hit) for hit in result.hits] if result else [],
+            "hits": [
+                hit_of(page_request, frame, asked, hit, states.get(hit.conversation_id, HitState()))
+                for hit in result.hits
+            ]
+            if result
+            else [],
+            "threads": page_request.preferences.hits == "conversations",
+            "here_row": page_request.argument("row", 18),
+            "examples": suggestions(connection, frame, ""),
+            "export": f"canvas-archive export results --format csv --query {shlex.quote(query)}",
             "facets": facets_of(page_request, frame, asked, result) if result else [],
             "understood": result.understood if result else "",
             "explanation": result.explanation if result else None,
@@ -274,7 +336,7 @@ async def page(page_request: PageRequest) -> Any:
             if total > asked.page * PAGE and asked.page < LAST_PAGE
             else "",
             "less": page_request.path(replace(asked, page=asked.page - 1).href) if asked.page > 1 else "",
-            "as_text": as_text(asked, frame, connection),
+            "as_text": query,
             "saved": connection.execute(queries.SAVED_SEARCHES).fetchall(),
             "operators": OPERATORS,
         }

@@ -6,12 +6,11 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from datasette import NotFound, Response
 
 from canvas_archive.errors import BadInput
-from canvas_archive.store.folders import FOLDERS
 from canvas_archive.store.threads import read_thread, thread_files
 from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries
@@ -19,22 +18,22 @@ from canvas_archive.web.composing import compose_form, reply_draft
 from canvas_archive.web.dates import Dates
 from canvas_archive.web.files import POLICY, disposition
 from canvas_archive.web.frame import Frame
+from canvas_archive.web.lists import LONGEST_CONTEXT, OpenedList, list_of
 from canvas_archive.web.page_request import CALM, Context, PageRequest, in_thread, view
 from canvas_archive.web.pending import replies_to
-from canvas_archive.web.rows import FORMER_NAMES, ListSource, key_of, source_of, source_of_folder
+from canvas_archive.web.render import body
+from canvas_archive.web.rows import ListSource, key_of, place_of, rows_after
+from canvas_archive.web.searched_words import NO_WORDS, searched_words
 from canvas_archive.web.thread_parts import Key, ThreadPart, thread_part
 from canvas_archive.web.threads import MessageView, every_file, forwarded_ids, listed_files, message_views
 
 SHOWN_PEOPLE = 12
 SHOWN_FILES = 24
+FOLDED_FROM = 7
+"""A conversation of so many messages is folded up to what is new in it."""
 
-
-@dataclass(frozen=True, slots=True)
-class BackLink:
-    """The list a conversation was opened from."""
-
-    title: str
-    href: str
+ALWAYS_OPEN = 2
+"""The last messages of a conversation, which are never folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +57,15 @@ def note_of(row: sqlite3.Row) -> EditNote:
     return EditNote(row["state"], f"Canvas took back “{wanted}” after it was sent.")
 
 
-def list_of(connection: sqlite3.Connection, argument: str) -> tuple[BackLink, ListSource | None, str]:
-    """Return the list a conversation was opened from: a folder, a course, a person, or the inbox."""
-    kind, _, rest = argument.partition(":")
-    if kind == "search":
-        return BackLink("Search", f"/mail/search?{urlencode({'q': rest})}"), None, argument
-    if kind == "course" and rest:
-        return (
-            BackLink("Course", f"/mail/courses/{quote(rest)}"),
-            ListSource(queries.IN_COURSE, "latest_at", {"code": rest}),
-            argument,
-        )
-    if kind == "person" and rest.isdecimal() and len(rest) < 19:
-        total = connection.execute(queries.COUNT_PERSON, {"person": int(rest)}).fetchone()[0]
-        return BackLink("Person", f"/mail/people/{rest}"), source_of(int(rest), total), argument
-    kind = FORMER_NAMES.get(kind, kind)
-    key = kind if kind in FOLDERS and not rest else "inbox"
-    return (
-        BackLink(FOLDERS[key].label, "/mail" if key == "inbox" else f"/mail/{key}"),
-        source_of_folder(key),
-        "" if key == "inbox" else key,
-    )
-
-
 def neighbour(
-    connection: sqlite3.Connection, source: ListSource | None, ident: int, row: sqlite3.Row, *, newer: bool
+    connection: sqlite3.Connection, source: ListSource | None, ident: int, *, newer: bool
 ) -> int | None:
     """Return the conversation next to this one in a list; ``None`` at its end, or without a list."""
-    at = row[source.order] if source else None
-    if source is None or at is None:
+    place = place_of(connection, source, ident) if source else None
+    if source is None or place is None:
         return None
-    statement = queries.listing(source.where, source.order, source=source.tables, newer=newer)
-    values = {**source.values, "at": at, "id": ident, "limit": 1}
-    found = connection.execute(statement, values).fetchone()
-    return int(found["id"]) if found else None
+    found = rows_after(connection, source, place, 1, newer=newer)
+    return int(found[0]["id"]) if found else None
 
 
 def span_of(part: ThreadPart, dates: Dates) -> str:
@@ -113,11 +87,13 @@ class Pagination:
     newest: str
 
 
-def pagination_of(part: ThreadPart, messages: tuple[MessageView, ...], context: str) -> Pagination | None:
+def pagination_of(
+    part: ThreadPart, messages: tuple[MessageView, ...], opened: OpenedList
+) -> Pagination | None:
     """Return the pagination of a long conversation; ``None`` for one that is shown whole."""
     if part.ids is None:
         return None
-    pairs = [("in", context)] if context else []
+    pairs = [(name, value) for name, value in (("in", opened.context), ("p", opened.place)) if value]
 
     def to(name: str, edge: MessageView, nearest: Key | None) -> str:
         if nearest is None:
@@ -134,18 +110,46 @@ def pagination_of(part: ThreadPart, messages: tuple[MessageView, ...], context: 
     )
 
 
+def folded_ids(
+    messages: tuple[MessageView, ...], hits: frozenset[int], *, unread: bool, wanted: int | None
+) -> frozenset[int]:
+    """Return which messages of a long conversation are shown as one line until they are opened.
+
+    Open are the last ones, in an unread conversation all since the reader wrote, the one that was asked for,
+    those with searched words, and those that Canvas removed.
+    """
+    written = [message for message in messages if not message.generated]
+    if len(written) < FOLDED_FROM:
+        return frozenset()
+    first_open = len(written) - ALWAYS_OPEN
+    if unread:
+        own = [place for place, message in enumerate(written) if message.mine]
+        first_open = min(first_open, own[-1] + 1 if own else 0)
+    return frozenset(
+        message.id
+        for message in written[:first_open]
+        if message.id != wanted and message.removed_at is None and message.id not in hits
+    )
+
+
 @view(table="messages")
 async def conversation(page_request: PageRequest) -> Any:
     """Answer with one conversation; of a long one, with a part (``parts``)."""
     ident = int(page_request.request.url_vars["id"])
     message = page_request.argument("m", 18)
+    wanted = int(message) if message.isascii() and message.isdecimal() else None
+    context, place = page_request.argument("in", LONGEST_CONTEXT), page_request.argument("p", 2000)
+    words = NO_WORDS
+    if context.startswith("search:"):
+        words = await in_thread(lambda: searched_words(page_request, context))
+    newest_first = page_request.preferences.order == "newest"
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
-        back, source, context = list_of(connection, page_request.argument("in", 80))
+        opened = list_of(connection, frame, page_request.dates, context, place)
         part = thread_part(
             connection,
             ident,
-            message=int(message) if message.isdecimal() else None,
+            message=wanted,
             before=key_of(page_request.argument("before")),
             after=key_of(page_request.argument("after")),
             whole=page_request.argument("all") == "1",
@@ -158,6 +162,14 @@ async def conversation(page_request: PageRequest) -> Any:
         forwarded = json.dumps(sorted(set(forwarded_ids(thread.messages))))
         homes = dict(tuple(found) for found in connection.execute(queries.HOMES_OF, {"ids": forwarded}))
         messages = message_views(thread, frame.owner_id, homes, part.before)
+        hits = frozenset(message.id for message in messages if words.in_message(message))
+        asked_for_all = page_request.argument("open", 4) == "all"
+        paged = bool(page_request.argument("before") or page_request.argument("after"))
+        folded = (
+            frozenset()
+            if asked_for_all or paged
+            else folded_ids(messages, hits, unread=thread.workflow_state == "unread", wanted=wanted)
+        )
         files = every_file(messages) if part.ids is None else listed_files(*thread_files(connection, ident))
         people = sorted(thread.participants, key=lambda person: person.id == frame.owner_id)
         urls, name = page_request.datasette.urls, page_request.archive.name
@@ -166,8 +178,13 @@ async def conversation(page_request: PageRequest) -> Any:
             "c": thread,
             "row": row,
             "course": frame.course(thread.context_code, thread.context_name),
-            "messages": messages,
-            "pagination": pagination_of(part, messages, context),
+            "messages": messages[::-1] if newest_first else messages,
+            "newest_first": newest_first,
+            "folded": folded,
+            "body_of": (lambda text: body(text, words.marked)) if words else body,
+            "hits": len(hits),
+            "words": opened.words,
+            "pagination": pagination_of(part, messages, opened),
             "written": part.written,
             "span": span_of(part, page_request.dates),
             "reply": compose_form(
@@ -183,10 +200,9 @@ async def conversation(page_request: PageRequest) -> Any:
             "edits": [note_of(edit) for edit in connection.execute(queries.EDITS_OF, {"id": ident})],
             "replies": replies_to(connection, ident),
             "revisions": connection.execute(queries.REVISIONS_OF, {"id": ident}).fetchone()[0],
-            "back": back,
-            "context": f"?in={quote(context)}" if context else "",
-            "newer": neighbour(connection, source, ident, row, newer=True),
-            "older": neighbour(connection, source, ident, row, newer=False),
+            "opened": opened,
+            "newer": neighbour(connection, opened.source, ident, newer=True),
+            "older": neighbour(connection, opened.source, ident, newer=False),
             "row_href": urls.row(name, "conversations", str(ident)),
             "messages_href": f"{urls.table(name, 'messages')}?conversation_id={ident}&_sort=created_at",
             "revisions_href": f"{urls.table(name, 'revisions')}?table=conversations&id={ident}",

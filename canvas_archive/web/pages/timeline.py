@@ -5,33 +5,22 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from canvas_archive.web import queries
-from canvas_archive.web.cache import cached
 from canvas_archive.web.chart import counted, draw, periods_of
-from canvas_archive.web.dates import Dates
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, view
 from canvas_archive.web.pages.courses import tallies_of
 from canvas_archive.web.pages.people import correspondents, named
-from canvas_archive.web.rows import PAGE_WITH_CHART, ListSource, read_page
+from canvas_archive.web.rows import PAGE_WITH_CHART, period_source, read_page, total_of
 
 TOP = 8
-
-
-def period_source(when: str, dates: Dates) -> ListSource | None:
-    """Return the list of conversations with a message in a period; ``None`` when it is no period."""
-    bounds = dates.period(when)
-    if bounds is None:
-        return None
-    values = {"start": bounds[0], "end": bounds[1]}
-    return ListSource(queries.PERIOD_WHERE, "h.at", values, tables=queries.PERIOD_SOURCE)
 
 
 @view(table="messages")
 async def timeline(page_request: PageRequest) -> Any:
     """Answer with the chart, and under it the busiest people and courses, or a month's conversations."""
     when = page_request.argument("when", 10)
-    source = period_source(when, page_request.dates)
+    bounds = page_request.dates.period(when)
+    source = period_source(bounds) if bounds else None
 
     def build(connection: sqlite3.Connection, frame: Frame) -> Context:
         periods = periods_of(connection, page_request.dates)
@@ -48,13 +37,10 @@ async def timeline(page_request: PageRequest) -> Any:
             "top_courses": [],
         }
         if source is not None:
-            values = source.values
-            context["total"] = cached(
-                connection,
-                ("conversations", *values.values()),
-                lambda: connection.execute(queries.COUNT_PERIOD, values).fetchone()[0],
+            context["total"] = total_of(connection, source)
+            context["page"] = read_page(
+                page_request, connection, frame, source, f"timeline:{when}", limit=PAGE_WITH_CHART
             )
-            context["page"] = read_page(page_request, connection, frame, source, limit=PAGE_WITH_CHART)
             return context
         busiest = [(ident, n) for ident, n in correspondents(connection) if n and ident != frame.owner_id]
         context["top_people"] = named(connection, busiest[:TOP])
