@@ -13,6 +13,7 @@ import pytest
 
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.sandbox import Sandbox
+from canvas_archive.store.derived_columns import settle_all_direct
 from canvas_archive.store.receipt_reading import OF_CONVERSATION
 from canvas_archive.store.receipts import commitments
 from tests.sandbox_support import small_mailbox
@@ -48,6 +49,13 @@ def unguarded(folder: Path) -> Iterator[sqlite3.Connection]:
         for _, text in triggers:
             db.execute(text)
         db.execute("COMMIT")
+
+
+def settled(folder: Path) -> Path:
+    """Return an archive that a test filled by SQL, with ``direct`` as it follows from the audience."""
+    with unguarded(folder) as db:
+        settle_all_direct(db.cursor())
+    return folder
 
 
 def erase(

@@ -15,6 +15,8 @@ from canvas_archive.store.receipt_reading import keyless
 from tests.receipt_support import copy_of, erase, small_archive, unguarded
 from tests.sync_support import Pair
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
@@ -74,6 +76,10 @@ def test_what_opens_a_file_is_left_out_and_said_to_be(
         printed = capsys.readouterr().out
         assert "verifier" not in printed
         assert "Left out:     signatures of addresses" in printed
+    nested: Any = "end"
+    for _ in range(900):
+        nested = [nested]
+    assert "end" not in json.dumps(keyless({"a": nested}))
     deep = {"a": [{"uuid": "1", "preview_url": "x?k=1", "body": "b?c", "calendar": {"ics": "s"}}]}
     assert keyless(deep) == {"a": [{"preview_url": "x", "body": "b?c", "calendar": {}}]}  # type: ignore[arg-type]
 

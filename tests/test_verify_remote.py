@@ -14,14 +14,19 @@ from canvas_archive.canvas import parse
 from canvas_archive.canvas.conversations_api import ConversationsApi
 from canvas_archive.cli import run
 from canvas_archive.clock import SYSTEM
+from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Conversation
-from canvas_archive.sandbox import Sandbox
+from canvas_archive.sandbox import Fault, Sandbox
 from canvas_archive.store import Archive, Ingest, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.receipts import read_receipts
 from tests.receipt_support import copy_of, small_archive
 from tests.sandbox_support import ADA, small_mailbox
 from tests.sync_support import Pair
+
+pytestmark = pytest.mark.sampled
+
+SHOW = r"^/api/v1/conversations/\d+"
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +207,34 @@ def test_it_asks_once_for_each_conversation_and_marks_nothing(
     shows = [one for one in asked if "/conversations/" in one.path]
     assert len({one.path for one in shows}) == len(shows) == 6
     assert all(one.method == "GET" and ("auto_mark_as_read", "false") in one.query for one in shows)
+
+
+def test_a_canvas_that_turns_requests_away_is_asked_again(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = pair.sandbox.faults.add(Fault("throttle_429", SHOW, times=2, retry_after=0))
+    code, checks = compared(pair, capsys)
+    pair.sandbox.faults.clear()
+    assert (code, fault.struck) == (0, 2), checks["remote contents"]
+
+
+def test_an_answer_that_makes_no_sense_is_named_and_the_others_are_compared(
+    pair: Pair, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ConversationsApi.conversation
+
+    def broken(self: ConversationsApi, number: int, **options: Any) -> Conversation:
+        if number == 101:
+            raise MalformedAnswer("It is not JSON.")
+        return whole(self, number, **options)
+
+    monkeypatch.setattr(ConversationsApi, "conversation", broken)
+    forge(pair, 102, _name)
+    code, checks = compared(pair, capsys)
+    assert code == 8
+    first, *others = checks["remote contents"]["items"]
+    assert first == "conversation 101: Canvas's answer cannot be read (It is not JSON.)"
+    assert len(others) == 1 and others[0].endswith(": Canvas says otherwise: full_name")
 
 
 def test_an_administrator_is_told_what_canvas_may_hide(

@@ -13,6 +13,8 @@ from tests.receipt_support import copy_of, erase, small_archive, unguarded
 from tests.sync_support import Pair
 from tests.web_support import Visitor, open_visitor
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from canvas_archive.export.context import GENERATOR, ExportContext
 from canvas_archive.export.records import MessageRecord, PersonRecord, StoredFile, ThreadRecord
 from canvas_archive.model import JsonObject
 from canvas_archive.string_ids import with_string_ids
+
+_LONGEST_LINE = 256 << 20
 
 
 class JsonlWriter:
@@ -71,6 +75,14 @@ def encode_line(document: JsonObject) -> bytes:
     except UnicodeEncodeError:
         # Half a surrogate pair cannot be UTF-8, but JSON can escape it.
         return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file. Raises ValueError for one that this program would not write."""
+    for line in iter(partial(file.readline, _LONGEST_LINE), b""):
+        if len(line) == _LONGEST_LINE:
+            raise ValueError(f"a line has {_LONGEST_LINE:,} bytes or more")
+        yield line
 
 
 def encode_completion(record: JsonObject) -> bytes:

@@ -85,7 +85,7 @@ def write_receipts(path: Path, db: sqlite3.Connection) -> JsonObject:
     sources: Counter[str] = Counter()
     with path.open("wb", buffering=1 << 20) as file:
         for read in read_receipts(db):
-            receipt = read if choice is None else choice.of(read)
+            receipt = read if choice is None else _chosen(choice, read)
             if receipt is None:
                 continue
             line = encode_line(_line(db, receipt))
@@ -102,6 +102,16 @@ def write_receipts(path: Path, db: sqlite3.Connection) -> JsonObject:
         }
         file.write(encode_completion({"type": "completion", **record}))
     return counts
+
+
+def _chosen(choice: _Choice, receipt: Receipt) -> Receipt | None:
+    try:
+        return choice.of(receipt)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise VerificationFailed(
+            f"Receipt {receipt.id} makes no sense, so nobody knows whether it was chosen. Nothing was "
+            "exported. Run 'canvas-archive verify', then restore a backup, or leave out --with-receipts."
+        ) from error
 
 
 def _line(db: sqlite3.Connection, receipt: Receipt) -> JsonObject:

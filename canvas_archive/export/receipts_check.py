@@ -15,7 +15,6 @@ import sqlite3
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,7 +24,7 @@ from canvas_archive.export.checks import MOST_ITEMS, Check, capped, findings
 from canvas_archive.export.completeness import completeness
 from canvas_archive.export.context import Blobs, ExportContext
 from canvas_archive.export.format_readers import statement_of
-from canvas_archive.export.jsonl import encode_completion, thread_json
+from canvas_archive.export.jsonl import encode_completion, lines_of, thread_json
 from canvas_archive.export.reader import Snapshot
 from canvas_archive.export.receipts import RECEIPTS
 from canvas_archive.export.selection import Selection
@@ -37,7 +36,6 @@ from canvas_archive.store.receipts import Receipt
 from canvas_archive.store.revisions import VOLATILE
 from canvas_archive.string_ids import with_string_ids
 
-_LONGEST_LINE = 256 << 20
 _LINES = "conversations.jsonl"
 _LOCAL = frozenset({"starred", "workflow_state", "subscribed", "folders", "messages"})
 _NAMES = frozenset({"context_name", "course_code", "term", "author", "first_seen_at"})
@@ -104,9 +102,7 @@ def _read(path: Path, counts: dict[str, int]) -> Iterator[Receipt]:
     digest = hashlib.sha256()
     last, before = b"", 0
     with open_regular(path) as file:
-        for line in iter(partial(file.readline, _LONGEST_LINE), b""):
-            if len(line) == _LONGEST_LINE:
-                raise ValueError(f"a line has {_LONGEST_LINE:,} bytes or more")
+        for line in lines_of(file):
             if last:
                 digest.update(last)
                 receipt = _receipt(json.loads(last))
@@ -179,7 +175,7 @@ def check_rows(folder: Path, receipts: ExportedReceipts) -> Iterator[Check]:
 
 
 def _stored_threads(file: Any) -> Iterator[Json]:
-    for line in iter(partial(file.readline, _LONGEST_LINE), b""):
+    for line in lines_of(file):
         thread = json.loads(line)
         if thread["type"] == "conversation":
             yield thread

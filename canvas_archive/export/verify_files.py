@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from canvas_archive.export.checks import (
 from canvas_archive.export.destination import RECORD as EXPORT
 from canvas_archive.export.fleet_list import check_list, is_list, packages_of
 from canvas_archive.export.formats import format_for
-from canvas_archive.export.jsonl import encode_completion
+from canvas_archive.export.jsonl import encode_completion, lines_of
 from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
 from canvas_archive.export.receipts_check import check_rows, exported_receipts
@@ -40,7 +39,6 @@ from canvas_archive.store.connection import schema_version
 from canvas_archive.store.migrations import known_version
 from canvas_archive.store.private import open_regular, read_regular, require_regular
 
-_LONGEST_LINE = 256 << 20
 _MOST_RECORD = 16 << 20
 
 
@@ -168,9 +166,7 @@ def check_jsonl(path: Path, *, alone: bool = False) -> Iterator[Check]:
     record: object = None
     try:
         with open_regular(path) as file:
-            for line in iter(partial(file.readline, _LONGEST_LINE), b""):
-                if len(line) == _LONGEST_LINE:
-                    raise ValueError(f"a line has {_LONGEST_LINE:,} bytes or more")
+            for line in lines_of(file):
                 if last:
                     digest.update(last)
                     conversations += 1

@@ -22,6 +22,8 @@ from canvas_archive.store.receipts import Receipt, commitments, read_receipts_of
 KEYS = frozenset({"uuid", "ics"})
 """Fields that open a file or a calendar to anyone who knows them."""
 
+_DEEPEST = 100
+
 LEFT_OUT = ("signatures of addresses", "keys of files and calendars")
 """What ``without_keys`` leaves out, in words."""
 
@@ -186,18 +188,25 @@ def without_keys(receipt: Receipt) -> Json:
     return keyless(payload)
 
 
-def keyless(value: Json) -> Json:
-    """Return a value of an answer without signatures of addresses and without ``KEYS``, at any depth."""
-    if isinstance(value, list):
-        return [keyless(item) for item in value]
-    if not isinstance(value, dict):
+def keyless(value: Json, depth: int = 0) -> Json:
+    """Return a value of an answer without signatures of addresses and without ``KEYS``, at any depth.
+
+    What is nested deeper than any answer of Canvas's becomes ``None``.
+    """
+    if not isinstance(value, (list, dict)):
         return value
-    return {name: _field_without_keys(name, item) for name, item in value.items() if name not in KEYS}
+    if depth > _DEEPEST:
+        return None
+    if isinstance(value, list):
+        return [keyless(item, depth + 1) for item in value]
+    return {
+        name: _field_without_keys(name, item, depth + 1) for name, item in value.items() if name not in KEYS
+    }
 
 
-def _field_without_keys(name: str, value: Json) -> Json:
+def _field_without_keys(name: str, value: Json, depth: int = 0) -> Json:
     is_address = name in ADDRESSES or name.endswith("_url")
-    return value.partition("?")[0] if is_address and isinstance(value, str) else keyless(value)
+    return value.partition("?")[0] if is_address and isinstance(value, str) else keyless(value, depth)
 
 
 def _row_without_keys(columns: Iterable[Json], row: Json) -> Json:
