@@ -18,19 +18,22 @@ from canvas_archive.errors import BadInput, CredentialProblem, KeyringUnusable, 
 from canvas_archive.hosts import is_loopback
 from canvas_archive.keyrings import Keyring, find_keyring
 from canvas_archive.secret import Secret, is_token_text, token_text, without_tokens
+from canvas_archive.token_store import TOKEN_VARIABLE as TOKEN_VARIABLE
+from canvas_archive.token_store import URL_VARIABLE as URL_VARIABLE
 from canvas_archive.token_store import (
     TokenRecord,
+    account_name,
     delete_record,
     digest_of,
+    origin,
     read_record,
     record_path,
+    text_in_environment,
     write_record,
 )
 
 Source = Literal["environment", "command", "keyring", "file", "typed"]
 
-TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
-URL_VARIABLE = "CANVAS_API_URL"
 COMMAND_SECONDS = 60.0
 NO_KEYRING = "There is no system keyring here (cron, containers and ssh often reach none)."
 _DEMO = " If 'canvas-archive demo' made this archive, its Canvas is gone."
@@ -63,23 +66,12 @@ class FoundToken:
 
 def token_page(base_url: str) -> str:
     """Return the address of the page where a person makes and deletes tokens of that Canvas."""
-    return f"{_origin(base_url)}/profile/settings#access_tokens_holder"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    default = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
-    host = parts.netloc.removesuffix(default) if default else parts.netloc
-    return f"{parts.scheme}://{host}".lower()
-
-
-def _account(base_url: str, user_id: int | None) -> str:
-    return f"{_origin(base_url)}#{user_id}" if user_id is not None else _origin(base_url)
+    return f"{origin(base_url)}/profile/settings#access_tokens_holder"
 
 
 def _accounts(base_url: str, user_id: int | None) -> list[str]:
     """Return the names under which a token may be saved: the person's, and that of the whole Canvas."""
-    return list(dict.fromkeys((_account(base_url, user_id), _account(base_url, None))))
+    return list(dict.fromkeys((account_name(base_url, user_id), account_name(base_url, None))))
 
 
 # -- each source -------------------------------------------------------------------------------------------
@@ -92,9 +84,8 @@ def token_from_environment(base_url: str, again: str = LOGIN) -> Secret | None:
 
     Raises TokenRefused for a value that cannot be a token.
     """
-    token = token_text(os.environ.get(TOKEN_VARIABLE, ""))
-    url = os.environ.get(URL_VARIABLE, "").strip()
-    if not token or (url and _origin(url) != _origin(base_url)):
+    token = text_in_environment(base_url)
+    if not token:
         return None
     return _checked(token, TOKEN_VARIABLE, f"Unset {TOKEN_VARIABLE}, then run: {again}")
 
@@ -256,14 +247,14 @@ def find_token(
     token = token_from_file(base_url, user_id)
     if token:
         return found_token(base_url, token, "file", again=again)
-    token = _typed.get(_account(base_url, user_id))
+    token = _typed.get(account_name(base_url, user_id))
     if token:
         return found_token(base_url, token, "typed")
-    demo = _DEMO if is_loopback(urlsplit(_origin(base_url)).hostname or "") else ""
+    demo = _DEMO if is_loopback(urlsplit(origin(base_url)).hostname or "") else ""
     ways = f"set {TOKEN_VARIABLE}, or run: {again or LOGIN}"
     if reason is not None:
         ways = str(KeyringUnusable(reason.reason, reason.repair, otherwise=ways))
-    raise TokenMissing(f"There is no access token for {_origin(base_url)}.{demo} {ways[0].upper()}{ways[1:]}")
+    raise TokenMissing(f"There is no access token for {origin(base_url)}.{demo} {ways[0].upper()}{ways[1:]}")
 
 
 def found_token(
@@ -298,22 +289,7 @@ def token_source(
             return "file"
     except CredentialProblem:
         return None
-    return "typed" if _account(base_url, user_id) in _typed else None
-
-
-def known_expiry(
-    base_url: str, *, token_command: str | None = None, user_id: int | None = None
-) -> str | None:
-    """Return when the token expires, as ISO-8601 text, where that is on record; else ``None``.
-
-    No keyring is opened and no command is run.
-    """
-    with suppress(CredentialProblem):
-        record = read_record(_account(base_url, user_id))
-        token = token_from_environment(base_url)
-        if record is not None and (record.is_of(token) if token else not token_command):
-            return record.expires_at
-    return None
+    return "typed" if account_name(base_url, user_id) in _typed else None
 
 
 # -- saving one --------------------------------------------------------------------------------------------
@@ -323,7 +299,7 @@ def save_in_keyring(
     base_url: str, token: str, user_id: int | None = None, *, expires_at: str | None = None
 ) -> None:
     """Put the token into the system keyring, and out of the file. Raises KeyringUnusable."""
-    account = _account(base_url, user_id)
+    account = account_name(base_url, user_id)
     require_keyring().write(account, token)
     try:
         write_record(account, TokenRecord(digest_of(token), expires_at))
@@ -338,7 +314,7 @@ def save_in_file(
 
     Raises CredentialProblem, and BadInput where the user has no home.
     """
-    account = _account(base_url, user_id)
+    account = account_name(base_url, user_id)
     write_record(account, TokenRecord(digest_of(token), expires_at, Secret(token)))
     with suppress(KeyringUnusable):
         require_keyring().delete(account)
@@ -346,7 +322,7 @@ def save_in_file(
 
 def note_expiry(base_url: str, user_id: int, expires_at: str | None) -> None:
     """Record when the token in use expires, as far as that can be written down."""
-    account = _account(base_url, user_id)
+    account = account_name(base_url, user_id)
     with suppress(CredentialProblem, BadInput):
         found, record = find_token(base_url, user_id=user_id), read_record(account)
         own = record is None or record.is_of(found.secret)
@@ -357,12 +333,12 @@ def note_expiry(base_url: str, user_id: int, expires_at: str | None) -> None:
 
 def use_for_now(base_url: str, token: Secret, user_id: int | None = None) -> None:
     """Let this process use a token that was not saved."""
-    _typed[_account(base_url, user_id)] = token
+    _typed[account_name(base_url, user_id)] = token
 
 
 def token_file(base_url: str, user_id: int | None = None) -> str:
     """Return the path of the file that a token is saved in. Raises BadInput where the user has no home."""
-    return str(record_path(_account(base_url, user_id)))
+    return str(record_path(account_name(base_url, user_id)))
 
 
 def forget_token(base_url: str, user_id: int | None = None) -> list[Source]:
@@ -370,7 +346,7 @@ def forget_token(base_url: str, user_id: int | None = None) -> list[Source]:
 
     Raises KeyringUnusable when a keyring cannot be asked; the file is gone then.
     """
-    account = _account(base_url, user_id)
+    account = account_name(base_url, user_id)
     _typed.pop(account, None)
     gone: list[Source] = ["file"] if delete_record(account) else []
     ring = find_keyring()

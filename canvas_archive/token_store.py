@@ -16,15 +16,53 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from canvas_archive.errors import BadInput, CredentialProblem, UnusableFile
 from canvas_archive.places import config_folder
-from canvas_archive.secret import Secret
+from canvas_archive.secret import Secret, token_text
 from canvas_archive.store.private import make_folder, open_regular, write_private
 
 MOST_BYTES = 1 << 16
 FOLDER_NAME = "tokens"
+
+
+TOKEN_VARIABLE = "CANVAS_API_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
+URL_VARIABLE = "CANVAS_API_URL"
+
+
+def origin(url: str) -> str:
+    """Return ``https://host[:port]`` of an address, as tokens are told apart by it."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    default = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    host = parts.netloc.removesuffix(default) if default else parts.netloc
+    return f"{parts.scheme}://{host}".lower()
+
+
+def account_name(base_url: str, user_id: int | None) -> str:
+    """Return the name under which a person's token is saved, or without an id that of the whole Canvas."""
+    return f"{origin(base_url)}#{user_id}" if user_id is not None else origin(base_url)
+
+
+def text_in_environment(base_url: str) -> Secret:
+    """Return ``CANVAS_API_TOKEN``, empty if ``CANVAS_API_URL`` says that it belongs to another host."""
+    url = os.environ.get(URL_VARIABLE, "").strip()
+    elsewhere = url and origin(url) != origin(base_url)
+    return token_text("" if elsewhere else os.environ.get(TOKEN_VARIABLE, ""))
+
+
+def known_expiry(
+    base_url: str, *, token_command: str | None = None, user_id: int | None = None
+) -> str | None:
+    """Return when the token expires, as ISO-8601 text, where that is on record; else ``None``.
+
+    No keyring is opened and no command is run.
+    """
+    with suppress(CredentialProblem):
+        record, token = read_record(account_name(base_url, user_id)), text_in_environment(base_url)
+        if record is not None and (record.is_of(token) if token else not token_command):
+            return record.expires_at
+    return None
 
 
 @dataclass(frozen=True, slots=True)

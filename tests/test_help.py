@@ -132,6 +132,7 @@ def test_the_variables_are_those_the_commands_know() -> None:
         "NO_PROXY",
         "SSL_CERT_FILE",
         "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
     }  # of other programs, too
     for _, command in every_command():
         known |= {str(option.envvar) for option in command.params if option.envvar}

@@ -14,8 +14,10 @@ from urllib.parse import quote
 import keyring.errors
 import pytest
 
-from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, save_in_keyring
-from canvas_archive.errors import EXIT_INTERRUPTED
+from canvas_archive.cli.status import advice, read_status
+from canvas_archive.clock import SYSTEM
+from canvas_archive.credentials import TOKEN_VARIABLE, URL_VARIABLE, save_in_keyring, token_from_command
+from canvas_archive.errors import EXIT_INTERRUPTED, CredentialProblem
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
 from tests.folder_keyring import Keyring
@@ -284,6 +286,7 @@ TROUBLES = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", TROUBLES)
 def test_whoever_follows_the_suggestions_gets_to_a_sync(
     case: str, sandbox: Sandbox, mail: Path, monkeypatch: pytest.MonkeyPatch
@@ -370,6 +373,39 @@ def test_nothing_is_said_of_an_expiry_that_is_not_known(
     monkeypatch.delenv(TOKEN_VARIABLE)
     assert say(["logout"]).code == 0 and "expire" not in say(["status"]).out
     sandbox.tokens.revoke(secret)
+
+
+class Late:
+    """A clock that is some days ahead."""
+
+    def __init__(self, days: float) -> None:
+        self._days = days
+
+    def now(self) -> datetime:
+        """Return the moment that many days from now."""
+        return datetime.now(timezone.utc) + timedelta(days=self._days)
+
+    monotonic = staticmethod(SYSTEM.monotonic)
+    sleep = staticmethod(SYSTEM.sleep)
+
+
+@pytest.mark.parametrize(("days", "warns"), [(6.9, False), (7.1, True)])
+def test_status_warns_of_an_old_last_sync(
+    days: float, warns: bool, sandbox: Sandbox, mail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, sandbox.token)
+    assert say(["sync", "-q", "--no-index"]).code == 0
+    with Archive.open(mail) as archive:
+        steps = advice(read_status(archive, Late(days)))
+    assert any(step == "The last sync was 7 days ago. Run: canvas-archive sync" for step in steps) == warns
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is for /bin/sh")
+def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canvas_archive.credentials.COMMAND_SECONDS", 0.1)
+    for command in ("sleep 5", "sleep 5 | cat"):
+        with pytest.raises(CredentialProblem, match=r"did not end within .*token set --no-command"):
+            token_from_command(command)
 
 
 # -- fleets ------------------------------------------------------------------------------------------------

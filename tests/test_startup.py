@@ -65,7 +65,7 @@ def test_help_imports_the_command_line_and_nothing_else(arguments: list[str]) ->
 
 def test_status_imports_what_reads_and_nothing_that_writes_or_asks(archive: Path) -> None:
     modules = imported("--archive", str(archive), "status")
-    assert parts(modules) <= HELP | {"places", "store"}
+    assert parts(modules) <= HELP | {"places", "secret", "store", "token_store"}
     assert not modules & WRITING
     assert "canvas_archive.model" not in modules
     assert not packages(modules) & HEAVY

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from canvas_archive import token_store
-from canvas_archive.credentials import find_token, known_expiry, save_in_file, save_in_keyring
+from canvas_archive.credentials import find_token, save_in_file, save_in_keyring
 from canvas_archive.errors import CredentialProblem, KeyringUnusable, TokenMissing
 from canvas_archive.token_store import (
     TokenRecord,
     delete_record,
     digest_of,
+    known_expiry,
     read_record,
     record_path,
     write_record,

@@ -496,6 +496,10 @@ SITUATIONS = (
         star 1
         send --to chen --body Hello
         token
+        login
+        login mailto:ada@school.edu
+        token status
+        logout
         backup out
         """,
     ),

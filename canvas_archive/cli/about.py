@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive import __version__
+from canvas_archive.cli.config_help import ConfigCommand
 from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.cli.tables import print_table
 from canvas_archive.cli.terminal import byte_size, local_time, one_line, printable
@@ -95,15 +96,14 @@ def archives(settings: Settings, as_json: bool) -> None:
         )
 
 
-@click.command()
+@click.command(cls=ConfigCommand)
 @common_options
 @json_option
 @pass_settings
 def config(settings: Settings, as_json: bool) -> None:
     """Show the settings of the archive and the file they are in: config.toml, which you may edit.
 
-    'canvas-archive help config' says what each option does. An option that grants something, such as
-    token_command, counts after 'canvas-archive adopt'. No token belongs into this file.
+    No token belongs into this file.
     """
     from canvas_archive.store import Archive
     from canvas_archive.store.config import CONFIG_NAME

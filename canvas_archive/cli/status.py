@@ -121,12 +121,12 @@ def _numbers(status: Status) -> dict[str, Any]:
 
 def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
-    from canvas_archive.credentials import known_expiry
     from canvas_archive.store import runs
     from canvas_archive.store.acts import unsettled_acts
     from canvas_archive.store.counts import archive_counts
     from canvas_archive.store.drafts import count_drafts
     from canvas_archive.store.lock import present_writer
+    from canvas_archive.token_store import known_expiry
 
     db, account = archive.db, archive.account
     last = db.execute("SELECT * FROM sync_runs ORDER BY id DESC LIMIT 1").fetchone()

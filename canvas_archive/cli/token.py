@@ -16,8 +16,9 @@ from canvas_archive.cli.login import check_token, renew_token
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import expiry_sentences, storage_options
 from canvas_archive.clock import SYSTEM
-from canvas_archive.credentials import SOURCES, found_token, known_expiry, new_token_command, token_page
+from canvas_archive.credentials import SOURCES, found_token, new_token_command, token_page
 from canvas_archive.errors import TokenMissing
+from canvas_archive.token_store import known_expiry
 
 
 @click.group(invoke_without_command=True)

@@ -91,6 +91,10 @@ def verify(
     head = None if chain_head is None else whole_head(chain_head)
     trust = Trust(allowed_signers, timestamp_ca)
     options = VerifyOptions(files=files, jobs=jobs, resume=resume, chain_head=head, trust=trust)
+    if remote and path is None:
+        from canvas_archive.cli.login import require_token
+
+        require_token(settings)
     if path is None or os.path.lexists(path / "archive.db"):
         folder = path or settings.folder
         found = _archive_checks(settings, folder, options, remote=remote, contents=remote_contents)
