@@ -235,12 +235,14 @@ def given_token(base_url: str, token_command: str | None, *, again: str = "") ->
     return found_token(base_url, token, "command", token_command, again=again)
 
 
-def find_token(base_url: str, *, token_command: str | None = None, user_id: int | None = None) -> FoundToken:
-    """Return the token for that Canvas.
+def find_token(
+    base_url: str, *, token_command: str | None = None, user_id: int | None = None, again: str = ""
+) -> FoundToken:
+    """Return the token for that Canvas; ``again`` is the command that saves one, if it is not ``login``.
 
     Raises TokenMissing, naming the way to give one, and CredentialProblem for a source that fails.
     """
-    given = given_token(base_url, token_command)
+    given = given_token(base_url, token_command, again=again)
     if given is not None:
         return given
     token: Secret | None = None
@@ -250,16 +252,18 @@ def find_token(base_url: str, *, token_command: str | None = None, user_id: int 
     except KeyringUnusable as error:
         reason = error
     if token:
-        return found_token(base_url, token, "keyring")
+        return found_token(base_url, token, "keyring", again=again)
     token = token_from_file(base_url, user_id)
     if token:
-        return found_token(base_url, token, "file")
+        return found_token(base_url, token, "file", again=again)
     token = _typed.get(_account(base_url, user_id))
     if token:
         return found_token(base_url, token, "typed")
     demo = _DEMO if is_loopback(urlsplit(_origin(base_url)).hostname or "") else ""
-    ways = str(reason) if reason is not None else f"Set {TOKEN_VARIABLE}, or run: {LOGIN}"
-    raise TokenMissing(f"There is no access token for {_origin(base_url)}.{demo} {ways}")
+    ways = f"set {TOKEN_VARIABLE}, or run: {again or LOGIN}"
+    if reason is not None:
+        ways = str(KeyringUnusable(reason.reason, reason.repair, otherwise=ways))
+    raise TokenMissing(f"There is no access token for {_origin(base_url)}.{demo} {ways[0].upper()}{ways[1:]}")
 
 
 def found_token(

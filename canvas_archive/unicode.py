@@ -39,7 +39,7 @@ byte order mark, and the marks of annotations between the lines."""
 _TORN = "\ud800-\udfff"
 _SEPARATORS = "\u2028\u2029"
 
-ESCAPED_IN_JSON = f"[\x7f-\x9f{_HIDDEN}{_SEPARATORS}{_TORN}]"
+_ESCAPED_IN_JSON = f"[\x7f-\x9f{_HIDDEN}{_SEPARATORS}{_TORN}]"
 """What JSON may hold as it is, and no terminal or file should: to be written as an escape."""
 
 TERMINAL_TEXT: Profile = (
@@ -69,6 +69,20 @@ def filtered(text: str, profile: Profile) -> str:
     for pattern, replacement in profile:
         text = re.sub(pattern, replacement, text)
     return text
+
+
+def json_text(document: object, *, escaped: bool = False, lines: bool = True) -> str:
+    """Return a document as JSON that is as harmless on a terminal as it is for a parser.
+
+    It is indented, or on one line without ``lines``.
+
+    JSON itself escapes the C0 controls; what else a terminal obeys, or no encoding can write, is escaped
+    here, so that every parser reads the very same text. ``escaped``: everything but ASCII is.
+    """
+    import json  # here: the text of --help needs none
+
+    text = json.dumps(document, ensure_ascii=escaped, indent=2 if lines else None)
+    return re.sub(_ESCAPED_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:

@@ -122,6 +122,8 @@ ROUTES_OF_MAIL = (
     "/mail/new",
     "/mail/new/queue",
     "/mail/send/1",
+    "/mail/drafts",
+    "/mail/drafts/discard",
     "/mail/edit",
     "/mail/undo",
     "/mail/search/save",

@@ -119,7 +119,8 @@ class ArchiveBuilder:
         )
         for position, user in enumerate(people):
             self.db.execute(
-                "INSERT INTO conversation_participants VALUES (?, ?, ?)", (number, user, position)
+                "INSERT INTO conversation_participants VALUES (?, ?, ?, 1)",
+                (number, user, position),
             )
 
     def message(

@@ -55,7 +55,7 @@ def _marking() -> Any:
 
 def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     """Return each place with the texts that are worst for it, by their size."""
-    from canvas_archive import typed_text
+    from canvas_archive import typed_text, unicode
     from canvas_archive.canvas import answers, links, waiting
     from canvas_archive.canvas.body import decode_json
     from canvas_archive.cli import show, terminal
@@ -195,7 +195,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         ),
         "terminal, text": (terminal.printable, (of("\x1b"), of("\r\n"), of("\u202e"))),
         "terminal, line": (lambda text: terminal.fit(terminal.one_line(text), 50), (of("\u0301"),)),
-        "terminal, JSON": (lambda text: terminal.json_text({"a": text}), (of("\x9b"), of("\\"))),
+        "terminal, JSON": (lambda text: unicode.json_text({"a": text}), (of("\x9b"), of("\\"))),
         "terminal, message": (
             lambda text: show._Letter(nobodys, 1, Path(), 80).message(
                 threads.ThreadMessage(1, nobody, "2026-03-09T14:05:00Z", text, False, None), ""

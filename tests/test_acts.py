@@ -188,7 +188,7 @@ def test_killed_after_the_request_it_is_told_and_settled_as_unknown(
     killed(mail, monkeypatch, *args)
     said = f"'{args[0]}'"
     assert said in mail.run("status").out
-    assert mail.run("status", "--json").json["acts"] == {"unsettled": 1}
+    assert mail.run("status", "--json").json["counts"]["acts"] == {"unsettled": 1}
     assert "unknown whether Canvas did it" in mail.run("edits").out
     assert mail.run("edits", "--json").json["acts"][0]["state"] == "begun"
     assert mail.run("verify", "--no-files").code == 0

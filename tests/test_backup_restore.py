@@ -190,7 +190,7 @@ def test_a_damaged_database_is_not_backed_up(archive: Path, tmp_path: Path) -> N
 
 def test_the_commands(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["backup", str(tmp_path / "b"), "--archive", str(archive), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["files"] == 4
+    assert json.loads(capsys.readouterr().out)["counts"]["files"] == 4
     assert run(["restore", str(tmp_path / "b"), str(tmp_path / "again"), "--no-index"]) == 0
     assert "Restored 10 messages" in capsys.readouterr().err
     options = VerifyOptions(files=True)
@@ -367,7 +367,7 @@ def test_a_damaged_copy_is_repaired(
     was, _ = broken(first), second.unlink()
     assert run(["--archive", str(archive), "backup", "--json", str(tmp_path / "backup")]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["checked_files"], document["copied_files"]) == (3, 2)
+    assert (document["counts"]["checked_files"], document["counts"]["copied_files"]) == (3, 2)
     assert document["repaired"] == [first.name] and first.read_bytes() == was
     assert all(check.ok for check in verify_path(tmp_path / "backup"))
     broken(first)

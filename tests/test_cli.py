@@ -95,7 +95,7 @@ def test_demo_pulls_everything_field_by_field(tmp_path: Path) -> None:
 def test_demo_json_is_one_document(tmp_path: Path) -> None:
     done = canvas_archive("demo", "--no-serve", "--json", "--conversations", 40, "--archive", tmp_path / "a")
     document = json.loads(done.stdout)
-    assert document["conversations"]["total"] == 40
+    assert document["counts"]["conversations"]["total"] == 40
     assert document["mode"] == "full" and document["problems"] == []
 
 
@@ -151,10 +151,10 @@ def test_reading_commands_work_offline(archive: Path) -> None:
     shown = canvas_archive("show", id_, "--archive", archive)
     assert shown.returncode == 0 and str(id_) in shown.stdout
     status = json.loads(canvas_archive("status", "--archive", archive, "--json").stdout)
-    assert status["conversations"]["total"] == 40 and status["problems"] == []
+    assert status["counts"]["conversations"]["total"] == 40 and status["problems"] == []
     found = json.loads(canvas_archive("search", "midterm from:chen", "--archive", archive, "--json").stdout)
     assert found["total"] == len(found["hits"]) > 0
-    assert {hit["author"] for hit in found["hits"]} == {"Astrid Chen"}
+    assert {hit["author"]["name"] for hit in found["hits"]} == {"Astrid Chen"}
     rows = canvas_archive("sql", "SELECT count(*) AS n FROM inbox", "--archive", archive, "--json")
     assert json.loads(rows.stdout)[0]["n"] > 0
 
@@ -170,10 +170,18 @@ def test_the_archive_option_is_taken_before_and_after_and_from_the_environment(a
 def test_sync_json_has_the_documented_shape(archive: Path, given: dict[str, str]) -> None:
     document = json.loads(canvas_archive("sync", "--archive", archive, "--json", environment=given).stdout)
     assert document["mode"] == "quick" and document["requests"] == 6
-    assert set(document["conversations"]) >= {"new", "changed", "removed", "total"}
-    assert set(document["attachments"]) == {"stored", "failed", "gone", "refused", "pending", "untried"}
-    assert set(document["edits"]) >= {"pending", "pushed", "conflicts"}
-    assert set(document["index"]) == {"added"} and set(document["messages"]) == {"new"}
+    counts = document["counts"]
+    assert set(counts["conversations"]) >= {"new", "changed", "removed", "total"}
+    assert set(counts["attachments"]) == {
+        "stored",
+        "failed",
+        "gone",
+        "refused",
+        "pending",
+        "untried",
+    }
+    assert set(counts["edits"]) >= {"pending", "pushed", "conflicts"}
+    assert set(counts["index"]) == {"added"} and set(counts["messages"]) == {"new"}
 
 
 def test_sql_reads_only(archive: Path) -> None:
@@ -185,7 +193,7 @@ def test_sql_reads_only(archive: Path) -> None:
 
 def test_doctor_finds_a_healthy_archive(archive: Path, given: dict[str, str]) -> None:
     done = canvas_archive("doctor", "--archive", archive, "--json", environment=given)
-    findings = {f["name"]: f["state"] for f in json.loads(done.stdout)["findings"]}
+    findings = {f["name"]: f["state"] for f in json.loads(done.stdout)["checks"]}
     assert done.returncode == 0
     assert findings["token"] == findings["Canvas"] == findings["clock"] == findings["permissions"] == "ok"
 

@@ -143,7 +143,7 @@ def test_colours_in_a_pipe(
     ],
 )  # fmt: skip
 def test_a_conversation_is_found_by_any_of_its_names(mail: Path, name: str) -> None:
-    assert json.loads(say(["show", name, "--json"]).out)["id"] == 60
+    assert json.loads(say(["show", name, "--json"]).out)["conversations"][0]["id"] == 60
 
 
 def test_several_conversations_are_one_document(mail: Path) -> None:

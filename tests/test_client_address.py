@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from canvas_archive.canvas import CanvasClient, Token
-from canvas_archive.canvas.address import normalise_base_url, origin_of, require_safe
+from canvas_archive.canvas.address import normalise_base_url, origin_of, require_safe, typed_base_url
 from canvas_archive.canvas.links import parse_links, shown_url
 from canvas_archive.errors import BadInput, TokenRefused, UnsafeRedirect
 from tests.client_support import SECRET
@@ -143,3 +143,63 @@ def test_text_that_is_no_token(secret: str) -> None:
         Token(secret)
     assert "New Access Token" in str(caught.value)
     assert "Evil" not in str(caught.value)
+
+
+# -- what people paste -------------------------------------------------------------------------------------
+
+PASTED = {
+    "HTTPS://School.Example/courses/12/pages/a?x=1#y": "https://school.example",
+    "https://school.example/conversations#filter=type=inbox": "https://school.example",
+    "school.example:8443/courses": "https://school.example:8443",
+    "school.example.": "https://school.example",
+    "//school.example/x": "https://school.example",
+    "https:/school.example/x": "https://school.example",
+    "https//school.example": "https://school.example",
+    "https:\\\\school.example\\x": "https://school.example",
+    "<https://school.example/>": "https://school.example",
+    "\u201cschool.example\u201d": "https://school.example",
+    "[Canvas](https://school.example/courses/3)": "https://school.example",
+    "My school: https://school.example/login.": "https://school.example",
+    "canvas-courses://school.example/courses/1": "https://school.example",
+    "canvas-student://school.example": "https://school.example",
+    "https://sso.canvaslms.com/canvas/login?domain=school.example&code_ios=a": "https://school.example",
+    "https://school.example/login?next=https://other.example": "https://school.example",
+    "https://evil.example\\@school.example": "https://evil.example",  # as browsers read it
+    "школа.example": "https://xn--80atdl2c.example",
+    "localhost:3000": "http://localhost:3000",
+    "127.0.0.1:3000/courses": "http://127.0.0.1:3000",
+    "[::1]:3000": "http://[::1]:3000",
+    "https://school.example\n/courses/1": "https://school.example",
+}
+
+
+@pytest.mark.parametrize("text", PASTED)
+def test_a_pasted_address_leads_to_the_school(text: str) -> None:
+    assert typed_base_url(text) == PASTED[text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n",
+        "mailto:ada@school.example",
+        "ada@school.example",
+        "https://ada:secret@school.example/courses",
+        "javascript:alert(1)",
+        "ftp://school.example",
+        "my school",
+        "http://school.example/courses",
+        "http://127.0.0.1.evil.example",
+        "https://school.example/a and https://other.example/b",
+        "https://sso.canvaslms.com/canvas/login?domain=a@b",
+        "https://school.example%2f@evil.example",
+        "7~abcdefghijklmnopqrstuvwxyz0123456789",
+        "a" * 5000,
+    ],
+)
+def test_what_is_no_address_is_refused_without_repeating_secrets(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        typed_base_url(text)
+    said = str(caught.value)
+    assert "secret" not in said and "abcdefgh" not in said and "\n" not in said and len(said) < 400

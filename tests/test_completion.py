@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from canvas_archive.cli import cli
 from canvas_archive.cli.completion import HOW, VARIABLE
 from canvas_archive.cli.context import Settings
-from canvas_archive.store import Ingest, edits
+from canvas_archive.store import Archive, Ingest, edits
 from tests.store_support import TickingClock, conversation, create, message
 
 pytestmark = pytest.mark.sampled
@@ -161,3 +161,39 @@ def test_what_is_offered(archive: Path, words: list[str], begun: str, offered: s
     complete = ShellComplete(cli, {}, "canvas-archive", VARIABLE)
     items = complete.get_completions(["--archive", str(archive), *words], begun)
     assert {item.value for item in items} == offered
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "offered"),
+    [
+        (["export", "x", "--format"], "m", {"mbox"}),
+        (["export", "x", "--folder"], "st", {"starred"}),
+        (["list", "--from"], "ch", {"chen"}),
+        (["list", "--with"], "", {"Astrid"}),
+        (["list", "--course"], "course_3", {"course_30"}),
+        (["list", "--course"], "GE", {"GEOG"}),
+        (["search"], "fr", {"from:"}),
+        (["search", "exam"], "course:ge", {"course:geOG"}),
+        (["search", "from", ":"], "ast", {"astrid"}),
+        (["search"], "has:att", {"has:attachment"}),
+        (["search"], "is:sta", {"is:starred"}),
+        (["search"], "from:%", set()),
+        (["search"], "", set()),
+    ],
+)
+def test_names_courses_and_operators_are_offered(
+    archive: Path, words: list[str], begun: str, offered: set[str]
+) -> None:
+    with Archive.open(archive, write=True) as opened:
+        opened.db.execute("UPDATE users SET full_name = 'Astrid Chen', name = 'Astrid Chen'")
+        opened.db.execute("INSERT INTO contexts (code, kind, name) VALUES ('course_30', 'course', 'GEOG')")
+        opened.db.commit()
+    assert set(offers(archive, words, begun)) == offered
+
+
+def test_a_name_that_a_terminal_would_obey_is_harmless(archive: Path) -> None:
+    with Archive.open(archive, write=True) as opened:
+        opened.db.execute("UPDATE users SET full_name = 'Evil\x1b[31m\nRed'")
+        opened.db.commit()
+    for name, about in offers(archive, ["list", "--from"], "Evil").items():
+        assert name == "Evil" and "\x1b" not in str(about) and "\n" not in str(about)

@@ -56,7 +56,7 @@ def test_each_command_edits_offline_and_push_sends_it(
 def test_subscribe_takes_an_unsubscription_back(mail: Mail) -> None:
     mail.run("unsubscribe", "101")
     ran = mail.run("subscribe", "101", "--json")
-    assert ran.json["changed"][0]["outcome"] == "set_back"
+    assert ran.json["conversations"][0]["outcome"] == "set_back"
     assert mail.run("push").code == 0
     assert mail.writes == []
 
@@ -110,8 +110,8 @@ def test_ids_or_a_query(mail: Mail, args: tuple[str, ...]) -> None:
 def test_a_search_chooses_the_conversations(mail: Mail) -> None:
     mail.sync(mode="quick", index=True, attachments=False)
     ran = mail.run("archive", "--query", "from:ben", "--json")
-    found = {line["id"] for line in ran.json["changed"]}
-    assert found == {101, 105} and ran.json["unchanged"] == 1
+    found = {line["id"] for line in ran.json["conversations"]}
+    assert found == {101, 105} and ran.json["unchanged_count"] == 1
     assert "3 conversations found." in ran.err
 
 
@@ -119,7 +119,7 @@ def test_a_search_leaves_out_what_cannot_be_edited(mail: Mail) -> None:
     mail.sync(mode="quick", index=True, attachments=False)
     ran = mail.run("unsubscribe", "--query", "from:ben", "--json")
     assert ran.code == 0
-    assert {line["id"] for line in ran.json["changed"]} == {101, 105}
+    assert {line["id"] for line in ran.json["conversations"]} == {101, 105}
     assert [line["id"] for line in ran.json["skipped"]] == [102]
 
 
@@ -149,7 +149,7 @@ def test_push_sends_at_once_and_nothing_else(mail: Mail) -> None:
     mail.set(104, starred=1)
     mail.run("archive", "101")
     ran = mail.run("star", "100", "--push", "--json")
-    assert ran.code == 0 and ran.json["push"]["edits"]["pushed"] == 1
+    assert ran.code == 0 and ran.json["push"]["counts"]["edits"]["pushed"] == 1
     assert [path for _, path, _ in mail.writes] == ["/conversations/100"]
     assert mail.one("SELECT count(*) FROM pending_edits") == 2
     ran = mail.run("archive", "101", "--push")  # wished before, sent now
@@ -216,7 +216,7 @@ def test_nothing_to_list(mail: Mail) -> None:
 def test_discarding_shows_canvas_again(mail: Mail) -> None:
     mail.run("archive", "101", "104")
     ran = mail.run("edits", "discard", "1", "--json")
-    assert ran.json == {"discarded": 1, "messages": 0}
+    assert ran.json == {"counts": {"edits": 1, "messages": 0}}
     assert mail.column(101) == "read" and mail.column(104) == "archived"
     assert mail.run("edits", "discard", "--all").code == 0
     mail.settled()

@@ -15,6 +15,7 @@ from canvas_archive.errors import ArchiveLocked, BadInput, NotAdopted
 from canvas_archive.store import Ingest, transaction
 from canvas_archive.store.adoption import ALL_ADOPTED
 from canvas_archive.store.edits import record_edit
+from canvas_archive.store.flags import as_value
 from canvas_archive.store.verbs import VERBS, Applied
 from canvas_archive.store.writing import brief_write
 from canvas_archive.web import writing
@@ -138,8 +139,10 @@ def test_the_command_line_the_pages_and_sql_make_the_same_edits(
     applied = writing.apply(pages / "archive.db", verb, can)
     found = {change.conversation_id: (change.after, change.outcome.value) for change in applied.changes}
     assert found == {number: expected[number] for number in can if number in expected}
-    assert found == {line["id"]: (line["value"], line["outcome"]) for line in document["changed"]}
-    assert document["unchanged"] == applied.unchanged == len(can) - len(found)
+    assert {number: (as_value(VERBS[verb].field, value), how) for number, (value, how) in found.items()} == {
+        line["id"]: (line["value"], line["outcome"]) for line in document["conversations"]
+    }
+    assert document["unchanged_count"] == applied.unchanged == len(can) - len(found)
     with closing(sqlite3.connect(plain / "archive.db")) as db, db:
         for number, (value, _) in found.items():
             db.execute(f"UPDATE conversations SET {VERBS[verb].field} = ? WHERE id = ?", (value, number))

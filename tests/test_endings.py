@@ -22,7 +22,7 @@ from canvas_archive.cli.editing import show_report
 from canvas_archive.cli.fleet_reading import SharedHit
 from canvas_archive.cli.streams import prepare_streams, reader_left, takes_everything
 from canvas_archive.cli.terminal import age, count_of, fit, local_time
-from canvas_archive.cli.usage import usage_lines
+from canvas_archive.cli.usage import call_of, sentence_of
 from canvas_archive.errors import ArchiveLocked, CanvasProblem, CredentialProblem
 from canvas_archive.search import search
 from canvas_archive.store import Archive, Ingest, edits, runs
@@ -164,7 +164,8 @@ def test_a_text_fits_its_cells() -> None:
 
 
 def test_usage_without_a_command_and_numbers_without_an_end() -> None:
-    assert usage_lines(click.UsageError("No such thing")) == ["Error: No such thing"]
+    error = click.UsageError("No such thing")
+    assert (sentence_of(error), call_of(error)) == ("No such thing", None)
     for call, told in (
         (["list", "--limit", "0"], "is less than 1."),
         (["sandbox", "--port", "99999"], "is not from 0 to 65535."),
@@ -315,7 +316,7 @@ def test_what_a_sync_tells(mail: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = say(["sync"])
     assert said.out == "fetch 7\n"
     assert "Something to know" in said.err and "Warning: conversation 7: it is odd" in said.err
-    assert json.loads(say(["sync", "--json"]).out)["conversations"]["new"] == 1
+    assert json.loads(say(["sync", "--json"]).out)["counts"]["conversations"]["new"] == 1
 
 
 def test_a_sync_that_fails_before_it_did_anything_says_only_why(

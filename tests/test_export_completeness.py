@@ -17,6 +17,7 @@ import pytest
 from canvas_archive.cli import run
 from canvas_archive.export.backup import backup
 from canvas_archive.export.completeness import Completeness, completeness, from_json
+from canvas_archive.export.formats import FORMATS
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.journal import note_new
 from tests.export_support import OWNER, ArchiveBuilder, rsmf_manifest
@@ -71,9 +72,13 @@ def export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
     return call
 
 
-EVERY = tuple(
-    word for name in ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet") for word in ("-f", name)
-)
+EVERY = tuple(word for name in FORMATS for word in ("-f", name))
+
+
+def said_in_sqlite(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT value ->> '$.summary' FROM export WHERE name = 'collection'"
+        return str(db.execute(query).fetchone()[0])
 
 
 def everything_said(bag: Path) -> dict[str, str]:
@@ -88,6 +93,7 @@ def everything_said(bag: Path) -> dict[str, str]:
         "jsonl": last["collection"]["summary"],
         "rsmf": next(one["value"] for one in conversation["custom"] if one["name"] == "Collection"),
         "parquet": json.loads(table.metadata[b"canvas_archive.collection"])["summary"],
+        "sqlite": said_in_sqlite(data / "mailbox.db"),
         "html": page.split('<p class="note">')[1].split("</p>")[0],
     }
     for name in ("export.json", "custody.json"):

@@ -86,8 +86,7 @@ def test_ids_as_texts_survive_a_reader_that_has_only_doubles(
     for options, expected in (((), rounded(str(LARGE))), (("--string-ids",), str(LARGE))):
         assert run([*base, "list", "--json", *options]) == 0
         document = json.loads(capsys.readouterr().out, parse_int=rounded)
-        listed = document if isinstance(document, list) else document["conversations"]
-        assert listed[0]["id"] == expected
+        assert document["conversations"][0]["id"] == expected
     assert export(archive, str(tmp_path / "out.jsonl"), "--string-ids") == 0
     thread, completion = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
     assert thread["id"] == str(LARGE) and thread["messages"][0]["recipient_ids"] == [str(OWNER)]

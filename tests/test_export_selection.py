@@ -79,7 +79,7 @@ def test_a_search_chooses_messages(archive: Path) -> None:
         (Selection(people=("Nobody",)), "'--with Nobody': nobody"),
         (Selection(people=("",)), "'--with '"),
         (Selection(people=("999",)), "'--with 999'"),
-        (Selection(courses=("Chemistry",)), "'Chemistry'"),
+        (Selection(courses=("Chemistry",)), "'--course Chemistry'"),
         (Selection(folders=("trash",)), "'trash'"),
         (Selection(query="x"), "--query"),
     ],
@@ -147,7 +147,7 @@ def test_the_command_line(archive: Path, tmp_path: Path, capsys: pytest.CaptureF
     ]
     assert run([*arguments, "--with", "zoë", "--folder", "inbox,sent", "--course", "12"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["messages"], document["formats"]) == (3, ["jsonl"])
+    assert (document["counts"]["messages"], document["formats"]) == (3, ["jsonl"])
     record = json.loads(out.read_text("utf-8").splitlines()[-1])
     assert record["selection"] == {
         "zone": "UTC",

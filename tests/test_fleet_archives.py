@@ -68,7 +68,7 @@ def test_a_name_needs_to_be_known_to_one_archive(made: Path, query: str, holders
     assert said.code == 0, said.err
     told = document(said)
     assert sorted(hit["custodians"][0]["user_id"] for hit in told["hits"]) == holders
-    assert [row["user_id"] for row in told["custodians"]] == [11, 12, 13] and told["failed"] == []
+    assert [row["user_id"] for row in told["custodians"]] == [11, 12, 13] and told["unreadable"] == []
 
 
 def test_a_search_says_who_knows_a_name(made: Path) -> None:
@@ -147,7 +147,7 @@ def test_who_holds_nothing_of_it_gets_no_folder(
     assert exported(tmp_path / "out") == names
     told = document(said)
     assert [str(row["user_id"]) for row in told["custodians"]] == names
-    assert told["nothing"] == [one for one in MEMBERS if str(one) not in names] and told["failed"] == []
+    assert told["nothing"] == [one for one in MEMBERS if str(one) not in names] and told["unreadable"] == []
     said = fleet("export", made, str(tmp_path / "again"), "-f", "jsonl", *options)
     without = len(MEMBERS) - len(names)
     assert f"{without} of 3 archives hold nothing of it and got no folder: user" in said.err
@@ -334,18 +334,22 @@ def test_one_broken_archive_is_named_and_the_others_are_read(
     assert said.code == 5, said.err
     told = document(said)
     assert [row["user_id"] for row in told["custodians"]] == [11, 13] and len(told["hits"]) == 2
-    (failed,) = told["failed"]
+    (failed,) = told["unreadable"]
     assert failed["user_id"] == 12 and len(failed["error"]) > 20 and failed["error"] in said.err
     assert "1 archive of 3 could not be searched: user 12." in said.err and "defect" not in said.err
 
     said = fleet("export", root, str(tmp_path / "out"), "-f", "jsonl", "--json")
     assert said.code == 5 and exported(tmp_path / "out") == ["11", "13"], said.err
-    assert [row["user_id"] for row in document(said)["failed"]] == [12]
+    assert [row["user_id"] for row in document(said)["unreadable"]] == [12]
 
     said = fleet("status", root, "--json")
     assert said.code == 5 and "1 archive cannot be read: user 12." in said.err
     rows = {row["user_id"]: row for row in document(said)["custodians"]}
-    assert (rows[12]["status"], rows[12]["conversations"], rows[12]["archive"]) == ("unreadable", 0, None)
+    assert (rows[12]["status"], rows[12]["counts"]["conversations"], rows[12]["archive"]) == (
+        "unreadable",
+        0,
+        None,
+    )
     assert rows[12]["error"] and {rows[one]["status"] for one in (11, 13)} == {"ok"}
     shown = fleet("status", root).out
     assert "unreadable" in shown and len(shown.splitlines()) >= 5
@@ -377,7 +381,7 @@ def test_a_defect_in_one_archive_stops_no_other(root: Path, monkeypatch: pytest.
     monkeypatch.setattr(service._Session, "hits", fails)
     said = fleet("search", root, "word", "--json")
     assert said.code == 5 and len(document(said)["hits"]) == 2
-    assert "Unexpected error: KeyError: 'unheard of'" in document(said)["failed"][0]["error"]
+    assert "Unexpected error: KeyError: 'unheard of'" in document(said)["unreadable"][0]["error"]
 
 
 @pytest.mark.thorough

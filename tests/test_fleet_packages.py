@@ -210,8 +210,8 @@ def test_a_backup_of_everybody_is_listed_and_repeated(
         assert capsys.readouterr().out == ""
     assert main.run([*arguments, "--json", "-j", "3"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [row["messages"] for row in document["custodians"]] == [1, 1, 1]
-    assert document["failed"] == []
+    assert [row["counts"]["messages"] for row in document["custodians"]] == [1, 1, 1]
+    assert document["unreadable"] == []
 
 
 def test_a_backup_that_fails_for_one_is_made_for_the_others(

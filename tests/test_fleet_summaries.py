@@ -71,7 +71,7 @@ def test_only_what_changed_is_opened(
     with closing(sqlite3.connect(root / "8" / "archive.db", isolation_level=None)) as db:
         db.execute("UPDATE users SET name = 'New' WHERE id = (SELECT min(id) FROM users)")
         # The change lies in the log beside the database.
-        assert rows(root, capsys)[8]["messages"] == first[8]["messages"]
+        assert rows(root, capsys)[8]["counts"] == first[8]["counts"]
     assert ids == [7, 8, 8]
     age(root)
     rows(root, capsys)
@@ -147,7 +147,7 @@ def test_several_processes_find_what_one_finds(
     code, out = found(0)
     assert code == 5
     document = json.loads(out)
-    assert [row["user_id"] for row in document["failed"]] == [8]
+    assert [row["user_id"] for row in document["unreadable"]] == [8]
     assert [row["user_id"] for row in document["custodians"]] == [7]
     assert [[who["user_id"] for who in hit["custodians"]] for hit in document["hits"]] == [[7]]
 

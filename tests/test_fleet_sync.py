@@ -67,9 +67,9 @@ def test_twenty_custodians(many: Collection) -> None:
         with Archive.open(folder) as archive:
             assert archive.account.as_user_id == row["user_id"]
             assert archive.account.user_id == many.sandbox.school.admin_id
-        assert row["status"] == "ok" and row["conversations"] > 0
-        assert counted(folder, "SELECT count(*) FROM conversations") == row["conversations"]
-        assert counted(folder, THREADED) == row["new_messages"] > 0
+        assert row["status"] == "ok" and row["counts"]["conversations"] > 0
+        assert counted(folder, "SELECT count(*) FROM conversations") == row["counts"]["conversations"]
+        assert counted(folder, THREADED) == row["counts"]["new_messages"] > 0
 
     many.sandbox.log.clear()
     again = many.sync("--jobs", "4", "--no-attachments", "--no-index")
@@ -213,7 +213,7 @@ def test_status_asks_nothing_of_canvas(many: Collection) -> None:
     many.sandbox.log.clear()
     told = json.loads(many.run("status", "--json").stdout)
     rows = {row["user_id"]: row for row in told["custodians"]}
-    assert rows[people[0]]["messages"] == counted(many.root / str(people[0]), THREADED)
+    assert rows[people[0]]["counts"]["messages"] == counted(many.root / str(people[0]), THREADED)
     assert rows[999_999]["archive"] is None and rows[999_999]["status"] == "failed"
     shown = many.run("status")
     assert "3 custodians" in shown.stderr and "may not act as user 999999" in shown.stdout
@@ -234,7 +234,7 @@ def test_search_and_export_over_all(many: Collection, tmp_path: Path) -> None:
     assert shared, "a message between two custodians is in both archives"
     for row in told["custodians"]:
         folder = many.root / str(row["user_id"])
-        assert row["total"] == counted(folder, f"{THREADED} AND NOT generated")
+        assert row["hit_count"] == counted(folder, f"{THREADED} AND NOT generated")
     scores = [
         hit["score"]
         for hit in json.loads(many.run("search", "--json", "the", "NOT", "nothing").stdout)["hits"]
@@ -246,7 +246,7 @@ def test_search_and_export_over_all(many: Collection, tmp_path: Path) -> None:
     assert many.code(result) == 0, result.output
     for row in json.loads(result.stdout)["custodians"]:
         lines = (dest / str(row["user_id"]) / "conversations.jsonl").read_text("utf-8").splitlines()
-        assert row["messages"] > 0 and lines
+        assert row["counts"]["messages"] > 0 and lines
     assert many.code(many.run("export", str(dest), "--format", "jsonl")) == 2  # it exists
     assert many.code(many.run("export", str(dest), "--format", "jsonl", "--force", "--allow-incomplete")) == 0
     assert len(many.sandbox.log) == 0
@@ -261,8 +261,8 @@ def test_an_archive_without_an_index_is_named(many: Collection) -> None:
     result = many.run("search", "after:2020", "--json")
     assert many.code(result) == 5
     told = json.loads(result.stdout)
-    assert [row["user_id"] for row in told["failed"]] == [people[0]]
-    assert "index" in told["failed"][0]["error"]
+    assert [row["user_id"] for row in told["unreadable"]] == [people[0]]
+    assert "index" in told["unreadable"][0]["error"]
     assert told["hits"], "the others are still searched"
 
 

@@ -172,9 +172,13 @@ def test_logout_removes_the_token_and_says_where_else_one_is(
     assert say(["login"], sandbox.token).code == 0
     save_in_keyring(sandbox.url, sandbox.admin_token)
     gone = say(["logout"])
-    assert gone.code == 0 and "from the system keyring" in gone.out and "logout --everything" in gone.err
+    assert (
+        gone.code == 0
+        and "from the system keyring" in gone.out
+        and f"canvas-archive fleet logout {sandbox.url}" in gone.err
+    )
     assert f"Canvas accepts the token until you delete it there: {sandbox.url}/profile" in gone.err
-    assert say(["logout", "--everything"]).code == 0 and json.loads(ring.read_text()) == {}
+    assert say(["fleet", "logout", sandbox.url]).code == 0 and json.loads(ring.read_text()) == {}
     again = say(["logout"])
     assert again.code == 0 and "There was no saved token" in again.out and "Warning" not in again.err
     assert not token_file(sandbox).exists()
@@ -351,7 +355,7 @@ def test_status_warns_of_a_token_that_expires(
     assert f"expires on {at:%Y-%m-%d}" in shown
     assert (f"Next: The access token {words}" in shown) == bool(words)
     assert not words or "canvas-archive login" in shown
-    assert json.loads(say(["status", "--json"]).out)["token"]["expires_at"] is not None
+    assert json.loads(say(["status", "--json"]).out)["token_expires_at"] is not None
     sandbox.tokens.revoke(secret)
 
 
@@ -366,3 +370,24 @@ def test_nothing_is_said_of_an_expiry_that_is_not_known(
     monkeypatch.delenv(TOKEN_VARIABLE)
     assert say(["logout"]).code == 0 and "expire" not in say(["status"]).out
     sandbox.tokens.revoke(secret)
+
+
+# -- fleets ------------------------------------------------------------------------------------------------
+
+
+def test_a_fleet_has_a_token_of_its_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text(f"user_id,name\n{sandbox.user_id},Jules\n")
+    sync = ["fleet", "sync", str(people), "--url", f"{sandbox.url}/", "--root", str(tmp_path / "root")]
+    missing = say(sync)
+    login = f"canvas-archive fleet login {sandbox.url}"
+    assert missing.code == 3 and missing.err.rstrip().endswith(f"run: {login}"), missing
+    refused = say(["fleet", "login", sandbox.url], sandbox.admin_token)
+    assert refused.code == 3 and refused.err.rstrip().endswith(f"{login} --token-file-ok")
+    wrong = say(["fleet", "login", sandbox.url], "7~wrongwrong")
+    assert wrong.code == 3 and wrong.err.rstrip().endswith(f"run: {login}")
+    assert say(["fleet", "login", f"{sandbox.url}/x", "--token-file-ok"], sandbox.admin_token).code == 0
+    done = say(sync)
+    assert done.code == 0, done.err
+    assert say(["--archive", str(tmp_path / "root" / str(sandbox.user_id)), "sync", "-q"]).code == 0
+    assert "Removed the token" in say(["fleet", "logout", sandbox.url]).out and say(sync).code == 3

@@ -321,7 +321,7 @@ def test_doctor_names_what_is_odd_and_comes_to_its_end(
         monkeypatch.setenv(variable, value)
     folder = tmp_path / "none" if archive == "none" else pulled
     said = say(["--archive", str(folder), "doctor", "--offline", "--json"])
-    found = {one["name"]: one["detail"] for one in json.loads(said.out)["findings"]}
+    found = {one["name"]: one["detail"] for one in json.loads(said.out)["checks"]}
     assert set(found) >= {
         "versions",
         "disk",

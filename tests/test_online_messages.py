@@ -271,7 +271,7 @@ def test_a_lost_answer_says_what_to_do(mail: Mail) -> None:
     mail.sandbox.faults.add("reset", r"/add_message$", performed=True)
     ran = mail.run("reply", "100", "--body", "Hi")
     assert ran.code == 4 and "push" in ran.err and "--message 1" in ran.err
-    assert mail.run("push", "--json").json["messages"]["recognised"] == 1
+    assert mail.run("push", "--json").json["counts"]["messages"]["recognised"] == 1
     assert sum(message["body"] == "Hi" for message in told(mail, 100)["messages"]) == 1
     assert_equal(mail)
 

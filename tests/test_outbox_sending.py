@@ -83,9 +83,9 @@ def only_row(mail: Mail) -> store.Queued:
 def test_queued_offline_and_sent_by_push(mail: Mail) -> None:
     queue_reply(mail)
     assert len(mail.sandbox.log) == 0
-    assert mail.run("edits", "--json").json["messages"][0]["state"] == "queued"
+    assert mail.run("edits", "--json").json["outbox"][0]["state"] == "queued"
     ran = mail.run("push", "--json")
-    assert (ran.code, ran.json["messages"]) == (0, {"sent": 1, "recognised": 0, "queued": 0})
+    assert (ran.code, ran.json["counts"]["messages"]) == (0, {"sent": 1, "recognised": 0, "queued": 0})
     assert texts(mail)[0] == "Yes, Friday."
     assert posts(mail) == ["/conversations/101/add_message"]
     row = only_row(mail)

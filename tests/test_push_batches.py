@@ -43,7 +43,7 @@ def kinds(mail: Mail) -> Counter[tuple[str, str]]:
 def test_one_batch_for_many(mail: Mail) -> None:
     archive_many(mail)
     ran = mail.run("push", "--json")
-    assert (ran.code, ran.json["edits"]["pushed"]) == (0, 30)
+    assert (ran.code, ran.json["counts"]["edits"]["pushed"]) == (0, 30)
     assert all(mail.state(id_) == "archived" for id_ in MANY)
     assert [(method, path, params["event"]) for method, path, params in mail.writes] == [
         ("PUT", "/conversations", "archive")

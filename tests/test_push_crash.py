@@ -321,7 +321,7 @@ def test_a_dry_run_writes_nothing_anywhere(mail: Mail) -> None:
     assert mail.writes == []
     with Archive.open(mail.folder) as archive:
         assert list(archive.db.iterdump()) == before
-    sent = json.loads(mail.run("push", "--json").out)["requests"]
+    sent = json.loads(mail.run("push", "--json").out)["calls"]
     assert sent == ran.out.splitlines()
 
 

@@ -56,7 +56,7 @@ def test_a_sync_says_what_canvas_undid_and_a_push_sends_it_again(mail: Mail, mod
     result = look(mail, mode=mode)
     assert [note for note in result.notes if "101" in note and "canvas-archive push" in note]
     assert mail.state(101) == "unread" and waiting(mail) == [(101, "repush")]
-    assert mail.run("status", "--json").json["edits"] == {"pending": 1, "undone": 1}
+    assert mail.run("status", "--json").json["counts"]["edits"] == {"pending": 1, "undone": 1}
     assert look(mail).notes == result.notes  # said again for as long as it waits
 
     ran = mail.run("push", "-n")

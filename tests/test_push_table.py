@@ -79,7 +79,11 @@ def test_a_conflict_nobody_can_be_asked_about_stays_and_is_told(mail: Mail) -> N
     mail.sandbox.school.owner_set(101, workflow_state="archived")
     ran = mail.run("push", "--on-conflict", "ask", "--json")
     assert ran.code == 6
-    assert (ran.json["edits"]["undecided"], ran.json["edits"]["pushed"], ran.json["edits"]["pending"]) == (
+    assert (
+        ran.json["counts"]["edits"]["undecided"],
+        ran.json["counts"]["edits"]["pushed"],
+        ran.json["counts"]["edits"]["pending"],
+    ) == (
         1,
         1,
         1,
@@ -165,7 +169,7 @@ def test_a_conversation_that_is_gone_takes_the_edit_with_it(mail: Mail) -> None:
     mail.set(101, workflow_state="archived", starred=0)
     mail.sandbox.school.owner_delete(101)
     ran = mail.run("push", "--json")
-    assert (ran.code, ran.json["edits"]["gone"]) == (0, 2)
+    assert (ran.code, ran.json["counts"]["edits"]["gone"]) == (0, 2)
     assert mail.writes == []
     assert {state for *_, state, _ in mail.journal()} == {"gone"}
     assert mail.one("SELECT removed_at IS NOT NULL FROM conversations WHERE id = 101") == 1
@@ -180,7 +184,7 @@ def test_a_conversation_that_goes_between_reading_and_sending(mail: Mail) -> Non
         r"/conversations/101$", lambda number: mail.sandbox.school.owner_delete(101)
     )
     ran = mail.run("push", "--json")
-    assert (ran.code, ran.json["edits"]["gone"]) == (0, 1)
+    assert (ran.code, ran.json["counts"]["edits"]["gone"]) == (0, 1)
     mail.settled()
 
 

@@ -55,7 +55,7 @@ def refused(pair: Pair, *arguments: str, code: int = 9) -> Said:
 def test_the_same_mailbox_at_a_new_address(pair: Pair) -> None:
     said = say(["rebind", moved(pair), "-y", "--json"])
     assert said.code == 0, said
-    compared = json.loads(said.out)["compared"]
+    compared = json.loads(said.out)["counts"]
     assert compared["stored"] == compared["listed"] == compared["fetched"] and compared["messages"] > 3
     assert pair.sandbox.log.writes == []
     assert account(pair)[0] == read_config(pair.folder / "config.toml").base_url == moved(pair)

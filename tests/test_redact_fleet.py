@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from canvas_archive.cli.main import cli
 from canvas_archive.clock import iso
+from canvas_archive.export.formats import FORMATS
 from canvas_archive.store import Archive, transaction
 from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 from tests.export_support import tree
@@ -76,9 +77,7 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def test_a_fleet_of_ten_names_nobody(fleet: Path, tmp_path: Path) -> None:
     out, key = tmp_path / "out", tmp_path / "matter.key"
-    formats = [
-        word for name in ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet") for word in ("-f", name)
-    ]
+    formats = [word for name in FORMATS for word in ("-f", name)]
     words = [
         "fleet",
         "export",

@@ -230,7 +230,7 @@ def test_serve_prints_the_address_and_what_it_is_worth(
 
 
 def findings(*arguments: str) -> dict[str, dict[str, str]]:
-    return {one["name"]: one for one in json.loads(say(["doctor", "--json", *arguments]).out)["findings"]}
+    return {one["name"]: one for one in json.loads(say(["doctor", "--json", *arguments]).out)["checks"]}
 
 
 @pytest.mark.thorough

@@ -94,4 +94,4 @@ def test_nor_does_a_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         for _ in range(2):
             assert many.code(many.sync("--no-attachments", "--no-index")) == 0
         assert mail.writes == [] and mail.state(id_) == "unread"
-        assert mail.run("push", "--json").json["edits"]["repushed"] == 1
+        assert mail.run("push", "--json").json["counts"]["edits"]["repushed"] == 1

@@ -198,7 +198,7 @@ def test_the_end_of_a_long_command_is_seen(foreign: Path, command: str, number: 
 def test_json_names_what_was_agreed_to(foreign: Path) -> None:
     configure(foreign, allowed_hosts=("a.example",), token_command="pass canvas")
     shown = on_terminal("adopt", "-y", "--json")
-    assert json.loads(shown.text)["settings"] == [
+    assert json.loads(shown.text)["agreements"] == [
         {"name": "token_command", "value": "pass canvas", "agreed": True},
         {"name": "allowed_hosts", "value": "a.example", "agreed": True},
     ]

@@ -22,6 +22,7 @@ from typing import Any
 import bagit
 import pytest
 
+from canvas_archive.export.formats import FORMATS
 from canvas_archive.export.mime import display_name, header, parameter
 from canvas_archive.export.names import content_type, inert_name, safe_name
 from canvas_archive.store.cells import cell, visible
@@ -39,7 +40,6 @@ from tests.hostile_texts import ALL, CONFIGURATIONS, HEADERS, MARKUP, OUTSIDE, O
 from tests.markup_support import assert_own_markup
 
 pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
-FORMATS = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
 MESSAGES = 3 * len(ALL)
 TEXT_OF = {FIRST_MESSAGE + 3 * number: text for number, text in enumerate(ALL)}
 _DEVICE = re.compile(
@@ -142,6 +142,9 @@ def test_json_lines_hold_the_texts_letter_for_letter(exported: Path) -> None:
     told = [json.loads(line) for line in lines if line]
     bodies = {m["id"]: m["body"] for line in told if line["type"] == "conversation" for m in line["messages"]}
     assert {number: bodies[number] for number in TEXT_OF} == TEXT_OF
+    with closing(sqlite3.connect(exported / "data" / "mailbox.db")) as db:
+        bodies = dict(db.execute("SELECT id, body FROM messages"))
+    assert {number: bodies[number] for number in TEXT_OF} == TEXT_OF
 
 
 @pytest.mark.thorough
@@ -170,7 +173,7 @@ def test_a_cell_begins_with_no_formula(text: str) -> None:
 
 
 @pytest.mark.thorough
-def test_parquet_holds_the_texts_letter_for_letter(exported: Path) -> None:
+def test_parquet_and_sqlite_hold_the_texts_letter_for_letter(exported: Path) -> None:
     import duckdb
 
     pattern = str(exported / "data" / "parquet" / "messages" / "**" / "*.parquet")
@@ -375,7 +378,7 @@ def test_every_text_can_be_searched_for_and_saved(hostile: Hostile) -> None:
         )
         assert shown.code in (0, 2), (text, shown.text)
     shown = on_terminal("--archive", hostile.folder, "search", "--list-saved", "--json")
-    saved = json.loads(shown.text)
+    saved = json.loads(shown.text)["saved_searches"]
     assert len(saved) > 20
     for one in saved:
         again = on_terminal("--archive", hostile.folder, "search", "--saved", one["name"], "-q")

@@ -224,7 +224,8 @@ def test_index(workshop: Workshop, pair: Pair, tmp_path: Path, case: str, points
 
 @pytest.mark.parametrize("points", [SOME, ALL])
 @pytest.mark.parametrize(
-    "formats", ["jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet", "jsonl --bag", "jsonl --force"]
+    "formats",
+    ["jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet", "sqlite", "jsonl --bag", "jsonl --force"],
 )
 def test_export(workshop: Workshop, pair: Pair, tmp_path: Path, formats: str, points: int | None) -> None:
     """A name is there with everything in it or not at all; the archive is as it was; trying again works."""

@@ -32,6 +32,7 @@ from rich.traceback import Traceback
 from canvas_archive import credentials, keyrings
 from canvas_archive.canvas import Token
 from canvas_archive.errors import ArchiveError, CredentialProblem, TokenRefused
+from canvas_archive.export.formats import FORMATS
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
 from canvas_archive.secret import Secret
@@ -512,8 +513,7 @@ def test_everything_that_is_made_is_private_whatever_the_umask(
     made.mkdir(mode=0o700)
     person.keep("environment")
     id_ = str(person.sandbox.school.ids("inbox")[0])
-    names = ("jsonl", "csv", "mbox", "eml", "html", "rsmf", "parquet")
-    formats = [word for name in names for word in ("--format", name)]
+    formats = [word for name in FORMATS for word in ("--format", name)]
     for arguments in (
         ("sync",),
         ("star", id_),

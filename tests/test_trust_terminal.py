@@ -12,8 +12,9 @@ import pytest
 
 from canvas_archive.canvas.answers import messages_of
 from canvas_archive.cli.registry import COMMANDS
-from canvas_archive.cli.terminal import json_text, one_line, printable
+from canvas_archive.cli.terminal import one_line, printable
 from canvas_archive.sandbox import Fault
+from canvas_archive.unicode import json_text
 from tests.fleet_support import collection
 from tests.hostile_support import (
     FIRST_COURSE,

@@ -155,6 +155,8 @@ def test_a_form_without_its_token_changes_nothing(served: BoundServer) -> None:
         ("/mail/outbox", {"do": "withdraw:1"}),
         ("/mail/c/700005/reply", {"body": "x", "all": "1"}),
         ("/mail/new/queue", {"to": "Hana Mensah", "body": "x"}),
+        ("/mail/new/queue", {"body": "x", "do": "keep"}),
+        ("/mail/drafts/discard", {"draft": "0" * 24}),
         ("/mail/outbox/1", {"body": "x"}),
         ("/mail/status/sync", {}),
         ("/mail/status/push", {}),

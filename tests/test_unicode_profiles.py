@@ -9,11 +9,11 @@ from unicodedata import category
 import pytest
 
 from canvas_archive import unicode
-from canvas_archive.cli.terminal import json_text, one_line, printable
+from canvas_archive.cli.terminal import one_line, printable
 from canvas_archive.export.mime import header
 from canvas_archive.export.names import safe_name
 from canvas_archive.search.answer.snippet import Snippet
-from canvas_archive.unicode import Profile, filtered
+from canvas_archive.unicode import Profile, filtered, json_text
 from canvas_archive.web.render import file_name
 
 HIDDEN = ["61c", "200e-200f", "202a-202e", "2066-2069", "feff", "fff9-fffb"]

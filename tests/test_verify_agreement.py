@@ -7,9 +7,11 @@ import io
 import json
 import logging
 import shutil
+import sqlite3
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -77,7 +79,7 @@ Verify = Callable[[Path], tuple[int, dict[str, tuple[str, ...]], str]]
 def test_every_format_says_the_same_of_what_ever_broke_an_exporter(bag: Path, verify: Verify) -> None:
     code, bad, detail = verify(bag)
     assert (code, bad) == (0, {})
-    assert detail.startswith("jsonl, csv, mbox, eml, html, rsmf, parquet say the same of 8 messages")
+    assert detail.startswith("jsonl, csv, mbox, eml, html, rsmf, parquet, sqlite say the same of 8 messages")
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,11 @@ def in_parquet(bag: Path) -> None:
         pyarrow.parquet.write_table(table, path)
 
 
+def in_sqlite(bag: Path) -> None:
+    with closing(sqlite3.connect(bag / "data" / "mailbox.db")) as db, db:
+        db.execute("UPDATE messages SET body = replace(body, 'On Friday.', 'On Monday.')")
+
+
 EDITED: dict[str, Callable[[Path], None]] = {
     "jsonl": in_jsonl,
     "csv": lambda bag: replace(bag, "messages.csv", b"On Friday.", b"On Monday."),
@@ -188,6 +195,7 @@ EDITED: dict[str, Callable[[Path], None]] = {
     "html": lambda bag: replace(bag, "html/threads/*/*", b"On Friday.", b"On Monday."),
     "rsmf": in_rsmf,
     "parquet": in_parquet,
+    "sqlite": in_sqlite,
 }
 
 
@@ -272,6 +280,17 @@ def change(pattern: str, data: bytes) -> Callable[[Path], object]:
     return lambda bag: min((bag / "data").glob(pattern)).write_bytes(data)
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS id FROM n"
+
+
+def in_database(bag: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(bag / "data" / "mailbox.db")) as db, db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
+            db.execute(f"DROP VIEW {name}")
+        for statement in statements:
+            db.execute(statement)
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "a line without an end": change("messages.mbox", b"From x" + b"y" * 200_000),
     "no mbox": change("messages.mbox", b"hello\n"),
@@ -283,6 +302,22 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "no page": change("html/threads/*/*.html", b"<article>"),
     "an id of any length": change("html/threads/*/*.html", b"<article data-message=" + b"9" * 30 + b">"),
     "no table": change("parquet/messages/*/*.parquet", b"PAR1"),
+    "no database": change("mailbox.db", b"hello"),
+    "no tables": lambda bag: in_database(bag, "DROP TABLE users"),
+    "a view for a table": lambda bag: in_database(
+        bag, "ALTER TABLE messages RENAME TO old", f"CREATE VIEW messages AS {ENDLESS}"
+    ),
+    "a table without a key": lambda bag: in_database(
+        bag, "DROP TABLE message_recipients", "CREATE TABLE message_recipients (message_id, user_id)"
+    ),
+    "forwards without end": lambda bag: in_database(
+        bag,
+        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO messages "
+        "SELECT 9000 + i, NULL, 7, '', '', 0, NULL, '', '{}' FROM n",
+        "INSERT INTO forwarded_messages SELECT a.id, b.id, b.id FROM messages a, messages b "
+        "WHERE a.id > 9000 AND b.id > a.id",
+        "INSERT INTO forwarded_messages VALUES (1001, 9001, 0)",
+    ),
     "a page of another name": lambda bag: (bag / "data" / "html" / "threads" / "x.html").write_bytes(b""),
     "another file among the mails": lambda bag: (bag / "data" / "eml" / "x.pdf").write_bytes(b""),
     "deep json": change("conversations.jsonl", b"[" * 100_000),
@@ -315,5 +350,5 @@ def test_without_pyarrow_parquet_is_not_looked_into_and_that_is_said(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     code, _, detail = verify(bag)
     assert code == 0
-    assert detail.startswith("jsonl, csv, mbox, eml, html, rsmf say the same of 8 messages")
+    assert detail.startswith("jsonl, csv, mbox, eml, html, rsmf, sqlite say the same of 8 messages")
     assert detail.endswith("Not looked into: parquet (pyarrow is not installed).")

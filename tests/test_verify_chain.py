@@ -162,7 +162,7 @@ RICHER = dataclasses.replace(CONVERSATION, id=200, messages=(RICH,), last_messag
         ("UPDATE messages SET conversation_id = 100 WHERE id = 20", ("messages", 20)),
         ("UPDATE messages SET removed_at = '2026-03-05T10:00:00Z' WHERE id = 10", ("messages", 10)),
         ("DELETE FROM conversation_participants WHERE user_id = 1", ("conversation_participants", 200)),
-        ("INSERT INTO conversation_participants VALUES (100, 99, 2)", ("conversation_participants", 100)),
+        ("INSERT INTO conversation_participants VALUES (100, 99, 2, 1)", ("conversation_participants", 100)),
         ("UPDATE conversations SET remote_workflow_state = 'read'", ("conversations", 100)),
         ("UPDATE conversations SET remote_starred = 1, starred = 1", ("conversations", 100)),
         ("UPDATE conversations SET message_count = 2 WHERE id = 100", ("conversations", 100)),

@@ -44,6 +44,9 @@ PAGES = {
     "edits": "/mail/edits",
     "view": "/mail/view",
     "status": "/mail/status",
+    "new": "/mail/new?to=Hana",
+    "forward": "/mail/new?forward=800001",
+    "drafts": "/mail/drafts",
     "not-found": "/mail/nowhere",
 }
 HOSTILE = (

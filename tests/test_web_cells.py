@@ -70,6 +70,8 @@ CASES: list[tuple[str | None, str, dict[str, Any], str | None]] = [
         '<a href="/mail/courses/course_1">course_1</a>',
     ),
     ("conversations", "context_code", {"context_code": None}, None),
+    ("messages_full", "course", {"course": "group_3"}, '<a href="/mail/courses/group_3">group_3</a>'),
+    (None, "course", {"course": "BIO 101"}, None),
     (
         "attachments",
         "display_name",

@@ -141,7 +141,7 @@ def test_taking_what_canvas_has_ends_a_conflict(web_mail: Mail, web_visitor: Vis
     page = web_visitor.get("/mail/edits").text
     assert "Take Canvas&#39;s" in page
     edit = re.findall(r'action="/mail/edits/keep".*?name="edit" value="(\d+)"', page, re.S)[0]
-    web_visitor.post("/mail/edits/discard", {"edit": edit})
+    web_visitor.post("/mail/edits/discard", {"edit": f"{edit}:{other}>archived"})
     assert web_mail.column(101) == other and "Needs a look" not in web_visitor.get("/mail/edits").text
 
 

@@ -86,8 +86,9 @@ class Maker:
             "INSERT INTO conversations (id, subject, context_code, context_name, private, starred,"
             " workflow_state,"
             " remote_starred, remote_workflow_state, message_count, last_message, last_message_at,"
-            " last_authored_message, last_authored_message_at, removed_at, first_seen_at, fetched_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " last_authored_message, last_authored_message_at, removed_at, first_seen_at, fetched_at,"
+            " audience)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 ident,
                 subject,
@@ -106,10 +107,11 @@ class Maker:
                 iso(removed) if removed else None,
                 iso(NOW - timedelta(days=1)),
                 iso(NOW - timedelta(hours=2)),
+                json.dumps(list(people)),
             ),
         )
         self.db.executemany(
-            "INSERT INTO conversation_participants VALUES (?, ?, ?)",
+            "INSERT INTO conversation_participants (conversation_id, user_id, position) VALUES (?, ?, ?)",
             [(ident, person, position) for position, person in enumerate(everyone)],
         )
         ids = []

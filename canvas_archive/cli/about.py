@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive import __version__
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.cli.tables import print_table
 from canvas_archive.cli.terminal import byte_size, local_time, one_line, printable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def version(as_json: bool) -> None:
     """Print the version of the program."""
     if as_json:
-        print_json({"version": __version__})
+        print_document("version", version=__version__)
     else:
         click.echo(f"canvas-archive, version {__version__}")
 
@@ -39,15 +39,7 @@ def whoami(settings: Settings, as_json: bool) -> None:
     with Archive.open(settings.folder) as archive:
         account, folder, adopted = archive.account, archive.folder, archive.adopted
     if as_json:
-        print_json(
-            {
-                "name": account.name,
-                "user_id": account.owner_id,
-                "base_url": account.base_url,
-                "archive": str(folder),
-                "adopted": adopted,
-            }
-        )
+        print_document("whoami", account, user_id=account.owner_id, archive=str(folder), adopted=adopted)
         return
     click.echo(one_line(f"{account.name or 'User'} (user {account.owner_id}) at {account.base_url}"))
     click.echo(f"in {printable(str(folder))}")
@@ -60,10 +52,12 @@ def whoami(settings: Settings, as_json: bool) -> None:
 @json_option
 @pass_settings
 def archives(settings: Settings, as_json: bool) -> None:
-    """List the archives of this user's data folder, and the one that commands work on.
+    """List the archives with a name, the one of your data folder, and the one that commands work on.
 
-    Archives elsewhere are not recorded: name their folder with --archive DIR, or in CANVAS_ARCHIVE.
+    'init --archive NAME URL' makes an archive with a name, and --archive NAME finds it from anywhere. Other
+    archives are not recorded: name their folder with --archive DIR, or in CANVAS_ARCHIVE.
     """
+    from canvas_archive.cli.archive_names import named_archives
     from canvas_archive.errors import ArchiveError
     from canvas_archive.places import data_folder
     from canvas_archive.store import Archive
@@ -72,36 +66,29 @@ def archives(settings: Settings, as_json: bool) -> None:
     current = settings.folder
     here = current.absolute()
     usual = data_folder()
-    places = [current, usual, *(sorted(usual.iterdir()) if usual.is_dir() else ())]
-    found = []
+    places = [current, usual, *named_archives(), *(sorted(usual.iterdir()) if usual.is_dir() else ())]
+    found: list[tuple[Path, str | None, str | None, str | None]] = []
     for place in dict.fromkeys(place.absolute() for place in places):
         if not (place / DB_NAME).is_file():
             continue
         try:
             with Archive.open(place) as archive:
-                found.append((place, archive.account.name, archive.account.base_url))
+                found.append((place, archive.account.name, archive.account.base_url, None))
         except ArchiveError as error:
-            found.append((place, None, str(error)))
+            found.append((place, None, None, str(error)))
     if as_json:
-        print_json(
-            {
-                "archives": [
-                    {
-                        "archive": str(place),
-                        "name": name,
-                        "base_url": url,
-                        "current": place == current.absolute(),
-                    }
-                    for place, name, url in found
-                ],
-                "total": len(found),
-            }
-        )
+        known = [
+            {"archive": str(place), "name": name, "base_url": url, "error": error, "current": place == here}
+            for place, name, url, error in found
+        ]
+        print_document("archives", archives=known, total=len(known))
         return
     if found:
-        rows = [("*" if place == here else "", place, name, url) for place, name, url in found]
+        rows = [
+            ("*" if place == here else "", place, name, url or error) for place, name, url, error in found
+        ]
         print_table(("", "folder", "owner", "Canvas"), rows)
-        settings.note("To use another one: canvas-archive --archive DIR list")
+        settings.note("To use another one: canvas-archive list --archive NAME (or its folder)")
     else:
         settings.note(
             "There is no archive yet. To make one: canvas-archive init https://school.instructure.com"
@@ -115,17 +102,8 @@ def archives(settings: Settings, as_json: bool) -> None:
 def config(settings: Settings, as_json: bool) -> None:
     """Show the settings of the archive and the file they are in: config.toml, which you may edit.
 
-    \b
-    base_url = "https://school.instructure.com"   the Canvas; text stands in quotation marks
-    token_command = "pass canvas"                 a shell command that prints the token
-    attachments = true                            whether a sync downloads attachments
-    max_attachment_bytes = 50000000               larger files are refused
-    jobs = 8                                      conversations fetched at a time at most
-    patience_minutes = 10                         how long a sync waits for a failing Canvas
-    allowed_hosts = ["archive.example.edu"]       other names that the web server answers to
-    allowed_file_hosts = ["files.example.edu"]    private hosts that files may come from
-
-    A changed token_command or host counts after 'canvas-archive adopt'. No token belongs into this file.
+    'canvas-archive help config' says what each option does. An option that grants something, such as
+    token_command, counts after 'canvas-archive adopt'. No token belongs into this file.
     """
     from canvas_archive.store import Archive
     from canvas_archive.store.config import CONFIG_NAME
@@ -134,12 +112,12 @@ def config(settings: Settings, as_json: bool) -> None:
         given, path = archive.config_as_written, archive.folder / CONFIG_NAME
     values = {one.name: getattr(given, one.name) for one in fields(given)}
     if as_json:
-        print_json({"file": str(path), "settings": values})
+        print_document("config", file=str(path), settings=values)
         return
     click.echo(printable(f"# {path}"))
     for name, value in values.items():
         click.echo(one_line(f"{'# ' * (value is None)}{name} = {_toml(value)}"))
-    settings.note("To change a setting, edit the file. To read what each does: canvas-archive config --help")
+    settings.note("To change a setting, edit the file. To read what each does: canvas-archive help config")
 
 
 def _toml(value: object) -> str:
@@ -155,17 +133,27 @@ def _toml(value: object) -> str:
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to show."
 )
+@click.option("--last", is_flag=True, help="Show what the last command asked of Canvas, and the answers.")
 @json_option
 @pass_settings
-def log(settings: Settings, limit: int, as_json: bool) -> None:
-    """List the last syncs, newest first: when, how, how they ended, and how many requests they made."""
+def log(settings: Settings, limit: int, last: bool, as_json: bool) -> None:
+    """List the last syncs, newest first: when, how, how they ended, and how many requests they made.
+
+    With --last, show the lines of the last command that asked Canvas or changed the archive: each request
+    with its answer and its time. The log has no token, text, name or argument in it.
+    """
+    if last:
+        _show_last(settings, as_json)
+        return
     from canvas_archive.store import Archive
     from canvas_archive.store.reading import last_runs
 
     with Archive.open(settings.folder) as archive:
         runs = last_runs(archive.db, limit)
     if as_json:
-        print_json({"runs": runs, "total": len(runs)})
+        from canvas_archive.cli.records import run_record
+
+        print_document("log", runs=map(run_record, runs), total=len(runs))
         return
     rows = [
         (local_time(str(run["started_at"])), run["mode"], run["status"], run["requests"], run["error"] or "")
@@ -175,6 +163,21 @@ def log(settings: Settings, limit: int, as_json: bool) -> None:
         print_table(("started", "mode", "ended", "requests", "error"), rows)
     else:
         settings.note("There was no sync yet. To begin: canvas-archive sync")
+
+
+def _show_last(settings: Settings, as_json: bool) -> None:
+    from canvas_archive.cli.run_log import last_lines, log_file
+
+    lines = last_lines(settings.folder)
+    if as_json:
+        print_document("log --last", file=str(log_file(settings.folder)), lines=lines)
+        return
+    for line in lines:
+        click.echo(one_line(line))
+    if lines:
+        settings.note(f"The whole log: {log_file(settings.folder)}")
+    else:
+        settings.note("Nothing has been logged of this archive yet. To begin: canvas-archive sync")
 
 
 @click.command()
@@ -192,29 +195,24 @@ def size(settings: Settings, as_json: bool) -> None:
     names = {FILES_NAME: "attachments", SEARCH_NAME: "search index"}
     for entry in folder.iterdir():
         name = "messages" if entry.name.startswith(DB_NAME) else names.get(entry.name, "other")
-        parts[name] += _bytes_in(entry)
+        parts[name] += bytes_in(entry)
     total = sum(parts.values())
     if as_json:
-        print_json(
-            {
-                "archive": str(folder),
-                "bytes": {name.replace(" ", "_"): n for name, n in parts.items()},
-                "total": total,
-            }
-        )
+        found = [{"name": name, "bytes": number} for name, number in parts.items()]
+        print_document("size", archive=str(folder), parts=found, bytes=total)
         return
     for name, number in parts.items():
         click.echo(f"{byte_size(number):>12}  {name}")
     click.echo(f"{byte_size(total):>12}  in all, in {printable(str(folder))}")
 
 
-def _bytes_in(path: Path) -> int:
+def bytes_in(path: Path) -> int:
     """Return the bytes of a file or a folder; links are not followed, and what vanishes counts nothing."""
     import os
 
     try:
         if path.is_symlink() or not path.is_dir():
             return path.lstat().st_size
-        return sum(_bytes_in(path / entry.name) for entry in os.scandir(path))
+        return sum(bytes_in(path / entry.name) for entry in os.scandir(path))
     except FileNotFoundError:
         return 0

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import can_ask, require_consent, yes_option
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.errors import ForeignFolder
 
@@ -59,15 +66,14 @@ def adopt(settings: Settings, yes: bool, as_json: bool) -> None:
         archive.adopt(agreed)
         config = archive.config
     if as_json:
-        print_json(
-            {
-                "archive": str(archive.folder),
-                "base_url": archive.account.base_url,
-                "token_command": config.token_command,
-                "settings": [
-                    {"name": power.name, "value": power.value, "agreed": power in agreed} for power in asked
-                ],
-            }
+        print_document(
+            "adopt",
+            archive=str(archive.folder),
+            base_url=archive.account.base_url,
+            token_command=config.token_command,
+            agreements=[
+                {"name": power.name, "value": power.value, "agreed": power in agreed} for power in asked
+            ],
         )
         return
     settings.note("It is yours now." if not known else "It was yours already.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from canvas_archive.cli.context import (
     fail,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
+from canvas_archive.cli.records import path_text
 from canvas_archive.cli.tables import print_csv, print_table
 from canvas_archive.cli.terminal import byte_size, count_of, local_time, printable
 from canvas_archive.cli.values import CONVERSATION_ID, known_conversation
@@ -63,12 +65,8 @@ def attachments(
     if save is not None:
         paths = _saved(settings, found, paths, save)
     if as_json:
-        print_json(
-            {
-                "attachments": [_document(*pair) for pair in zip(found, paths, strict=True)],
-                "total": len(found),
-            }
-        )
+        files = [{**asdict(one), "path": path_text(path)} for one, path in zip(found, paths, strict=True)]
+        print_document("attachments", attachments=files, total=len(files))
     elif as_csv:
         rows = [
             (one.conversation_id, one.name, one.size, one.state, one.created_at, path)
@@ -93,20 +91,6 @@ def attachments(
 def _row(one: AttachedFile) -> tuple[object, ...]:
     size = "" if one.size is None else byte_size(one.size)
     return (one.conversation_id, one.name, size, one.state, local_time(one.created_at))
-
-
-def _document(one: AttachedFile, path: Path | None) -> dict[str, object]:
-    return {
-        "id": one.id,
-        "conversation_id": one.conversation_id,
-        "message_id": one.message_id,
-        "name": one.name,
-        "size": one.size,
-        "state": one.state,
-        "sha256": one.sha256,
-        "created_at": one.created_at,
-        "path": None if path is None else str(path),
-    }
 
 
 def _saved(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.errors import ArchiveError, ForeignSchema, ItemsFailed, NotAdopted, VerificationFailed
 from canvas_archive.places import expanded
 
@@ -99,25 +99,20 @@ def _build_index(folder: Path, progress: ProgressCallback) -> None:
         )
 
 
-def as_json_object(report: BackupReport) -> dict[str, Any]:
-    """Return what ``--json`` prints of a backup."""
+def backup_record(report: BackupReport) -> dict[str, Any]:
+    """Return the record of a backup."""
+    numbers = ("messages", "files", "copied_files", "copied_bytes", "checked_files")
     return {
-        "folder": str(report.folder),
-        "messages": report.messages,
-        "files": report.files,
-        "copied_files": report.copied_files,
-        "copied_bytes": report.copied_bytes,
-        "checked_files": report.checked_files,
-        "repaired": list(report.repaired),
-        "damaged": list(report.damaged),
-        "missing": list(report.missing),
-        "missing_in_archive": list(report.lost),
+        "dest": str(report.folder),
+        "counts": {name: getattr(report, name) for name in numbers},
+        **{name: getattr(report, name) for name in ("repaired", "damaged", "missing")},
+        "missing_in_archive": report.lost,
     }
 
 
 def _show(settings: Settings, report: BackupReport, as_json: bool, done: str) -> None:
     if as_json:
-        print_json(as_json_object(report))
+        print_document("backup", backup_record(report))
         return
     did = [f"{report.copied_files:,} files copied"]
     did += [f"{report.checked_files:,} earlier copies checked"] if report.checked_files else []

@@ -21,7 +21,7 @@ HOW = {
 @click.argument("shell", metavar="SHELL", type=click.Choice(list(HOW)))
 @talking_options
 def completion(shell: str) -> None:
-    """Print the script that lets bash, zsh or fish complete commands, options, folders and ids.
+    """Print the script that lets bash, zsh or fish complete commands, options and values.
 
     \b
     ~/.bashrc:                   eval "$(canvas-archive completion bash)"

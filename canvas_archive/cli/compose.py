@@ -12,7 +12,14 @@ import click
 from canvas_archive.children import secrets_hidden
 from canvas_archive.cli.addressing import to_whom
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.editing import note_left
 from canvas_archive.cli.login import require_token
 from canvas_archive.cli.progress import PlainLines
@@ -285,7 +292,7 @@ def queue_draft(
     with brief_write(archive.db_path) as db:
         number = queue_message(db, whole)
     if as_json:
-        print_json({"state": "queued", "outbox_id": number, "conversation_ids": [], "message_ids": []})
+        print_document("send", state="queued", outbox_id=number, conversation_ids=[], message_ids=[])
         return
     click.echo(f"queued as message {number}")
     settings.note("Send it with: canvas-archive push")
@@ -316,13 +323,12 @@ def _show(queued: Queued, as_json: bool) -> None:
     if as_json:
         is_reply = queued.draft.kind == "reply"
         conversation_id = queued.draft.conversation_id
-        print_json(
-            {
-                "state": queued.state,
-                "outbox_id": queued.id,
-                "conversation_ids": [conversation_id] if is_reply else ids,
-                "message_ids": ids if is_reply else [],
-            }
+        print_document(
+            "send",
+            state=queued.state,
+            outbox_id=queued.id,
+            conversation_ids=[conversation_id] if is_reply else ids,
+            message_ids=ids if is_reply else [],
         )
         return
     for id_ in ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from canvas_archive.cli.streams import takes_everything
-from canvas_archive.cli.terminal import json_text, printable
+from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import BadInput
+from canvas_archive.unicode import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
+
+    from canvas_archive.cli.run_log import RunLog
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -31,6 +35,8 @@ class Settings:
     debug: bool = False
     progress: bool = True
     string_ids: bool = False
+    archive_name: str = ""
+    """What ``--archive`` says, where it may be the name of an archive and not of a folder."""
     archive_named: bool = False
     """Whether ``--archive`` was given, not the variable."""
     pager: bool = True
@@ -38,10 +44,20 @@ class Settings:
     """What ``--color`` says; ``None`` for auto."""
     command: str = ""
     """The name of the command that runs."""
+    logs: bool = False
+    """Whether the command is written into the archive's log."""
+    run_log: RunLog | None = None
+    json_errors: bool = False
+    """Whether an error is printed as JSON."""
 
     @property
     def folder(self) -> Path:
         """Return the archive's folder: the option, the variable, or the platform's data folder."""
+        if self.archive_name:
+            from canvas_archive.cli.archive_names import resolved
+
+            # Once: a command must not change its archive when it makes a folder of that name.
+            self.archive, self.archive_name = resolved(self.archive_name, new=self.command == "init"), ""
         if self.archive is not None:
             return self.archive
         from canvas_archive.places import data_folder
@@ -109,6 +125,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
+def print_document(command: str, source: object = None, /, **values: object) -> None:
+    """Write the JSON document of a command, as ``cli.documents`` lists its names, to standard output."""
+    from canvas_archive.cli.documents import document
+
+    print_json(document(command, source, **values))
+
+
 def print_json(document: object) -> None:
     """Write one JSON document to standard output."""
     context = click.get_current_context(silent=True)
@@ -131,6 +154,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
         from canvas_archive.places import expanded  # pathlib takes a while to import, for --help
 
         settings.archive = expanded(str(value))
+        settings.archive_name = str(value) if re.fullmatch(r"\w[\w.@ -]*", str(value)) else ""
         settings.archive_named = not from_environment
     elif param.name == "verbose":
         settings.verbosity = int(str(value))
@@ -164,7 +188,7 @@ def archive_option(function: F) -> F:
         callback=_store,
         is_eager=True,
         envvar="CANVAS_ARCHIVE",
-        help="The archive's folder. [env: CANVAS_ARCHIVE; default: your data folder]",
+        help="The archive's folder or name. [env: CANVAS_ARCHIVE; default: your data folder]",
     )(function)
 
 

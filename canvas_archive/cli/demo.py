@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.cli.progress import steps, sync_progress
 from canvas_archive.cli.serve import announce
 
@@ -129,9 +129,9 @@ def _pull(settings: Settings, folder: Path, sandbox: Sandbox) -> Report:
 
 def _summary(settings: Settings, folder: Path, report: Report, as_json: bool) -> None:
     if as_json:
-        document = report.to_json()
-        document["archive"] = str(folder)
-        print_json(document)
+        from canvas_archive.cli.records import sync_record
+
+        print_document("demo", sync_record(report), archive=str(folder))
         return
     click.echo(report.summary())
     if settings.archive_named:

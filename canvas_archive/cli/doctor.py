@@ -21,7 +21,7 @@ from canvas_archive.cli.context import (
     common_options,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
     styled,
 )
 from canvas_archive.cli.surroundings import Check, Finding, checks, folder_checks, guarded
@@ -83,7 +83,8 @@ def doctor(settings: Settings, offline: bool, as_json: bool) -> None:
     for name, check in checks(None if archive is None else archive.account.base_url):
         look(name, check)
     if as_json:
-        print_json({"ok": not troubles, "findings": [asdict(finding) for finding in findings]})
+        checks_made = [{**asdict(one), "ok": one.state != "failed"} for one in findings]
+        print_document("doctor", ok=not troubles, checks=checks_made)
     else:
         for finding in findings:
             mark = styled(MARKS[finding.state], _COLOURS[finding.state])

@@ -13,7 +13,7 @@ from canvas_archive.cli.context import (
     fail,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.editing import ASK_OVER, show_report, subject_line
 from canvas_archive.cli.filters import tz_option
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
-    from canvas_archive.model import JsonObject
     from canvas_archive.store import Archive
     from canvas_archive.store.verbs import Applied, Verb
     from canvas_archive.sync.consent import Shown
@@ -176,29 +175,30 @@ def _show(
     understood: str | None,
 ) -> None:
     if as_json:
-        document: JsonObject = {
-            "command": verb.name,
-            "field": verb.field,
-            "changed": [
+        from canvas_archive.cli.records import push_record
+        from canvas_archive.store.flags import as_value
+
+        print_document(
+            "star",
+            command=settings.command if verb.name not in ("read", "unread") else f"mark {verb.name}",
+            field=verb.field,
+            conversations=[
                 {
                     "id": change.conversation_id,
                     "subject": change.subject,
-                    "value": change.after,
+                    "value": as_value(verb.field, change.after),
                     "outcome": change.outcome.value,
                 }
                 for change in applied.changes
             ],
-            "unchanged": applied.unchanged,
-            "skipped": [
+            unchanged_count=applied.unchanged,
+            skipped=[
                 {"id": left.conversation_id, "subject": left.subject, "reason": left.reason}
                 for left in applied.refused
             ],
-        }
-        if understood is not None:
-            document["understood"] = understood
-        if report is not None:
-            document["push"] = report.to_json()
-        print_json(document)
+            understood=understood,
+            push=None if report is None else push_record(report),
+        )
         return
     for change in applied.changes:
         click.echo(f"{change.conversation_id:>14}  {subject_line(change.subject)}")

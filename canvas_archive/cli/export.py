@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
+from canvas_archive.cli.exporting import destination_of, how_to_read
 from canvas_archive.cli.progress import steps
-from canvas_archive.cli.querying import show_understood
+from canvas_archive.cli.querying import QueryCommand, show_understood
 from canvas_archive.cli.redacting import redacting
-from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.selecting import export_options, message_finder, refuse_receipts, selection_of
+from canvas_archive.cli.values import FOLDER
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, ItemsFailed
 from canvas_archive.places import expanded
@@ -31,11 +33,20 @@ if TYPE_CHECKING:
     from canvas_archive.store import Archive
 
 
-@click.command()
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.command(cls=QueryCommand)
+@click.argument("words", metavar="[QUERY]... [DEST]", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="DEST",
+    help="Write to this file or folder; other words are QUERY.",
+)
 @export_options(format_required=False)
 @click.option("--ids", metavar="ID,…", multiple=True, help="Only these conversations.")
-@click.option("--folder", "folders", metavar="FOLDER", multiple=True, help=f"Only {', '.join(FOLDERS)}.")
+@click.option(
+    "--folder", "folders", metavar="FOLDER", type=FOLDER, multiple=True, help=f"Only {', '.join(FOLDERS)}."
+)
 @click.option(
     "--redact-names",
     metavar="FILE",
@@ -65,18 +76,21 @@ if TYPE_CHECKING:
 @pass_settings
 def export(
     settings: Settings,
-    dest: Path,
+    words: tuple[str, ...],
+    output: str | None,
     formats: tuple[str, ...],
     query: str | None,
     after: str | None,
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     ids: tuple[str, ...],
     folders: tuple[str, ...],
     whole_threads: bool,
     with_attachments: bool | None,
+    with_receipts: bool,
     bag: bool,
     redact: bool,
     redact_key: Path | None,
@@ -93,27 +107,33 @@ def export(
 ) -> None:
     """Write messages to files that other programs read.
 
-    DEST is a new folder, or one file such as inbox.mbox. The same archive and options give the same bytes.
+    DEST is a new folder, or one file such as inbox.mbox. Its name says the format: out.csv, mail.mbox,
+    mail.jsonl, or a folder named site, eml, parquet or rsmf. QUERY chooses messages as 'search' does; DEST
+    then stands behind -o. The same archive and options give the same bytes.
+
     Exit code 5: the export is written, but the collection is unfinished, or items of it are missing, or
     there is no message in it.
     """
     from canvas_archive.export.context import ExportOptions
 
+    dest, asked = destination_of(words, output, formats, query)
     selection = selection_of(
-        query,
+        asked,
         after,
         before,
         people,
         courses,
+        shared_courses,
         tz,
         bag=bag,
         whole_threads=whole_threads,
         ids=_numbers(ids),
         folders=tuple(name for text in folders for name in text.split(",")),
     )
-    dest = expanded(dest)
     if redact_names is not None and not redact:
         raise BadInput("--redact-names goes with --redact.")
+    if with_receipts:
+        refuse_receipts(redact=redact)
     if excel_sep is not None and not excel:
         raise BadInput("--excel-sep goes with --excel.")
     if raw and excel:
@@ -136,6 +156,7 @@ def export(
         raw=raw,
         string_ids=settings.string_ids,
         redacted=redact,
+        receipts=with_receipts,
     )
     with steps(settings) as progress:
         written = write_export(
@@ -153,6 +174,8 @@ def export(
         )
     redaction.end()
     _tell(settings, written, as_json=as_json, allow_incomplete=allow_incomplete)
+    if with_receipts and selection.takes_few_messages:
+        settings.note("receipts.jsonl holds the chosen conversations whole, with messages before and after.")
     shortcoming = written.shortcoming()
     if shortcoming and written.counts.lost:
         raise ItemsFailed(f"The export is written, but {shortcoming}")
@@ -257,6 +280,11 @@ def _meant(archive: Archive, selection: Selection, now: datetime) -> Iterator[st
             yield f"With {Understanding(archive.db, timezone.utc).people(PersonNode('with', name))}"
 
 
+def shared_sentence(messages: int) -> str:
+    """Return the sentence on the messages that --with-shared-courses adds."""
+    return f"{messages:,} of them belong to no such course: their people share one."
+
+
 def _numbers(texts: tuple[str, ...]) -> tuple[int, ...]:
 
     words = [word for text in texts for word in text.replace(",", " ").split()]
@@ -269,10 +297,16 @@ def _tell(settings: Settings, report: ExportReport, *, as_json: bool, allow_inco
 
     totals = report.totals
     if as_json:
-        print_json(report.to_json())
+        from canvas_archive.cli.records import export_record
+
+        print_document("export", export_record(report))
         return
     settings.note(f"{totals.sentence}.")
+    if report.shared:
+        settings.note(shared_sentence(report.shared))
     settings.note(f"Written to {report.dest} ({', '.join(report.formats)}).")
+    for line in how_to_read(report):
+        settings.note(line)
     if totals.unavailable:
         settings.note(
             f"{totals.unavailable:,} of {totals.files:,} attachments are not in the archive; "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from canvas_archive.cli.completed_values import COURSE, PERSON
 from canvas_archive.cli.context import F, fail, option_group
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _TEXT = {
     "course": ("COURSE", "In this course or group; repeatable."),
     "has": ("WHAT", "With an attachment, a link, a pdf, an image …; repeatable."),
 }
+_TYPES = {"from": PERSON, "to": PERSON, "with": PERSON, "course": COURSE}
 _DATES = {
     "after": "From this date on: 2026, 2026-03, 2026-03-09, 7d, yesterday.",
     "before": "Before this date.",
@@ -31,7 +33,9 @@ def _parameter(name: str) -> str:
 
 filter_options = option_group(
     *(
-        click.option(f"--{name}", _parameter(name), metavar=metavar, multiple=True, help=text)
+        click.option(
+            f"--{name}", _parameter(name), metavar=metavar, multiple=True, help=text, type=_TYPES.get(name)
+        )
         for name, (metavar, text) in _TEXT.items()
     ),
     *(

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings, fail, json_option, pass_settings, print_json, talking_options
+from canvas_archive.cli.context import (
+    Settings,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+    talking_options,
+)
 from canvas_archive.cli.fleet_archives import UNREADABLE, open_fleet, root_option
+from canvas_archive.cli.login import remove_token
 from canvas_archive.cli.sync import mode_of, sync_options
 from canvas_archive.cli.terminal import age, count_of, fit, one_line
+from canvas_archive.cli.token_storage import ask_or_read_token, keep_token, storage_options
+from canvas_archive.credentials import token_page
 from canvas_archive.errors import ItemsFailed
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ class FleetGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order one uses them."""
-        return ["sync", "status", "search", "export", "verify", "backup"]
+        return ["login", "logout", "sync", "status", "search", "export", "verify", "backup"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return one command, importing it if need be."""
@@ -45,6 +55,45 @@ class FleetGroup(click.Group):
 @talking_options
 def fleet() -> None:
     """Collect, search, export and check the mailboxes of many custodians."""
+
+
+@fleet.command()
+@click.argument("url", envvar="CANVAS_API_URL")
+@storage_options
+@talking_options
+@pass_settings
+def login(settings: Settings, url: str, plaintext: bool, file_ok: bool, no_browser: bool) -> None:
+    """Check and save a token for all mailboxes at URL: an administrator's who may act as other users.
+
+    It is asked for, or read from standard input, and saved in the system keyring or, where there is none and
+    you agree, in a file that only you can read. 'fleet logout' removes it.
+    """
+    from canvas_archive.canvas import CanvasClient, Token
+    from canvas_archive.canvas.address import typed_base_url
+    from canvas_archive.credentials import found_token
+
+    base_url = typed_base_url(url)
+    secret = ask_or_read_token(base_url, browser=not no_browser)
+    again = f"canvas-archive fleet login {base_url}"
+    found = found_token(base_url, secret, "typed", again=again)
+    with CanvasClient(base_url, Token(secret, found.renewal), patience=30.0) as client:
+        owner = client.current_user()
+    click.echo(one_line(f"Signed in as {owner.name} (user {owner.id}) at {base_url}, for fleets."))
+    for sentence in keep_token(base_url, secret, None, plaintext=plaintext, file_ok=file_ok, again=again):
+        click.echo(one_line(sentence))
+
+
+@fleet.command()
+@click.argument("url", envvar="CANVAS_API_URL")
+@talking_options
+@pass_settings
+def logout(settings: Settings, url: str) -> None:
+    """Remove the token that 'fleet login' saved. Canvas accepts it until you delete it there."""
+    from canvas_archive.canvas.address import typed_base_url
+
+    base_url = typed_base_url(url)
+    click.echo(one_line(remove_token(base_url, None)[1]))
+    settings.note(f"Canvas accepts the token until you delete it there: {token_page(base_url)}")
 
 
 @fleet.command()
@@ -89,8 +138,8 @@ def sync(
     """Sync the archives of all custodians, making those that are missing.
 
     CUSTODIANS.csv has a column user_id and, if wanted, name and folder. The token (an administrator's who
-    may act as other users) comes from CANVAS_API_TOKEN or the system keyring. A run that was cut short is
-    run again: whoever has no success yet comes first. Exit code 5: somebody is not complete.
+    may act as other users) comes from CANVAS_API_TOKEN, or from where 'fleet login' saved it. A run that was
+    cut short is run again: whoever has no success yet comes first. Exit code 5: somebody is not complete.
     """
 
     from canvas_archive.cli.fleet_progress import fleet_progress
@@ -119,13 +168,14 @@ def sync(
     with fleet_progress(settings, len(people)) as progress:
         result = sync_fleet(opened, people, address, options, progress)
     if as_json:
-        print_json(
-            {
-                "root": str(opened.root),
-                "requests": result.requests,
-                "seconds": round(result.seconds, 3),
-                "custodians": [asdict(outcome) for outcome in result.outcomes],
-            }
+        from canvas_archive.cli.records import custodian_record
+
+        print_document(
+            "fleet sync",
+            root=str(opened.root),
+            requests=result.requests,
+            seconds=round(result.seconds, 3),
+            custodians=map(custodian_record, map(asdict, result.outcomes)),
         )
     else:
         for line in _summary(result.outcomes):
@@ -169,7 +219,14 @@ def status(settings: Settings, root: Path | None, as_json: bool) -> None:
     rows = [_status_row(opened, outcome) for _, outcome in sorted(opened.outcomes.items())]
     opened.summaries.save()
     if as_json:
-        print_json({"root": str(opened.root), "base_url": opened.base_url, "custodians": rows})
+        from canvas_archive.cli.records import custodian_record
+
+        print_document(
+            "fleet status",
+            root=str(opened.root),
+            base_url=opened.base_url,
+            custodians=map(custodian_record, rows),
+        )
     else:
         for line in _table(rows):
             click.echo(line)

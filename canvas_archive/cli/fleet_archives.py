@@ -113,9 +113,9 @@ class FleetReading:
         count = len(self._absent)
         raise unknown_name(operator, name, known, f"in these {count:,} archives" if count > 1 else "there")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return who could not be read, and who has no archive yet."""
-        return {"failed": self.failed, "no_archive": self._missing}
+    def unread(self) -> dict[str, Any]:
+        """Return whose archives could not be read, and who has none yet, as JSON names them."""
+        return {"unreadable": self.failed, "no_archive": self._missing}
 
     def end(self, done: str) -> None:
         """Say who has no archive yet. Raises ItemsFailed when an archive could not be ``done``."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canvas_archive.cli.context import Settings, json_option, pass_settings, print_json, talking_options
+from canvas_archive.cli.context import Settings, json_option, pass_settings, print_document, talking_options
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.sign import means_from, signing_options
@@ -79,7 +79,7 @@ def verify(
                 show_check(settings, check)
     bad = [check.name for check in checks if not check.ok]
     if as_json:
-        print_json({"ok": not bad, "checks": [check.to_json() for check in checks]})
+        print_document("fleet verify", ok=not bad, checks=checks)
     if bad:
         more = f" and {len(bad) - 5:,} more" if len(bad) > 5 else ""
         raise VerificationFailed(f"Not verified: {', '.join(bad[:5])}{more}.")
@@ -155,7 +155,7 @@ def backup(
     Repeat it into the same folder, as 'backup' of one archive. DEST/fleet.json lists the backups with their
     hashes; --key and --timestamp sign it. Exit code: the worst of all backups.
     """
-    from canvas_archive.cli.backup import as_json_object, shortfall
+    from canvas_archive.cli.backup import backup_record, shortfall
     from canvas_archive.cli.fleet_reading import make_destination
     from canvas_archive.export.manifest import in_parallel
 
@@ -174,7 +174,7 @@ def backup(
             progress("Custodians", number, len(reading.custodians))
             problem = result if isinstance(result, ArchiveError) else shortfall(result)
             if not isinstance(result, ArchiveError):
-                rows.append({"user_id": outcome.user_id, "name": outcome.name, **as_json_object(result)})
+                rows.append({"user_id": outcome.user_id, "name": outcome.name, **backup_record(result)})
                 packages.append(
                     package_of(
                         fleet, outcome, outcome.folder, {"messages": result.messages, "files": result.files}
@@ -189,7 +189,7 @@ def backup(
                 click.echo(f"{outcome.user_id:>14}  {name}: {count_of(result.messages, 'message')}, {files}")
     signed = hand_over(reading, fleet, below, packages, means)
     if as_json:
-        print_json({"dest": str(below), "custodians": rows, **reading.to_json()})
+        print_document("fleet backup", dest=str(below), custodians=rows, **reading.unread())
     if failures:
         failed = users([row["user_id"] for row in reading.failed])
         raise worst_of(failures, f"{count_of(len(failures), 'backup')} failed: {failed}. {failures[0]}")
@@ -258,7 +258,7 @@ def hand_over(
         return None
     without = {
         "failed": [row["user_id"] for row in reading.failed],
-        "no_archive": reading.to_json()["no_archive"],
+        "no_archive": reading.unread()["no_archive"],
         "nothing_chosen": list(nothing),
     }
     if key is not None:

@@ -15,17 +15,18 @@ from canvas_archive.cli.context import (
     colours,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
     talking_options,
 )
-from canvas_archive.cli.export import write_export
+from canvas_archive.cli.export import shared_sentence, write_export
 from canvas_archive.cli.filters import tz_option
 from canvas_archive.cli.fleet_archives import FleetReading, open_fleet, root_option, users
 from canvas_archive.cli.fleet_packages import hand_over, package_of, require_stamp
 from canvas_archive.cli.progress import progress_display, show_nothing, steps
 from canvas_archive.cli.querying import QueryCommand, limit_option, show_understood, sort_option
+from canvas_archive.cli.records import export_record, hit_record
 from canvas_archive.cli.redacting import redacting
-from canvas_archive.cli.selecting import export_options, message_finder, selection_of
+from canvas_archive.cli.selecting import export_options, message_finder, refuse_receipts, selection_of
 from canvas_archive.cli.sign import means_from, signing_options
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.errors import BadInput, ItemsFailed
@@ -113,27 +114,27 @@ def search(
             if result is not None:
                 found += [(outcome, hit) for hit in result.hits]
                 who = {"user_id": outcome.user_id, "name": outcome.name}
-                per_custodian.append({**who, "total": result.total, "understood": result.understood})
+                per_custodian.append({**who, "hit_count": result.total, "understood": result.understood})
     fleet.summaries.save()
     reading.check_names()
     shown = merged(found, sort, limit)
     if as_json:
-        print_json(
-            {
-                "query": text,
-                "understood": understood,
-                "zone": zone,
-                "custodians": per_custodian,
-                **reading.to_json(),
-                "hits": [_hit_json(one) for one in shown],
-            }
+        print_document(
+            "fleet search",
+            query=text,
+            understood=understood,
+            zone=zone,
+            custodians=per_custodian,
+            hits=map(_hit_record, shown),
+            total=sum(row["hit_count"] for row in per_custodian),
+            **reading.unread(),
         )
     else:
         show_understood(settings, understood)
         for line in _lines(shown):
             click.echo(line)
-        total = sum(row["total"] for row in per_custodian)
-        holding = sum(row["total"] > 0 for row in per_custodian)
+        total = sum(row["hit_count"] for row in per_custodian)
+        holding = sum(row["hit_count"] > 0 for row in per_custodian)
         settings.note(f"{total:,} hits in the archives of {holding:,} of {len(per_custodian):,} custodians.")
     reading.end("searched")
 
@@ -152,9 +153,8 @@ def _able(fleet: Fleet, reading: FleetReading, progress: ProgressCallback) -> li
     return able
 
 
-def _hit_json(one: SharedHit) -> dict[str, Any]:
-    custodians = [{"user_id": who.user_id, "name": who.name} for who in one.custodians]
-    return {"custodians": custodians, **one.hit.to_json()}
+def _hit_record(one: SharedHit) -> dict[str, Any]:
+    return {**hit_record(one.hit), "custodians": one.custodians}
 
 
 def _lines(shown: list[SharedHit]) -> Iterator[str]:
@@ -188,9 +188,11 @@ def export(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     whole_threads: bool,
     with_attachments: bool | None,
+    with_receipts: bool,
     bag: bool,
     redact: bool,
     redact_key: Path | None,
@@ -217,14 +219,21 @@ def export(
     from canvas_archive.export.formats import check_formats
     from canvas_archive.search import understand
 
-    selection = selection_of(query, after, before, people, courses, tz, bag=bag, whole_threads=whole_threads)
+    selection = selection_of(
+        query, after, before, people, courses, shared_courses, tz, bag=bag, whole_threads=whole_threads
+    )
     dest = expanded(dest)
+    if with_receipts:
+        refuse_receipts(redact=redact)
     redaction = redacting(
         settings, dest, redact=redact, key=redact_key, attachments=redact_attachments,
         with_attachments=with_attachments, report=report, as_json=as_json, fleet=True,
     )  # fmt: skip
     options = ExportOptions(
-        attachments=redaction.attachments, redacted=redact, string_ids=settings.string_ids
+        attachments=redaction.attachments,
+        redacted=redact,
+        string_ids=settings.string_ids,
+        receipts=with_receipts,
     )
     check_formats(formats, dest)
     if query is not None:
@@ -255,7 +264,7 @@ def export(
                     )  # fmt: skip
                     counts = written.counts
                     who = {"user_id": outcome.user_id, "name": outcome.name, "dest": str(written.dest)}
-                    rows.append({**written.to_json(), **who})
+                    rows.append({**export_record(written), **who})
                     packages.append(
                         package_of(
                             fleet, outcome, folder_of(outcome), counts.to_json(written.totals), redaction.key
@@ -275,13 +284,16 @@ def export(
             signed = hand_over(reading, fleet, below, packages, means, nothing=nothing, key=redaction.key)
     redaction.end()
     if as_json:
-        summary = {"dest": str(dest), "formats": list(formats), "custodians": rows, "nothing": nothing}
-        print_json({**summary, "incomplete": incomplete, **reading.to_json()})
+        summary = {"dest": str(dest), "formats": formats, "custodians": rows, "nothing": nothing}
+        print_document("fleet export", {**summary, "incomplete": incomplete, **reading.unread()})
     elif rows:
         settings.note(
-            f"{sum(row['messages'] for row in rows):,} messages of {count_of(len(rows), 'custodian')} "
-            f"written to {dest} ({', '.join(formats)})."
+            f"{sum(row['counts']['messages'] for row in rows):,} messages of "
+            f"{count_of(len(rows), 'custodian')} written to {dest} ({', '.join(formats)})."
         )
+        shared = sum(row.get("shared_messages", 0) for row in rows)
+        if shared:
+            settings.note(shared_sentence(shared))
         if nothing:
             settings.note(
                 f"{len(nothing):,} of {count_of(len(reading.custodians), 'archive')} hold nothing of it and "

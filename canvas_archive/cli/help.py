@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @talking_options
 @click.pass_context
 def help_(ctx: click.Context, about: tuple[str, ...]) -> None:
-    """Explain a command or a topic: query, folders, tables, schedule, environment, exit-codes.
+    """Explain a command or a topic: query, folders, tables, schedule, config, environment, exit-codes.
 
     'help commands' lists all commands, 'help topics' the topics.
     """

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.progress import steps
 from canvas_archive.cli.terminal import count_of, local_time
 from canvas_archive.errors import VerificationFailed
@@ -38,7 +45,14 @@ def index(settings: Settings, rebuild: bool, documents: bool, check: bool, as_js
 
     report = bring_up_to_date(settings, anew=rebuild, document_seconds=None if documents else SECONDS)
     if as_json:
-        print_json(asdict(report))
+        numbers = ("added", "removed", "total", "documents_waiting")
+        print_document(
+            "index",
+            report,
+            counts={**{name: getattr(report, name) for name in numbers}, "skipped": len(report.skipped)},
+            skipped_ids=report.skipped,
+            detail=report.document_problem,
+        )
         return
     rate = f", {report.added / report.seconds:,.0f} a second" if report.rebuilt and report.seconds else ""
     done = "Rebuilt" if report.rebuilt else "Updated"
@@ -80,7 +94,12 @@ def _check(settings: Settings, as_json: bool) -> None:
         progress("Checking the index", 0, 0)
         state = check_index(archive.db, archive.search_dir)
     if as_json:
-        print_json(asdict(state))
+        counts = {
+            name: number
+            for name, number in asdict(state).items()
+            if isinstance(number, int) and not isinstance(number, bool)
+        }
+        print_document("index --check", state, ok=state.problem is None, detail=state.problem, counts=counts)
     elif state.problem is None:
         click.echo(
             f"The index is sound: {count_of(state.total, 'message')} in "

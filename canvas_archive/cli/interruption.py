@@ -15,6 +15,12 @@ _ON_CANVAS = "Interrupted. To see whether Canvas did it: canvas-archive edits --
 _LOCAL = "Interrupted. To see which changes wait to be sent: canvas-archive edits"
 _STOPPED = "Stopped."
 
+_READING = (
+    "list", "show", "search", "people", "courses", "stats", "sql", "status", "config", "log", "size",
+    "whoami", "archives", "version", "help", "completion", "recipients", "unread-count", "batches", "doctor",
+    "verify",
+)  # fmt: skip
+
 _KEPT = {
     "sync": "Interrupted. Downloaded conversations are saved. To continue: canvas-archive sync",
     "push": "Interrupted. What Canvas answered is recorded. To send the rest: canvas-archive push",
@@ -22,13 +28,26 @@ _KEPT = {
     "export": "Interrupted. The unfinished export was removed.",
     "backup": "Interrupted. The backup is not complete. Run the same command again.",
     "restore": "Interrupted. Nothing was restored.",
+    "forget": "Interrupted. Part of the archive may be deleted. To delete the rest, run the command again.",
     "fleet": "Interrupted. Finished mailboxes are saved.",
+    "attachments": "Interrupted. Files that were saved stay.",
+    "problems": "Interrupted. To see what is left: canvas-archive problems",
+    "sign": "Interrupted. To see what was signed: canvas-archive verify",
+    "adopt": "Interrupted. To see whether the archive is yours: canvas-archive status",
+    "rebind": "Interrupted. To see which Canvas the archive is bound to: canvas-archive whoami",
+    **dict.fromkeys(
+        ("login", "logout", "token"), "Interrupted. To see the token: canvas-archive token status"
+    ),
+    **dict.fromkeys(_READING, "Interrupted. Nothing was changed."),
     **dict.fromkeys(("serve", "open", "sandbox"), _STOPPED),
     **dict.fromkeys(
         ("send", "reply", "forward", "delete", "remove-messages", "add-recipients", "mark-all-read"),
         _ON_CANVAS,
     ),
-    **dict.fromkeys(("star", "unstar", "archive", "unarchive", "mark", "subscribe", "unsubscribe"), _LOCAL),
+    **dict.fromkeys(
+        ("star", "unstar", "archive", "unarchive", "mark", "subscribe", "unsubscribe", "edits", "undo"),
+        _LOCAL,
+    ),
 }
 
 

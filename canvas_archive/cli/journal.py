@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,7 @@ from canvas_archive.cli.context import (
     fail,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.editing import ASK_OVER, subject_line
 from canvas_archive.cli.tables import print_table
@@ -62,14 +61,13 @@ def edits(ctx: click.Context, settings: Settings, everything: bool, as_json: boo
         subjects = subjects_of(db, [id_ for id_ in shown if id_ is not None])
         named = {one.id: to_whom(recipients_of(db, one)) for one in messages}
     if as_json:
-        print_json(
-            {
-                "edits": [{**asdict(edit), "subject": subjects.get(edit.conversation_id)} for edit in found],
-                "messages": [message.to_json() for message in messages],
-                "acts": [
-                    {**act.to_json(), "subject": subjects.get(act.conversation_id or 0)} for act in acts
-                ],
-            }
+        from canvas_archive.cli.records import act_record, edit_record, queued_record
+
+        print_document(
+            "edits",
+            edits=[edit_record(edit, subjects.get(edit.conversation_id)) for edit in found],
+            outbox=map(queued_record, messages),
+            acts=[act_record(act, subjects.get(act.conversation_id or 0)) for act in acts],
         )
         return
     if found:
@@ -181,7 +179,7 @@ def discard(
             edited = discard_edits(db, wanted)
             withdrawn = discard_messages(db, messages)
     if as_json:
-        print_json({"discarded": edited, "messages": withdrawn})
+        print_document("edits discard", counts={"edits": edited, "messages": withdrawn})
         return
     settings.note(f"{count_of(edited, 'edit')} discarded.")
     if messages:
@@ -206,15 +204,17 @@ def undo(settings: Settings, as_json: bool) -> None:
         waiting = sorted(pending_edits(opened.db), key=lambda one: (one.made_at, one.id))
         last = waiting.pop() if waiting else None
         if last is not None:
-            subject = subject_line(subjects(opened.db, [last.conversation_id]).get(last.conversation_id))
+            subject = subjects(opened.db, [last.conversation_id]).get(last.conversation_id)
             with brief_write(opened.db_path) as db:
                 discard_edits(db, [last.id])
         elif not as_json:
             settings.note(_nothing_to_undo(opened.db))
     if as_json:
-        print_json({"edits": [] if last is None else [asdict(last)]})
+        from canvas_archive.cli.records import edit_record
+
+        print_document("undo", edits=[] if last is None else [edit_record(last, subject)])
     elif last is not None:
-        click.echo(f"{last.conversation_id:>14}  {subject}")
+        click.echo(f"{last.conversation_id:>14}  {subject_line(subject)}")
         settings.note(f"Taken back: {last.field} = {last.value}. Canvas was not told of it.")
         together = [str(one.id) for one in waiting if (one.made_at, one.field) == (last.made_at, last.field)]
         if together:

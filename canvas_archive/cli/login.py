@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import Declined, can_ask
-from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_json
+from canvas_archive.cli.context import Settings, common_options, json_option, pass_settings, print_document
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_or_read_token, keep_token, shadow_of, storage_options
 from canvas_archive.credentials import (
@@ -22,6 +22,7 @@ from canvas_archive.credentials import (
 from canvas_archive.errors import BadInput, CredentialProblem, KeyringUnusable, WrongAccount
 
 if TYPE_CHECKING:
+    from canvas_archive.credentials import Source
     from canvas_archive.secret import Secret
     from canvas_archive.store import Archive
 
@@ -151,42 +152,44 @@ def require_token(settings: Settings) -> None:
 
 @click.command()
 @common_options
-@click.option(
-    "--everything", is_flag=True, help="Also remove the token that is saved for fleets of this Canvas."
-)
 @json_option
 @pass_settings
-def logout(settings: Settings, everything: bool, as_json: bool) -> None:
+def logout(settings: Settings, as_json: bool) -> None:
     """Remove the archive's token from the keyring, and from the file where one is used. The archive stays.
 
     Canvas still accepts the token until you delete it there; the page for that is named.
     """
-    from canvas_archive.credentials import forget_token
     from canvas_archive.store import Archive
 
     with Archive.open(settings.folder) as archive:
         account, command = archive.account, archive.config_as_written.token_command
+    gone, sentence = remove_token(account.base_url, account.user_id)
     page = token_page(account.base_url)
+    if as_json:
+        print_document("logout", base_url=account.base_url, sources=gone, token_page=page)
+    else:
+        click.echo(one_line(sentence))
+    settings.note(f"Canvas accepts the token until you delete it there: {page}")
+    for sentence in _left(account.base_url, account.user_id, command):
+        settings.warn(sentence)
+
+
+def remove_token(base_url: str, user_id: int | None) -> tuple[list[Source], str]:
+    """Remove a saved token; return from where, and a sentence that says so. Raises KeyringUnusable."""
+    from canvas_archive.credentials import forget_token
+
     try:
-        gone = forget_token(account.base_url, account.user_id)
-        if everything:
-            gone += forget_token(account.base_url)
+        gone = forget_token(base_url, user_id)
     except KeyringUnusable as error:
         raise KeyringUnusable(
             f"{error.reason} A token in it would stay there.",
             error.repair,
-            otherwise=f"delete the token on Canvas: {page}",
+            otherwise=f"delete the token on Canvas: {token_page(base_url)}",
         ) from None
-    if as_json:
-        print_json({"base_url": account.base_url, "removed_from": gone, "token_page": page})
-    elif gone:
-        places = " and from ".join(SOURCES[one] for one in dict.fromkeys(gone))
-        click.echo(one_line(f"Removed the token for {account.base_url} from {places}."))
-    else:
-        click.echo(one_line(f"There was no saved token for {account.base_url}."))
-    settings.note(f"Canvas accepts the token until you delete it there: {page}")
-    for sentence in _left(account.base_url, account.user_id, command):
-        settings.warn(sentence)
+    if not gone:
+        return gone, f"There was no saved token for {base_url}."
+    places = " and from ".join(SOURCES[one] for one in dict.fromkeys(gone))
+    return gone, f"Removed the token for {base_url} from {places}."
 
 
 def _left(base_url: str, user_id: int | None, command: str | None) -> list[str]:
@@ -204,6 +207,6 @@ def _left(base_url: str, user_id: int | None, command: str | None) -> list[str]:
     elif not left and token_source(base_url, user_id=user_id) is not None:
         left.append(
             "A token for the whole of this Canvas is still saved, for fleets. "
-            "To remove it: canvas-archive logout --everything"
+            f"To remove it: canvas-archive fleet logout {base_url}"
         )
     return left

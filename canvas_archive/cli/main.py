@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import click
 
 from canvas_archive import __version__
 from canvas_archive.cli.context import Settings, color_of_environment, common_options
-from canvas_archive.cli.registry import COMMANDS, DAILY, HIDDEN, SECTIONS
+from canvas_archive.cli.registry import COMMANDS, DAILY, HIDDEN, LOGGED, SECTIONS
 from canvas_archive.cli.streams import prepare_streams, reader_left
 from canvas_archive.cli.terminal import printable
 from canvas_archive.errors import EXIT_INTERRUPTED, EXIT_UNEXPECTED, ArchiveError
@@ -63,7 +64,12 @@ class LazyGroup(click.Group):
             args = expanded(args)
             if args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
                 raise click.UsageError(answer_to(args[0]), ctx)
-        ctx.ensure_object(Settings).command = args[0]
+        settings = ctx.ensure_object(Settings)
+        settings.command = args[0]
+        if settings.logs and args[0] in LOGGED:
+            from canvas_archive.cli.run_log import RunLog
+
+            settings.run_log = RunLog(settings)
         return super().resolve_command(ctx, args)
 
 
@@ -112,9 +118,40 @@ def _ending_signals() -> list[signal.Signals]:
     return numbers
 
 
+def _failed(
+    settings: Settings, sentence: str, code: int, *, usage: str | None = None, label: str = "Error: "
+) -> int:
+    """Print why a run ended, as a sentence or with ``--json`` as one line of JSON; return the exit code."""
+    sentence, usage = settings.typed(sentence), settings.typed(usage) if usage else None
+    if settings.json_errors:
+        from canvas_archive.cli.documents import document
+        from canvas_archive.unicode import json_text
+
+        told = document("error", error=sentence, exit_code=code, usage=usage)
+        click.echo(json_text(told, escaped=True, lines=False), err=True)
+        return code
+    click.echo(label + printable(sentence), err=True)
+    if usage:
+        click.echo(usage, err=True)
+    return code
+
+
 def run(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed as one or two sentences."""
-    settings = Settings()
+    settings = Settings(logs=True)
+    code: int | None = None
+    try:
+        code = _run(settings, args)
+        return code
+    finally:
+        if settings.run_log is not None:
+            settings.run_log.end(code)
+
+
+def _run(settings: Settings, args: list[str] | None) -> int:
+    settings.json_errors = "--json" in itertools.takewhile(
+        "--".__ne__, sys.argv[1:] if args is None else args
+    )
     prepare_streams()
     # Whatever a command writes is for its user alone, also where a format's own code makes the files.
     mask = os.umask(0o077)
@@ -132,14 +169,11 @@ def run(args: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.UsageError as error:
-        from canvas_archive.cli.usage import usage_lines
+        from canvas_archive.cli.usage import call_of, sentence_of
 
-        for line in usage_lines(error):
-            click.echo(settings.typed(line), err=True)
-        return error.exit_code
+        return _failed(settings, sentence_of(error), error.exit_code, usage=call_of(error))
     except click.ClickException as error:
-        click.echo(f"Error: {printable(settings.typed(error.format_message()))}", err=True)
-        return error.exit_code
+        return _failed(settings, error.format_message(), error.exit_code)
     except SystemExit as error:
         if reader_left():
             return 0
@@ -147,8 +181,7 @@ def run(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         from canvas_archive.cli.interruption import what_is_kept
 
-        click.echo(settings.typed(what_is_kept(settings, error)), err=True)
-        return EXIT_INTERRUPTED
+        return _failed(settings, what_is_kept(settings, error), EXIT_INTERRUPTED, label="")
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and nothing to flush at exit.
         sys.stdout = None
@@ -162,14 +195,12 @@ def run(args: list[str] | None = None) -> int:
 
             click.echo(printable(traceback.format_exc()), err=True, nl=False)
         if known is not None:
-            click.echo(f"Error: {printable(settings.typed(str(known)))}", err=True)
-            return known.exit_code
-        click.echo(
-            f"Unexpected error: {type(error).__name__}: {printable(str(error))}\n"
-            "This is a defect; run again with --debug to see where it happened.",
-            err=True,
+            return _failed(settings, str(known), known.exit_code)
+        sentence = (
+            f"Unexpected error: {type(error).__name__}: {error}\n"
+            "This is a defect; run again with --debug to see where it happened."
         )
-        return EXIT_UNEXPECTED
+        return _failed(settings, sentence, EXIT_UNEXPECTED, label="")
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import require_consent, yes_option
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.editing import note_left, subject_line
 from canvas_archive.cli.login import require_token
 from canvas_archive.cli.progress import PlainLines
@@ -79,7 +86,7 @@ def add_recipients(
     with _writing(settings) as (archive, client):
         answer = online.add_recipients(archive, client, SYSTEM, conversation_id, [one.code for one in people])
     if as_json:
-        print_json({"id": answer.id, "participants": [asdict(person) for person in answer.participants]})
+        print_document("add-recipients", conversation_id=answer.id, participants=answer.participants)
         return
     for person in answer.participants:
         click.echo(f"{person.id:>14}  {one_line(person.name or '')}")
@@ -107,7 +114,12 @@ def remove_messages(
     with _writing(settings) as (archive, client):
         left = online.remove_messages(archive, client, SYSTEM, conversation_id, message_ids)
     if as_json:
-        print_json({"id": conversation_id, "removed": list(message_ids), "conversation_left": left})
+        print_document(
+            "remove-messages",
+            conversation_id=conversation_id,
+            message_ids=message_ids,
+            conversation_left=left,
+        )
         return
     for id_ in message_ids:
         click.echo(str(id_))
@@ -134,7 +146,14 @@ def delete(settings: Settings, ids: tuple[int, ...], yes: bool, as_json: bool) -
     with _writing(settings) as (archive, client):
         result = online.delete_conversations(archive, client, SYSTEM, subjects)
     if as_json:
-        print_json(asdict(result))
+        from canvas_archive.cli.records import problem_record
+
+        print_document(
+            "delete",
+            conversation_ids=result.deleted,
+            absent_ids=result.absent,
+            problems=map(problem_record, result.problems),
+        )
     else:
         for id_ in result.deleted:
             click.echo(f"{id_:>14}  {subjects[id_]}")
@@ -162,7 +181,7 @@ def mark_all_read(settings: Settings, yes: bool, as_json: bool) -> None:
     with _writing(settings) as (archive, client):
         count = online.mark_all_read(archive, client, SYSTEM)
     if as_json:
-        print_json({"marked": count})
+        print_document("mark-all-read", conversation_count=count)
         return
     settings.note(f"Everything on Canvas is read; {count_of(count, 'conversation')} of this archive changed.")
 
@@ -184,18 +203,11 @@ def recipients(
     with _asking(settings) as (_, client):
         found = list(itertools.islice(client.search_recipients(search, context=context), limit))
     if as_json:
-        print_json(
-            [
-                {
-                    "id": one.id,
-                    "name": one.name,
-                    "full_name": one.full_name,
-                    "kind": one.kind,
-                    "user_count": one.user_count,
-                }
-                for one in found
-            ]
-        )
+        known = [
+            {**asdict(one), "user_id": int(one.id) if one.id.isdecimal() else None, "address": one.id}
+            for one in found
+        ]
+        print_document("recipients", recipients=known, total=len(known))
         return
     for one in found:
         people = f" ({one.user_count:,} people)" if one.user_count is not None else ""
@@ -214,7 +226,7 @@ def unread_count(settings: Settings, as_json: bool) -> None:
         count = client.unread_count()
         own = archive.db.execute(_UNREAD).fetchone()[0]
     if as_json:
-        print_json({"unread_count": count, "archive": own})
+        print_document("unread-count", unread_count=count, archive_unread_count=own)
         return
     click.echo(str(count))
     settings.note(f"The archive has {own:,}.", level=1)
@@ -234,18 +246,8 @@ def batches(settings: Settings, as_json: bool) -> None:
             for one in client.running_batches()
         ]
     if as_json:
-        print_json(
-            [
-                {
-                    "id": one.id,
-                    "workflow_state": one.workflow_state,
-                    "completion": one.completion,
-                    "recipient_count": one.recipient_count,
-                    "body": one.message.body if one.message else None,
-                }
-                for one in found
-            ]
-        )
+        sending = [{**asdict(one), "body": one.message.body if one.message else None} for one in found]
+        print_document("batches", batches=sending, total=len(sending))
         return
     for one in found:
         text = " ".join(printable(one.message.body).split())[:60] if one.message else ""

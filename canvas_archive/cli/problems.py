@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
+from canvas_archive.cli.records import problem_record
 from canvas_archive.cli.terminal import count_of, local_time, one_line
 from canvas_archive.clock import SYSTEM
 
@@ -41,7 +49,7 @@ def problems(ctx: click.Context, settings: Settings, everything: bool, as_json: 
     with Archive.open(settings.folder) as archive:
         found = [one for one in known_problems(archive.db) if everything or one.accepted_at is None]
     if as_json:
-        print_json({"problems": [one.to_json() for one in found], "total": len(found)})
+        print_document("problems", problems=map(problem_record, found), total=len(found))
         return
     for problem in found:
         click.echo(f"{one_line(problem.name)}: {one_line(problem.error)}")
@@ -79,7 +87,7 @@ def retry(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
         settings, items, lambda archive, one: runs.retry_problem(archive.db, one.kind, one.item_id)
     )
     if as_json:
-        print_json({"problems": chosen, "total": len(chosen)})
+        print_document("problems", problems=map(problem_record, chosen), total=len(chosen))
     else:
         settings.note(f"{count_of(len(chosen), 'item')}: the next sync tries again.")
 
@@ -101,7 +109,7 @@ def accept(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
         settings, items, lambda archive, one: runs.accept_problem(archive.db, one.kind, one.item_id, SYSTEM)
     )
     if as_json:
-        print_json({"problems": chosen, "total": len(chosen)})
+        print_document("problems", problems=map(problem_record, chosen), total=len(chosen))
     else:
         accepted = count_of(len(chosen), "item")
         settings.note(f"{accepted} accepted as missing. Exports go on listing that among their gaps.")
@@ -109,8 +117,8 @@ def accept(settings: Settings, items: tuple[str, ...], as_json: bool) -> None:
 
 def _change(
     settings: Settings, items: Sequence[str], change: Callable[[Archive, Problem], object]
-) -> list[str]:
-    """Change the problems that are named; return what they are called."""
+) -> list[Problem]:
+    """Change the problems that are named; return them as they were."""
     from canvas_archive.store import Archive, transaction
     from canvas_archive.store.runs import known_problems
 
@@ -118,7 +126,7 @@ def _change(
         chosen = chosen_problems(items, known_problems(archive.db))
         for problem in chosen:
             change(archive, problem)
-    return [problem.name for problem in chosen]
+    return chosen
 
 
 def chosen_problems(items: Sequence[str], known: Sequence[Problem]) -> list[Problem]:

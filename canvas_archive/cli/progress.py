@@ -77,7 +77,11 @@ class _OnDisplay(SyncProgress):
     """A sync on the terminal: its phase, the attachments below it, waits below both."""
 
     def __init__(self, shown: ProgressDisplay) -> None:
+        from canvas_archive.cli.time_left import SyncTimeLeft
+
         self._shown = shown
+        self._left = SyncTimeLeft(shown.clock)
+        shown.estimate(self._left.seconds)
 
     def phase(self, text: str) -> None:
         """Begin a phase."""
@@ -86,15 +90,26 @@ class _OnDisplay(SyncProgress):
 
     def conversations(self, done: int, total: int) -> None:
         """Count in the first row."""
+        self._left.conversations(done, total)
         self._shown.step("Conversations", done, total)
 
     def files(self, done: int, total: int) -> None:
         """Count in the second row."""
+        self._left.files(done, total)
         self._shown.step("Attachments", done, total, row=1)
+
+    def unindexed(self, messages: int) -> None:
+        """Let the estimate count them."""
+        self._left.unindexed(messages)
 
     def indexed(self, done: int, total: int) -> None:
         """Count in the first row."""
+        self._left.indexed(done, total)
         self._shown.step("Indexing", done, total)
+
+    def texts(self, done: int, total: int) -> None:
+        """Count in the first row."""
+        self._shown.step("Reading attached files", done, total)
 
     def waiting(self, seconds: float, reason: str) -> None:
         """Show the wait for as long as it lasts."""

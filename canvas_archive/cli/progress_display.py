@@ -18,6 +18,8 @@ from rich.console import Console, RenderableType
 from rich.progress import GetTimeCallable, Progress, TaskID
 from rich.text import Text
 
+from canvas_archive.cli.time_left import Pace
+
 _LEAST_BAR, _MOST_BAR = 8, 30
 _USUAL_NAME = 14
 """Cells for a name beside a bar, so that bars below each other begin together."""
@@ -65,10 +67,15 @@ class _Rows(Progress):
     """Rich's live display, with rows of our own."""
 
     def __init__(
-        self, console: Console, waiting: Callable[[], str], get_time: GetTimeCallable | None
+        self,
+        console: Console,
+        waiting: Callable[[], str],
+        left: Callable[[TaskID], float | None],
+        get_time: GetTimeCallable | None,
     ) -> None:
         self._on = console  # the first rows are asked for before rich has put it into place
         self._waiting = waiting
+        self._left = left
         # Rich's own redirection names no encoding, which lets click write past it, into the rows.
         super().__init__(
             console=console, transient=True, get_time=get_time, redirect_stdout=False, redirect_stderr=False
@@ -82,7 +89,7 @@ class _Rows(Progress):
                 task.description,
                 int(task.completed),
                 int(task.total or 0),
-                left=task.time_remaining,
+                left=self._left(task.id),
                 elapsed=task.elapsed or 0.0,
                 width=options.max_width - 1,
                 plain=options.ascii_only,
@@ -150,7 +157,9 @@ class ProgressDisplay:
         self._streams: tuple[_Above, ...] = ()
         self._until = -math.inf
         self._reason = ""
-        self._rows = _Rows(console, self._waiting, get_time)
+        self._paces: dict[TaskID, tuple[Pace, int]] = {}
+        self._whole: Callable[[], float | None] | None = None
+        self._rows = _Rows(console, self._waiting, self._left, get_time)
 
     def __enter__(self) -> ProgressDisplay:
         return self
@@ -163,11 +172,17 @@ class ProgressDisplay:
             sys.stdout, sys.stderr = (stream.end() for stream in self._streams)
             self._streams = ()
 
+    @property
+    def clock(self) -> GetTimeCallable:
+        """Return the clock of the rows, in seconds."""
+        return self._rows.get_time
+
     def step(self, what: str, done: int = 0, total: int = 0, *, row: int = 0) -> None:
         """Say what is done now, in a row of its number. Something new begins with a new estimate."""
         self._begin()
         # Rich cannot make a known total unknown again: 0 stands for that all along.
         task, named = self._tasks.get(row, (None, ""))
+        # Not rich's own estimate: it begins anew whenever the total grows.
         if task is None:
             task = self._rows.add_task(what, completed=done, total=total)
         elif named != what:
@@ -175,6 +190,19 @@ class ProgressDisplay:
         else:
             self._rows.update(task, completed=done, total=total)
         self._tasks[row] = task, what
+        pace = self._paces[task][0] if named == what else Pace(self._rows.get_time)
+        pace.note(done)
+        self._paces[task] = pace, total - done
+
+    def estimate(self, whole: Callable[[], float | None]) -> None:
+        """Let the first row show what ``whole`` says of all the work, and no other row a time."""
+        self._whole = whole
+
+    def _left(self, task: TaskID) -> float | None:
+        if self._whole is not None:
+            return self._whole() if task == self._tasks.get(0, (None, ""))[0] else None
+        pace, left = self._paces.get(task, (None, 0))
+        return pace.seconds(left) if pace is not None and left > 0 else None
 
     def drop(self, row: int) -> None:
         """Take a row away, if it is there."""

@@ -15,7 +15,7 @@ from canvas_archive.cli.context import (
     fail,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.editing import subject_line
 from canvas_archive.cli.login import require_token
@@ -174,7 +174,9 @@ def _show(settings: Settings, archive: Archive, report: PushReport, *, http: boo
     from canvas_archive.cli.editing import show_report
 
     if as_json:
-        print_json(report.to_json())
+        from canvas_archive.cli.records import push_record
+
+        print_document("push", push_record(report))
         return
     if report.dry_run:
         for line in report.requests if http else _planned(archive, report):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -16,7 +15,7 @@ from canvas_archive.cli.context import (
     fail,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.emptiness import NOTHING_PULLED, was_pulled
 from canvas_archive.cli.filters import SortChoice, filter_options, filter_query, tz_option
@@ -73,7 +72,7 @@ def list_(
     width. A pipe gets whole values with tabs between them, the times in UTC.
     """
     from canvas_archive.store import Archive
-    from canvas_archive.store.reading import count_conversations, list_conversations
+    from canvas_archive.store.reading import count_conversations, list_conversations, other_people
 
     query = filter_query(filters)
     name = _folder(folder_name, folder, ANYWHERE if query else "inbox")
@@ -89,10 +88,17 @@ def list_(
         )
         total = count_conversations(archive.db, name, chosen)
         pulled = bool(page.lines) or was_pulled(archive.db)
+        people = other_people(archive.db, [line.id for line in page.lines]) if as_json else {}
     following = f"{page.next[0]}~{page.next[1]}" if page.next else None
     if as_json:
-        lines = [asdict(line) for line in page.lines]
-        print_json({"folder": name, "conversations": lines, "total": total, "next": following})
+        found = [
+            {
+                **{slot: getattr(line, slot) for slot in line.__slots__},
+                "participants": [{"id": id_, "name": called} for id_, called in people.get(line.id, ())],
+            }
+            for line in page.lines
+        ]
+        print_document("list", folder=name, conversations=found, total=total, next=following)
         return
     _show_page(settings, page, name, total, as_csv=as_csv)
     if not page.lines:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import Declined, can_ask, require_consent, yes_option
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_token, keep_token, storage_options
 from canvas_archive.clock import SYSTEM
@@ -85,7 +92,7 @@ def rebind(
             otherwise = f"Set {TOKEN_VARIABLE}, or run: canvas-archive login"
             settings.warn(str(error) or f"The token was not saved. {otherwise}")
     if as_json:
-        print_json({"from": asdict(before), "to": asdict(after), "compared": asdict(compared)})
+        print_document("rebind", {"from": before, "to": after, "counts": asdict(compared)})
     else:
         click.echo(one_line(f"The archive is bound to {after.name} (user {after.owner_id}) at {base_url}."))
     renewed = " --refetch" if after.owner_id != before.owner_id else " --full"

@@ -18,6 +18,16 @@ SECTIONS = ("Start", "Archive", "Read", "Edit", "Write to Canvas", "Evidence")
 DAILY = ("login", "sync", "status", "list", "show", "search", "open", "mark", "push", "export")
 """The commands of the main help. ``help commands`` has all."""
 
+LOGGED = frozenset(
+    {
+        "sync", "push", "send", "reply", "delete", "add-recipients", "remove-messages", "mark-all-read",
+        "recipients", "unread-count", "batches", "doctor", "verify", "rebind", "index", "backup", "serve",
+        "forward",
+        "star", "unstar", "archive", "unarchive", "mark", "subscribe", "unsubscribe",
+    }
+)  # fmt: skip
+"""The commands that ask Canvas or change the archive: the log has them. The quick ones that read are not."""
+
 HIDDEN = {"read": "reading_words:read", "unread": "reading_words:unread"}
 """Commands that stand in no help text: where each is defined."""
 
@@ -43,8 +53,9 @@ COMMANDS: dict[str, Entry] = {
     "whoami": Entry("about:whoami", "Show whose mailbox this is, and the archive's folder.", "Archive"),
     "archives": Entry("about:archives", "List the archives that are known here.", "Archive"),
     "config": Entry("about:config", "Show the settings of the archive.", "Archive"),
-    "log": Entry("about:log", "List the last syncs and how they ended.", "Archive"),
+    "log": Entry("about:log", "List the last syncs, or what the last command asked.", "Archive"),
     "size": Entry("about:size", "Show what takes space on the disk.", "Archive"),
+    "forget": Entry("forget:forget", "Delete an archive and its token from this machine.", "Archive"),
     "list": Entry("read:list_", "List conversations.", "Read"),
     "show": Entry("show:show", "Show conversations.", "Read"),
     "search": Entry("search:search", "Search the messages.", "Read"),

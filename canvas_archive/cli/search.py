@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from canvas_archive.cli.completed_values import QUERY_WORD
 from canvas_archive.cli.context import (
     Settings,
     colours,
@@ -16,7 +16,7 @@ from canvas_archive.cli.context import (
     fail,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.filters import filter_options, filter_query, tz_option
 from canvas_archive.cli.finding import with_index
@@ -49,7 +49,7 @@ _HEADS = ("conversation", "message", "time", "author", "subject", "course", "tex
     "Quote what your shell would take: canvas-archive search '\"final exam\" -from:chen after:2025'.",
 )
 @common_options
-@click.argument("query", nargs=-1)
+@click.argument("query", nargs=-1, type=QUERY_WORD)
 @filter_options
 @limit_option(least=0)
 @click.option("--all", "everything", is_flag=True, help="Show all hits, without a limit.")
@@ -121,7 +121,15 @@ def search(
     if not as_json:
         show_understood(settings, result.understood)
     if as_json:
-        print_json(result.to_json())
+        from canvas_archive.cli.records import facets_record, hit_record
+
+        print_document(
+            "search",
+            result,
+            hits=map(hit_record, result.hits),
+            facets=facets_record(result.facets),
+            milliseconds=round(result.milliseconds, 2),
+        )
     elif count:
         click.echo(str(result.total))
     elif ids_only:
@@ -249,7 +257,7 @@ def _list_saved(settings: Settings, as_json: bool) -> None:
     with Archive.open(settings.folder) as archive:
         found = saved_searches(archive.db)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_document("search --list-saved", saved_searches=found, total=len(found))
         return
     width = max((len(one.name) for one in found), default=0)
     for one in found:

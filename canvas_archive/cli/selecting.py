@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from canvas_archive.cli.completed_values import COURSE, PERSON
 from canvas_archive.cli.context import F, option_group
 from canvas_archive.cli.redacting import redaction_options
+from canvas_archive.cli.values import OneOf
+from canvas_archive.errors import BadInput
 from canvas_archive.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -30,11 +33,23 @@ _SELECTION = (
         "--with",
         "people",
         metavar="PERSON",
+        type=PERSON,
         multiple=True,
         help="Only conversations with this person; repeatable.",
     ),
     click.option(
-        "--course", "courses", metavar="COURSE", multiple=True, help="Only this course; repeatable."
+        "--course",
+        "courses",
+        metavar="COURSE",
+        type=COURSE,
+        multiple=True,
+        help="Only this course; repeatable.",
+    ),
+    click.option(
+        "--with-shared-courses",
+        "shared_courses",
+        is_flag=True,
+        help="With --course: also conversations of other courses whose people share it.",
     ),
     click.option(
         "--tz",
@@ -55,6 +70,7 @@ def export_options(*, format_required: bool) -> Callable[[F], F]:
             multiple=True,
             required=format_required,
             metavar="FORMAT",
+            type=OneOf(FORMATS),
             help=f"{', '.join(FORMATS)}; repeatable.{by_name}",
         ),
         *_SELECTION,
@@ -63,6 +79,11 @@ def export_options(*, format_required: bool) -> Callable[[F], F]:
             "--with-attachments/--without-attachments",
             default=None,
             help="Include the bytes of attachments. [default: yes, unless --redact]",
+        ),
+        click.option(
+            "--with-receipts",
+            is_flag=True,
+            help="Add receipts.jsonl: what Canvas said of these conversations, whole.",
         ),
         click.option("--bag", is_flag=True, help="Wrap everything as BagIt, with custody.json and gaps.csv."),
         redaction_options,
@@ -79,6 +100,7 @@ def selection_of(
     before: str | None,
     people: tuple[str, ...],
     courses: tuple[str, ...],
+    shared_courses: bool,
     tz: str | None,
     *,
     bag: bool,
@@ -94,6 +116,8 @@ def selection_of(
     from canvas_archive.export.selection import Selection, parse_moment
     from canvas_archive.search.query.dates import local_zone, zone, zone_name
 
+    if shared_courses and not courses:
+        raise BadInput("--with-shared-courses goes with --course.")
     given = zone(tz) or timezone.utc
     used = local_zone() if query is not None and not tz and not bag else given
     return Selection(
@@ -102,11 +126,22 @@ def selection_of(
         before=parse_moment(before, "--before", given) if before else None,
         people=people,
         courses=courses,
+        shared_courses=shared_courses,
         ids=ids,
         folders=folders,
         whole_threads=whole_threads,
         zone=zone_name(used) if query is not None or after or before else None,
     )
+
+
+def refuse_receipts(*, redact: bool) -> None:
+    """Raise BadInput where receipts would name the people that the export does not."""
+    if redact:
+        from canvas_archive.errors import BadInput
+
+        raise BadInput(
+            "Receipts hold what Canvas said, with every name and id. Leave out --with-receipts or --redact."
+        )
 
 
 def message_finder(

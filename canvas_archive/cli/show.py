@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from canvas_archive.cli.context import (
     common_options,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.paging import MOST_WIDTH, show_lines, width
 from canvas_archive.cli.terminal import byte_size, local_time, one_line, printable
@@ -37,15 +36,29 @@ _MOST_NAMED = 12
 
 @click.command()
 @common_options
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=CONVERSATION_ID)
+@click.argument("ids", metavar="ID...", nargs=-1, type=CONVERSATION_ID)
+@click.option(
+    "--receipt",
+    metavar="WHAT",
+    help="Show what Canvas said: a receipt's number, message:ID or conversation:ID; #ID lists receipts.",
+)
 @json_option
 @pass_settings
-def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
+def show(settings: Settings, ids: tuple[int, ...], receipt: str | None, as_json: bool) -> None:
     """Show conversations with all their messages, oldest first.
 
     ID is the number of a conversation or message, with or without #, 'latest', or the address of a page
     here or on Canvas.
     """
+    if receipt is not None:
+        if ids:
+            raise click.UsageError("--receipt shows one receipt, and no conversations. Leave out the ids.")
+        from canvas_archive.cli.receipts import show_receipt
+
+        show_receipt(settings, receipt, as_json=as_json)
+        return
+    if not ids:
+        raise click.UsageError("Missing argument 'ID...'.")
     from canvas_archive.store import Archive
     from canvas_archive.store.threads import read_thread
 
@@ -54,9 +67,10 @@ def show(settings: Settings, ids: tuple[int, ...], as_json: bool) -> None:
         threads = [read_thread(archive.db, number) for number in wanted]
         owner, files_dir = archive.account.owner_id, archive.files_dir
     if as_json:
-        documents = [asdict(thread) for thread in threads]
-        one = len(ids) == 1
-        print_json(documents[0] if one else {"conversations": documents, "total": len(documents)})
+        from canvas_archive.cli.records import thread_record
+
+        found = [thread_record(thread, files_dir) for thread in threads]
+        print_document("show", conversations=found, total=len(found))
         return
     lines: list[str] = []
     for thread in threads:

@@ -15,7 +15,7 @@ from canvas_archive.cli.context import (
     json_option,
     option_group,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.errors import ItemsFailed
 from canvas_archive.places import expanded
@@ -71,12 +71,13 @@ def means_from(key: Path | None, timestamp: str | None) -> Means:
 def show_signed(settings: Settings, signed: Signed, as_json: bool) -> None:
     """Show which files were made. Raises ItemsFailed when no time stamp came."""
     if as_json:
-        files = {"signature": signed.signature, "timestamp": signed.stamp}
-        print_json(
-            {
-                "statement": str(signed.statement),
-                **{name: None if file is None else str(file) for name, file in files.items()},
-            }
+        from canvas_archive.cli.records import path_text
+
+        print_document(
+            "sign",
+            statement=str(signed.statement),
+            signature=path_text(signed.signature),
+            timestamp=path_text(signed.stamp),
         )
     else:
         how = [

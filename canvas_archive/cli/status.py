@@ -14,10 +14,11 @@ from canvas_archive.cli.context import (
     common_options,
     json_option,
     pass_settings,
-    print_json,
+    print_document,
     styled,
 )
 from canvas_archive.cli.problems import next_try
+from canvas_archive.cli.records import problem_record, run_record
 from canvas_archive.cli.terminal import age, count_of, one_line, token_warnings
 from canvas_archive.clock import SYSTEM, Clock, iso, parse_iso
 
@@ -49,7 +50,7 @@ def status(settings: Settings, as_json: bool) -> None:
     with Archive.open(settings.folder) as archive:
         current = read_status(archive)
     if as_json:
-        print_json(current.to_json())
+        print_document("status", current, **_numbers(current))
         return
     for line in _lines(current):
         label, text = line[:_LABEL], one_line(settings.typed(line[_LABEL:]))
@@ -57,9 +58,12 @@ def status(settings: Settings, as_json: bool) -> None:
         click.echo(styled(one_line(label), colour) + text if colour else one_line(label) + text)
 
 
+_SAVED = "SELECT name, query, created_at FROM saved_searches ORDER BY name"
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything ``status`` tells; ``to_json`` is its document."""
+    """Everything ``status`` tells; its names are those of the document."""
 
     archive: str
     account: Account
@@ -71,59 +75,48 @@ class Status:
     drafts: int
     unsettled_acts: list[str]
     adopted: bool
-    writer: int | None
+    writer_pid: int | None
     last_sync: dict[str, Any] | None
-    last_full_sync: str | None
+    last_full_sync_at: str | None
     index_waiting: int
     index_missing: bool
-    saved_searches: dict[str, str]
+    saved_searches: list[dict[str, str]]
     problems: list[Problem]
     resting: int
     accepted: int
     token_expires_at: str | None
     now: datetime
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the document that ``status --json`` prints."""
-        counts = self.counts
-        return {
-            "archive": self.archive,
-            "adopted": self.adopted,
-            "account": {
-                "base_url": self.account.base_url,
-                "user_id": self.account.user_id,
-                "as_user_id": self.account.as_user_id,
-                "name": self.account.name,
-            },
+
+def _numbers(status: Status) -> dict[str, Any]:
+    """Return what the document of ``status`` has beside the attributes."""
+    counts = status.counts
+    return {
+        "counts": {
             "conversations": {
                 "total": counts.conversations,
                 "unread": counts.unread,
                 "removed": counts.removed_conversations,
                 "unfetched": counts.unfetched,
             },
-            "messages": {
-                "total": counts.messages,
-                "removed": counts.removed_messages,
-                "first_at": self.first_message_at,
-                "last_at": self.last_message_at,
-            },
+            "messages": {"total": counts.messages, "removed": counts.removed_messages},
             "people": counts.people,
-            "attachments": {**counts.attachments, "bytes": self.attachment_bytes},
+            "attachments": {**counts.attachments, "bytes": status.attachment_bytes},
             "media": dict(counts.media),
             "edits": {"pending": counts.pending_edits, "undone": counts.undone_edits},
-            "outbox": self.outbox,
-            "drafts": self.drafts,
-            "acts": {"unsettled": len(self.unsettled_acts)},
-            "writer": self.writer,
-            "last_sync": self.last_sync,
-            "last_full_sync": self.last_full_sync,
-            "token": {"expires_at": self.token_expires_at},
-            "index": {"waiting": self.index_waiting, "missing": self.index_missing},
-            "saved_searches": self.saved_searches,
-            "problems": [problem.to_json() for problem in self.problems],
-            "resting": self.resting,
-            "accepted": self.accepted,
-        }
+            "outbox": status.outbox,
+            "drafts": status.drafts,
+            "acts": {"unsettled": len(status.unsettled_acts)},
+            "index": {"waiting": status.index_waiting},
+            "problems": {
+                "open": len(status.problems),
+                "resting": status.resting,
+                "accepted": status.accepted,
+            },
+        },
+        "problems": map(problem_record, status.problems),
+        "last_sync": status.last_sync and run_record(status.last_sync),
+    }
 
 
 def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
@@ -156,12 +149,14 @@ def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
         # One that a process is sending right now will be settled by it.
         unsettled_acts=[] if writer else [act.sentence() for act in unsettled_acts(db)],
         adopted=archive.adopted,
-        writer=writer.pid if writer else None,
+        writer_pid=writer.pid if writer else None,
         last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
-        last_full_sync=iso(full) if full else None,
+        last_full_sync_at=iso(full) if full else None,
         index_waiting=db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0],
         index_missing=not any(archive.search_dir.glob("*.toc")),
-        saved_searches=dict(db.execute("SELECT name, query FROM saved_searches ORDER BY name").fetchall()),
+        saved_searches=[
+            dict(zip(("name", "query", "created_at"), row, strict=True)) for row in db.execute(_SAVED)
+        ],
         problems=[problem for problem in runs.known_problems(db) if problem.accepted_at is None],
         resting=resting,
         accepted=accepted,
@@ -181,15 +176,16 @@ def advice(status: Status) -> list[str]:
             "trust whoever gave it to you, run 'canvas-archive adopt'; then it can be searched and synced."
         ]
     steps = []
-    if status.writer is not None:
+    if status.writer_pid is not None:
         steps.append(
-            f"Process {status.writer} is writing to the archive. Its results appear here when it finishes."
+            f"Process {status.writer_pid} is writing to the archive. "
+            "Its results appear here when it finishes."
         )
     elif status.last_sync is None:
         steps.append("No messages downloaded yet. Run: canvas-archive sync")
     elif status.last_sync["status"] in UNFINISHED:
         steps.append("The last sync did not finish. To resume it: canvas-archive sync")
-    elif status.last_full_sync is None or counts.unfetched:
+    elif status.last_full_sync_at is None or counts.unfetched:
         steps.append("The archive is not complete yet: 'canvas-archive sync --full' fetches the rest.")
     syncing = bool(steps)
     steps += token_warnings(status.token_expires_at, status.now)
@@ -218,7 +214,7 @@ def _ending(status: Status) -> str:
     """Return how the last run ended, as a person would say it."""
     ended = (status.last_sync or {}).get("status", "")
     if ended == "running":
-        return "running" if status.writer is not None else "killed"
+        return "running" if status.writer_pid is not None else "killed"
     return str(ended)
 
 
@@ -250,7 +246,7 @@ def _lines(status: Status) -> list[str]:
         lines.append(
             f"Last sync      {age(last['finished_at'] or last['started_at'], status.now)} "
             f"({last['mode']}, {_ending(status)}, {count_of(last['requests'], 'request')}); "
-            f"last full sweep {age(status.last_full_sync, status.now)}"
+            f"last full sweep {age(status.last_full_sync_at, status.now)}"
         )
         if last["error"]:
             lines.append(f"               {last['error']}")
@@ -271,7 +267,7 @@ def _lines(status: Status) -> list[str]:
     if status.drafts:
         lines.append(f"Drafts         {count_of(status.drafts, 'draft')} in the pages, not sent by a push")
     lines += [f"Unknown        {sentence}" for sentence in status.unsettled_acts]
-    lines += [f"Saved search   {name}: {query}" for name, query in status.saved_searches.items()]
+    lines += [f"Saved search   {one['name']}: {one['query']}" for one in status.saved_searches]
     for problem in status.problems[:10]:
         lines.append(f"Problem        {problem.name}: {problem.error} ({next_try(problem, status.now)})")
     if len(status.problems) > 10:

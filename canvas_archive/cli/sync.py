@@ -16,7 +16,7 @@ from canvas_archive.cli.context import (
     json_option,
     option_group,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.login import require_token
 from canvas_archive.cli.terminal import count_of, one_line
@@ -134,7 +134,9 @@ def _run(settings: Settings, options: SyncOptions) -> SyncResult:
 
 def _show(settings: Settings, result: SyncResult, as_json: bool) -> None:
     if as_json:
-        print_json(result.report.to_json())
+        from canvas_archive.cli.records import sync_record
+
+        print_document("sync", sync_record(result.report))
         _show_untouched(settings, result.report)
         return
     for line in result.report.actions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -15,13 +14,15 @@ from canvas_archive.cli.context import (
     json_option,
     option_group,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.tables import print_csv, print_table
 from canvas_archive.cli.terminal import count_of, local_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from canvas_archive.store.tallies import CourseTally, PersonTally
 
 _TOP = 10
 
@@ -51,7 +52,7 @@ def people(
         found = people_by_messages(archive.db, name or "")
     shown = found if everything else found[:limit]
     rows = [(one.id, one.name, one.messages, local_time(one.latest_at)) for one in shown]
-    documents = [asdict(one) for one in shown]
+    documents = list(map(_correspondent, shown))
     _print(
         settings, "people", ("id", "name", "messages", "latest"), rows, documents, len(found), as_csv, as_json
     )
@@ -73,8 +74,19 @@ def courses(settings: Settings, limit: int, everything: bool, as_csv: bool, as_j
     shown = found if everything else found[:limit]
     heads = ("code", "name", "conversations", "unread", "latest")
     rows = [(one.code, one.name, one.conversations, one.unread, local_time(one.latest_at)) for one in shown]
-    documents = [asdict(one) for one in shown]
+    documents = list(map(_course, shown))
     _print(settings, "courses", heads, rows, documents, len(found), as_csv, as_json)
+
+
+def _correspondent(one: PersonTally) -> dict[str, object]:
+    return {"id": one.id, "name": one.name, "message_count": one.messages, "latest_at": one.latest_at}
+
+
+def _course(one: CourseTally) -> dict[str, object]:
+    return {
+        "context_code": one.code, "context_name": one.name, "conversation_count": one.conversations,
+        "unread_count": one.unread, "latest_at": one.latest_at,
+    }  # fmt: skip
 
 
 def _print(
@@ -90,7 +102,7 @@ def _print(
     if as_csv and as_json:
         fail("Give only one of --csv and --json.")
     if as_json:
-        print_json({what: documents, "total": total})
+        print_document(what, {what: documents, "total": total})
         return
     if as_csv:
         print_csv(heads, rows)
@@ -116,14 +128,12 @@ def stats(settings: Settings, as_json: bool) -> None:
         persons = people_by_messages(archive.db)
         found = courses_by_conversations(archive.db)
     if as_json:
-        print_json(
-            {
-                "conversations": counts.conversations,
-                "messages": counts.messages,
-                "people": [asdict(one) for one in persons[:_TOP]],
-                "courses": [asdict(one) for one in found[:_TOP]],
-                "years": [{"year": year, "messages": number} for year, number in years],
-            }
+        print_document(
+            "stats",
+            counts={"conversations": counts.conversations, "messages": counts.messages},
+            people=map(_correspondent, persons[:_TOP]),
+            courses=map(_course, found[:_TOP]),
+            years=[{"year": int(year), "message_count": number} for year, number in years],
         )
         return
     click.echo(

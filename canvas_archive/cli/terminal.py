@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta, timezone
 from unicodedata import combining, east_asian_width
 
 from canvas_archive.clock import parse_iso
-from canvas_archive.unicode import ESCAPED_IN_JSON, TERMINAL_LINE, TERMINAL_TEXT, filtered
+from canvas_archive.unicode import TERMINAL_LINE, TERMINAL_TEXT, filtered
 
 
 def printable(text: str) -> str:
@@ -29,18 +28,6 @@ def fit(text: str, width: int) -> str:
             return text[:at] + "…" + " " * (width - 1 - cells)
         cells += wide
     return text + " " * max(0, width - cells)
-
-
-def json_text(document: object, *, escaped: bool = False) -> str:
-    """Return a document as indented JSON that is as harmless on a terminal as it is for a parser.
-
-    JSON itself escapes the C0 controls; what else a terminal obeys, or no encoding can write, is escaped
-    here, so that every parser reads the very same text. ``escaped``: everything but ASCII is.
-    """
-    import json  # here: the text of --help needs none
-
-    text = json.dumps(document, ensure_ascii=escaped, indent=2)
-    return re.sub(ESCAPED_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def local_time(text: str | None) -> str:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.login import check_token, renew_token
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import expiry_sentences, storage_options
@@ -89,13 +96,12 @@ def status(settings: Settings, as_json: bool) -> None:
     source = token_source(account.base_url, token_command=command, user_id=account.user_id)
     expires_at = known_expiry(account.base_url, token_command=command, user_id=account.user_id)
     if as_json:
-        print_json(
-            {
-                "base_url": account.base_url,
-                "source": source,
-                "expires_at": expires_at,
-                "token_page": token_page(account.base_url),
-            }
+        print_document(
+            "token status",
+            base_url=account.base_url,
+            source=source,
+            token_expires_at=expires_at,
+            token_page=token_page(account.base_url),
         )
     if source is None:
         raise TokenMissing(f"There is no access token for {account.base_url}. Run: canvas-archive login")

@@ -13,7 +13,7 @@ from canvas_archive.cli.consent import Declined, can_ask, require_consent
 from canvas_archive.cli.context import fail, option_group
 from canvas_archive.cli.terminal import count_of, one_line
 from canvas_archive.clock import SYSTEM, parse_iso
-from canvas_archive.credentials import TOKEN_VARIABLE, token_from_environment, token_page
+from canvas_archive.credentials import LOGIN, TOKEN_VARIABLE, token_from_environment, token_page
 from canvas_archive.errors import ArchiveError, KeyringUnusable
 from canvas_archive.secret import Secret, token_text
 
@@ -99,9 +99,17 @@ def expiry_of(base_url: str, token: Secret) -> str | None:
 
 
 def keep_token(
-    base_url: str, token: Secret, user_id: int | None, *, plaintext: bool, file_ok: bool
+    base_url: str,
+    token: Secret,
+    user_id: int | None,
+    *,
+    plaintext: bool,
+    file_ok: bool,
+    again: str = LOGIN,
 ) -> list[str]:
     """Save a checked token, and return sentences: where it is, and when it expires.
+
+    ``again`` is the command that takes ``--token-file-ok``.
 
     It goes into the system keyring, into one that may not protect it only if the user agrees. Where there is
     none, it goes into a file if the user agrees. Raises KeyringUnusable and BadInput where nobody can be
@@ -109,7 +117,7 @@ def keep_token(
     """
     expires_at = expiry_of(base_url, token)
     try:
-        where = _save(base_url, token, user_id, expires_at, plaintext=plaintext, file_ok=file_ok)
+        where = _save(base_url, token, user_id, expires_at, plaintext=plaintext, file_ok=file_ok, again=again)
     except Declined:
         raise
     except click.Abort:  # Ctrl-C at the question: what was done before stays
@@ -125,6 +133,7 @@ def _save(
     *,
     plaintext: bool,
     file_ok: bool,
+    again: str,
 ) -> str:
     """Save a token and return where."""
     from canvas_archive.credentials import require_keyring, save_in_file, save_in_keyring
@@ -141,7 +150,7 @@ def _save(
         save_in_keyring(base_url, token, user_id, expires_at=expires_at)
         return "the system keyring"
     except KeyringUnusable as error:
-        _require_consent_to_file(base_url, user_id, error, file_ok=file_ok)
+        _require_consent_to_file(base_url, user_id, error, file_ok=file_ok, again=again)
     save_in_file(base_url, token, user_id, expires_at=expires_at)
     return _file_for(base_url, user_id)
 
@@ -154,7 +163,7 @@ def _file_for(base_url: str, user_id: int | None) -> str:
 
 
 def _require_consent_to_file(
-    base_url: str, user_id: int | None, error: KeyringUnusable, *, file_ok: bool
+    base_url: str, user_id: int | None, error: KeyringUnusable, *, file_ok: bool, again: str
 ) -> None:
     if file_ok:
         return
@@ -163,7 +172,7 @@ def _require_consent_to_file(
             f"The token is right, but was not saved. {error.reason}",
             error.repair,
             otherwise=f"set {TOKEN_VARIABLE}, or save the token in a file that only you can read: "
-            "canvas-archive login --token-file-ok",
+            f"{again} --token-file-ok",
         )
     click.echo(one_line(error.reason), err=True)
     if not click.confirm(one_line(f"Save the token in {_file_for(base_url, user_id)}?"), err=True):

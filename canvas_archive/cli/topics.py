@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import NamedTuple
+
+from canvas_archive.store.config import OPTIONS
 
 
 class Topic(NamedTuple):
@@ -101,8 +104,8 @@ In any other SQLite client, UPDATE of starred, workflow_state or subscribed is a
 
 _ENVIRONMENT = """\
   CANVAS_ARCHIVE         the archive's folder, as --archive
-  CANVAS_API_URL         the Canvas of the token; 'init' takes it when no URL is given
-  CANVAS_API_TOKEN       the access token; else the system keyring, or token_command in config.toml
+  CANVAS_API_URL         the Canvas of the token; 'login' and 'init' take it when no URL is given
+  CANVAS_API_TOKEN       the access token; it goes before any other
   CANVAS_ARCHIVE_FLEET   the folder of a fleet, as --root
   CANVAS_ARCHIVE_ADOPTED 1: whatever archive is opened is your own ('adopt'); for containers
   NO_COLOR               no colours, no progress
@@ -116,14 +119,19 @@ _ENVIRONMENT = """\
                          certificates that are trusted beside the system's own
   XDG_DATA_HOME, XDG_STATE_HOME
                          where archives are kept, and where it is remembered which are yours
+  XDG_CONFIG_HOME        where tokens are saved where there is no keyring
 
+The token is looked for in this order: CANVAS_API_TOKEN, the token_command of config.toml, the system
+keyring, and the file of 'canvas-archive login --token-file-ok'. 'canvas-archive token status' says
+where it comes from.
 A proxy is never used for a Canvas on this machine. 'doctor' shows what is in use.
 A token given for one Canvas is not used for another one.
 """
 
 _SCHEDULE = """\
-A sync that runs by itself fetches what is new; it sends nothing. The token must be in the keyring,
-or behind token_command in config.toml. What failed: canvas-archive status, or canvas-archive log.
+A sync that runs by itself fetches what is new; it sends nothing. The token must be saved by
+'canvas-archive login', or come from token_command in config.toml. What failed: canvas-archive status,
+or canvas-archive log.
 
 Linux and macOS, every hour (crontab -e):
 
@@ -147,11 +155,36 @@ While a terminal is open, every 30 minutes:
   canvas-archive sync --watch 30
 """
 
+
+_FILLED = textwrap.TextWrapper(96, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
+
+
+def _config() -> str:
+    """Return what ``config.toml`` may hold, from the table that its reader uses."""
+    rows = "".join(
+        f"\n  {name} = {option.example}\n" + _FILLED.fill(option.sentence) + "\n"
+        for name, option in OPTIONS.items()
+    )
+    return f"{CONFIG_SYNTAX}{rows}\n{CONFIG_GRANTS}"
+
+
+CONFIG_SYNTAX = """\
+The options of an archive are in the file config.toml in its folder, which you may edit. Each is one
+line: a name, an equals sign and a value. Text stands in quotation marks, a list in brackets. A line
+that begins with # is a comment. Only base_url has to be there. 'canvas-archive config' shows the file
+and the values. No token belongs into it.
+"""
+
+CONFIG_GRANTS = """\
+An option marked with (adopt) counts after you agreed to its value with 'canvas-archive adopt'.
+"""
+
 TOPICS = {
     "query": Topic("The search language.", _QUERY),
     "folders": Topic("Inbox, sent, archived and the others.", _FOLDERS),
     "tables": Topic("The tables for 'canvas-archive sql', with examples.", _TABLES),
     "schedule": Topic("A sync that runs by itself.", _SCHEDULE),
+    "config": Topic("The options in config.toml.", _config()),
     "environment": Topic("Variables that stand for options.", _ENVIRONMENT),
     "exit-codes": Topic(
         "What a command ends with.",

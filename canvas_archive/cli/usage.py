@@ -1,4 +1,4 @@
-"""Wrong usage, told in two lines: what is wrong, and how the command is called."""
+"""Wrong usage: what is wrong, and how the command is called."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 import click
-
-from canvas_archive.cli.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +18,7 @@ _WHERE_FROM = {
     "WHO...": "ids, codes such as course_12, or parts of names",
     "DEST": "a folder or file to be made",
     "SOURCE": "the folder of a backup",
+    "ARCHIVE": "'canvas-archive archives' lists them",
     "QUERY": "SELECT …, or - to read it from standard input",
     "SHELL": "bash, zsh or fish",
     "CUSTODIANS.csv": "a list with a column user_id",
@@ -37,16 +36,14 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def usage_lines(error: click.UsageError) -> list[str]:
-    """Return the lines for standard error."""
-    lines = [f"Error: {printable(_sentence(error))}"]
+def call_of(error: click.UsageError) -> str | None:
+    """Return how the command is called, and where its help is."""
     context = error.ctx
-    if context is not None:
-        lines.append(f"{context.get_usage()}  (more: {context.command_path} --help)")
-    return lines
+    return None if context is None else f"{context.get_usage()}  (more: {context.command_path} --help)"
 
 
-def _sentence(error: click.UsageError) -> str:
+def sentence_of(error: click.UsageError) -> str:
+    """Return what is wrong with a command line."""
     if isinstance(error, click.MissingParameter) and error.param is not None and error.ctx is not None:
         return _missing(error.param, error.ctx)
     text = re.sub(r"^Invalid value for '\[?ID\]?(?:\.\.\.)?': ", "", error.format_message())

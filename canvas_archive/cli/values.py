@@ -56,11 +56,12 @@ class _FromArchive:
 
         return [
             CompletionItem(one_line(str(value)), help=one_line(str(description)))
-            for value, description in _rows(ctx, self.query, incomplete)
+            for value, description in rows_for(ctx, self.query, incomplete)
         ]
 
 
-def _rows(ctx: click.Context, query: str, incomplete: str) -> Sequence[tuple[object, object]]:
+def rows_for(ctx: click.Context, query: str, incomplete: str) -> Sequence[tuple[object, object]]:
+    """Return what a query finds for a text that was begun; nothing where no archive can be read."""
     import sqlite3
 
     from canvas_archive.store.connection import connect_readonly

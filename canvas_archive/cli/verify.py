@@ -15,7 +15,7 @@ from canvas_archive.cli.context import (
     json_option,
     option_group,
     pass_settings,
-    print_json,
+    print_document,
 )
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.errors import ItemsFailed, VerificationFailed
@@ -108,7 +108,7 @@ def verify(
     bad = [check for check in checks if not check.ok]
     unfinished = any(check.unfinished for check in checks)
     if as_json:
-        print_json({"ok": not bad, "unfinished": unfinished, "checks": [check.to_json() for check in checks]})
+        print_document("verify", ok=not bad, unfinished=unfinished, checks=checks)
     if bad:
         raise VerificationFailed(f"Not verified: {', '.join(check.name for check in bad)}.")
     if unfinished:
@@ -150,7 +150,8 @@ def _archive_checks(
     with steps(settings) as progress:
         yield from verify_archive(folder, options, progress)
         if remote or contents:
-            from canvas_archive.export.remote import verify_remote, verify_remote_contents
+            from canvas_archive.export.remote import verify_remote
+            from canvas_archive.export.remote_contents import verify_remote_contents
             from canvas_archive.store import Archive
             from canvas_archive.sync.service import open_client
 

@@ -76,12 +76,12 @@ _NO_TAGS = (
     "To save a search: canvas-archive search --save NAME QUERY"
 )
 _REMOVE = (
-    "Your archive is one folder ('canvas-archive whoami' names it): delete the folder to forget the archive. "
+    "To delete an archive and its token: canvas-archive forget ARCHIVE. "
     "To delete a conversation on Canvas: canvas-archive delete ID"
 )
 _UNINSTALL = (
     "To remove the program: pip uninstall canvas-archive (or: pipx uninstall canvas-archive). "
-    "Your archive stays: it is the folder that 'canvas-archive whoami' names."
+    "Your archive stays. To delete it first: canvas-archive forget ARCHIVE"
 )
 _IMPORT = "To bring a backup back: canvas-archive restore SOURCE. To fetch from Canvas: canvas-archive sync"
 _DOWNLOAD = (
@@ -106,7 +106,7 @@ _REMOTE = "To find people to write to on Canvas: canvas-archive recipients NAME"
 _WATCH = "To sync again and again: canvas-archive sync --watch MINUTES. " + _SCHEDULE
 _SAVED = "To list saved searches: canvas-archive search --list-saved"
 _USE = (
-    "Every command takes the archive's folder: canvas-archive --archive DIR list. "
+    "Every command takes the archive's folder or name: canvas-archive list --archive NAME. "
     "The archives here: canvas-archive archives"
 )
 _MOVE = (
@@ -117,7 +117,7 @@ _MOVE = (
 INSTEAD = {
     **dict.fromkeys(("cron", "schedule", "crontab", "systemd", "timer", "daemon", "service"), _SCHEDULE),
     **dict.fromkeys(("tag", "tags", "untag", "label", "labels", "note", "category"), _NO_TAGS),
-    **dict.fromkeys(("forget", "remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
+    **dict.fromkeys(("remove", "rm", "del", "destroy", "erase", "wipe", "drop"), _REMOVE),
     **dict.fromkeys(("uninstall", "deinstall"), _UNINSTALL),
     **dict.fromkeys(("import", "load", "ingest"), _IMPORT),
     **dict.fromkeys(("download", "downloads"), _DOWNLOAD),
@@ -178,9 +178,9 @@ OPTIONS = {
     "--fix": "Each finding says how to fix it: canvas-archive doctor",
     "--all": "To fetch everything: canvas-archive sync --full",
     "--offline": "Everything but sync, push and the sending commands works offline without it.",
-    "-o": "The destination stands alone: canvas-archive export DEST",
-    "--output": "The destination stands alone: canvas-archive export DEST",
-    "--out": "The destination stands alone: canvas-archive export DEST",
+    "-o": "To write to a file: canvas-archive export -o DEST, or canvas-archive list > FILE",
+    "--output": "To write to a file: canvas-archive export -o DEST, or canvas-archive list > FILE",
+    "--out": "To write to a file: canvas-archive export -o DEST, or canvas-archive list > FILE",
     "--url": "The address stands alone: canvas-archive login https://school.instructure.com",
     "--token": "A token on a command line can be read by others. Use: canvas-archive login",
     "--pdf": "To have pages to print: canvas-archive export DEST -f html",

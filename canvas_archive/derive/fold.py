@@ -18,6 +18,7 @@ from canvas_archive.canvas import parse
 from canvas_archive.clock import parse_iso
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Conversation
+from canvas_archive.store.derived_columns import INDEXES_NEEDED
 from canvas_archive.store.flags import FIELDS
 from canvas_archive.store.ingest import Ingest
 from canvas_archive.store.migrations import MIGRATIONS
@@ -39,7 +40,7 @@ _WITHOUT_ROWS = ("erased", "parser", "replaced")
 _EVERYTHING = ("inbox", "archived", "sent", "starred")
 """The lists that together name every conversation a person can see."""
 
-_NEEDED_INDEXES = frozenset({"messages_conversation", "edits_pending"})
+_NEEDED_INDEXES = frozenset({"messages_conversation", "edits_pending"}) | INDEXES_NEEDED
 """What the ingest looks rows up by, besides primary keys."""
 
 _PROGRESS_EVERY = 500
@@ -80,7 +81,10 @@ class _ReceiptTime:
 
 
 def empty_database() -> sqlite3.Connection:
-    """Return a temporary database with the tables of an archive, without triggers and most indexes."""
+    """Return a temporary database with the tables of an archive, without most indexes.
+
+    Of the triggers, it has those that keep derived columns.
+    """
     db = sqlite3.connect("", isolation_level=None)
     for pragma in ("journal_mode = MEMORY", "synchronous = OFF", "foreign_keys = OFF", "cache_size = -65536"):
         db.execute(f"PRAGMA {pragma}")
@@ -88,7 +92,7 @@ def empty_database() -> sqlite3.Connection:
         step.apply(db)
     parts = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql NOT NULL"
     for kind, name in db.execute(parts).fetchall():
-        if name not in _NEEDED_INDEXES:
+        if name not in _NEEDED_INDEXES and not name.startswith("derived_"):
             db.execute(f"DROP {kind} {name}")
     return db
 

@@ -1,7 +1,8 @@
 """Whether the formats of an export say the same: each message, as every format that is there has it.
 
-A file of an export can be changed and every manifest made anew. What the other formats say stays. Memory does
-not grow with the export: what each format says goes into a temporary database as short hashes.
+What follows from the receipts of an export counts as one more format. A file of an export can be changed and
+every manifest made anew. What the other formats say stays. Memory does not grow with the export: what each
+format says goes into a temporary database as short hashes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
@@ -18,20 +19,26 @@ from pathlib import Path
 from canvas_archive.export.checks import MOST_ITEMS, Check
 from canvas_archive.export.format_readers import READERS, Unread
 from canvas_archive.export.formats import FORMATS
-from canvas_archive.export.statements import SAID, differing
+from canvas_archive.export.receipts_check import ExportedReceipts, derived_statements
+from canvas_archive.export.statements import SAID, Statement, differing
 from canvas_archive.store.private import open_regular
 
 _TABLE = """
 CREATE TABLE said (message INTEGER, format INTEGER, digests BLOB, PRIMARY KEY (message, format)) WITHOUT ROWID
 """
 _LONGEST_NAMED = 300
+_RECEIPTS = "receipts"
+_ORDER = (*FORMATS, _RECEIPTS)
 _COPY = re.compile(rb"([0-9a-f]{64})[ \t]+\*?(?:data/)?attachments/[0-9a-f]{2}/([0-9a-f]{16})/")
 
 
-def check_agreement(folder: Path, counted: object, manifest: Path) -> Iterator[Check]:
+def check_agreement(
+    folder: Path, counted: object, manifest: Path, receipts: ExportedReceipts | None = None
+) -> Iterator[Check]:
     """Compare what the formats below ``folder`` say of each message, with ``counted`` messages in all.
 
     ``manifest`` lists the files with their SHA-256, by which the copies of attachments are named.
+    ``receipts`` are those of the export, where it has some.
     """
     names = [name for name, one in FORMATS.items() if os.path.lexists(folder / one.name)]
     if not names:
@@ -40,9 +47,14 @@ def check_agreement(folder: Path, counted: object, manifest: Path) -> Iterator[C
         db.execute(_TABLE)
         db.execute("BEGIN")
         problems = _Problems()
-        compared = [name for name in names if _note(db, folder, name, problems)]
+        compared = [name for name in names if _note(db, name, _reader(folder, name), problems)]
         total = db.execute("SELECT count(DISTINCT message) FROM said").fetchone()[0]
-        _compare(db, compared, problems)
+        lenient = None
+        if receipts is not None and receipts.db is not None:
+            if _note(db, _RECEIPTS, lambda: derived_statements(receipts), problems):
+                compared.append(_RECEIPTS)
+            lenient = _RECEIPTS if receipts.few_messages else None
+        _compare(db, compared, problems, lenient)
         if compared and counted != total:
             problems.add(f"export.json counts {counted} messages; there are {total:,}")
         _check_copies(folder, manifest, problems)
@@ -75,10 +87,16 @@ class _Problems:
             self.items.append(item)
 
 
-def _note(db: sqlite3.Connection, folder: Path, name: str, problems: _Problems) -> bool:
+def _reader(folder: Path, name: str) -> Callable[[], Iterable[Statement]]:
+    return lambda: READERS[name](folder / FORMATS[name].name)
+
+
+def _note(
+    db: sqlite3.Connection, name: str, read: Callable[[], Iterable[Statement]], problems: _Problems
+) -> bool:
     """Write down what a format says; return whether it could be read."""
-    number = list(FORMATS).index(name)
-    rows = ((one.message, number, one.digests()) for one in READERS[name](folder / FORMATS[name].name))
+    number = _ORDER.index(name)
+    rows = ((one.message, number, one.digests()) for one in read())
     try:
         for message, _, digests in rows:
             values = message, number, digests
@@ -94,13 +112,15 @@ def _note(db: sqlite3.Connection, folder: Path, name: str, problems: _Problems) 
     return True
 
 
-def _compare(db: sqlite3.Connection, names: list[str], problems: _Problems) -> None:
-    order = list(FORMATS)
+def _compare(db: sqlite3.Connection, names: list[str], problems: _Problems, lenient: str | None) -> None:
+    """Note what is not the same. The ``lenient`` format may hold messages that no other has."""
+    order = _ORDER
     wanted = {order.index(name) for name in names}
+    more = -1 if lenient is None else order.index(lenient)
     rows = db.execute("SELECT message, format, digests FROM said ORDER BY message, format")
     for message, group in groupby(rows, itemgetter(0)):
         said = {number: digests for _, number, digests in group if number in wanted}
-        if not said:
+        if not said.keys() - {more}:
             continue
         missing = [order[number] for number in sorted(wanted - said.keys())]
         if missing:
@@ -110,7 +130,7 @@ def _compare(db: sqlite3.Connection, names: list[str], problems: _Problems) -> N
             problems.add(f"message {message}: the {name} is not the same in {_apart(said, name, order)}")
 
 
-def _apart(said: dict[int, bytes], name: str, order: list[str]) -> str:
+def _apart(said: dict[int, bytes], name: str, order: Sequence[str]) -> str:
     """Return the formats that say something, those that say the same together."""
     at = 8 * [one.replace("_", " ") for one in SAID].index(name)
     groups: dict[bytes, list[str]] = {}

@@ -5,22 +5,25 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from canvas_archive.derive.again import is_derived
 from canvas_archive.derive.compare import check_derived
 from canvas_archive.errors import ArchiveError
-from canvas_archive.export.completeness import completeness, counted_differently, left_out
+from canvas_archive.export.completeness import completeness, counted_differently, from_json, left_out
 from canvas_archive.export.totals import totals
 from canvas_archive.model import JsonObject
+from canvas_archive.store.adoption import is_adopted
 from canvas_archive.store.chain import FIRST_WITH_RECEIPTS, chain_head, check_chain, has_head
 from canvas_archive.store.config import CONFIG_NAME, read_config
 from canvas_archive.store.connection import schema_version
 from canvas_archive.store.journal import check_journal_entries
 from canvas_archive.store.migrations import known_version
-from canvas_archive.store.schema_check import Difference, schema_differences
+from canvas_archive.store.own_parts import is_harmless
+from canvas_archive.store.receipt_reading import tombstone_of
+from canvas_archive.store.schema_check import schema_differences
 from canvas_archive.store.seals import check_seals
 
 ProgressCallback: TypeAlias = "Callable[[str, int, int], None]"
@@ -109,22 +112,19 @@ def check_schema(db: sqlite3.Connection) -> Check:
     if schema_version(db) != known_version():
         return Check("schema", False, f"schema {schema_version(db)}; this program writes {known_version()}")
     differences = schema_differences(db)
-    # A table, index or view of one's own changes nothing; a trigger or a foreign key can.
-    besides = [one for one in differences if one.state == "foreign" and not _is_active(db, one)]
-    note = f" (besides: {', '.join(f'{one.kind} {one.name}' for one in besides)})" if besides else ""
+    adopted = is_adopted(db)
+    besides = [one for one in differences if is_harmless(db, one) and (adopted or one.kind != "trigger")]
+    note = (
+        f" ({'yours' if adopted else 'besides'}: {', '.join(f'{one.kind} {one.name}' for one in besides)})"
+        if besides
+        else ""
+    )
     return findings(
         "schema",
         [str(one) for one in differences if one not in besides],
         f"tables, views and triggers are untouched{note}",
         "{count} parts were changed",
     )
-
-
-def _is_active(db: sqlite3.Connection, one: Difference) -> bool:
-    """Return whether a foreign part of the schema can change other tables."""
-    if one.kind == "table":
-        return db.execute("SELECT 1 FROM pragma_foreign_key_list(?)", (one.name,)).fetchone() is not None
-    return one.kind not in ("index", "view")
 
 
 def check_account(folder: Path, db: sqlite3.Connection) -> Check:
@@ -202,7 +202,7 @@ def check_states(db: sqlite3.Connection) -> Check:
 
 
 def check_evidence(db: sqlite3.Connection, expected_head: str | None) -> Check:
-    """Recompute the hash chain of runs, edits, acts, revisions and receipts; look for a noted head."""
+    """Recompute the hash chain of runs, journal and receipts; look for a noted head."""
     items = [f"{fault.source} {fault.row_key}: {fault.sentence}" for fault in check_chain(db)]
     head = chain_head(db)
     if expected_head is not None and not has_head(db, expected_head):
@@ -261,9 +261,32 @@ def check_contents(db: sqlite3.Connection, progress: ProgressCallback) -> Check:
     older = ""
     if counts["migration"] and (alone := db.execute(_WITHOUT_ANSWER).fetchone()[0]):
         older = f"; {alone:,} conversations as an older version left them: 'sync --refetch' reads them again"
-    return findings(
+    stones = _tombstones(db)
+    erased = f"; {len(stones):,} of them were erased on purpose" if stones else ""
+    check = findings(
         "contents",
         items,
-        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){older}",
+        f"{found.rows:,} rows follow from {sum(counts.values()):,} receipts ({sources}){erased}{older}",
         f"{{count}} rows are not what the receipts say{again}",
     )
+    return replace(check, items=(*check.items, *capped(stones)))
+
+
+def _tombstones(db: sqlite3.Connection) -> list[str]:
+    """Return a sentence for each receipt that was erased, with what else held its text."""
+    stones = []
+    for (number,) in map(tuple, db.execute("SELECT receipt_id FROM erased ORDER BY receipt_id").fetchall()):
+        stone = tombstone_of(db, number)
+        if stone is not None:
+            held_in = ", ".join(stone.held_in) or "nothing that was recorded"
+            stones.append(f"receipt {number}: erased {stone.at}; its text was also in: {held_in}")
+    return stones
+
+
+def recorded_state(record: object) -> Check:
+    """Return what an export recorded of the collection that it was made of."""
+    document = record.get("collection") if isinstance(record, dict) else None
+    known = from_json(document)
+    if known is None:
+        return Check("collection", True, "how complete it was is not recorded: another version made this")
+    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)

@@ -72,6 +72,7 @@ class ExportOptions:
     raw: bool = False
     string_ids: bool = False
     redacted: bool = False
+    receipts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

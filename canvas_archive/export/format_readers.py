@@ -25,6 +25,7 @@ from canvas_archive.export.listing import is_foreign
 from canvas_archive.export.mail_reader import lines_of, read_mail, read_mails
 from canvas_archive.export.manifest import walk
 from canvas_archive.export.spreadsheet import LONG_CELLS
+from canvas_archive.export.sqlite_reader import read_sqlite
 from canvas_archive.export.statements import (
     Forwarded,
     Statement,
@@ -54,10 +55,11 @@ def read_jsonl(path: Path) -> Iterator[Statement]:
         for line in iter(partial(file.readline, _LONGEST), b""):
             thread = json.loads(line)
             if thread["type"] == "conversation":
-                yield from (_of_json(thread, message) for message in thread["messages"])
+                yield from (statement_of(thread, message) for message in thread["messages"])
 
 
-def _of_json(thread: Mapping[str, Any], message: Mapping[str, Any]) -> Statement:
+def statement_of(thread: Mapping[str, Any], message: Mapping[str, Any]) -> Statement:
+    """Return what a conversation says of one of its messages, both as JSON Lines have them."""
     return Statement(
         message=int(message["id"]),
         conversation=str(int(thread["id"])),
@@ -366,5 +368,6 @@ READERS: dict[str, Callable[[Path], Iterable[Statement]]] = {
     "html": read_html,
     "rsmf": read_rsmf,
     "parquet": read_parquet,
+    "sqlite": read_sqlite,
 }
 """What reads each format, by the names of ``formats``."""

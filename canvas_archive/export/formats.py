@@ -21,6 +21,8 @@ class Format(NamedTuple):
     name: str  # the file or folder below the export's root
     single: bool  # one file, which can also stand alone
     refers: bool  # points to attachments as files of their own instead of carrying them
+    reading: str = ""  # how to read it; {} is the path
+    beside: str = ""  # the ending of a second file beside it
 
     def open(self, path: Path, context: ExportContext) -> Writer:
         """Import the writer and start it on ``path``."""
@@ -28,14 +30,25 @@ class Format(NamedTuple):
         return make(path, context)
 
 
+METADATA_ENDING = ".metadata.yml"
+_ENDINGS = {"db": "sqlite", "sqlite3": "sqlite"}
+
 FORMATS: dict[str, Format] = {
-    "jsonl": Format("jsonl:JsonlWriter", "conversations.jsonl", True, True),
-    "csv": Format("spreadsheet:CsvWriter", "messages.csv", True, True),
-    "mbox": Format("mail:MboxWriter", "messages.mbox", True, False),
-    "eml": Format("mail:EmlWriter", "eml", False, False),
-    "html": Format("site:SiteWriter", "html", False, True),
+    "jsonl": Format("jsonl:JsonlWriter", "conversations.jsonl", True, True, "One conversation a line: {}"),
+    "csv": Format("spreadsheet:CsvWriter", "messages.csv", True, True, "A spreadsheet opens {}"),
+    "mbox": Format("mail:MboxWriter", "messages.mbox", True, False, "Mail programs import {}"),
+    "eml": Format("mail:EmlWriter", "eml", False, False, "Mail programs open the files in {}"),
+    "html": Format("site:SiteWriter", "html", False, True, "To read it, open {}/index.html in a browser."),
     "rsmf": Format("rsmf:RsmfWriter", "rsmf", False, False),
     "parquet": Format("parquet:ParquetWriter", "parquet", False, True),
+    "sqlite": Format(
+        "sqlite_database:SqliteWriter",
+        "mailbox.db",
+        True,
+        True,
+        "SQLite and Datasette open {}",
+        METADATA_ENDING,
+    ),
 }
 
 
@@ -46,10 +59,25 @@ _NEAREST = {
 """What comes nearest to the ending of a name; pages to read and print for any other."""
 
 
+_FOLDERS = {"site": "html", "website": "html", **{name: name for name in FORMATS if not FORMATS[name].single}}
+"""Names, and endings of names, of folders that ask for a format."""
+
+
 def format_for(path: Path) -> str | None:
     """Return the format that a file name such as ``inbox.mbox`` asks for; ``None`` for any other name."""
-    name = path.suffix.lower().lstrip(".")
+    ending = path.suffix.lower().lstrip(".")
+    name = _ENDINGS.get(ending, ending)
     return name if name in FORMATS and FORMATS[name].single else None
+
+
+def implied_format(dest: Path) -> str | None:
+    """Return the format that the name of a file or folder asks for; ``None`` for any other name.
+
+    The ending ``.html`` asks for none: it names a file, and pages are a folder.
+    """
+    name = dest.name.lower()
+    ending = dest.suffix.lower().lstrip(".")
+    return format_for(dest) or _FOLDERS.get(name) or (None if ending == "html" else _FOLDERS.get(ending))
 
 
 def check_formats(names: tuple[str, ...], dest: Path) -> tuple[str, ...]:
@@ -58,7 +86,7 @@ def check_formats(names: tuple[str, ...], dest: Path) -> tuple[str, ...]:
     Raises BadInput when there is none or an unknown one.
     """
     if not names:
-        implied = format_for(dest)
+        implied = implied_format(dest)
         if implied is None:
             near = _NEAREST.get(dest.suffix.lower(), "html")
             example = f"{shlex.quote(str(dest.with_suffix('')))} --format {near}"

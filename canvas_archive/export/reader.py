@@ -42,16 +42,18 @@ _DEEPEST_FORWARD = 20
 _VERIFIER = re.compile(r"([?&]verifier=)[^&\"\\\s]+")
 
 _CONVERSATIONS = """
-SELECT c.id, c.subject, c.context_code, coalesce(x.name, c.context_name), x.course_code, x.term, c.private,
+SELECT c.id, c.subject, coalesce(c.course, c.context_code), coalesce(x.name, c.context_name), x.course_code,
+  x.term, c.private,
   c.starred, c.workflow_state, c.subscribed, c.remote_starred, c.remote_workflow_state, c.remote_subscribed,
   c.message_count, c.last_message_at, c.last_authored_message_at, c.properties, c.audience, c.removed_at,
   c.first_seen_at, c.fetched_at, c.extra
-FROM conversations c LEFT JOIN contexts x ON x.code = c.context_code
+FROM conversations c LEFT JOIN contexts x ON x.code = c.course
 WHERE c.id IN (SELECT value FROM json_each(?)) ORDER BY c.id
 """
 _PARTICIPANTS = """
 SELECT conversation_id, user_id FROM conversation_participants
-WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY conversation_id, position, user_id
+WHERE conversation_id IN (SELECT value FROM json_each(?)) AND direct = 1
+ORDER BY conversation_id, position, user_id
 """
 _CONTEXTS = """
 SELECT conversation_id, context_code, roles FROM conversation_contexts
@@ -72,10 +74,10 @@ _LOGINS = frozenset({"login_id", "sis_user_id", "integration_id", "email", "prim
 
 
 class Snapshot:
-    """The archive's database as it was at one moment; a context manager."""
+    """The archive's database, at a path or open, as it was at one moment; a context manager."""
 
-    def __init__(self, db_path: Path) -> None:
-        self.db = connect_readonly(db_path)
+    def __init__(self, source: Path | sqlite3.Connection) -> None:
+        self.db = connect_readonly(source) if isinstance(source, Path) else source
         self.db.row_factory = None
         try:
             self.db.execute("BEGIN")
@@ -137,7 +139,9 @@ class Snapshot:
         participants = _grouped(self.db.execute(_PARTICIPANTS, (key,)))
         contexts: dict[int, dict[str, tuple[str, ...]]] = defaultdict(dict)
         for number, code, roles in self.db.execute(_CONTEXTS, (key,)):
-            contexts[number][code] = tuple(json.loads(roles))
+            # What one course is exported for says nothing of the others that its people share.
+            if scope.courses is None or code in scope.courses:
+                contexts[number][code] = tuple(json.loads(roles))
         of_thread: dict[int, list[int]] = defaultdict(list)
         for row in rows:
             of_thread[row[1]].append(row[0])

@@ -1,7 +1,7 @@
-"""Comparing an archive with Canvas itself. Nothing on Canvas changes.
+"""Comparing an archive with the lists of Canvas. Nothing on Canvas changes.
 
-``verify_remote`` reads lists only: are all conversations here that Canvas lists, with as many messages?
-``verify_remote_contents`` reads every conversation, with a request for each.
+Are all conversations here that Canvas lists, with as many messages? What they say is compared in
+``remote_contents``.
 """
 
 from __future__ import annotations
@@ -9,13 +9,9 @@ from __future__ import annotations
 import sqlite3
 
 from canvas_archive.canvas import CanvasClient, Scope
-from canvas_archive.clock import SYSTEM
-from canvas_archive.derive.fold import derive
 from canvas_archive.errors import NotFound, WrongAccount
 from canvas_archive.export.checks import Check, ProgressCallback, capped, findings
 from canvas_archive.store.account import read_account
-from canvas_archive.store.ingest import Ingest
-from canvas_archive.store.receipts import read_receipts
 
 SCOPES: tuple[Scope, ...] = ("inbox", "archived", "sent", "starred")
 """Together these hold everything a person can see."""
@@ -30,16 +26,6 @@ _HAS_MESSAGE = """
 SELECT EXISTS (SELECT 1 FROM messages WHERE id = ? AND conversation_id = ? AND removed_at IS NULL)
 """
 
-_FETCHED = "SELECT id FROM conversations WHERE removed_at IS NULL AND fetched_at IS NOT NULL ORDER BY id"
-_LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM revisions"
-_NEWS = """
-SELECT "table", id, (SELECT group_concat(key, ', ') FROM json_each(max(before, after)) WHERE key NOT IN (
-  'remote_starred', 'remote_workflow_state', 'remote_subscribed', 'message_count', 'last_message',
-  'last_message_at', 'last_authored_message', 'last_authored_message_at', 'audience', 'properties')) AS fields
-FROM revisions WHERE revision > ? AND fields IS NOT NULL ORDER BY revision
-"""
-"""What saving an answer replaced, without what a new message or a look into the inbox changes."""
-
 
 def verify_remote(
     db: sqlite3.Connection, client: CanvasClient, progress: ProgressCallback | None = None
@@ -48,22 +34,46 @@ def verify_remote(
 
     Raises WrongAccount when the token belongs to somebody else.
 
-    :calls: GET /api/v1/users/self, GET /api/v1/conversations, GET /api/v1/conversations/:id
+    :calls: GET /api/v1/users/self, GET /api/v1/conversations, GET /api/v1/conversations/:id,
+        GET /api/v1/conversations/unread_count
     """
     progress = progress or (lambda name, done, total: None)
-    _check_owner(db, client)
+    check_owner(db, client)
     remote: dict[int, int | None] = {}
+    unread: set[int] = set()
+    acts_for = read_account(db).as_user_id
     for scope in SCOPES:
         for page in client.conversations(scope, per_page=100, with_all_ids=True):
             for number in page.all_ids or ():
                 remote.setdefault(number, None)
             for conversation in page.conversations:
                 remote[conversation.id] = conversation.message_count
+                if acts_for is not None and conversation.workflow_state == "unread":
+                    unread.add(conversation.id)
             progress("remote", len(remote), 0)
-    return [_missing(db, client, remote), _counts(db, client, remote), _surplus(db, client, remote)]
+    checks = [_missing(db, client, remote), _counts(db, client, remote), _surplus(db, client, remote)]
+    return checks if acts_for is None else [*checks, _hidden(client, acts_for, len(unread))]
 
 
-def _check_owner(db: sqlite3.Connection, client: CanvasClient) -> None:
+def _hidden(client: CanvasClient, acts_for: int, listed: int) -> Check:
+    """Say what Canvas may hide from somebody who acts for another user.
+
+    Canvas shows only conversations of accounts where the owner of the token may act. Its count of unread
+    conversations is that of the user, so it can be larger than the list.
+    """
+    counted = client.unread_count()
+    detail = (
+        f"read as user {acts_for}: Canvas hides conversations of accounts where the owner of the token may "
+        "not act"
+    )
+    if counted <= listed:
+        return Check("remote: hidden", True, f"{detail}; how many is unknown")
+    item = f"Canvas counts {counted:,} unread conversations and lists {listed:,}: it hides some, or miscounts"
+    return Check("remote: hidden", True, detail, (item,))
+
+
+def check_owner(db: sqlite3.Connection, client: CanvasClient) -> None:
+    """Raise WrongAccount when the token belongs to somebody else than the archive."""
     account = read_account(db)
     user = client.current_user()
     if user.id != account.owner_id:
@@ -148,41 +158,3 @@ def _exists(client: CanvasClient, number: int) -> bool:
     except NotFound:
         return False
     return True
-
-
-def verify_remote_contents(
-    db: sqlite3.Connection, client: CanvasClient, progress: ProgressCallback | None = None
-) -> Check:
-    """Read every conversation from Canvas, and compare its messages, people and files with the archive.
-
-    The answers are written into a database that was derived from the receipts: what they replace there is not
-    what Canvas says now. That is so for forged receipts, and for what changed on Canvas since the last sync.
-
-    Raises WrongAccount when the token belongs to somebody else.
-
-    :calls: GET /api/v1/users/self, GET /api/v1/conversations/:id
-    """
-    progress = progress or (lambda name, done, total: None)
-    _check_owner(db, client)
-    derived, _ = derive(read_receipts(db))
-    items = []
-    try:
-        ingest = Ingest(derived, SYSTEM, receipts=False)
-        last = derived.execute(_LAST_REVISION).fetchone()[0]
-        ids = [row[0] for row in derived.execute(_FETCHED)]
-        for done, number in enumerate(ids, start=1):
-            try:
-                ingest.save_conversation(client.conversation(number, auto_mark_as_read=False))
-            except NotFound:
-                items.append(f"conversations {number}: Canvas has no such conversation")
-            progress("remote contents", done, len(ids))
-        for table, key, fields in derived.execute(_NEWS, (last,)):
-            items.append(f"{table} {key}: Canvas says otherwise: {fields}")
-    finally:
-        derived.close()
-    return findings(
-        "remote contents",
-        items,
-        f"{len(ids):,} conversations say what Canvas says",
-        "{count} rows differ: they were changed on Canvas since the last sync, or their receipts are forged",
-    )

@@ -37,6 +37,7 @@ from canvas_archive.export.manifest import MANIFEST, walk, write_manifests
 from canvas_archive.export.moment import clock_for_output
 from canvas_archive.export.pseudonyms import KEY_NAME, load_key
 from canvas_archive.export.reader import Snapshot
+from canvas_archive.export.receipts import RECEIPTS, write_receipts
 from canvas_archive.export.records import ThreadRecord
 from canvas_archive.export.redact import Redactor
 from canvas_archive.export.selection import Selection
@@ -119,15 +120,8 @@ class ExportReport:
     counts: Counts
     totals: Totals
     collection: Completeness
-
-    def to_json(self) -> JsonObject:
-        """Return the report as a JSON object."""
-        return {
-            "dest": str(self.dest),
-            "formats": list(self.formats),
-            **self.counts.to_json(self.totals),
-            "collection": self.collection.to_json(),
-        }
+    shared: int = 0
+    """How many of the messages are in none of the courses asked for: their people share one."""
 
     def shortcoming(self) -> str | None:
         """Return why the export is not all that was asked for, and what to do; ``None`` when it is."""
@@ -184,7 +178,9 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
     formats = check_formats(request.formats, request.dest)
     alone = is_single_file(request.dest, formats)
     check_request(request, alone)
-    check_destination(request.dest, request.archive_folder, alone=alone, force=request.force)
+    beside = FORMATS[formats[0]].beside if alone else ""
+    for dest in (request.dest, request.dest.with_suffix(beside)) if beside else (request.dest,):
+        check_destination(dest, request.archive_folder, alone=alone, force=request.force)
     if request.bag:
         extend_quietly(request.archive_folder, clock_for_output())
     # In this order: where files cannot be opened any more, the database's make room for clearing up.
@@ -208,16 +204,21 @@ def _export(request: Request, progress: ExportProgress) -> ExportReport:
         progress.finishing()
         numbers = totals(snapshot.db, context.scope)
         if alone:
-            put_in_place(root / request.dest.name, request.dest)
+            made = root / request.dest.name
+            if beside:
+                put_in_place(made.with_suffix(beside), request.dest.with_suffix(beside))
+            put_in_place(made, request.dest)
         else:
             record = record_json(context, formats, counts, numbers)
+            if request.options.receipts:
+                record["receipts"] = write_receipts(content / RECEIPTS, snapshot.db)
             _complete(root, content, record, snapshot, context, redactor)
             put_in_place(root, request.dest)
         if redactor and request.redaction.names:
             write_private(request.redaction.names, redactor.names_table().encode("utf-8", "replace"))
         if redactor and request.redaction.report:
             request.redaction.report(redactor.report())
-    return ExportReport(request.dest, formats, counts, numbers, context.collection)
+    return ExportReport(request.dest, formats, counts, numbers, context.collection, context.scope.shared)
 
 
 def check_request(request: Request, alone: bool) -> None:
@@ -226,6 +227,11 @@ def check_request(request: Request, alone: bool) -> None:
     if request.bag and alone:
         raise BadInput(
             f"A bag is a folder; {request.dest} would be one file. Name a folder and give --format."
+        )
+    if request.options.receipts and alone:
+        raise BadInput(
+            f"Receipts are a file of their own; {request.dest} would be one file. Name a folder and give "
+            "--format."
         )
     if names is None:
         return

@@ -7,6 +7,7 @@ conversations; ``whole_threads`` takes the whole conversation of every message c
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -15,8 +16,9 @@ from datetime import datetime, timezone, tzinfo
 from typing import TYPE_CHECKING, TypeAlias
 
 from canvas_archive.clock import iso, parse_iso
-from canvas_archive.errors import BadInput, UnknownName
+from canvas_archive.errors import BadInput
 from canvas_archive.model import JsonObject
+from canvas_archive.store.derived_columns import COURSE_KEY
 from canvas_archive.store.folders import FOLDERS
 
 if TYPE_CHECKING:
@@ -25,8 +27,16 @@ if TYPE_CHECKING:
 Words: TypeAlias = "Callable[[str | None], str | None]"
 """Takes names out of free text; leaves it as it is where nothing is redacted."""
 
-_LONGEST_ID = 18  # digits that SQLite's integers hold whatever they are
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)\Z")
+_IN_COURSE = f"{COURSE_KEY} IN (SELECT value FROM json_each(?))"  # noqa: S608 (constants)
+_SHARING = (
+    " OR EXISTS (SELECT 1 FROM conversation_contexts x"
+    " WHERE x.conversation_id = c.id AND x.context_code IN (SELECT value FROM json_each(?)))"
+)
+_SHARED = f"""
+SELECT coalesce(sum(h.wanted), 0) FROM chosen h JOIN conversations c ON c.id = h.conversation_id
+WHERE coalesce({COURSE_KEY}, '') NOT IN (SELECT value FROM json_each(?))
+"""  # noqa: S608 (constants)
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
 
 
@@ -34,6 +44,7 @@ _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
 class Selection:
     """The filters of one export. Times are ISO text: from ``after`` on, and earlier than ``before``.
 
+    ``shared_courses`` adds to ``courses`` every conversation whose people share one of them.
     ``understood`` says what the query means, ``zone`` is the time zone of its dates.
     """
 
@@ -42,11 +53,17 @@ class Selection:
     before: str | None = None
     people: tuple[str, ...] = ()
     courses: tuple[str, ...] = ()
+    shared_courses: bool = False
     ids: tuple[int, ...] = ()
     folders: tuple[str, ...] = ()
     whole_threads: bool = False
     zone: str | None = None
     understood: str | None = None
+
+    @property
+    def takes_few_messages(self) -> bool:
+        """Return whether single messages of a conversation are chosen."""
+        return not self.whole_threads and any((self.query, self.after, self.before))
 
     def to_json(self) -> JsonObject:
         """Return the filters that are set, as they are recorded with an export."""
@@ -58,6 +75,7 @@ class Selection:
             "before": self.before,
             "with": list(self.people),
             "course": list(self.courses),
+            "with_shared_courses": self.shared_courses,
             "ids": list(self.ids),
             "folder": list(self.folders),
             "whole_threads": self.whole_threads,
@@ -82,13 +100,19 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A resolved selection: how much there is, and the condition on ``messages m`` with its parameters."""
+    """A resolved selection: how much there is, and the condition on ``messages m`` with its parameters.
+
+    ``courses`` are the keys of the courses it is limited to; ``None`` when it is not, or not to them alone.
+    ``shared`` is how many of the messages are there because people share such a course.
+    """
 
     conversations: int
     messages: int
     condition: str
     parameters: tuple[str, ...]
     whole: bool  # every stored message of every chosen conversation
+    courses: frozenset[str] | None = None
+    shared: int = 0
 
 
 def parse_moment(text: str, option: str, tz: tzinfo = timezone.utc) -> str:
@@ -141,7 +165,8 @@ def _fill(
     absent: AbsentNames | None,
 ) -> Scope:
     on_messages, message_parameters = _message_conditions(db, selection, find_messages)
-    on_conversations, conversation_parameters = _conversation_conditions(db, selection, absent)
+    courses = _courses_of(db, selection, absent)
+    on_conversations, conversation_parameters = _conversation_conditions(db, selection, courses, absent)
     where = " AND ".join(f"({condition})" for condition in on_conversations) or "1"
     condition = " AND ".join(f"({condition})" for condition in on_messages) or "1"
     # With a filter on messages, a conversation without any such message is not chosen.
@@ -158,7 +183,16 @@ def _fill(
         )
     whole = selection.whole_threads or not on_messages
     row = db.execute("SELECT count(*), coalesce(sum(wanted), 0) FROM chosen").fetchone()
-    return Scope(row[0], row[1], "1" if whole else condition, () if whole else message_parameters, whole)
+    shared = db.execute(_SHARED, (json.dumps(courses),)).fetchone()[0] if selection.shared_courses else 0
+    return Scope(
+        row[0],
+        row[1],
+        "1" if whole else condition,
+        () if whole else message_parameters,
+        whole,
+        frozenset(courses) if selection.courses and not selection.shared_courses else None,
+        shared,
+    )
 
 
 def _message_conditions(
@@ -184,7 +218,7 @@ def _message_conditions(
 
 
 def _conversation_conditions(
-    db: sqlite3.Connection, selection: Selection, absent: AbsentNames | None
+    db: sqlite3.Connection, selection: Selection, courses: list[str], absent: AbsentNames | None
 ) -> tuple[list[str], tuple[str | int, ...]]:
     conditions: list[str] = []
     parameters: list[str | int] = []
@@ -203,17 +237,13 @@ def _conversation_conditions(
         people = [number for text in selection.people for number in people_of(db, "--with", text, absent)]
         conditions.append(
             "EXISTS (SELECT 1 FROM conversation_participants p WHERE p.conversation_id = c.id "  # noqa: S608 (placeholders)
-            f"AND p.user_id IN ({_marks(people)})) OR EXISTS (SELECT 1 FROM messages a "
+            f"AND p.direct = 1 AND p.user_id IN ({_marks(people)})) OR EXISTS (SELECT 1 FROM messages a "
             f"WHERE a.conversation_id = c.id AND a.author_id IN ({_marks(people)}))"
         )
         parameters += [*people, *people]
     if selection.courses:
-        codes = [code for text in selection.courses for code in _context_codes(db, text, absent)]
-        conditions.append(
-            f"c.context_code IN ({_marks(codes)}) OR EXISTS (SELECT 1 FROM conversation_contexts x "  # noqa: S608 (placeholders)
-            f"WHERE x.conversation_id = c.id AND x.context_code IN ({_marks(codes)}))"
-        )
-        parameters += [*codes, *codes]
+        conditions.append(_IN_COURSE + (_SHARING if selection.shared_courses else ""))
+        parameters += [json.dumps(courses)] * (2 if selection.shared_courses else 1)
     return conditions, tuple(parameters)
 
 
@@ -224,36 +254,13 @@ def _require_known(db: sqlite3.Connection, ids: tuple[int, ...]) -> None:
         raise BadInput(f"The archive has no conversation {', '.join(missing)}.")
 
 
-def _id(text: str) -> int | None:
-    """Return the id that a text is; ``None``, which nothing has, for any other text."""
-    return int(text) if text.isdecimal() and len(text) <= _LONGEST_ID else None
+def _courses_of(db: sqlite3.Connection, selection: Selection, absent: AbsentNames | None) -> list[str]:
+    """Return the keys of the courses that the selection names, as ``course:`` of a query means them."""
+    if not selection.courses:
+        return []
+    from canvas_archive.search.query.resolve import courses
 
-
-def _context_codes(db: sqlite3.Connection, text: str, absent: AbsentNames | None) -> list[str]:
-    wanted = text.strip().casefold()
-    rows = [
-        tuple(row)
-        for row in db.execute(
-            "SELECT code, name, course_code FROM contexts "
-            "UNION SELECT context_code, context_name, NULL FROM conversations "
-            "WHERE context_code IS NOT NULL ORDER BY 1"
-        )
-    ]
-    exact = {code for code, _, course in rows if wanted in (code.casefold(), (course or "").casefold())}
-    number = _id(wanted)
-    if number is not None:
-        exact |= {code for code, _, _ in rows if code == f"course_{number}"}
-    found = exact or {
-        code for code, *names in rows if wanted and any(wanted in (name or "").casefold() for name in names)
-    }
-    if not found:
-        if absent is None:
-            raise UnknownName(
-                f"The archive knows no course {text!r} "
-                "(--course takes a code such as course_12, an id or a part of a name)."
-            )
-        absent.add(("--course", text))
-    return sorted(found)
+    return sorted({key for text in selection.courses for key in courses(db, text, "--course", absent)})
 
 
 def _marks(values: Iterable[object]) -> str:

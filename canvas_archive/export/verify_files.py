@@ -1,4 +1,4 @@
-"""Checking what left the archive: exports, bags, backups and single JSON Lines files."""
+"""Checking what left the archive: exports, bags, backups, and single files of JSON Lines or SQLite."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ from canvas_archive.export.checks import (
     check_completeness,
     check_foreign,
     findings,
+    recorded_state,
 )
-from canvas_archive.export.completeness import from_json
 from canvas_archive.export.destination import RECORD as EXPORT
 from canvas_archive.export.fleet_list import check_list, is_list, packages_of
+from canvas_archive.export.formats import format_for
 from canvas_archive.export.jsonl import encode_completion
 from canvas_archive.export.listing import Listing
 from canvas_archive.export.manifest import MANIFEST, compare, read_manifest, walk
+from canvas_archive.export.receipts_check import check_rows, exported_receipts
 from canvas_archive.export.signatures import check_bag_signatures
+from canvas_archive.export.sqlite_reader import check_database
 from canvas_archive.signing.stored import NOBODY, Trust
 from canvas_archive.store.connection import schema_version
 from canvas_archive.store.migrations import known_version
@@ -42,7 +45,7 @@ _MOST_RECORD = 16 << 20
 
 
 def verify_path(path: Path, trust: Trust = NOBODY) -> Iterator[Check]:
-    """Yield the checks of an export, a bag, a backup, a ``.jsonl`` file or a list with its packages.
+    """Yield the checks of an export, a bag, a backup, a ``.jsonl`` or ``.db`` file, or a list of packages.
 
     ``trust`` says whose signatures and time stamps prove anything.
 
@@ -51,6 +54,8 @@ def verify_path(path: Path, trust: Trust = NOBODY) -> Iterator[Check]:
     given, path = path, path.resolve()  # the user may name a link; a link inside is not followed
     if path.is_file() and path.suffix.lower() == ".jsonl":
         yield from check_jsonl(path, alone=True)
+    elif path.is_file() and format_for(path) == "sqlite":
+        yield from check_database(path)
     elif os.path.lexists(path / "bagit.txt") or os.path.lexists(path / "manifest-sha512.txt"):
         yield from check_bag(path)
         yield from check_bag_signatures(path, trust)
@@ -98,12 +103,24 @@ def _check_content(folder: Path, manifest: Path) -> Iterator[Check]:
     try:
         if os.path.lexists(folder / EXPORT):
             record = json.loads(read_regular(folder / EXPORT, _MOST_RECORD))
-            yield from check_agreement(folder, recorded_count(record), manifest)
+            yield from _check_messages(folder, record, manifest)
             yield recorded_state(record)
         elif (record := read_record(folder)) is not None:
             yield _state_of_backup(folder, str(record.get("database")))
     except (OSError, ValueError, RecursionError, sqlite3.DatabaseError) as error:
         yield Check("collection", False, f"what is said of the collection cannot be read ({error})")
+
+
+def _check_messages(folder: Path, record: object, manifest: Path) -> Iterator[Check]:
+    """Yield what the formats of an export, and its receipts, say of the same messages."""
+    receipts = exported_receipts(folder, record)
+    if receipts is None:
+        yield from check_agreement(folder, recorded_count(record), manifest)
+        return
+    with closing(receipts):
+        yield receipts.check
+        yield from check_rows(folder, receipts)
+        yield from check_agreement(folder, recorded_count(record), manifest, receipts)
 
 
 def _state_of_backup(folder: Path, name: str) -> Check:
@@ -116,15 +133,6 @@ def _state_of_backup(folder: Path, name: str) -> Check:
         if schema_version(db) != known_version():
             return Check("completeness", True, "not looked at: another version made this backup")
         return check_completeness(db)
-
-
-def recorded_state(record: object) -> Check:
-    """Return what an export recorded of the collection that it was made of."""
-    document = record.get("collection") if isinstance(record, dict) else None
-    known = from_json(document)
-    if known is None:
-        return Check("collection", True, "how complete it was is not recorded: another version made this")
-    return Check("collection", True, known.sentence, unfinished=known.lacks_messages)
 
 
 def check_manifest(folder: Path) -> Iterator[Check]:

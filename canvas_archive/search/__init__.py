@@ -4,6 +4,7 @@ index    building and reading the index
 query    the query language: text into a tree, and the tree as a sentence
 answer   from the tree to the hits of a page
 service  ``search`` and its relatives
+functions  ``canvas_search`` and other functions for SQL
 
 Each uses only those above it.
 """
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from canvas_archive.search.answer.snippet import Marking as Marking
     from canvas_archive.search.answer.snippet import Snippet as Snippet
     from canvas_archive.search.answer.snippet import marked_text as marked_text
+    from canvas_archive.search.functions import SqlFunctions as SqlFunctions
+    from canvas_archive.search.functions import query_archive as query_archive
     from canvas_archive.search.index.building import IndexReport as IndexReport
     from canvas_archive.search.index.building import rebuild_index as rebuild_index
     from canvas_archive.search.index.building import update_index as update_index
     from canvas_archive.search.index.checking import IndexState as IndexState
     from canvas_archive.search.index.checking import check_index as check_index
+    from canvas_archive.search.index.record import IndexBehind as IndexBehind
     from canvas_archive.search.index.record import IndexUnusable as IndexUnusable
     from canvas_archive.search.index.record import pending_messages as pending_messages
     from canvas_archive.search.query.saved import SavedSearch as SavedSearch
@@ -51,6 +55,10 @@ else:
                 "Filters",
             ),
             "answer.snippet": ("Marking", "Snippet", "marked_text"),
+            "functions": (
+                "SqlFunctions",
+                "query_archive",
+            ),
             "index.building": (
                 "IndexReport",
                 "rebuild_index",
@@ -61,6 +69,7 @@ else:
                 "check_index",
             ),
             "index.record": (
+                "IndexBehind",
                 "IndexUnusable",
                 "pending_messages",
             ),

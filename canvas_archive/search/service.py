@@ -30,7 +30,7 @@ from canvas_archive.search.answer.ranking import Matches, Ranked, Ranker
 from canvas_archive.search.answer.snippet import Marking, Snippet, make_snippet
 from canvas_archive.search.index.opened import forget, open_index, reader
 from canvas_archive.search.index.postings import Damaged
-from canvas_archive.search.index.record import IndexUnusable, changed_files, pending_messages
+from canvas_archive.search.index.record import IndexBehind, IndexUnusable, changed_files, pending_messages
 from canvas_archive.search.query.dates import local_zone, zone, zone_name
 from canvas_archive.search.query.explain import explain
 from canvas_archive.search.query.language import parse
@@ -45,10 +45,10 @@ Sort = Literal["relevance", "newest", "oldest"]
 
 _HITS = """
 SELECT m.id, m.conversation_id, m.created_at, m.author_id, m.body, c.subject,
-       coalesce(x.name, c.context_name) AS course, u.name, u.full_name
+       c.context_code, coalesce(x.name, c.context_name) AS course, u.name, u.full_name
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
-LEFT JOIN contexts x ON x.code = c.context_code
+LEFT JOIN contexts x ON x.code = c.course
 LEFT JOIN users u ON u.id = m.author_id
 WHERE m.id IN (SELECT value FROM json_each(?))
 """
@@ -60,9 +60,7 @@ ORDER BY f.message_id, f.position
 """
 _USER_NAMES = "SELECT id, coalesce(name, full_name) FROM users WHERE id IN (SELECT value FROM json_each(?))"
 _COURSE_NAMES = """
-SELECT v.value,
-       coalesce(x.name, (SELECT max(context_name) FROM conversations WHERE context_code = v.value))
-FROM json_each(?) v LEFT JOIN contexts x ON x.code = v.value
+SELECT code, name FROM contexts WHERE code IN (SELECT value FROM json_each(?))
 """
 _HAS_LABELS = {
     "attachment": "Attachment",
@@ -74,7 +72,10 @@ _HAS_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One message that was found. ``created_at`` is ISO-8601 UTC; ``course`` the course's or group's name."""
+    """One message that was found. ``created_at`` is ISO-8601 UTC.
+
+    ``course`` is the name of the course or group, ``context_code`` its code.
+    """
 
     message_id: int
     conversation_id: int
@@ -82,23 +83,10 @@ class Hit:
     author: str | None
     author_id: int
     created_at: str
+    context_code: str | None
     course: str | None
     snippet: Snippet
     score: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the hit as ``--json`` prints it; the snippet as plain text."""
-        return {
-            "message_id": self.message_id,
-            "conversation_id": self.conversation_id,
-            "subject": self.subject,
-            "author": self.author,
-            "author_id": self.author_id,
-            "created_at": self.created_at,
-            "course": self.course,
-            "snippet": self.snippet.plain,
-            "score": round(self.score, 4),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +126,6 @@ class SearchResult:
     understood: str = ""
     canonical: str = ""
     zone: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document that ``search --json`` prints."""
-        return {
-            "query": self.query,
-            "understood": self.understood,
-            "canonical": self.canonical,
-            "zone": self.zone,
-            "total": self.total,
-            "hits": [hit.to_json() for hit in self.hits],
-            "facets": None
-            if self.facets is None
-            else {
-                name: [{"value": one.value, "label": one.label, "count": one.count} for one in values]
-                for name, values in self.facets.items()
-            },
-            "suggestion": self.suggestion,
-            "milliseconds": round(self.milliseconds, 2),
-        }
 
 
 def search(
@@ -266,9 +235,13 @@ def select_messages(
     tz: str | tzinfo | None = None,
     now: datetime | None = None,
     absent: AbsentNames | None = None,
+    current: bool = False,
 ) -> list[int]:
-    """Return the ids of all messages that match, ascending. ``absent`` and errors are as in ``search``."""
-    return sorted(_select(db_path, search_dir, text, "message", tz, now, absent))
+    """Return the ids of all messages that match, ascending. ``absent`` and errors are as in ``search``.
+
+    With ``current``, raises IndexBehind when messages wait to be indexed.
+    """
+    return sorted(_select(db_path, search_dir, text, "message", tz, now, absent, current=current))
 
 
 def select_conversations(
@@ -286,10 +259,14 @@ def _select(
     tz: str | tzinfo | None,
     now: datetime | None,
     absent: AbsentNames | None = None,
+    *,
+    current: bool = False,
 ) -> set[int]:
     tree, where = _parsed(text, tz, now)
     with closing(connect_readonly(db_path)) as db, bad_text_replaced(db):
         with _Session(db, search_dir, absent) as session:
+            if current and not session.freshness.current:
+                raise IndexBehind(session.freshness.pending)
             return session.values(session.find(tree, Filters(), where).matches, column)
 
 
@@ -392,7 +369,7 @@ class _Session:
             row = rows.get(one.message_id)
             if row is None:  # gone from the tables since it was indexed: cannot be, but must not break a page
                 continue
-            _, thread, created_at, author_id, body, subject, course, name, full_name = row
+            _, thread, created_at, author_id, body, subject, code, course, name, full_name = row
             snippet, best = make_snippet(body, marking)
             for text in files.get(one.message_id, ()):
                 other, score = make_snippet(text, in_files)
@@ -400,7 +377,7 @@ class _Session:
                     snippet, best = other, score
             hits.append(
                 Hit(
-                    one.message_id, thread, subject, name or full_name, author_id, created_at, course,
+                    one.message_id, thread, subject, name or full_name, author_id, created_at, code, course,
                     snippet, one.score,
                 )
             )  # fmt: skip

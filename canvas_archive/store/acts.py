@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
@@ -74,10 +74,6 @@ class Act:
     ended_at: str | None
     answer: str | None
     result_ids: list[int]
-
-    def to_json(self) -> JsonObject:
-        """Return the act as ``edits --all --json`` prints it."""
-        return asdict(self)
 
     def sentence(self) -> str:
         """Return what is known of an act without an answer."""

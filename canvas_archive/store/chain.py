@@ -57,6 +57,9 @@ _RUNS_NAMED = """
 SELECT DISTINCT run_id FROM receipts WHERE id BETWEEN ? AND ? AND run_id IS NOT NULL
 """
 _FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
+_COVERING = """
+SELECT content FROM evidence_chain WHERE source = 'receipts' AND row_key >= ? ORDER BY row_key LIMIT 1
+"""
 _APPEND = """
 INSERT INTO evidence_chain (seq, at, source, row_key, state, content, digest, previous, chain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -273,6 +276,16 @@ def _latecomers(
     for run in sorted(runs.intersection(ended)):
         number = db.execute(_FIRST_OF_RUN, (first, last, run)).fetchone()[0]
         yield ChainFault("receipts", number, f"the receipt was added after run {run} was recorded")
+
+
+def covers_receipt(db: sqlite3.Connection, receipt_id: int) -> bool | None:
+    """Return whether a receipt is as the chain recorded it; ``None`` when no record covers it yet."""
+    row = db.execute(_COVERING, (receipt_id,)).fetchone()
+    if row is None:
+        return None
+    block: _Block = json.loads(row[0])
+    first, last = block["first"], block["last"]
+    return first <= receipt_id and list(_blocks(db, first, last)) == [block]
 
 
 def canonical(row: dict[str, object]) -> str:

@@ -49,7 +49,18 @@ class Option:
     wanted: str
     example: str
     help: str
+    default: object = MISSING
     grants: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What the option does, its default, and whether its value needs consent."""
+        parts = [self.help]
+        if self.default not in (MISSING, None, ()):
+            parts.append(f"Default: {str(self.default).lower()}.")
+        if self.grants:
+            parts.append("(adopt)")
+        return " ".join(parts)
 
 
 def _option(
@@ -61,7 +72,7 @@ def _option(
     default: Any = MISSING,
     grants: str = "",
 ) -> Any:
-    return field(default=default, metadata={"option": Option(fits, wanted, example, help_, grants)})
+    return field(default=default, metadata={"option": Option(fits, wanted, example, help_, default, grants)})
 
 
 def _is_number(value: object, least: float, most: float) -> bool:

@@ -14,6 +14,11 @@ def as_text(value: object) -> str:
     return str(int(value)) if isinstance(value, (bool, int)) else str(value)
 
 
+def as_value(field: str, text: str) -> bool | str:
+    """Return a value of the journal as it is meant: true or false for ``starred`` and ``subscribed``."""
+    return text if field == "workflow_state" else text == "1"
+
+
 @dataclass(frozen=True, slots=True)
 class FlagUpdate:
     """What an answer changes: columns to write, and the fields whose pending edit it fulfils.

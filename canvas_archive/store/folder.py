@@ -117,15 +117,21 @@ class Archive:
 
     @classmethod
     def open(
-        cls, folder: Path | str, *, write: bool = False, adopting: bool = False, clock: Clock = SYSTEM
+        cls,
+        folder: Path | str,
+        *,
+        write: bool = False,
+        adopting: bool = False,
+        upgrade: bool = True,
+        clock: Clock = SYSTEM,
     ) -> Archive:
         """Open an existing archive; ``write`` takes the writer's lock.
 
         An archive of an older version is upgraded first, after its database was copied. ``adopting`` allows
-        writing to one that is not known to be this user's.
+        writing to one that is not known to be this user's. Without ``upgrade``, an older one is refused.
 
         Raises NoArchive, BadInput (a file), ForeignFolder, UnusableFile (a link, a FIFO), ForeignSchema,
-        NotAdopted, NewerArchive, ArchiveLocked.
+        NotAdopted, NewerArchive, ArchiveLocked, GuardRefused.
         """
         require_sqlite()
         path = _absolute(folder)
@@ -135,6 +141,11 @@ class Archive:
                 _refuse_untrusted(path, adopting=adopting)
                 resources.enter_context(WriterLock(path, clock=clock))
             if _is_outdated(path):
+                if not upgrade:
+                    raise GuardRefused(
+                        f"The archive in {path} was made by an older version. Upgrade it with "
+                        "'canvas-archive status', then open it again."
+                    )
                 _upgrade(path, locked=write, adopting=adopting, clock=clock)
             config = read_config(path / CONFIG_NAME)
             archive = cls._connected(path, config, resources, write=write)
@@ -231,7 +242,8 @@ def require_free_folder(folder: Path | str) -> None:
             account = read_account(db)
         owner = account.name or f"user {account.owner_id}"
         raise GuardRefused(
-            f"{path} is already an archive of {owner} at {account.base_url}. Use it, or name another folder."
+            f"{path} is already an archive of {owner} at {account.base_url}. For another one, name another "
+            "folder with --archive. To sign in again, run: canvas-archive login"
         )
     if not _is_leftover(path):
         raise ForeignFolder(f"{path} is not empty and not an archive. Name an empty or a new folder.")

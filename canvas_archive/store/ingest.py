@@ -46,6 +46,7 @@ from canvas_archive.clock import Clock, iso
 from canvas_archive.errors import MalformedAnswer
 from canvas_archive.model import Conversation, Course, Json, JsonObject, User
 from canvas_archive.store import ingest_messages
+from canvas_archive.store.derived_columns import settle_all_direct, settle_direct
 from canvas_archive.store.flags import FIELDS, STATES, FlagUpdate, merge_flags
 from canvas_archive.store.ingest_new import CONVERSATIONS, NewThreads
 from canvas_archive.store.ingest_people import PeopleWriter, named_in
@@ -396,6 +397,7 @@ class Ingest:
         with self._written():
             self._note("account", None, "GET /api/v1/users/self", now, dict(row))
             _insert(self._cursor, "account", ("id", *row), [(1, *row.values())])
+            settle_all_direct(self._cursor)
 
     def save_user(self, user: User) -> None:
         """Note what Canvas says of the owner, if that is news. Raises MalformedAnswer for anybody else.
@@ -424,6 +426,9 @@ class Ingest:
         if not known.issuperset(columns):
             raise MalformedAnswer(f"Table {table} has no such columns: {', '.join(columns)}.")
         _insert(self._cursor, table, columns, rows)
+        if table in ("conversations", "conversation_participants"):
+            ids = {int(str(row[0])) for row in rows}
+            settle_direct(self._cursor, sorted(ids))
 
     def save_bodies(self, *, decode: Iterable[int] = (), sent: Mapping[int, str] | None = None) -> None:
         """Write stored bodies in another form: nothing changed on Canvas, so there is no revision.
@@ -529,6 +534,7 @@ class Ingest:
                 self._cursor.execute(_FETCHED, (now, conv.id))
         if whole or stored is None:
             changed |= self._write_participants(conv, now, known=stored is not None)
+            settle_direct(self._cursor, [conv.id])
             self._write_roles(conv, known=stored is not None)
         changed |= len(self._log) > 0
         if conv.messages is None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from canvas_archive.model import Attachment, Conversation, Message, Participant
 from canvas_archive.store import ingest_messages
+from canvas_archive.store.derived_columns import settle_direct
 from canvas_archive.store.ingest_people import PeopleWriter, named_in
 from canvas_archive.store.insertion import Insertion
 from canvas_archive.store.rows import (
@@ -151,6 +152,7 @@ class NewThreads:
         CONVERSATIONS.run(self._cursor, rows.conversations)
         # In the order of their keys, where a table has no other: the next row goes beside the last one.
         _PARTICIPANTS.run(self._cursor, sorted(rows.participants))
+        settle_direct(self._cursor, (row[0] for row in rows.conversations))  # type: ignore[misc]
         _ROLES.run(self._cursor, rows.roles)
         ingest_messages.MESSAGES.run(self._cursor, rows.messages)
         ingest_messages.RECIPIENTS.run(self._cursor, sorted(rows.recipients))

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from canvas_archive.store import schema
+from canvas_archive.store import derived_columns, schema, views
 from canvas_archive.store.journal import JOURNAL, LOCAL, append_statement
 
 
@@ -237,6 +237,42 @@ def _let_trigger_write(db: sqlite3.Connection, name: str, keys: str) -> None:
     db.execute(f"{head}BEGIN\n{found};\n{body}{after};\nEND")
 
 
+_INDEXED_AGAIN = """
+INSERT INTO index_queue (message_id)
+SELECT m.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
+WHERE c.context_name <> '' AND coalesce(c.context_code, '') = '';
+DROP TRIGGER index_conversation_changed;
+DROP TRIGGER index_context_renamed;
+CREATE TRIGGER index_conversation_changed AFTER UPDATE OF subject, course, context_name ON conversations
+WHEN NEW.subject IS NOT OLD.subject OR NEW.course IS NOT OLD.course
+     OR NEW.context_name IS NOT OLD.context_name
+BEGIN INSERT INTO index_queue (message_id) SELECT id FROM messages WHERE conversation_id = NEW.id; END;
+CREATE TRIGGER index_context_renamed AFTER UPDATE OF name, course_code, term ON contexts
+WHEN NEW.name IS NOT OLD.name OR NEW.course_code IS NOT OLD.course_code OR NEW.term IS NOT OLD.term
+BEGIN
+  INSERT INTO index_queue (message_id)
+    SELECT m.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
+    WHERE c.course = NEW.code;
+END;
+"""
+"""The search finds a conversation by its course, also one that Canvas names without a code."""
+
+
+def m007_courses_and_views(db: sqlite3.Connection) -> None:
+    """Give every conversation its one course, tell who takes part from who was forwarded, and add views."""
+    for script in (views.DROPPED, derived_columns.COLUMNS):
+        for statement in statements(script):
+            db.execute(statement)
+    derived_columns.settle_all_direct(db.cursor())
+    for script in (derived_columns.TRIGGERS, _INDEXED_AGAIN, views.INDEXES, views.VIEWS):
+        for statement in statements(script):
+            db.execute(statement)
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
+        db.execute("PRAGMA analysis_limit = 1000")
+        for table in ("conversations", "conversation_participants", "contexts", "receipts"):
+            db.execute(f"ANALYZE {table}")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("m001_first_schema", m001_first_schema),
     Migration("m002_large_mailboxes", m002_large_mailboxes),
@@ -244,6 +280,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("m004_acts", m004_acts),
     Migration("m005_text_readers", m005_text_readers),
     Migration("m006_receipts", m006_receipts),
+    Migration("m007_courses_and_views", m007_courses_and_views),
 )
 
 

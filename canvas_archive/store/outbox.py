@@ -19,7 +19,6 @@ from hashlib import sha256
 from typing import Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
-from canvas_archive.model import JsonObject
 from canvas_archive.store.journal import journaled, note_new
 from canvas_archive.store.rows import clean, ids_json, to_json
 
@@ -104,25 +103,6 @@ class Queued:
     sent_ids: tuple[int, ...] = ()
     detail: str | None = None
     baseline: Baseline | None = field(default=None, repr=False)
-
-    def to_json(self) -> JsonObject:
-        """Return the row as ``edits --json`` prints it."""
-        draft = self.draft
-        return {
-            "id": self.id,
-            "kind": draft.kind,
-            "conversation_id": draft.conversation_id,
-            "recipients": list(draft.recipients),
-            "subject": draft.subject,
-            "body": draft.body,
-            "attachments": [enclosure.name for enclosure in draft.enclosures],
-            "forwarded_message_ids": list(draft.forwarded),
-            "queued_at": self.queued_at,
-            "state": self.state,
-            "sent_at": self.sent_at,
-            "sent_ids": list(self.sent_ids),
-            "detail": self.detail,
-        }
 
 
 def queue_message(db: sqlite3.Connection, draft: Draft, *, clock: Clock = SYSTEM) -> int:

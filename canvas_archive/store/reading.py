@@ -33,7 +33,8 @@ def _statement(folder: Folder, *, top: bool, oldest: bool, chosen: bool) -> str:
         {"AND id IN (SELECT value FROM json_each(:chosen))" if chosen else ""}
       ORDER BY {folder.order} {direction}, id {direction} LIMIT :most
     )
-    SELECT t.id, t.subject, t.people, t.context_code, t.context_name, t.workflow_state, t.starred,
+    SELECT t.id, t.subject, t.people, coalesce(t.course, t.context_code), t.context_name,
+      t.workflow_state, t.starred,
       t.subscribed, t.private, t.message_count, coalesce(c.last_message, c.last_authored_message),
       nullif(t.latest_at, ''), t.removed_at,
       EXISTS (SELECT 1 FROM edits WHERE conversation_id = t.id AND state = 'pending'),
@@ -44,6 +45,13 @@ def _statement(folder: Folder, *, top: bool, oldest: bool, chosen: bool) -> str:
 
 
 _SUBJECTS = "SELECT id, subject FROM conversations WHERE id IN (SELECT value FROM json_each(?))"
+_OTHERS = """
+SELECT p.conversation_id, u.id, coalesce(u.name, u.full_name, 'User ' || u.id)
+FROM conversation_participants p JOIN users u ON u.id = p.user_id
+WHERE p.conversation_id IN (SELECT value FROM json_each(?))
+  AND p.user_id <> (SELECT coalesce(as_user_id, user_id) FROM account)
+ORDER BY p.conversation_id, p.position
+"""
 _RUN_COLUMNS = (
     "id", "mode", "started_at", "finished_at", "status", "complete", "requests", "bytes", "error", "counts",
 )  # fmt: skip
@@ -122,6 +130,14 @@ def count_conversations(db: sqlite3.Connection, folder: str, chosen: Iterable[in
 def subjects(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str | None]:
     """Return the subjects of these conversations by id."""
     return {row[0]: row[1] for row in db.execute(_SUBJECTS, (ids_json(ids),))}
+
+
+def other_people(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, list[tuple[int, str]]]:
+    """Return the ids and names of the people of these conversations, without the owner, by conversation."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for conversation_id, user_id, name in plain_cursor(db).execute(_OTHERS, (ids_json(ids),)):
+        found.setdefault(conversation_id, []).append((user_id, name))
+    return found
 
 
 def _line(row: Sequence[Any]) -> ConversationLine:

@@ -372,6 +372,17 @@ def read_receipt(db: sqlite3.Connection, number: int) -> Receipt | None:
     return None if row is None else _Reader(db).receipt(row)
 
 
+def read_receipts_of(db: sqlite3.Connection, key: int, kinds: tuple[str, ...]) -> Iterator[Receipt]:
+    """Yield the receipts of these kinds about one conversation, message or file, in their order."""
+    reader = _Reader(db)
+    cursor = db.cursor()
+    cursor.row_factory = None
+    marks = ", ".join("?" * len(kinds))
+    query = f"SELECT {_COLUMNS} FROM receipts WHERE key = ? AND kind IN ({marks}) ORDER BY id"  # noqa: S608 (placeholders)
+    for row in cursor.execute(query, (key, *kinds)):
+        yield reader.receipt(row)
+
+
 def commitments(db: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[int, str]]:
     """Yield the numbers of receipts from ``first`` to ``last`` with what the evidence chain covers of each.
 

@@ -70,20 +70,6 @@ class Problem:
         """Whether it is a whole list of conversations, which every sync has to try."""
         return self.kind == "list" and "/" not in self.item_id and self.item_id != "courses"
 
-    def to_json(self) -> dict[str, object]:
-        """Return the document that commands print of it."""
-        return {
-            "id": self.name,
-            "kind": self.kind,
-            "item_id": self.item_id,
-            "error": self.error,
-            "attempts": self.attempts,
-            "first_at": self.first_at,
-            "last_at": self.last_at,
-            "next_at": self.next_at,
-            "accepted_at": self.accepted_at,
-        }
-
     def rests_at(self, now: datetime) -> bool:
         """Return whether a sync at that time leaves the item alone until its next try."""
         if self.accepted_at is not None or self.next_at is None:

@@ -3,7 +3,8 @@
 A trigger runs whenever its table is written to, also a trigger that somebody else put there: it can change
 messages, queue replies, delete rows. It can hide on any table, and a foreign key can fire it from one of
 ours. So every connection that may write compares the whole schema first, row by row, and a database with
-anything more, less or else is only read.
+anything less or else is only read. So is one with anything more, unless it is adopted and the additions are
+harmless.
 
 The comparison is a hash where it holds, and a comparison with a database made in memory where it does not.
 """
@@ -58,6 +59,7 @@ KNOWN_DIGESTS: dict[int, str] = {
     4: "4ba49cea8181b945322166064a546fcca9a92cc2caa5f739fef7a924001b892b",
     5: "0fb92a0858764df4cecd583c89701ba064cc12f8858454697a9da48f5d601da5",
     6: "cde7bbe99084226f2adf7c8815cc5ea3c593ee6aff60f1a39a936638384dd229",
+    7: "a71a91fb9e795eca03a92a9d1e83858ccc2b5c0307f3c2ff39aa10e143bd7b7b",
 }
 """The hash of each schema version; without one, the schema is made in memory, which takes milliseconds."""
 
@@ -108,8 +110,18 @@ def schema_differences(db: sqlite3.Connection) -> list[Difference]:
 
 
 def require_own_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Raise ForeignSchema, naming what differs, for a database whose schema this program did not make."""
+    """Raise ForeignSchema, naming what differs, for a database whose schema this program did not make.
+
+    What the owner of an adopted archive added may stay, where it is harmless (``own_parts``).
+    """
     differences = schema_differences(db)
+    if not differences:
+        return
+    from canvas_archive.store.adoption import is_adopted  # here: both need connections
+    from canvas_archive.store.own_parts import is_harmless
+
+    if is_adopted(db):
+        differences = [one for one in differences if not is_harmless(db, one)]
     if not differences:
         return
     more = f", and {len(differences) - _SHOWN:,} more" if len(differences) > _SHOWN else ""
@@ -133,6 +145,16 @@ def expected_rows(version: int) -> frozenset[Row]:
         for step in migrations.MIGRATIONS[:version]:
             step.apply(fresh)
         return frozenset(_rows_of(fresh))
+
+
+def expected_names(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return kind and name of every part that belongs into the database, also of what others add."""
+    version = max(0, db.execute("PRAGMA user_version").fetchone()[0])
+    rows = [
+        *(row[:2] for row in expected_rows(version)),
+        *(row[:2] for row in (*_ADDED, *_ADDED_WITHOUT_QUOTES)),
+    ]
+    return {(kind.decode(), name.decode()) for kind, name in rows if kind is not None and name is not None}
 
 
 def digest_of(rows: Iterable[Row]) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from canvas_archive.errors import BadInput
+from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.store.connection import bound_values, connect_readonly
 
 Row = tuple[object, ...]
+Failure = Callable[[], "ArchiveError | None"]
 
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 _BATCH = 500
@@ -62,20 +63,22 @@ def run_sql(
     params: Mapping[str, object] | Sequence[object] = (),
     *,
     timeout: float | None = 60.0,
+    prepare: Callable[[sqlite3.Connection], Failure] | None = None,
 ) -> SqlResult:
     """Run one reading statement and return its columns and rows.
 
     ``timeout`` is in seconds of SQLite's own work (not of reading the rows); ``None`` means no limit.
+    ``prepare`` adds functions to the connection, and returns a callable that says what one of them
+    raised: the rows do not count then.
 
     Raises BadInput, at once or while the rows are read, with what SQLite says: wrong SQL, a write, several
     statements, missing parameters, or too long a time. Raises KeyboardInterrupt when a signal ended it.
     """
-    db = connect_readonly(db_path)
+    db = reading_connection(db_path)
     work = _Work(db, timeout)
     try:
-        db.row_factory = None
-        db.set_authorizer(_only_reading)
-        bound_values(db)
+        if prepare is not None:
+            work.failure = prepare(db)
         with work:
             cursor = db.execute(sql, params)
             first = cursor.fetchmany(_BATCH)
@@ -88,6 +91,15 @@ def run_sql(
             "That is not a query: it has no rows to show. Only SELECT and the like are allowed here."
         )
     return SqlResult(tuple(column[0] for column in cursor.description), _rows(db, cursor, first, work))
+
+
+def reading_connection(db_path: Path) -> sqlite3.Connection:
+    """Return a connection that can only read, whatever SQL it is given; rows are tuples."""
+    db = connect_readonly(db_path)
+    db.row_factory = None
+    db.set_authorizer(_only_reading)
+    bound_values(db)
+    return db
 
 
 def _rows(db: sqlite3.Connection, cursor: sqlite3.Cursor, first: list[Row], work: _Work) -> Iterator[Row]:
@@ -106,6 +118,7 @@ class _Work:
         self._left = seconds
         self._allowed = seconds
         self._started = 0.0
+        self.failure: Failure = _no_failure
         if seconds is not None:
             db.set_progress_handler(self._over, _INSTRUCTIONS_BETWEEN_LOOKS)
 
@@ -116,6 +129,9 @@ class _Work:
         self._started = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        failure = self.failure()
+        if failure is not None:
+            raise failure from error
         if self._left is not None:
             self._left -= time.monotonic() - self._started
             if str(error) == "interrupted" and self._left > 0:
@@ -123,6 +139,10 @@ class _Work:
                 raise KeyboardInterrupt from error
         if isinstance(error, (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError)):
             raise BadInput(_sentence(error, self._allowed)) from error
+
+
+def _no_failure() -> None:
+    return None
 
 
 def _sentence(error: Exception, seconds: float | None) -> str:

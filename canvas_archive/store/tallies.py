@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from canvas_archive.store.connection import plain_cursor
+from canvas_archive.store.derived_columns import COURSE_KEY
 
 _PEOPLE = """
 SELECT u.id, coalesce(u.full_name, u.name, 'User ' || u.id) AS called, n, latest FROM (
@@ -16,12 +17,13 @@ SELECT u.id, coalesce(u.full_name, u.name, 'User ' || u.id) AS called, n, latest
 WHERE u.id IS NOT (SELECT coalesce(as_user_id, user_id) FROM account)
 ORDER BY n DESC, u.id
 """
-_COURSES = """
-SELECT c.context_code, coalesce(max(x.name), max(c.context_name), c.context_code), count(*),
+_COURSES = f"""
+SELECT max(coalesce(c.course, nullif(c.context_code, ''))),
+  coalesce(max(x.name), max(nullif(c.context_name, '')), c.context_code), count(*),
   sum(c.workflow_state = 'unread' AND c.removed_at IS NULL), max(c.latest_at)
-FROM conversations c LEFT JOIN contexts x ON x.code = c.context_code
-WHERE c.context_code IS NOT NULL GROUP BY c.context_code ORDER BY count(*) DESC, c.context_code
-"""
+FROM conversations c LEFT JOIN contexts x ON x.code = c.course
+WHERE {COURSE_KEY} IS NOT NULL GROUP BY {COURSE_KEY} ORDER BY count(*) DESC, {COURSE_KEY}
+"""  # noqa: S608 (constants)
 _YEARS = """
 SELECT substr(created_at, 1, 4), count(*) FROM messages
 WHERE conversation_id IS NOT NULL AND generated = 0 GROUP BY 1 ORDER BY 1 DESC
@@ -47,9 +49,12 @@ class PersonTally:
 
 @dataclass(frozen=True, slots=True)
 class CourseTally:
-    """How many conversations a course or group has, how many are unread, and when the last message came."""
+    """How many conversations a course or group has, how many are unread, and when the last message came.
 
-    code: str
+    ``code`` is ``None`` for one that Canvas gave no code for, and whose name belongs to none or to several.
+    """
+
+    code: str | None
     name: str
     conversations: int
     unread: int

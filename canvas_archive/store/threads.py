@@ -218,11 +218,14 @@ def _media(row: Row) -> StoredMedia:
 
 
 _THREAD = """
-SELECT c.id, c.subject, c.context_code, coalesce(x.name, c.context_name), c.workflow_state, c.starred,
+SELECT c.id, c.subject, coalesce(c.course, c.context_code), coalesce(x.name, c.context_name),
+  c.workflow_state, c.starred,
   c.subscribed, c.private, c.message_count, c.removed_at, c.fetched_at
-FROM conversations c LEFT JOIN contexts x ON x.code = c.context_code WHERE c.id = ?
+FROM conversations c LEFT JOIN contexts x ON x.code = c.course WHERE c.id = ?
 """
-_PARTICIPANTS = "SELECT user_id FROM conversation_participants WHERE conversation_id = ? ORDER BY position"
+_PARTICIPANTS = """
+SELECT user_id FROM conversation_participants WHERE conversation_id = ? AND direct = 1 ORDER BY position
+"""
 _ALL = f"SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.conversation_id = ? ORDER BY m.created_at, m.id"  # noqa: S608 (constants)
 _SOME = f"{_MESSAGES} AND +m.conversation_id = ?"
 _EDITS = "SELECT field, value FROM edits WHERE conversation_id = ? AND state = 'pending'"

@@ -15,6 +15,7 @@ from canvas_archive.errors import ArchiveError, NewerArchive
 from canvas_archive.store import migrations as steps
 from canvas_archive.store.connection import connect_writable, schema_version
 from canvas_archive.store.migrations import Migration, known_version
+from canvas_archive.store.own_parts import put_back, set_aside
 
 SET_NAME = "canvas_archive"
 
@@ -52,8 +53,10 @@ def apply_pending(db_path: Path, *, synchronous: str = "FULL") -> int:
 def _numbered(step: Migration, number: int) -> Callable[[object], None]:
     def run(database: object) -> None:
         db: sqlite3.Connection = database.conn  # type: ignore[attr-defined]
+        own = set_aside(db)
         step.apply(db)
         db.execute(f"PRAGMA user_version = {number}")
+        put_back(db, own)
 
     run.__name__ = step.name
     return run

@@ -71,10 +71,13 @@ class Downloads:
         self._enqueue(file_tasks.new_tasks(self._db, conversation_id, saved.new_attachment_ids))
 
     def _enqueue(self, tasks: Iterable[FileTask]) -> None:
+        before = len(self._queued)
         for task in tasks:
             if (task.kind, task.key) not in self._queued:
                 self._queued.add((task.kind, task.key))
                 self._submit(task, partial(self._files.fetch, task))
+        if len(self._queued) > before:
+            self._progress.files(self._settled, len(self._queued))
 
     def settle(self, task: FileTask, result: FileResult) -> None:
         """Record how a download ended, in a transaction of its own."""

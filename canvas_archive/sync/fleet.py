@@ -150,9 +150,13 @@ def _shortfall(outcomes: Sequence[CustodianOutcome]) -> ArchiveError | None:
         return None
     first = short[0]
     return ItemsFailed(
-        f"{len(short)} of {len(outcomes)} custodians are not complete, the first of them user "
-        f"{first.user_id}: {first.error or first.status} Run it again; what succeeded is kept."
+        f"{len(short)} of {len(outcomes)} custodians are not complete, the first of them {_named(first)}: "
+        f"{first.error or first.status} Run it again; what succeeded is kept."
     )
+
+
+def _named(outcome: CustodianOutcome) -> str:
+    return f"{outcome.name} (user {outcome.user_id})" if outcome.name else f"user {outcome.user_id}"
 
 
 class _Run:
@@ -180,7 +184,7 @@ class _Run:
     ) -> CanvasClient:
         """Return a client with the administrator's token, as patient as the options say."""
         minutes = self._options.sync.patience_minutes
-        found = find_token(base_url)
+        found = find_token(base_url, again=f"canvas-archive fleet login {base_url}")
         return CanvasClient(
             base_url,
             Token(found.secret, found.renewal),

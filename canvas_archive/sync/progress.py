@@ -15,8 +15,14 @@ class SyncProgress:
     def files(self, done: int, total: int) -> None:
         """Show how many of the attachments to fetch are settled."""
 
+    def unindexed(self, messages: int) -> None:
+        """Note how many messages of earlier runs wait to be indexed at the end of this one."""
+
     def indexed(self, done: int, total: int) -> None:
         """Show how many of the messages that are new to search are indexed."""
+
+    def texts(self, done: int, total: int) -> None:
+        """Show how many of the new files have been read for the search."""
 
     def waiting(self, seconds: float, reason: str) -> None:
         """Show that Canvas makes us wait. Called from any thread."""

@@ -88,6 +88,8 @@ class Pull:
         self._flagged: set[int] = set()
         self._shown = 0
         self._show_total = 0
+        self._foreseen: set[int] = set()
+        """What page 1 of a list names and no row has asked for yet."""
         self._fetcher = ConversationFetcher(client)
         self._postponed: dict[int, Reason | Literal["missing"]] = {}
         self._left_out: list[int] = []
@@ -175,6 +177,7 @@ class Pull:
 
     def _after_listing(self) -> None:
         """Act on what only all lists together show, as far as they could be read."""
+        self._foreseen.clear()
         members = self._listed.membership()
         self._perform(
             action
@@ -265,6 +268,7 @@ class Pull:
         if conversation_id in self._wanted:
             return
         self._wanted.add(conversation_id)
+        self._foreseen.discard(conversation_id)
         self._show_total += 1
         if self._ledger.knows(conversation_id):
             self._postponed[conversation_id] = reason
@@ -314,7 +318,19 @@ class Pull:
             self._take_recheck(job.scope, value, error)
         else:
             self._listed.add(job)
+            self._foresee(job.content)
             self._judge_rows(job.scope, job.content)
+
+    def _foresee(self, content: ConversationPage) -> None:
+        """Count what the list's ids say will be fetched, before its other pages are read."""
+        for id_ in content.all_ids or ():
+            summary = self._known.get(id_)
+            is_new = summary is None or not summary.fetched or self._options.refetch
+            if is_new and id_ not in self._wanted and not self._ledger.rests(id_):
+                self._foreseen.add(id_)
+
+    def _show_progress(self) -> None:
+        self._progress.conversations(self._shown, self._show_total + len(self._foreseen))
 
     def _judge_rows(self, scope: Scope, content: ConversationPage) -> None:
         settled, resting = [], []
@@ -342,7 +358,7 @@ class Pull:
                 self._ledger.record_list(f"{scope}/row", bad.sentence)
             elif not self._ledger.rests(bad.id):
                 self._fetch(bad.id, "slipped")
-        self._progress.conversations(self._shown, self._show_total)
+        self._show_progress()
 
     def _take_listed(self, scope: Scope, error: ArchiveError | None, *, to_the_end: bool) -> None:
         if error is None:
@@ -382,7 +398,7 @@ class Pull:
             self._gone(id_, listed=job.reason != "missing")
         elif error is not None:
             self._ledger.record_conversation(id_, self._sentence(error))
-        self._progress.conversations(self._shown, self._show_total)
+        self._show_progress()
 
     def _store_arrivals(self) -> None:
         for stored in self._arrivals.store():
@@ -393,7 +409,7 @@ class Pull:
             self.report.new_messages += saved.new_messages
             if self._options.attachments and stored.may_bring_files:
                 self._downloads.enqueue_new(stored.conversation.id, saved)
-            self._progress.conversations(self._shown, self._show_total)
+            self._show_progress()
 
     def _gone(self, conversation_id: int, *, listed: bool) -> None:
         summary = self._known.get(conversation_id)

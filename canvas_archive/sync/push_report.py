@@ -11,7 +11,6 @@ from canvas_archive.sync.merge import AlreadySo, Ask, TargetGone, Yield
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from canvas_archive.model import JsonObject
     from canvas_archive.sync.merge import Decision, PendingEdit
     from canvas_archive.sync.report import ReportedProblem
 
@@ -63,30 +62,6 @@ class PushReport:
                 )
             elif edit.again:
                 self.notes.append(f"{undone(edit.conversation_id)} It is archived once more.")
-
-    def to_json(self) -> JsonObject:
-        """Return the document that ``push --json`` prints."""
-        return {
-            "dry_run": self.dry_run,
-            "requests": list(self.requests),
-            "edits": {
-                "pushed": self.pushed,
-                "already": self.already,
-                "conflicts": self.conflicts,
-                "undecided": self.asked,
-                "gone": self.gone,
-                "repushed": self.repushed,
-                "reverted": self.reverted,
-                "pending": self.pending,
-            },
-            "messages": {
-                "sent": self.sent_messages,
-                "recognised": self.recognised,
-                "queued": self.queued_messages,
-            },
-            "notes": list(self.notes),
-            "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
-        }
 
     def summary(self) -> str:
         """Return the last line a person reads."""

@@ -67,14 +67,9 @@ class Report:
     actions: list[str] = field(default_factory=list)
     problems: list[ReportedProblem] = field(default_factory=list)
 
-    def to_json(self) -> JsonObject:
-        """Return the document that ``sync --json`` prints."""
-        document: JsonObject = {
-            "mode": self.mode,
-            "complete": self.complete,
-            "requests": self.requests,
-            "bytes": self.bytes,
-            "seconds": round(self.seconds, 3),
+    def counts(self) -> JsonObject:
+        """Return what ``sync_runs.counts`` records, which ``--json`` prints, too."""
+        counted: JsonObject = {
             "conversations": {
                 "new": self.new,
                 "changed": self.changed,
@@ -101,24 +96,13 @@ class Report:
             "untried": self.untried,
             "resting": self.resting,
             "accepted": self.accepted,
-            "problems": [{"kind": p.kind, "id": p.id, "error": p.error} for p in self.problems],
+            "problems": len(self.problems),
         }
-        if self.dry_run:
-            document["dry_run"] = True
-            document["actions"] = list(self.actions)
-        return document
-
-    def counts(self) -> JsonObject:
-        """Return what ``sync_runs.counts`` records: all but the volatile parts."""
-        document = self.to_json()
-        for key in ("mode", "requests", "bytes", "seconds", "problems", "complete"):
-            del document[key]
-        document["problems"] = len(self.problems)
         if self.texts is not None:
-            document["texts"] = self.texts
+            counted["texts"] = self.texts
         if self.derived_again is not None:
-            document["derived_again"] = self.derived_again
-        return document
+            counted["derived_again"] = self.derived_again
+        return counted
 
     def summary(self) -> str:
         """Return the last line a person reads."""

@@ -220,6 +220,10 @@ def _sync(
     try:
         try:
             _derive_again(db, run_id, report, progress, clock, notes)
+            if options.index:
+                progress.unindexed(
+                    db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0]
+                )
             pull.run()
             error = _send(archive, client, clock, report, notes, shown)
         except ArchiveError as caught:
@@ -317,7 +321,7 @@ def _send(
 def _index(archive: Archive, progress: SyncProgress, notes: list[str]) -> int:
     from canvas_archive.search import update_index
 
-    indexed = update_index(archive.db, archive.search_dir, progress=progress.indexed)
+    indexed = update_index(archive.db, archive.search_dir, progress=progress.indexed, reading=progress.texts)
     notes += indexed.notes()
     return indexed.added
 

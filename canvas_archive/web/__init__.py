@@ -13,6 +13,7 @@ from canvas_archive.web.guard import asgi_wrapper
 from canvas_archive.web.limits import handle_exception, prepare_connection
 from canvas_archive.web.login import actor_from_request, forbidden, skip_csrf
 from canvas_archive.web.routes import register_routes
+from canvas_archive.web.sql_search import filters_from_request
 from canvas_archive.web.statements import startup
 from canvas_archive.web.tables import (
     extra_css_urls,
@@ -25,6 +26,7 @@ __all__ = [
     "actor_from_request",
     "asgi_wrapper",
     "extra_css_urls",
+    "filters_from_request",
     "forbidden",
     "get_metadata",
     "handle_exception",

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from canvas_archive.store.rows import context_parts
 from canvas_archive.web.gate import is_archive, mail_path
 from canvas_archive.web.hooks import hook
 from canvas_archive.web.render import body, filesize
@@ -101,7 +102,9 @@ def _name(cell: Cell) -> Markup | None:
 
 
 def _course(cell: Cell) -> Markup | None:
-    return cell.link(f"courses/{cell.value}", cell.value) if isinstance(cell.value, str) else None
+    # A query may call a column so that holds a name.
+    is_code = isinstance(cell.value, str) and context_parts(cell.value)[1] is not None
+    return cell.link(f"courses/{cell.value}", cell.value) if is_code else None
 
 
 def _file(cell: Cell) -> Markup | None:
@@ -122,6 +125,7 @@ RENDERERS: dict[str, Renderer] = {
     "starred": _star,
     "name": _name,
     "context_code": _course,
+    "course": _course,
     "display_name": _file,
 }
 """By column: what renders it. ``None`` from a renderer leaves the cell to Datasette."""

@@ -127,9 +127,14 @@ def _archive_in(name: str, database: Any) -> AttachedArchive | None:
     return AttachedArchive(name, database, Path(database.path).absolute().parent)
 
 
+def archive_named(datasette: Any, database: str | None) -> AttachedArchive | None:
+    """Return the archive of that name; ``None`` for a database that is none."""
+    return next((archive for archive in archives(datasette) if archive.name == database), None)
+
+
 def is_archive(datasette: Any, database: str | None) -> bool:
     """Return whether the database of that name is an archive."""
-    return any(archive.name == database for archive in archives(datasette))
+    return archive_named(datasette, database) is not None
 
 
 def mail_path(datasette: Any, name: str, tail: str) -> str:

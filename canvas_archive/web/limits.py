@@ -15,8 +15,9 @@ from datasette.database import QueryInterrupted
 from datasette.views.base import DatasetteError
 
 from canvas_archive.store.connection import bound_values
-from canvas_archive.web.gate import archives, is_archive
+from canvas_archive.web.gate import archive_named, archives
 from canvas_archive.web.hooks import hook, hook_first
+from canvas_archive.web.sql_search import add_functions
 
 TOO_SLOW = "That took longer than this server allows. Narrow it down."
 UNREADABLE = "That address cannot be read: one of its values makes no sense."
@@ -37,9 +38,14 @@ _PARSING: dict[str, tuple[type[Exception], ...]] = {
 
 @hook
 def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Any) -> None:
-    """Limit the size of the values that SQL can make of an archive. Other databases are not touched."""
-    if is_archive(datasette, database):
+    """Give SQL on an archive its functions, and limit the size of the values that it can make.
+
+    Other databases are not touched.
+    """
+    archive = archive_named(datasette, database)
+    if archive is not None:
         bound_values(conn)
+        add_functions(datasette, archive, conn)
 
 
 def raised_in(exception: BaseException) -> str:

@@ -21,6 +21,7 @@ from canvas_archive.store.addressees import (
 )
 from canvas_archive.store.edits import Edit, fingerprint
 from canvas_archive.store.outbox import Draft, OutgoingFile, Queued, outbox
+from canvas_archive.store.rows import ids_json
 from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries
 from canvas_archive.web.render import plural
@@ -28,6 +29,12 @@ from canvas_archive.web.render import plural
 SHOWN = 200
 MESSAGES_SHOWN = 50
 _NAMED = re.compile(r"(?P<number>[0-9]{1,18}):(?P<fingerprint>[0-9A-Za-z>]{1,40})")
+_CARRIED = """
+SELECT coalesce(u.name, 'User ' || u.id) AS author, substr(m.body, 1, 200) AS text,
+  (SELECT count(*) FROM message_attachments a WHERE a.message_id = m.id) AS files
+FROM messages m JOIN users u ON u.id = m.author_id
+WHERE m.id IN (SELECT value FROM json_each(?)) ORDER BY m.created_at, m.id
+"""
 _SUBJECT = "SELECT subject FROM conversations WHERE id = ?"
 
 MADE_BY = {
@@ -76,6 +83,7 @@ class WaitingMessage:
     subject: str
     to: Addressees
     fingerprint: str
+    carried: Sequence[sqlite3.Row] = ()
 
     @property
     def draft(self) -> Draft:
@@ -187,9 +195,17 @@ def messages_of(connection: sqlite3.Connection, queued: Iterable[Queued]) -> lis
                 subject or "(no subject)",
                 addressees(connection, one.draft),
                 message_fingerprint(connection, one.draft),
+                carried_by(connection, one.draft),
             )
         )
     return found
+
+
+def carried_by(connection: sqlite3.Connection, draft: Draft) -> Sequence[sqlite3.Row]:
+    """Return the messages that one forwards, with their authors, beginnings and numbers of files."""
+    if not draft.forwarded:
+        return ()
+    return connection.execute(_CARRIED, (ids_json(draft.forwarded),)).fetchall()
 
 
 def replies_to(connection: sqlite3.Connection, conversation_id: int) -> list[WaitingMessage]:

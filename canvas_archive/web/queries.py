@@ -18,7 +18,7 @@ FROM account a LEFT JOIN users u ON u.id = coalesce(a.as_user_id, a.user_id)
 
 CONTEXTS = """
 SELECT code, kind, name, course_code, term,
-       (SELECT max(c.latest_at) FROM conversations c WHERE c.context_code = x.code) AS latest_at
+       (SELECT max(c.latest_at) FROM conversations c WHERE c.course = x.code) AS latest_at
 FROM contexts x ORDER BY x.kind, x.canvas_id, x.code
 """
 """In the order of their ids, so that neighbours get different colours and keep them."""
@@ -48,7 +48,7 @@ def folder_order(name: str) -> str:
     return "latest_at" if name == folders.REMOVED else folders.FOLDERS[name].order
 
 
-_ROW = f"""c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.context_code,
+_ROW = f"""c.id, c.subject, c.workflow_state, c.starred, c.message_count, c.properties, c.course,
        c.context_name, c.removed_at, c.last_message, c.last_authored_message,
        c.last_message_at, c.last_authored_message_at, {LAST_TEXTS} AS texts"""
 
@@ -92,12 +92,12 @@ SELECT max(created_at) AS at FROM messages
 WHERE conversation_id = :id AND created_at >= :start AND created_at < :end
 """
 ORDERED_BY = "SELECT {order} AS at FROM conversations WHERE id = :id"
-IN_COURSE = "c.context_code = :code"
-WITH_PERSON = "p.user_id = :person AND c.id = p.conversation_id"
+IN_COURSE = "c.course = :code"
+WITH_PERSON = "p.user_id = :person AND p.direct = 1 AND c.id = p.conversation_id"
 WITH_PERSON_SOURCE = "conversation_participants p CROSS JOIN conversations c"
 WITH_BUSY_PERSON = (
     "EXISTS (SELECT 1 FROM conversation_participants p"
-    " WHERE p.conversation_id = c.id AND p.user_id = :person)"
+    " WHERE p.conversation_id = c.id AND p.user_id = :person AND p.direct = 1)"
 )
 """For someone in thousands of conversations: walk them by date instead of sorting them all."""
 
@@ -108,13 +108,13 @@ PERIOD_WHERE = "c.id = h.conversation_id"
 
 PERIOD_IN_COURSE = f"{PERIOD_WHERE} AND {IN_COURSE}"
 PERIOD_WITH_PERSON = f"{PERIOD_WHERE} AND {WITH_BUSY_PERSON}"
-COUNT_COURSE = "SELECT count(*) FROM conversations c WHERE c.context_code = :code"
-COUNT_PERSON = "SELECT count(*) FROM conversation_participants WHERE user_id = :person"
+COUNT_COURSE = "SELECT count(*) FROM conversations c WHERE c.course = :code"
+COUNT_PERSON = "SELECT count(*) FROM conversation_participants WHERE user_id = :person AND direct = 1"
 
 PEOPLE_OF = """
 SELECT p.conversation_id, u.id, coalesce(u.name, 'User ' || u.id) AS name
 FROM conversation_participants p JOIN users u ON u.id = p.user_id
-WHERE p.conversation_id IN (SELECT value FROM json_each(:ids))
+WHERE p.conversation_id IN (SELECT value FROM json_each(:ids)) AND p.direct = 1
 ORDER BY p.conversation_id, p.position
 """
 
@@ -127,11 +127,11 @@ WHERE author_id = :person
 TO_PERSON = """
 SELECT m.created_at FROM conversation_participants p
 CROSS JOIN messages m ON m.conversation_id = p.conversation_id
-WHERE p.user_id = :person AND m.author_id = :owner
+WHERE p.user_id = :person AND p.direct = 1 AND m.author_id = :owner
 """
 COURSE_TIMES = """
 SELECT m.created_at, m.author_id = :owner AS mine
-FROM conversations c JOIN messages m ON m.conversation_id = c.id WHERE c.context_code = :code
+FROM conversations c JOIN messages m ON m.conversation_id = c.id WHERE c.course = :code
 """
 
 SPAN = (
@@ -150,12 +150,11 @@ FROM json_each(:periods) p ORDER BY p.key
 """Counts per period come from ranges of covering indexes: no body is read."""
 
 TALLIES = """
-SELECT context_code, count(*) AS conversations FROM conversations WHERE context_code IS NOT NULL
-GROUP BY context_code
+SELECT course, count(*) AS conversations FROM conversations WHERE course IS NOT NULL GROUP BY course
 """
 UNREAD_TALLIES = """
-SELECT context_code, count(*) AS unread FROM conversations
-WHERE workflow_state = 'unread' AND +removed_at IS NULL AND context_code IS NOT NULL GROUP BY context_code
+SELECT course, count(*) AS unread FROM conversations
+WHERE workflow_state = 'unread' AND +removed_at IS NULL AND course IS NOT NULL GROUP BY course
 """
 CORRESPONDENTS = """
 SELECT u.id, (SELECT count(*) FROM messages WHERE author_id = u.id) AS n

@@ -369,5 +369,5 @@ def _row(row: sqlite3.Row, people: list[PersonLabel], frame: Frame, *, mine: boo
         archived=row["workflow_state"] == "archived",
         files='"attachments"' in row["properties"],
         removed=row["removed_at"] is not None,
-        course=frame.course(row["context_code"], row["context_name"]),
+        course=frame.course(row["course"], row["context_name"]),
     )

@@ -24,6 +24,7 @@ from typing import Any
 
 from canvas_archive.web.gate import archives
 from canvas_archive.web.hooks import hook
+from canvas_archive.web.sql_search import explain_failures
 
 _COUNT = re.compile(r"select count\(\*\) (from (?:inbox|sent|threads|pending_edits)\b.*)", re.DOTALL)
 _LATER = re.compile(
@@ -83,6 +84,7 @@ def _by_index(execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
 
 @hook
 def startup(datasette: Any) -> None:
-    """Rewrite the statements of the attached archives."""
+    """Rewrite the statements of the attached archives, and explain what fails in their functions."""
     for archive in archives(datasette):
         archive.database.execute = _by_index(archive.database.execute)
+        explain_failures(datasette, archive)

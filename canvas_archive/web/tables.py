@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from datasette.utils import parse_metadata
 
+from canvas_archive.store.descriptions import KEYED_AS, metadata_path
 from canvas_archive.web.gate import archives, is_archive, mail_path
 from canvas_archive.web.hooks import hook
-from canvas_archive.web.render import HERE, asset
+from canvas_archive.web.render import asset
 
-KEYED_AS = "archive"
 THREADS = frozenset({"conversations", "threads", "inbox", "sent"})
 """Tables and views whose ``id`` is a conversation's."""
-
-
-def metadata_path() -> Path:
-    """Return where ``metadata.yml`` is: inside an installed package, beside it in a source tree."""
-    for folder in (HERE, HERE.parent.parent):
-        if (folder / "metadata.yml").is_file():
-            return folder / "metadata.yml"
-    raise FileNotFoundError("metadata.yml is missing from this installation")
 
 
 @dataclass(frozen=True, slots=True)

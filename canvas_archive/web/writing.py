@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,10 +51,16 @@ def undo(path: Path, changes: Iterable[Change]) -> int:
         return undo_changes(db, changes, ORIGIN)
 
 
-def discard(path: Path, ids: Iterable[int] | None) -> int:
-    """Discard pending edits (``None``: all): the columns go back to what Canvas has. Return how many."""
+def discard(path: Path, shown: Mapping[int, str]) -> int:
+    """Discard pending edits that are as they were shown: the columns go back to what Canvas has.
+
+    ``shown`` maps edits to their fingerprints. Return how many were discarded.
+    """
     with brief_write(path, patience=PATIENCE) as db:
-        return edits.discard_edits(db, ids)
+        waiting = edits.pending_edits(db)
+        return edits.discard_edits(
+            db, [edit.id for edit in waiting if shown.get(edit.id) == edits.fingerprint(edit)]
+        )
 
 
 def keep_mine(path: Path, edit_id: int) -> bool:

@@ -137,7 +137,10 @@ class Writer:
         for rows in self._chunks():
             with transaction(db):
                 db.executemany(_CONVERSATION, rows.conversations)
-                db.executemany("INSERT INTO conversation_participants VALUES (?, ?, ?)", rows.participants)
+                db.executemany(
+                    "INSERT INTO conversation_participants VALUES (?, ?, ?, 1)",
+                    rows.participants,
+                )
                 db.executemany("INSERT INTO conversation_contexts VALUES (?, ?, ?)", rows.contexts)
                 db.executemany(_MESSAGE, rows.messages)
                 db.executemany("INSERT INTO message_recipients VALUES (?, ?)", rows.recipients)

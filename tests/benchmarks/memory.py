@@ -77,6 +77,7 @@ COMMANDS = (
     _export("csv"),
     _export("mbox"),
     _export("parquet"),
+    _export("sqlite"),
     _export("rsmf", slow=True),
     _export("html", slow=True),
     _export("eml", slow=True),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from canvas_archive.machine import machine_trouble
 from canvas_archive.search.index.schema import ATTACHMENT, FILE_TEXT, FORWARDED, HAS, LINK, MEDIA
 from canvas_archive.store.connection import bad_text_replaced
+from canvas_archive.store.derived_columns import COURSE_KEY
 
 # To how many people a message may have gone for their names to be found without to:.
 FEW_RECIPIENTS = 5
@@ -31,17 +32,17 @@ _BELONGING = """
 SELECT id FROM messages
 WHERE id IN (SELECT value FROM json_each(?)) AND conversation_id IS NOT NULL AND generated = 0 ORDER BY id
 """
-_MESSAGES = """
+_MESSAGES = f"""
 SELECT m.id, m.conversation_id, m.author_id, CAST(strftime('%s', m.created_at) AS INTEGER), m.body,
-       c.subject, c.context_code, coalesce(x.name, c.context_name), x.course_code,
+       c.subject, {COURSE_KEY}, coalesce(x.name, c.context_name), x.course_code,
        EXISTS (SELECT 1 FROM media_comments k WHERE k.message_id = m.id),
        EXISTS (SELECT 1 FROM forwarded_messages f WHERE f.message_id = m.id)
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
-LEFT JOIN contexts x ON x.code = c.context_code
+LEFT JOIN contexts x ON x.code = c.course
 WHERE m.id IN (SELECT value FROM json_each(?)) AND m.generated = 0
 ORDER BY m.id
-"""
+"""  # noqa: S608 (constants)
 _RECIPIENTS = """
 SELECT message_id, group_concat(user_id, ' ') FROM message_recipients
 WHERE message_id IN (SELECT value FROM json_each(?)) GROUP BY message_id
@@ -59,7 +60,10 @@ _OWNER = "SELECT coalesce(as_user_id, user_id) FROM account"
 
 @dataclass(slots=True)
 class Document:
-    """One message as the index sees it. ``written`` is in seconds since 1970."""
+    """One message as the index sees it.
+
+    ``written`` is in seconds since 1970, ``course`` the key of a course.
+    """
 
     message_id: int
     conversation_id: int
@@ -68,7 +72,7 @@ class Document:
     body: str
     subject: str
     author: str
-    context_code: str | None
+    course: str | None
     context_name: str
     recipient_ids: list[str]
     recipients: str

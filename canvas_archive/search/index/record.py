@@ -43,6 +43,17 @@ class IndexUnusable(ArchiveError):
         self.reason = reason
 
 
+class IndexBehind(ArchiveError):
+    """Messages wait to be indexed, and the answer must not leave any out."""
+
+    def __init__(self, pending: int) -> None:
+        waiting = "1 message is" if pending == 1 else f"{pending:,} messages are"
+        super().__init__(
+            f"{waiting} not in the search index yet, so a search could miss some. "
+            "Run 'canvas-archive index', then ask again."
+        )
+
+
 class ForeignIndex(IndexUnusable):
     """The index came with an archive that this user has neither made nor adopted: it is not opened."""
 

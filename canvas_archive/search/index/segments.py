@@ -100,7 +100,7 @@ class SegmentBuilder:
             document.conversation_id,
             document.author_id,
             document.written,
-            pack_context(document.context_code),
+            pack_context(document.course),
             document.carries,
         )
         body = _first(analysed(document.body), _LONGEST_TEXT)
@@ -116,8 +116,8 @@ class SegmentBuilder:
             self._add_part("attached", number, attached, 1000.0)
         self._list("author", (str(document.author_id),), number)
         self._list("to", document.recipient_ids, number)
-        if document.context_code:
-            self._list("context", (document.context_code,), number)
+        if document.course:
+            self._list("context", (document.course,), number)
         if document.carries:
             self._list("has", document.has, number)
 

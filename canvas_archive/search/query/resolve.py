@@ -12,6 +12,7 @@ from canvas_archive.search.index.analysis import terms
 from canvas_archive.search.query.operators import KINDS
 from canvas_archive.search.query.spelling import listed, nearest_names
 from canvas_archive.search.query.tree import Kind, Numbered, Sized
+from canvas_archive.store.derived_columns import COURSE_KEY
 from canvas_archive.store.folders import FOLDERS
 
 AbsentNames = set[tuple[str, str]]
@@ -30,10 +31,10 @@ WHERE name LIKE ?1 OR full_name LIKE ?1 OR instr(name, '''') OR instr(full_name,
 """
 _ANY_NAME = "SELECT id, name, full_name FROM users"
 _CONTEXTS = "SELECT code, name, course_code, canvas_id FROM contexts"
-_CONVERSATION_CONTEXTS = """
-SELECT context_code, max(context_name), NULL, NULL FROM conversations
-WHERE context_code IS NOT NULL GROUP BY context_code
-"""
+_UNRESOLVED = f"""
+SELECT DISTINCT {COURSE_KEY}, c.context_name, NULL, NULL FROM conversations c
+WHERE c.course IS NULL AND {COURSE_KEY} IS NOT NULL
+"""  # noqa: S608 (constants)
 
 
 PEOPLE_OPERATORS = frozenset({"from", "to", "with", "--with"})
@@ -88,23 +89,25 @@ def people(db: sqlite3.Connection, role: str, name: str, absent: AbsentNames | N
 def courses(
     db: sqlite3.Connection, name: str, operator: str = "course", absent: AbsentNames | None = None
 ) -> list[str]:
-    """Return the context codes of the courses and groups meant by a name, a course code or an id.
+    """Return the keys of the courses and groups meant by a name, a course code or an id.
 
-    When none is called so, adds the name to ``absent``. Without ``absent``, raises UnknownName that names
-    what there is.
+    What is called exactly so is meant alone; else all in whose names each word begins a word. When none is
+    called so, adds the name to ``absent``. Without ``absent``, raises UnknownName that names what there is.
     """
     wanted = terms(name)
-    lowered = name.lower()
-    for query in (_CONTEXTS, _CONVERSATION_CONTEXTS):
-        rows = db.execute(query).fetchall()
-        exact = [row[0] for row in rows if row[0].lower() == lowered or str(row[3]) == name]
-        found = exact or [
-            row[0]
-            for row in rows
-            if wanted and _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""), numbers_whole=True)
-        ]
-        if found:
-            return found
+    typed = name.strip().casefold()
+    rows = [tuple(row) for query in (_CONTEXTS, _UNRESOLVED) for row in db.execute(query)]
+    for place in (0, 3, 2, 1):  # the code, the id, the course code, the name
+        exact = [row[0] for row in rows if typed and str(row[place] or "").casefold() == typed]
+        if exact:
+            return exact
+    found = [
+        row[0]
+        for row in rows
+        if wanted and _begins_all(wanted, _name_terms(row[1] or "", row[2] or ""), numbers_whole=True)
+    ]
+    if found:
+        return found
     if absent is None:
         raise unknown_name(operator, name, known_names(db, operator))
     absent.add((operator, name))
@@ -115,7 +118,7 @@ def known_names(db: sqlite3.Connection, operator: str) -> list[str]:
     """Return the names an archive knows that the operator could mean: of people, or of courses and groups."""
     if operator in PEOPLE_OPERATORS:
         return [row[1] or row[2] or "" for row in db.execute(_ANY_NAME)]
-    return [row[1] for query in (_CONTEXTS, _CONVERSATION_CONTEXTS) for row in db.execute(query) if row[1]]
+    return [row[1] for query in (_CONTEXTS, _UNRESOLVED) for row in db.execute(query) if row[1]]
 
 
 def unknown_name(

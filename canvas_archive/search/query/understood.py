@@ -32,6 +32,7 @@ from canvas_archive.search.query.tree import (
     StateNode,
     Word,
 )
+from canvas_archive.store.derived_columns import NAMED
 
 MOST_NAMES = 5
 HIDDEN = "[redacted]"
@@ -74,11 +75,7 @@ SELECT u.id, coalesce(u.name, u.full_name),
        (SELECT count(*) FROM users o WHERE coalesce(o.name, o.full_name) = coalesce(u.name, u.full_name))
 FROM users u WHERE u.id = ?
 """
-_COURSE = """
-SELECT coalesce((SELECT name FROM contexts WHERE code = ?1),
-                (SELECT max(context_name) FROM conversations WHERE context_code = ?1)),
-       (SELECT course_code FROM contexts WHERE code = ?1)
-"""
+_COURSE = "SELECT name, course_code FROM contexts WHERE code = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +235,9 @@ def _several(typed: str, names: Sequence[str], count: int, *, redact: bool) -> s
 
 
 def _course(code: str, row: Any) -> str:
-    name, course_code = row
+    if code.startswith(NAMED):
+        return code.removeprefix(NAMED)
+    name, course_code = row or (None, None)
     about = course_code if course_code and course_code != name else code
     return f"{name} ({about})" if name else code
 

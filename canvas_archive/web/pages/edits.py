@@ -14,7 +14,7 @@ from canvas_archive.store.verbs import state_words
 from canvas_archive.web import queries, writing
 from canvas_archive.web.frame import Frame
 from canvas_archive.web.page_request import Context, PageRequest, form_of, in_thread, view
-from canvas_archive.web.pending import MADE_BY, read_pending
+from canvas_archive.web.pending import MADE_BY, named_in_form, read_pending
 from canvas_archive.web.render import plural
 from canvas_archive.web.undo import remember
 
@@ -120,9 +120,11 @@ def _edit_of(page_request: PageRequest) -> int:
 
 @view(table="edits", method="POST")
 async def discard(page_request: PageRequest) -> Any:
-    """``POST /mail/edits/discard``: take back one pending change (``edit``), or all of them."""
-    ids = None if form_of(page_request).one("edit") == "all" else [_edit_of(page_request)]
-    done = await in_thread(lambda: writing.discard(page_request.archive.path, ids))
+    """``POST /mail/edits/discard``: take back the pending changes (``edit``) that the form shows."""
+    named = named_in_form(form_of(page_request).all("edit"))
+    if not named:
+        raise BadInput("Choose a change first.")
+    done = await in_thread(lambda: writing.discard(page_request.archive.path, named))
     return answer(
         page_request, f"{plural(done, 'change')} discarded." if done else "That change is no longer waiting."
     )
