@@ -151,13 +151,14 @@ class PageRequest:
 
     def draw(self, template: str, frame: Frame, context: Context, *, active: str = "") -> str:
         """Render a template inside the frame."""
+        mail = self.path("/mail")  # once: a list has hundreds of addresses
         return render(
             self.datasette,
             template,
             **{
                 "q": "",
                 "page_request": self,
-                "path": self.path,
+                "path": lambda tail: mail + tail.removeprefix("/mail"),
                 "others": len(archives(self.datasette)) > 1,
                 "shelf": self.datasette.urls.path("/mail"),
                 "frame": frame,

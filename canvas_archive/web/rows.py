@@ -24,6 +24,7 @@ SHOWN_NAMES = 3
 LEAD = 10
 """How many rows are above the one that a reader comes back to, when its page has to be found."""
 PREVIEW = 110
+LABEL = 40
 BUSY = 20_000
 """From so many conversations on, a person's are walked by date until a page is full, instead of sorted.
 
@@ -67,6 +68,12 @@ class ConversationRow:
     def names(self) -> str:
         """Return the names of the first few people."""
         return ", ".join(person.name for person in self.people)
+
+    @property
+    def label(self) -> str:
+        """Return what its buttons call it: the beginning of the subject."""
+        name = self.subject or f"conversation with {self.names}"
+        return name if len(name) <= LABEL else f"{name[: LABEL - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)

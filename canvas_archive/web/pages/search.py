@@ -318,7 +318,7 @@ async def page(page_request: PageRequest) -> Any:
             else [],
             "threads": page_request.preferences.hits == "conversations",
             "here_row": page_request.argument("row", 18),
-            "examples": suggestions(connection, frame, ""),
+            "examples": [] if asking else suggestions(connection, frame, ""),
             "export": f"canvas-archive export results --format csv --query {shlex.quote(query)}",
             "facets": facets_of(page_request, frame, asked, result) if result else [],
             "understood": result.understood if result else "",

@@ -11,7 +11,7 @@ from datasette import Response
 from canvas_archive.web import queries
 from canvas_archive.web.frame import CourseLabel, Frame, read_frame
 from canvas_archive.web.page_request import CALM, PageRequest, view
-from canvas_archive.web.pages.people import like
+from canvas_archive.web.pages.people import correspondents, like, named
 
 MOST_SUGGESTED = 8
 
@@ -32,8 +32,10 @@ def suggestions(connection: sqlite3.Connection, frame: Frame, text: str) -> list
         return canonical_query(CourseNode(" ".join((course.name or course.label).split())))
 
     if not text:
-        recent = connection.execute(queries.SUGGESTED, {"owner": frame.owner_id, "limit": MOST_SUGGESTED})
-        names = [" ".join(str(row[0]).split()) for row in recent]
+        busiest = [
+            pair for pair in correspondents(connection)[: MOST_SUGGESTED + 1] if pair[0] != frame.owner_id
+        ]
+        names = [" ".join(one.name.split()) for one in named(connection, busiest)]
         people = [canonical_query(PersonNode("from", name)) for name in names]
         return people + [course_query(course) for term in frame.terms for course in term.courses]
     match = _LAST_WORD.fullmatch(text)
