@@ -18,7 +18,7 @@ from typing import Any
 from canvas_archive.clock import iso
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import extend_chain
-from canvas_archive.store.migration_receipts import write_rows
+from tests.store_support import write_receipts
 
 HOST = "school.example.edu"
 OWNER = 7
@@ -63,7 +63,7 @@ class ArchiveBuilder:
     def __exit__(self, *exception: object) -> None:
         if self._swept and not self.db.execute("SELECT EXISTS (SELECT 1 FROM sync_runs)").fetchone()[0]:
             self.sync_run()
-        write_rows(self.db, FixedClock())  # the rows get receipts as those of an older version do
+        write_receipts(self.db, FixedClock())  # the rows get receipts as those of an older version do
         extend_chain(self.db, clock=FixedClock())
         self.db.execute("COMMIT")
         self.archive.close()
@@ -198,7 +198,7 @@ def swept(folder: Path) -> Path:
             "VALUES ('full', ?1, ?1, 'ok', 1)",
             (iso(NOW),),
         )
-        write_rows(archive.db, FixedClock())
+        write_receipts(archive.db, FixedClock())
         extend_chain(archive.db, clock=FixedClock())
     return folder
 

@@ -18,8 +18,8 @@ from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
-from canvas_archive.store.migration_receipts import write_rows
 from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
+from tests.store_support import write_receipts
 from tests.web_support import NOW, OWNER, Maker
 
 
@@ -90,7 +90,7 @@ def local_fleet(root: Path, members: dict[int, tuple[str, str]]) -> Path:
                     "VALUES ('full', ?1, ?1, 'ok', 1)",
                     (iso(NOW),),
                 )
-                write_rows(archive.db)
+                write_receipts(archive.db)
             update_index(archive.db, archive.search_dir)
         outcomes.append(CustodianOutcome(custodian, str(custodian), name, "ok", succeeded_at=iso(NOW)))
     fleet = Fleet(root)

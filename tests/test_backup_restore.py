@@ -26,9 +26,9 @@ from canvas_archive.export.backup import backup
 from canvas_archive.export.restore import restore
 from canvas_archive.export.verify import VerifyOptions, verify_archive
 from canvas_archive.export.verify_files import verify_path
-from canvas_archive.store.migration_receipts import write_rows
 from canvas_archive.store.private import write_private
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
+from tests.store_support import write_receipts
 
 pytestmark = pytest.mark.thorough
 
@@ -78,7 +78,7 @@ def test_a_second_backup_copies_only_what_is_new(archive: Path, tmp_path: Path) 
         builder.archive, builder.db = opened, opened.db
         builder.message(1041, 104, 7, "with a file", to=(7,))
         builder.attachment(600, 1041, "new.txt", b"new bytes")
-        write_rows(opened.db, CLOCK)
+        write_receipts(opened.db, CLOCK)
     report = backup(archive, tmp_path / "backup", clock=CLOCK)
     assert (report.messages, report.files, report.copied_files) == (11, 5, 1)
     assert len(list((tmp_path / "backup").glob("archive-*.db"))) == 1
@@ -257,7 +257,7 @@ def test_a_backup_interrupted_before_its_manifest_is_the_one_before(
     expected = rows(archive)
     with closing(sqlite3.connect(archive / "archive.db")) as db, db:
         db.execute("UPDATE account SET name = 'Another'")
-        write_rows(db, CLOCK)
+        write_receipts(db, CLOCK)
     written: list[str] = []
 
     def dies(path: Path, data: bytes) -> None:

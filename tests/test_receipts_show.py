@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from canvas_archive.cli import run
-from canvas_archive.store.migration_receipts import write_rows
 from canvas_archive.store.receipt_reading import keyless
 from tests.receipt_support import copy_of, erase, small_archive, unguarded
+from tests.store_support import write_receipts
 from tests.sync_support import Pair
 
 pytestmark = pytest.mark.sampled
@@ -145,7 +145,7 @@ def test_what_an_older_version_stored_has_no_answer(
     pair = copy_of(synced, tmp_path / "copy")
     with unguarded(pair.folder) as db:
         db.execute("DELETE FROM receipts")
-        write_rows(db)
+        write_receipts(db)
     for named in ("message:1000", "conversation:100"):
         assert show(pair, named) == 2
         assert "--refetch' asks Canvas again" in capsys.readouterr().err

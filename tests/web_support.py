@@ -24,10 +24,10 @@ from datasette.database import Database
 from canvas_archive.clock import iso
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, adoption, transaction
-from canvas_archive.store.migration_receipts import write_rows
 from canvas_archive.web import thread_parts
 from canvas_archive.web.login import access_policy
 from canvas_archive.web.server import build, prepare
+from tests.store_support import write_receipts
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
 OWNER = 1
@@ -371,7 +371,7 @@ def _small_mailbox() -> tuple[Path, adoption.Who]:
     ) as archive:
         with transaction(archive.db):
             fill(Maker(archive.db, archive.folder))
-            write_rows(archive.db)
+            write_receipts(archive.db)
         update_index(archive.db, archive.search_dir)
         archive.db.execute("ANALYZE")
         account = archive.account
