@@ -156,7 +156,7 @@ def test_an_editor_starts_without_the_token(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setenv("CANVAS_API_TOKEN", "secret")
     monkeypatch.setattr(compose, "can_ask", lambda: True)
-    assert compose._body(None, None) == "no token"
+    assert compose.body_of(None, None) == "no token"
     assert os.environ["CANVAS_API_TOKEN"] == "secret"
 
 

@@ -79,7 +79,7 @@ def test_being_ended_is_an_interruption(
         assert signal.getsignal(number) is signal.SIG_DFL
     finally:
         signal.signal(number, before)
-    assert said.code == 130 and said.err == "\nInterrupted.\n"
+    assert said.code == 130 and said.err == "\nInterrupted. Nothing was changed.\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -154,6 +154,11 @@ def read_rsmf(root: Path) -> Iterator[tuple[int, str]]:
             yield int(event["id"]), event["body"]
 
 
+def read_sqlite(root: Path) -> Iterator[tuple[int, str]]:
+    with closing(sqlite3.connect(root / "mailbox.db")) as db:
+        yield from db.execute("SELECT id, body FROM messages").fetchall()
+
+
 READERS: dict[str, Callable[[Path], Iterator[tuple[int, str]]]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
@@ -162,6 +167,7 @@ READERS: dict[str, Callable[[Path], Iterator[tuple[int, str]]]] = {
     "html": read_html,
     "rsmf": read_rsmf,
     "parquet": read_parquet,
+    "sqlite": read_sqlite,
 }
 TESTED = tuple(READERS)
 

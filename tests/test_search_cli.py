@@ -282,7 +282,8 @@ def test_the_index_is_updated_rebuilt_and_checked(cli: Cli, archive: SearchArchi
     assert cli("index", "--check") == 8
     assert "1 of the index's files are damaged" in cli.err
     assert cli("index", "--check", "--json") == 8
-    assert json.loads(cli.out)["problem"]
+    found = json.loads(cli.out)
+    assert not found["ok"] and "damaged" in found["detail"]
     assert cli("index", "--rebuild") == 0
     assert cli("index", "--check") == 0
 

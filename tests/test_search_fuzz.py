@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from canvas_archive.cli.records import facets_record, hit_record
 from canvas_archive.errors import BadInput
 from canvas_archive.search import search, select_messages
 from tests.search_support import NOW, SearchArchive, utc
@@ -136,7 +137,7 @@ def try_query(archive: SearchArchive, text: str, sort: str, threads: bool) -> No
     except BadInput as error:
         assert str(error)
         return
-    json.dumps(result.to_json())
+    json.dumps([*map(hit_record, result.hits), facets_record(result.facets)])
     for hit in result.hits:
         assert hit.snippet.html() is not None
     assert len(result.hits) == result.total

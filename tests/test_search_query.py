@@ -384,20 +384,15 @@ def test_a_hit_tells_what_it_is(empty: SearchArchive) -> None:
     empty.conversation(1, "Dates", context_code=empty.course(12, "Living Systems", "BIO 101"))
     one = empty.message("The exam is on Monday.", conversation=1, author=CHEN, at="2026-01-02T03:04:05Z")
     empty.index()
-    document = empty.search("exam").to_json()
-    assert document["query"] == "exam"
-    assert document["total"] == 1
-    assert document["facets"] is None
-    assert document["suggestion"] is None
-    assert document["milliseconds"] > 0
-    assert document["understood"] == 'Messages with "exam"' and document["canonical"] == "exam"
-    (hit,) = document["hits"]
-    assert hit.pop("score") > 0
-    assert hit == {
-        "message_id": one, "conversation_id": 1, "subject": "Dates", "author": "Astrid Chen",
-        "author_id": CHEN,
-        "created_at": "2026-01-02T03:04:05Z", "course": "Living Systems", "snippet": "The exam is on Monday.",
-    }  # fmt: skip
+    result = empty.search("exam")
+    assert (result.query, result.total, result.facets, result.suggestion) == ("exam", 1, None, None)
+    assert result.milliseconds > 0
+    assert result.understood == 'Messages with "exam"' and result.canonical == "exam"
+    (hit,) = result.hits
+    assert hit.score > 0 and hit.snippet.plain == "The exam is on Monday."
+    assert (hit.message_id, hit.conversation_id, hit.subject) == (one, 1, "Dates")
+    assert (hit.author_id, hit.author, hit.course) == (CHEN, "Astrid Chen", "Living Systems")
+    assert hit.created_at == "2026-01-02T03:04:05Z"
 
 
 def test_facets_count_without_their_own_filter(empty: SearchArchive) -> None:

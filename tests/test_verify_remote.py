@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from canvas_archive.canvas import parse
+from canvas_archive.canvas import CanvasClient, Token, parse
 from canvas_archive.canvas.conversations_api import ConversationsApi
 from canvas_archive.cli import run
 from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import MalformedAnswer
+from canvas_archive.export.remote_contents import verify_remote_contents
 from canvas_archive.model import Conversation
 from canvas_archive.sandbox import Fault, Sandbox
 from canvas_archive.store import Archive, Ingest, transaction
@@ -257,3 +258,13 @@ def test_an_administrator_is_told_what_canvas_may_hide(
         _, checks = compared(pair, capsys, "--remote")
         (item,) = checks["remote: hidden"]["items"]
         assert "it hides some, or miscounts" in item
+
+
+def test_the_check_of_contents_is_one_check_for_callers_in_python(pair: Pair) -> None:
+    token = Token(pair.sandbox.token)
+    with Archive.open(pair.folder) as archive, CanvasClient(pair.sandbox.url, token) as client:
+        sound = verify_remote_contents(archive.db, client)
+    forge(pair, 100, _body)
+    with Archive.open(pair.folder) as archive, CanvasClient(pair.sandbox.url, token) as client:
+        forged = verify_remote_contents(archive.db, client)
+    assert (sound.name, sound.ok, forged.ok) == ("remote contents", True, False)

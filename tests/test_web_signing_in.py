@@ -144,7 +144,7 @@ def test_a_browser_starts_without_the_token(monkeypatch: pytest.MonkeyPatch) -> 
     started: list[Any] = []
 
     class Started:
-        def __init__(self, arguments: list[str], env: dict[str, str]) -> None:
+        def __init__(self, arguments: list[str], env: dict[str, str], stdin: int) -> None:
             started.extend([arguments, env])
 
         def wait(self) -> None:

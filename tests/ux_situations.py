@@ -661,6 +661,8 @@ SITUATIONS = (
         remove-messages 1 10
         reply 1
         send --to 20
+        forget
+        forget nowhere
         """,
     ),
 )

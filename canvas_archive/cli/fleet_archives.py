@@ -90,7 +90,7 @@ class FleetReading:
     def fail(self, outcome: CustodianOutcome, sentence: str) -> None:
         """Note and print what is wrong with one archive."""
         self._settings.warn(f"User {outcome.user_id}: {sentence}")
-        self.failed.append({"user_id": outcome.user_id, "error": sentence})
+        self.failed.append({"user_id": outcome.user_id, "name": outcome.name, "error": sentence})
 
     def check_names(self) -> None:
         """Say which names not all archives know. Raises UnknownName for one that none of them knows."""

@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
                 raise click.UsageError(answer_to(args[0]), ctx)
         settings = ctx.ensure_object(Settings)
         settings.command = args[0]
-        if settings.logs and args[0] in LOGGED:
+        if settings.logs and args[0] in LOGGED and not {"-h", "--help"}.intersection(args):
             from canvas_archive.cli.run_log import RunLog
 
             settings.run_log = RunLog(settings)

@@ -7,7 +7,6 @@ full-text index. This holds in an adopted archive only. In any other, nothing th
 
 from __future__ import annotations
 
-import logging
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -27,8 +26,6 @@ WHERE s.type = 'index' AND s.name = ?1 AND NOT l."unique"
   AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(?1) WHERE cid = -2)
 """
 _TEXT = "SELECT sql, tbl_name FROM sqlite_master WHERE type = ? AND name = ?"
-
-logger = logging.getLogger(__name__)
 
 
 def is_harmless(db: sqlite3.Connection, part: Difference) -> bool:
@@ -111,6 +108,9 @@ def put_back(db: sqlite3.Connection, parts: Iterable[tuple[str, str, str]]) -> N
             problem = str(error)
         if problem:
             db.execute(f"DROP {kind} IF EXISTS {_quoted(name)}")
+            import logging  # here: hardly any archive has one
+
+            logger = logging.getLogger("canvas_archive.store")
             logger.warning("Your %s %s was left out of the upgrade (%s): %s", kind, name, problem, sql)
 
 
