@@ -110,6 +110,25 @@ def schema_markdown(*, technical: bool) -> str:
     return "\n".join(parts)
 
 
+def schema_picture() -> str:
+    """Return the tables and their foreign keys as a Mermaid diagram, which GitHub and others draw."""
+    known, told = tables(), described()
+    shown = [known[name] for name, words in told.items() if name in known and not words.get("hidden")]
+    lines = ["```mermaid", "erDiagram"]
+    for table in (table for table in shown if table.kind == "table"):
+        lines.append(f"  {table.name} {{")
+        for column in table.columns:
+            marks = ", ".join(["PK"] * column.key + ["FK"] * (column.references is not None))
+            lines.append(f"    {column.type} {column.name} {marks}".rstrip())
+        lines.append("  }")
+    for table in shown:
+        for column in table.columns:
+            if column.references:
+                parent = column.references.partition(".")[0]
+                lines.append(f"  {parent} ||--o{{ {table.name} : {column.name}")
+    return "\n".join([*lines, "```"])
+
+
 def _table_markdown(table: Table, words: dict[str, Any]) -> str:
     kind = " (view)" if table.kind == "view" else ""
     lines = [f"### `{table.name}`{kind}", "", " ".join(words["description"].split()), ""]
