@@ -38,8 +38,9 @@ _PERSON = """
 SELECT coalesce(u.name, u.full_name),
   (SELECT coalesce(x.course_code, x.name, c.context_name)
    FROM conversation_participants p JOIN conversations c ON c.id = p.conversation_id
-   LEFT JOIN contexts x ON x.code = c.context_code
-   WHERE p.user_id = u.id AND c.context_code IS NOT NULL ORDER BY c.latest_at DESC LIMIT 1)
+   LEFT JOIN contexts x ON x.code = c.course
+   WHERE p.user_id = u.id AND p.direct = 1 AND coalesce(c.course, c.context_name) IS NOT NULL
+   ORDER BY c.latest_at DESC LIMIT 1)
 FROM users u WHERE u.id = ?
 """
 
