@@ -14,7 +14,7 @@ from unittest.mock import patch
 from canvas_archive.clock import SYSTEM
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
-from canvas_archive.store import Archive, Ingest, edits, migrations, runs
+from canvas_archive.store import Archive, Ingest, edits, ingest, migrations, runs
 from canvas_archive.store.adoption import state_file
 from canvas_archive.store.receipts import ReceiptWriter
 from canvas_archive.sync import service
@@ -118,6 +118,7 @@ def older(folder: Path) -> Iterator[None]:
     with (
         patch.object(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1]),
         patch.object(ReceiptWriter, "write"),  # it wrote none
+        patch.object(ingest, "settle_all_direct"),  # and had no such column
     ):
         create(folder / "mail", base_url=URL).close()
     yield

@@ -58,7 +58,8 @@ def show(settings: Settings, ids: tuple[int, ...], receipt: str | None, as_json:
         show_receipt(settings, receipt, as_json=as_json)
         return
     if not ids:
-        raise click.UsageError("Missing argument 'ID...'.")
+        context = click.get_current_context()
+        raise click.MissingParameter(ctx=context, param=next(one for one in context.command.params if one.name == "ids"))
     from canvas_archive.store import Archive
     from canvas_archive.store.threads import read_thread
 
