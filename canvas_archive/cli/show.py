@@ -59,7 +59,8 @@ def show(settings: Settings, ids: tuple[int, ...], receipt: str | None, as_json:
         return
     if not ids:
         context = click.get_current_context()
-        raise click.MissingParameter(ctx=context, param=next(one for one in context.command.params if one.name == "ids"))
+        missing = next(one for one in context.command.params if one.name == "ids")
+        raise click.MissingParameter(ctx=context, param=missing)
     from canvas_archive.store import Archive
     from canvas_archive.store.threads import read_thread
 
