@@ -56,8 +56,9 @@ def columns(path: Path, table: str) -> list[str]:
 def test_every_table_has_the_rows_of_the_archive(archive: Path, exported: Path, table: str) -> None:
     """Also a new column of the schema has to arrive: this test finds one that does not."""
     shared = ", ".join(name for name in columns(exported, table) if name not in NOT_EXPORTED)
-    query = f"SELECT {shared} FROM {table} ORDER BY 1, 2"
-    assert ask(exported, query) == ask(archive / "archive.db", query)
+    where = "WHERE direct = 1" if table == "conversation_participants" else ""
+    rows = ask(archive / "archive.db", f"SELECT {shared} FROM {table} {where} ORDER BY 1, 2")
+    assert ask(exported, f"SELECT {shared} FROM {table} ORDER BY 1, 2") == rows
     assert set(columns(archive / "archive.db", table)) - set(columns(exported, table)) == set(
         sqlite_schema._LEFT_OUT.get(table, ())
     )
@@ -127,6 +128,12 @@ def test_the_same_archive_makes_the_same_bytes(archive: Path, exported: Path, tm
     assert other.read_bytes() == exported.read_bytes()
     beside = ".metadata.yml"
     assert other.with_suffix(beside).read_bytes() == exported.with_suffix(beside).read_bytes()
+
+
+def test_it_does_not_say_which_version_of_sqlite_wrote_it(exported: Path) -> None:
+    assert exported.read_bytes()[96:100] == bytes(4)
+    with closing(sqlite3.connect(exported)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_redacted_it_names_nobody(archive: Path, tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ _NAMED = """ ON CONFLICT (code) DO UPDATE SET name = coalesce(name, excluded.nam
  course_code = coalesce(course_code, excluded.course_code), term = coalesce(term, excluded.term)"""
 
 
+_WRITTEN_BY = 96
+"""Where the header of a database says which version of SQLite wrote it: for people, and another everywhere."""
+
+
 class SqliteWriter:
     """Writes ``mailbox.db``, and the metadata beside it."""
 
@@ -85,6 +89,9 @@ class SqliteWriter:
         beside = self._target.with_suffix(METADATA_ENDING)
         beside.write_text(sqlite_schema.metadata_text(document), encoding="utf-8", newline="\n")
         self.close()
+        with self._target.open("r+b") as file:
+            file.seek(_WRITTEN_BY)
+            file.write(bytes(4))
 
     def close(self) -> None:
         """Close the database."""
