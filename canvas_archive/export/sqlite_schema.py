@@ -43,7 +43,7 @@ DESCRIBED: dict[str, dict[str, str]] = {
         "last_message": "NULL in an export: the messages have it",
         "last_authored_message": "NULL in an export: the messages have it",
     },
-    "conversation_participants": {"direct": "1: who is only in a forwarded message is no row of an export"},
+    "conversation_participants": {"direct": "1: who is only in a forwarded message is left out"},
     "export": {"name": "What is said", "value": "Text, or a JSON document"},
 }
 """Descriptions of columns that mean something else, or are not there, in an archive."""
