@@ -30,7 +30,7 @@ _NAMED = """ ON CONFLICT (code) DO UPDATE SET name = coalesce(name, excluded.nam
 
 
 _WRITTEN_BY = 96
-"""Where the header of a database says which version of SQLite wrote it: for people, and another everywhere."""
+"""Where a database says which version of SQLite wrote it: of use to nobody, and other on each machine."""
 
 
 class SqliteWriter:
