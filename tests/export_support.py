@@ -18,7 +18,7 @@ from typing import Any
 from canvas_archive.clock import iso
 from canvas_archive.store import Archive, transaction
 from canvas_archive.store.chain import extend_chain
-from tests.store_support import write_receipts
+from tests.receipt_rows import write_receipts
 
 HOST = "school.example.edu"
 OWNER = 7
@@ -98,8 +98,8 @@ class ArchiveBuilder:
         self.db.execute(
             "INSERT INTO conversations (id, subject, context_code, private, starred, workflow_state, "
             "subscribed, remote_starred, remote_workflow_state, message_count, last_message_at, "
-            "last_authored_message_at, removed_at, first_seen_at, fetched_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "last_authored_message_at, removed_at, first_seen_at, fetched_at, audience) "
+            "VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 subject,
@@ -115,6 +115,7 @@ class ArchiveBuilder:
                 removed_at,
                 iso(NOW),
                 iso(NOW),
+                json.dumps([user for user in people if user != OWNER]),
             ),
         )
         for position, user in enumerate(people):

@@ -19,7 +19,7 @@ from canvas_archive.sandbox import Sandbox
 from canvas_archive.search import update_index
 from canvas_archive.store import Archive, transaction
 from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
-from tests.store_support import write_receipts
+from tests.receipt_rows import write_receipts
 from tests.web_support import NOW, OWNER, Maker
 
 

@@ -67,7 +67,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
     from canvas_archive.store import cells, rows, threads
     from canvas_archive.sync import sent_messages
     from canvas_archive.web import files, guarded_csv, login, render
-    from canvas_archive.web.page_request import PostedForm
+    from canvas_archive.web.forms import _urlencoded
 
     nobody = threads.ThreadPerson(2, "Chen", None, None)
     nobodys = threads.Thread(1, None, None, None, "read", False, True, True, 1, None, None, (nobody,), ())
@@ -133,7 +133,7 @@ def _places() -> dict[str, tuple[Place, tuple[Callable[[int], str], ...]]]:
         "initials": (render.initials, (of("dr "), of(" "))),
         "name of a download": (files.disposition, (of("\u202e"),)),
         "cookies": (login.readable_cookies, (of("\\", 'a="', '"'), of('\\"', 'a="', '"'), of(" ", "a", "b"))),
-        "form": (lambda text: PostedForm(text.encode("utf-8", "replace")), (of("a&"), of("%"), of(";"))),
+        "form": (lambda text: _urlencoded(text.encode("utf-8", "replace")), (of("a&"), of("%"), of(";"))),
         "CSV of the tables": (
             lambda text: guarded_csv.CellGuard().feed(text.encode("utf-8", "replace"), last=True),
             (of('""', '"', '"\r\n'), of(","), of('a"', "", ","), of("\n", '"', '"\r\n')),

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from canvas_archive.canvas import parse
-from canvas_archive.clock import SYSTEM, Clock
 from canvas_archive.model import Conversation, JsonObject, Message, Participant
 from canvas_archive.store import Archive, Ingest
-from canvas_archive.store.derived_columns import settle_all_direct
-from canvas_archive.store.migration_receipts import write_rows
 from canvas_archive.store.migrations import MIGRATIONS
 
 OWNER = 7
@@ -130,9 +127,3 @@ def _sent(value: Any) -> JsonObject:
 
 def _one(value: Any) -> Any:
     return _sent(value) if is_dataclass(value) else value
-
-
-def write_receipts(db: sqlite3.Connection, clock: Clock = SYSTEM) -> None:
-    """Give an archive that a test filled by SQL the derived column and the receipts of an older version."""
-    settle_all_direct(db.cursor())
-    write_rows(db, clock)

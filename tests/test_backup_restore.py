@@ -28,7 +28,7 @@ from canvas_archive.export.verify import VerifyOptions, verify_archive
 from canvas_archive.export.verify_files import verify_path
 from canvas_archive.store.private import write_private
 from tests.export_support import ArchiveBuilder, FixedClock, small_archive, tree
-from tests.store_support import write_receipts
+from tests.receipt_rows import write_receipts
 
 pytestmark = pytest.mark.thorough
 

@@ -156,7 +156,7 @@ def read_rsmf(root: Path) -> Iterator[tuple[int, str]]:
 
 def read_sqlite(root: Path) -> Iterator[tuple[int, str]]:
     with closing(sqlite3.connect(root / "mailbox.db")) as db:
-        yield from db.execute("SELECT id, body FROM messages").fetchall()
+        yield from db.execute("SELECT id, body FROM messages WHERE conversation_id IS NOT NULL").fetchall()
 
 
 READERS: dict[str, Callable[[Path], Iterator[tuple[int, str]]]] = {

@@ -115,7 +115,7 @@ def test_a_dry_run_tells_the_requests(mail: Mail) -> None:
     ran = mail.run("push", "-n")
     assert ran.out.splitlines() == [
         "message      1  Plan: to Ben (Team Fern)",
-        "message      2  reply in “Lab”: to Cleo (Biology 101), Ben (Team Fern)",
+        "message      2  reply in “Lab”: to Cleo (BIO 101) and Ben (Team Fern)",
     ]
     ran = mail.run("push", "-n", "--http")
     assert ran.out.splitlines() == [

@@ -129,6 +129,7 @@ for module, gone in names.items():
     for name in gone:
         if hasattr(sys.modules[module], name):
             delattr(sys.modules[module], name)
+sys.modules["numpy"] = None  # which Datasette uses where there is one, built for this system
 """
 
 EVERY_MODULE = """

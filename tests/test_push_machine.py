@@ -18,7 +18,7 @@ from canvas_archive.canvas import CanvasClient
 from canvas_archive.errors import ArchiveError
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sandbox.faults import Fault
-from canvas_archive.store import Archive
+from canvas_archive.store import Archive, edits
 from canvas_archive.sync import push as push_module
 from canvas_archive.sync.calls import EVENTS
 from canvas_archive.sync.settling import Settling
@@ -138,7 +138,10 @@ class Edits(RuleBasedStateMachine):
 
     @rule(mail=which)
     def discard(self, mail: int) -> None:
-        writing.discard(self.mails[mail].folder / "archive.db", None)
+        one = self.mails[mail]
+        with Archive.open(one.folder) as archive:
+            shown = {edit.id: edits.fingerprint(edit) for edit in edits.pending_edits(archive.db)}
+        writing.discard(one.folder / "archive.db", shown)
 
     @rule(minutes=st.sampled_from([1, 10, 90]))
     def time_passes(self, minutes: int) -> None:

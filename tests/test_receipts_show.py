@@ -11,8 +11,8 @@ import pytest
 
 from canvas_archive.cli import run
 from canvas_archive.store.receipt_reading import keyless
+from tests.receipt_rows import write_receipts
 from tests.receipt_support import copy_of, erase, small_archive, unguarded
-from tests.store_support import write_receipts
 from tests.sync_support import Pair
 
 pytestmark = pytest.mark.sampled
@@ -108,7 +108,7 @@ def test_a_receipt_and_conversations_do_not_go_together(
     assert show(synced, "1", "100") == 2
     assert "Leave out the ids" in capsys.readouterr().err
     assert run(["--archive", str(synced.folder), "show"]) == 2
-    assert "Missing argument 'ID...'" in capsys.readouterr().err
+    assert "ID is missing" in capsys.readouterr().err
 
 
 def test_an_altered_or_damaged_receipt_is_said_to_be(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from canvas_archive.cli.records import sync_record
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.sync import listing
 from canvas_archive.sync.listing import Mode
@@ -322,7 +326,7 @@ def test_a_dry_run_says_what_a_sync_would_do(pair: Pair, mode: Mode) -> None:
     )
     assert len(report.actions) == 4
     assert (report.new, report.removed, report.changed + report.flags) == (1, 1, 2)
-    document = report.to_json()
+    document = sync_record(report)
     assert (document["dry_run"], document["actions"]) == (True, report.actions)
     assert pair.one("SELECT count(*) FROM conversations WHERE id = ?", new) == 0
     assert pair.one("SELECT removed_at FROM conversations WHERE id = ?", gone) is None
@@ -357,3 +361,17 @@ def test_an_archive_refuses_another_persons_token(pair: Pair, monkeypatch: pytes
     monkeypatch.setenv("CANVAS_API_TOKEN", pair.sandbox.admin_token)
     result = pair.sync(mode="quick", check=False)
     assert isinstance(result.error, WrongAccount) and result.error.exit_code == 9
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+def test_a_sync_leaves_no_file_of_the_archive_open(pair: Pair) -> None:
+    gc.disable()
+    try:
+        pair.sync(mode="full", index=True)
+        opened: list[str] = []
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(FileNotFoundError):  # the list itself
+                opened.append(os.readlink(f"/proc/self/fd/{number}"))
+    finally:
+        gc.enable()
+    assert [name for name in opened if str(pair.folder) in name] == []

@@ -261,7 +261,8 @@ def test_a_token_command_given_to_init_is_agreed_to(tmp_path: Path, monkeypatch:
     from canvas_archive.sandbox import Sandbox
 
     with Sandbox(conversations=3) as sandbox:
-        command = f"{sys.executable} -c \"print('{sandbox.token}')\""
+        (tmp_path / "token").write_text(sandbox.token)
+        command = f"cat {tmp_path / 'token'}"
         folder = tmp_path / "made"
         made = on_terminal("--archive", folder, "init", sandbox.url, "--token-command", command)
         assert made.code == 0, made.text

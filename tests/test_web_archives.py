@@ -86,7 +86,7 @@ def test_every_page_of_an_archive_leads_to_pages_of_the_same(visitor: Visitor) -
 def test_addresses_without_a_name_are_the_first_archive_s(visitor: Visitor) -> None:
     text = visitor.get("/mail/c/800001").text
     assert "Midterm review session" in text
-    assert '<a class="up" href="/mail/archive/archive">' in text
+    assert '<a class="up" href="/mail/archive/archive?row=800001#here">' in text
     assert visitor.get("/mail/sent").status_code == 200
 
 

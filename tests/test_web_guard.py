@@ -15,7 +15,7 @@ from datasette.app import Datasette
 from canvas_archive.errors import BadInput, GuardRefused, NoArchive
 from canvas_archive.store import Archive
 from canvas_archive.store.config import powers
-from canvas_archive.web import login, page_request, queries, server
+from canvas_archive.web import forms, login, queries, server
 from canvas_archive.web.gate import archives
 from canvas_archive.web.guard import refusal
 from canvas_archive.web.login import AccessPolicy, access_policy
@@ -416,7 +416,7 @@ def test_a_form_that_breaks_off_is_refused() -> None:
             return self.messages.pop(0)
 
     with pytest.raises(BadInput, match="did not arrive whole"):
-        asyncio.run(page_request._body(Request()))
+        asyncio.run(forms._whole(Request()))
 
 
 def test_a_fault_of_a_page_s_own_is_not_called_slow(

@@ -27,7 +27,7 @@ from canvas_archive.store import Archive, adoption, transaction
 from canvas_archive.web import thread_parts
 from canvas_archive.web.login import access_policy
 from canvas_archive.web.server import build, prepare
-from tests.store_support import write_receipts
+from tests.receipt_rows import write_receipts
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
 OWNER = 1

@@ -9,9 +9,11 @@ other formats; the ``remote_`` columns have what Canvas said.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +44,16 @@ class SqliteWriter:
         self._statements: dict[tuple[str, tuple[str, ...]], str] = {}
         # Nobody sees the file before it is whole: nothing needs to survive a crash.
         self._db = sqlite3.connect(target, isolation_level=None)
+        self._conversations = self._messages = 0
+        with self._disk_trouble_named():
+            self._begin()
+
+    def _begin(self) -> None:
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("BEGIN")
         sqlite_schema.create(self._db)
-        custodian = context.custodian
+        custodian = self._context.custodian
         self._put(
             "account",
             {
@@ -58,10 +65,13 @@ class SqliteWriter:
                 "created_at": custodian.created_at,
             },
         )
-        self._conversations = self._messages = 0
 
     def add(self, thread: ThreadRecord) -> None:
-        """Write one conversation with its messages."""
+        """Write one conversation with its messages. Raises OSError when the disk fails."""
+        with self._disk_trouble_named():
+            self._add(thread)
+
+    def _add(self, thread: ThreadRecord) -> None:
         self._conversations += 1
         self._messages += len(thread.messages)
         if thread.context_code:
@@ -79,7 +89,20 @@ class SqliteWriter:
             self._message(message, thread.id)
 
     def finish(self) -> None:
-        """Write what is said of the export, and close the database."""
+        """Write what is said of the export, and close the database. Raises OSError when the disk fails."""
+        with self._disk_trouble_named():
+            self._finish()
+
+    @contextmanager
+    def _disk_trouble_named(self) -> Iterator[None]:
+        """Say of which file SQLite complains: another database is being read at the same time."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            full = "full" in str(error)  # Python 3.10 has no code
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(self._target)) from error
+
+    def _finish(self) -> None:
         for name, value in self._said():
             self._put("export", {"name": name, "value": value})
         sqlite_schema.finish(self._db)

@@ -52,7 +52,7 @@ SELECT * FROM journal
 WHERE id > (SELECT coalesce(max(row_key), 0) FROM evidence_chain WHERE source = 'journal')
 ORDER BY id
 """
-_RUNS_RECORDED = "SELECT row_key, at FROM evidence_chain WHERE source = 'sync_runs'"
+_RUNS_RECORDED = "SELECT row_key, seq, at FROM evidence_chain WHERE source = 'sync_runs'"
 _RUNS_NAMED = "SELECT run_id FROM receipts WHERE id BETWEEN ? AND ?"
 _FIRST_OF_RUN = "SELECT min(id) FROM receipts WHERE id BETWEEN ? AND ? AND run_id = ?"
 _COVERING = """
@@ -251,9 +251,9 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
         yield from (ChainFault("seals", number, sentence) for number, sentence in broken_blocks(db))
         return
     expected = 1
-    recorded = dict(map(tuple, db.execute(_RUNS_RECORDED)))
-    query = "SELECT content, at FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
-    for content, at in map(tuple, db.execute(query).fetchall()):
+    recorded = {run: (seq, at) for run, seq, at in map(tuple, db.execute(_RUNS_RECORDED))}
+    query = "SELECT content, seq, at FROM evidence_chain WHERE source = 'receipts' ORDER BY seq"
+    for content, number, at in map(tuple, db.execute(query).fetchall()):
         block: _Block = json.loads(content)
         first, last = block["first"], block["last"]
         found = list(_blocks(db, first, last))
@@ -261,7 +261,9 @@ def _broken_blocks(db: sqlite3.Connection) -> Iterator[ChainFault]:
             yield ChainFault("receipts", last, f"receipts {first} to {last} are not the recorded ones")
         elif expected < first and any(True for _ in commitments(db, expected, first - 1)):
             yield ChainFault("receipts", expected, "a receipt was added among recorded ones")
-        yield from _latecomers(db, first, last, {run for run, when in recorded.items() if when != at})
+        # A run and its receipts are recorded at one time; receipts also before, while it goes on.
+        over = {run for run, (seq, when) in recorded.items() if seq < number and when != at}
+        yield from _latecomers(db, first, last, over)
         expected = last + 1
     yield from _latecomers(db, expected, 2**62, recorded)
 

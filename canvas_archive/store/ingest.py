@@ -173,6 +173,10 @@ class Ingest:
         self._people = PeopleWriter(self._cursor, self._log)
         self._receipts = ReceiptWriter(self._cursor, run_id) if receipts else None
 
+    def close(self) -> None:
+        """Let go of the connection: a statement that lives on would keep the closed database open."""
+        self._cursor.close()
+
     def save_conversation(
         self, conv: Conversation, *, complete: bool = True, address: str | None = None
     ) -> SaveResult:

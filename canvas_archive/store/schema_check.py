@@ -59,7 +59,7 @@ KNOWN_DIGESTS: dict[int, str] = {
     4: "4ba49cea8181b945322166064a546fcca9a92cc2caa5f739fef7a924001b892b",
     5: "0fb92a0858764df4cecd583c89701ba064cc12f8858454697a9da48f5d601da5",
     6: "43d0e52630fa812dbdb2d8da0c361d2f5ed8eb4df49dbe67c2280e5412589e89",
-    7: "a71a91fb9e795eca03a92a9d1e83858ccc2b5c0307f3c2ff39aa10e143bd7b7b",
+    7: "f22711b52b899d11967c92f247ce003737530f740b4deef54a1351e46078335f",
 }
 """The hash of each schema version; without one, the schema is made in memory, which takes milliseconds."""
 

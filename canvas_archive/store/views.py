@@ -87,7 +87,8 @@ FROM (
   SELECT m.*, (
     SELECT n.id FROM messages n
     WHERE n.conversation_id = m.conversation_id AND n.generated = 0
-      AND (n.created_at, n.id) > (m.created_at, m.id) AND (n.author_id = {_OWNER}) <> (m.author_id = {_OWNER})
+      AND n.created_at >= m.created_at AND (n.created_at > m.created_at OR n.id > m.id)
+      AND (n.author_id = {_OWNER}) <> (m.author_id = {_OWNER})
     ORDER BY n.created_at, n.id LIMIT 1) AS answer
   FROM messages m
   WHERE m.generated = 0 AND m.conversation_id IS NOT NULL

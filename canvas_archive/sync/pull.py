@@ -107,6 +107,11 @@ class Pull:
 
     # -- the run ---------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._ingest.close()
+        self._texts.close()
+
     def run(self) -> Report:
         """Pull everything that changed and return the counts.
 

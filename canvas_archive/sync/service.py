@@ -251,6 +251,7 @@ def _sync(
         # If the machine refuses to write, it may refuse this, too. Then the next run ends this one.
         with contextlib.suppress(KeyboardInterrupt, *((sqlite3.Error,) if refused else ())):
             _finish(archive, run_id, status, report, error, clock)
+        pull.close()
     return SyncResult(report, error, notes)
 
 

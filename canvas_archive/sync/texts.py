@@ -58,6 +58,10 @@ class RunTexts:
         self._shown: dict[Texts, int] = {}
         self._undecoded: set[int] = set()
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._ingest.close()
+
     def as_typed(self, group: Sequence[Conversation]) -> Sequence[Conversation]:
         """Return conversations as they are to be stored, after looking at what their bodies show.
 
