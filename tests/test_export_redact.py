@@ -100,7 +100,9 @@ def archive(tmp_path: Path) -> Path:
             1, "Kowalska's essay", people=(OWNER, 987001, 987002), course=5, private=False, count=2,
             authored="2026-01-01T00:00:00Z",
         )  # fmt: skip
-        make.db.execute("UPDATE conversations SET audience = '[987001]', extra = '{\"note\": \"Kowalska\"}'")
+        make.db.execute(
+            "UPDATE conversations SET audience = '[987001, 987002]', extra = '{\"note\": \"Kowalska\"}'"
+        )
         make.message(1, 1, 987001, "I am Zoë, q.vandersloot@x.example knows.", to=(OWNER, 987001, 987002))
         make.message(2, 1, OWNER, "Thanks Quentin Vandersloot", to=(OWNER, 987001, 987002))
         make.attachment(9, 1, "kowalska_final.pdf", b"%PDF Kowalska wrote this")

@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
+from canvas_archive.clock import SYSTEM
 from canvas_archive.errors import BadInput, NotAdopted, UnusableFile, VerificationFailed
 from canvas_archive.export.backup import backup
 from canvas_archive.export.restore import restore
 from canvas_archive.search.index import opened as searching
-from canvas_archive.store import Archive
+from canvas_archive.store import Archive, Ingest
 from canvas_archive.store.adoption import state_file
 from canvas_archive.store.config import read_config, write_config
 from canvas_archive.web import server
@@ -506,12 +507,9 @@ def linked(own: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     else:
         folder.mkdir(exist_ok=True)
         (folder / digest).symlink_to(outside / digest)
-    execute(
-        own,
-        "UPDATE attachments SET sha256 = ?, stored_size = ?, state = 'stored' WHERE id = 9001",
-        digest,
-        len(SECRET),
-    )
+    with Archive.open(own, write=True) as archive:
+        stored = Ingest(archive.db, SYSTEM)
+        stored.save_attachment_state(9001, "stored", sha256=digest, stored_size=len(SECRET))
     TALLY["hostile inputs: links in an archive"] += 1
     return own
 
