@@ -165,9 +165,9 @@ def links(text: str) -> list[str]:
     return [link.rstrip(".,;:!?)'") for link in found]
 
 
-def eventful(folder: Path) -> sqlite3.Connection:
+def eventful(folder: Path, **options: object) -> sqlite3.Connection:
     """Return the database of an archive of everything that was ever counted wrongly."""
-    archive = create(folder)
+    archive = create(folder, **options)
     ingest = Ingest(archive.db, TickingClock(), None)
 
     def thread(id_: int, *lines: tuple[int, str], people: tuple[int, ...] = (TEACHER,), **fields: Any) -> Any:

@@ -19,6 +19,7 @@ from canvas_archive.cli.registry import COMMANDS
 from canvas_archive.cli.run_log import log_file
 from canvas_archive.sandbox import Sandbox
 from canvas_archive.store import Archive
+from canvas_archive.store.drafts import SavedDraft, incoming, new_id, save_draft, take_file
 from tests.store_support import create
 from tests.ux_support import say
 
@@ -69,9 +70,36 @@ def test_a_person_types_the_name(mail: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not mail.exists()
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "files/x", "files/.incoming/a", "search/mine.txt", "sub/deep"])
+def test_drafts_are_of_the_archive_and_named_before_they_are_deleted(mail: Path) -> None:
+    draft = save_draft(mail, SavedDraft(new_id(), body="Not finished"))
+    arrived = incoming(mail) / f"{new_id()}.part"
+    arrived.write_bytes(b"file")
+    take_file(mail, draft.id, arrived, "ab" * 32)
+    (incoming(mail) / f"{new_id()}.part").write_bytes(b"half a fi")
+    (mail / "drafts" / draft.id / "draft.json.partial").write_text("{")
+    said = say(["forget", str(mail)])
+    assert said.code == 2 and "never sent: 1 draft" in said.err and "edit" not in said.err
+    assert say(["forget", str(mail), "-y"]).code == 0
+    assert not mail.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "files/x",
+        "files/.incoming/a",
+        "search/mine.txt",
+        "sub/deep",
+        "drafts/notes.txt",
+        "drafts/.incoming/mine.txt",
+        "drafts/0123456789abcdef01234567/mine.txt",
+        "drafts/0123456789abcdef01234567/sub/deep",
+        "drafts/mine/draft.json",
+    ],
+)
 def test_what_is_not_of_the_archive_is_named_and_stops_it(mail: Path, name: str) -> None:
-    (mail / name).parent.mkdir(exist_ok=True)
+    (mail / name).parent.mkdir(parents=True, exist_ok=True)
     (mail / name).write_text("mine")
     before = sorted(mail.rglob("*"))
     said = say(["forget", str(mail), "-y"])

@@ -20,9 +20,10 @@ from canvas_archive.search import search, update_index
 from canvas_archive.store import Archive, Ingest, transaction
 from canvas_archive.store.migrations import MIGRATIONS
 from canvas_archive.store.tallies import courses_by_conversations
+from canvas_archive.sync.fleet_record import CustodianOutcome, Fleet
 from tests.numbers_support import COURSES, NEWCOMER, OUTSIDER, eventful
 from tests.sample_support import sample_archive
-from tests.store_support import TickingClock, conversation, create, message, received
+from tests.store_support import OWNER, TickingClock, conversation, create, message, received
 
 pytestmark = [pytest.mark.uncounted, pytest.mark.sampled]
 
@@ -185,6 +186,19 @@ def test_an_export_of_a_course_is_that_course_alone(
     assert [one["id"] for one in lines if one["type"] == "conversation"] == [4]
     assert run(["export", str(tmp_path / "no"), "-f", "jsonl", "--with-shared-courses"]) == 2
     assert "--with-shared-courses goes with --course." in capsys.readouterr().err
+
+
+def test_the_export_of_a_fleet_says_what_shared_courses_add(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "fleet"
+    eventful(root / "7", user_id=9000, as_user_id=OWNER).close()
+    fleet = Fleet(root)
+    fleet.open_at("https://canvas.example.edu")
+    fleet.record(CustodianOutcome(OWNER, "7", "Ada Owner", "ok", succeeded_at="2026-01-01T00:00:00Z"))
+    words = ["fleet", "export", str(tmp_path / "out"), "--root", str(root), "--format", "jsonl"]
+    assert run([*words, "--allow-incomplete", "--course", "CHEM 110", "--with-shared-courses"]) == 0
+    assert "3 of them belong to no such course: their people share one." in capsys.readouterr().err
 
 
 @pytest.mark.thorough

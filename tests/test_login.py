@@ -218,6 +218,15 @@ def test_a_command_that_needs_a_token_asks_on_a_terminal_and_goes_on(
     assert not token_file(sandbox).exists()
 
 
+@pytest.mark.parametrize("words", ["reply 9", "forward 9 2"])
+def test_what_is_sent_at_once_asks_for_a_token_first(words: str, sandbox: Sandbox, mail: Path) -> None:
+    sentence = "There is no conversation 9"
+    code, written = on_screen((*words.split(), "--body", "x"), typed=f"{sandbox.token}\nn\n")
+    assert code == 2 and -1 < written.find("There is no access token") < written.find(sentence)
+    code, written = on_screen((*words.split(), "--body", "x", "--queue"))
+    assert code == 2 and sentence in written and "access token" not in written
+
+
 # -- every suggestion leads on -----------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from canvas_archive.store import drafts
+from canvas_archive.store.blobs import blob_path
 from tests.push_support import ADA, BEN, CLEO, Mail
 from tests.web_support import Visitor, open_visitor
 
@@ -153,6 +154,18 @@ def test_queueing_is_undone_into_a_draft(web_mail: Mail, web_visitor: Visitor) -
     again = web_visitor.post("/mail/outbox", {"do": f"redraft:{number}"}, headers=JSON).json()
     assert again["message"].startswith("That message no longer waits")
     assert len(drafts.list_drafts(web_mail.folder)) == 1 and waiting(web_mail) == []
+
+
+def test_a_message_whose_file_is_gone_waits_on_and_leaves_no_half_draft(
+    web_mail: Mail, web_visitor: Visitor
+) -> None:
+    form = {**fields(web_visitor.get("/mail/c/101").text), "to": str(BEN), "body": "Both.", "do": "queue"}
+    assert upload(web_visitor, REPLY, form, ("a.txt", b"one"), ("b.txt", b"two")).status_code == 303
+    number = web_mail.one("SELECT id FROM outbox WHERE state = 'queued'")
+    blob_path(web_mail.folder / "files", waiting(web_mail)[0]["enclosures"][1]["sha256"]).unlink()
+    said = web_visitor.post("/mail/outbox", {"do": f"redraft:{number}"}, headers=JSON)
+    assert said.status_code == 400 and "b.txt cannot be copied into a draft: No such file" in said.text
+    assert len(waiting(web_mail)) == 1 and drafts.count_drafts(web_mail.folder) == 0
 
 
 def test_people_are_found_step_by_step(web_mail: Mail, web_visitor: Visitor) -> None:

@@ -70,6 +70,7 @@ def test_what_is_not_there_is_said(visitor: Visitor, path: str, status: int) -> 
     answer = visitor.get(path)
     assert answer.status_code == status
     assert "m=<b>" not in answer.text
+    assert ("No receipt holds this message. An older version may have" in answer.text) is ("m=9" in path)
 
 
 def test_an_erased_and_a_damaged_receipt_are_said_to_be(synced: Pair, tmp_path: Path) -> None:

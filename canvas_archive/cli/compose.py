@@ -29,16 +29,28 @@ from canvas_archive.clock import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from canvas_archive.model import Recipient
     from canvas_archive.store import Archive
     from canvas_archive.store.addressees import Addressees
     from canvas_archive.store.outbox import Draft, Queued
 
+    Composed: TypeAlias = "tuple[Draft, Addressees, str]"
+    """A message, whom it goes to, and what the question calls it."""
+
 _MOST_OFFERED = 20
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _THREAD = "SELECT subject, removed_at FROM conversations WHERE id = ?"
+
+
+group_option = click.option(
+    "--group/--individual",
+    "group",
+    default=False,
+    help="One conversation with everyone, or one with each. [default: individual]",
+)
 
 
 def text_options(function: F) -> F:
@@ -76,12 +88,7 @@ def text_options(function: F) -> F:
     help="A user id, course_12, course_12_students, group_3, or a name; repeatable.",
 )
 @click.option("--subject", metavar="TEXT", help="What it is about, 255 characters at most.")
-@click.option(
-    "--group/--individual",
-    "group",
-    default=False,
-    help="One conversation with everyone, or one with each. [default: individual]",
-)
+@group_option
 @click.option("--reuse", is_flag=True, help="Let Canvas continue an old private conversation.")
 @click.option("--context", metavar="CODE", help="The course or group it is about, e.g. course_12.")
 @text_options
@@ -106,15 +113,13 @@ def send(
 
     Without --body or --body-file your editor opens. Writing to more than one person is asked about.
     """
-    from canvas_archive.store import Archive
     from canvas_archive.store.outbox import Draft
     from canvas_archive.sync.online import check_text
 
     if group and reuse:
         fail("--reuse is about private conversations; a --group conversation is always a new one.")
-    if not queue:
-        require_token(settings)
-    with Archive.open(settings.folder) as archive:
+
+    def compose(archive: Archive) -> Composed:
         people = resolved_addressees(settings, archive, recipients, offline=queue, yes=yes)
         text = body_of(body, body_file)
         check_text(text, subject)
@@ -128,11 +133,9 @@ def send(
             force_new=not (group or reuse),
             context_code=context,
         )
-        shown = ask_to_send(settings, archive, draft, people, "Send", queue=queue, yes=yes)
-        if queue:
-            queue_draft(settings, archive, draft, attach, as_json)
-            return
-    send_draft(settings, draft, attach, shown, as_json)
+        return draft, people, "Send"
+
+    deliver(settings, compose, attach, queue=queue, yes=yes, as_json=as_json)
 
 
 @click.command()
@@ -160,14 +163,11 @@ def reply(
 
     Without --body or --body-file your editor opens. A reply to more than one person is asked about.
     """
-    from canvas_archive.store import Archive
     from canvas_archive.store.addressees import addressees, resolve_offline
     from canvas_archive.store.outbox import Draft
     from canvas_archive.sync.online import check_text
 
-    if not queue:
-        require_token(settings)
-    with Archive.open(settings.folder) as archive:
+    def compose(archive: Archive) -> Composed:
         row = archive.db.execute(_THREAD, (conversation_id,)).fetchone()
         if row is None:
             fail(f"There is no conversation {conversation_id} in this archive.")
@@ -182,13 +182,33 @@ def reply(
             conversation_id=conversation_id,
             recipients=tuple(one.code for one in chosen),
         )
-        people = addressees(archive.db, draft)
         what = f"Reply in “{one_line(row['subject'] or '(no subject)')}”"
+        return draft, addressees(archive.db, draft), what
+
+    deliver(settings, compose, attach, queue=queue, yes=yes, as_json=as_json)
+
+
+def deliver(
+    settings: Settings,
+    compose: Callable[[Archive], Composed],
+    attach: tuple[Path, ...],
+    *,
+    queue: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Compose a message, ask whether it may go, and put it into the outbox or send it at once."""
+    from canvas_archive.store import Archive
+
+    if not queue:
+        require_token(settings)
+    with Archive.open(settings.folder) as archive:
+        draft, people, what = compose(archive)
         shown = ask_to_send(settings, archive, draft, people, what, queue=queue, yes=yes)
         if queue:
-            queue_draft(settings, archive, draft, attach, as_json)
+            _queue(settings, archive, draft, attach, as_json)
             return
-    send_draft(settings, draft, attach, shown, as_json)
+    _send(settings, draft, attach, shown, as_json)
 
 
 def resolved_addressees(
@@ -280,7 +300,7 @@ def ask_to_send(
     return shown
 
 
-def queue_draft(
+def _queue(
     settings: Settings, archive: Archive, draft: Draft, attach: tuple[Path, ...], as_json: bool
 ) -> None:
     """Put a message into the outbox."""
@@ -298,7 +318,7 @@ def queue_draft(
     settings.note("Send it with: canvas-archive push")
 
 
-def send_draft(settings: Settings, draft: Draft, attach: tuple[Path, ...], shown: str, as_json: bool) -> None:
+def _send(settings: Settings, draft: Draft, attach: tuple[Path, ...], shown: str, as_json: bool) -> None:
     """Send a message at once, unless whom it goes to is no longer what was shown."""
     from canvas_archive.store import Archive
     from canvas_archive.store.addressees import message_fingerprint

@@ -291,7 +291,7 @@ def export(
             f"{sum(row['counts']['messages'] for row in rows):,} messages of "
             f"{count_of(len(rows), 'custodian')} written to {dest} ({', '.join(formats)})."
         )
-        shared = sum(row.get("shared_messages", 0) for row in rows)
+        shared = sum(row["counts"].get("shared_messages", 0) for row in rows)
         if shared:
             settings.note(shared_sentence(shared))
         if nothing:

@@ -77,6 +77,7 @@ def forget(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
 
 def _about(archive: Archive) -> list[str]:
     from canvas_archive.cli.about import bytes_in
+    from canvas_archive.store.drafts import count_drafts
 
     db, account = archive.db, archive.account
     messages = db.execute("SELECT count(*) FROM messages").fetchone()[0]
@@ -86,8 +87,10 @@ def _about(archive: Archive) -> list[str]:
         f"  in {printable(str(archive.folder))}: {count_of(messages, 'message')}, "
         f"{byte_size(bytes_in(archive.folder))}",
     ]
-    if edits or queued:
-        lines.append(f"  {count_of(edits, 'edit')} and {count_of(queued, 'message')} of it were never sent")
+    waiting = {"edit": edits, "message": queued, "draft": count_drafts(archive.folder)}
+    unsent = [count_of(number, noun) for noun, number in waiting.items() if number]
+    if unsent:
+        lines.append(f"  never sent: {', '.join(unsent)}")
     return lines
 
 

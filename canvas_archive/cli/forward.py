@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.compose import (
-    ask_to_send,
     body_of,
-    queue_draft,
+    deliver,
+    group_option,
     resolved_addressees,
-    send_draft,
     text_options,
 )
 from canvas_archive.cli.consent import yes_option
@@ -22,6 +21,9 @@ from canvas_archive.cli.values import CONVERSATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from canvas_archive.cli.compose import Composed
+    from canvas_archive.store import Archive
 
 
 @click.command()
@@ -37,12 +39,7 @@ if TYPE_CHECKING:
     help="Forward this message; repeatable. [default: the newest one]",
 )
 @click.option("--subject", metavar="TEXT", help="What it is about. [default: Fwd: and the subject]")
-@click.option(
-    "--group/--individual",
-    "group",
-    default=False,
-    help="One conversation with everyone, or one with each. [default: individual]",
-)
+@group_option
 @text_options
 @yes_option
 @json_option
@@ -66,29 +63,26 @@ def forward(
     WHO is a user id, course_12, course_12_students, group_3, or a name. Canvas wants words of your own with
     it: --body, --body-file, or your editor. 'show ID' names the messages' numbers.
     """
-    from canvas_archive.store import Archive
     from canvas_archive.store.forwarded import forwardable, forwarded_subject
     from canvas_archive.store.outbox import Draft
     from canvas_archive.sync.online import check_text
 
-    with Archive.open(settings.folder) as archive:
+    def compose(archive: Archive) -> Composed:
         chosen = forwardable(archive.db, conversation_id, message_ids)
         people = resolved_addressees(settings, archive, who, offline=queue, yes=yes)
         text = body_of(body, body_file)
-        subject = subject if subject is not None else forwarded_subject(archive.db, conversation_id)
-        check_text(text, subject)
+        about = subject if subject is not None else forwarded_subject(archive.db, conversation_id)
+        check_text(text, about)
         draft = Draft(
             "send",
             text,
             recipients=tuple(one.code for one in people),
-            subject=subject,
+            subject=about,
             group=group,
             force_new=not group,
             forwarded=chosen,
         )
-        what = f"Forward {count_of(len(chosen), 'message')} of “{one_line(subject.removeprefix('Fwd: '))}”"
-        shown = ask_to_send(settings, archive, draft, people, what, queue=queue, yes=yes)
-        if queue:
-            queue_draft(settings, archive, draft, attach, as_json)
-            return
-    send_draft(settings, draft, attach, shown, as_json)
+        what = f"Forward {count_of(len(chosen), 'message')} of “{one_line(about.removeprefix('Fwd: '))}”"
+        return draft, people, what
+
+    deliver(settings, compose, attach, queue=queue, yes=yes, as_json=as_json)

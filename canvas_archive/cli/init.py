@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from canvas_archive.cli.consent import Declined, can_ask
-from canvas_archive.cli.context import Settings, common_options, fail, json_option, pass_settings, print_json
+from canvas_archive.cli.context import (
+    Settings,
+    common_options,
+    fail,
+    json_option,
+    pass_settings,
+    print_document,
+)
 from canvas_archive.cli.terminal import one_line
 from canvas_archive.cli.token_storage import ask_or_read_token, keep_token, storage_options
 from canvas_archive.credentials import (
@@ -112,7 +119,7 @@ def create_archive(settings: Settings, new: NewArchive, *, as_json: bool) -> Non
     with _make(settings, base_url, owner, person, new) as archive:
         folder = archive.folder
     if as_json:
-        print_json({"archive": str(folder), "base_url": base_url, "user_id": person.id, "name": person.name})
+        print_document("init", archive=str(folder), base_url=base_url, user_id=person.id, name=person.name)
     else:
         who = f"{one_line(person.name)} (user {person.id})"
         click.echo(f"Created an archive for {who} at {base_url} in {folder}")

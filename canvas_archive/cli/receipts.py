@@ -28,7 +28,6 @@ _COVERED = {
     "waiting": "not in the evidence chain yet; the next sync adds it",
     "altered": "DOES NOT MATCH THE EVIDENCE CHAIN: run 'canvas-archive verify'",
 }
-_REFETCH = "An older version stored it without one; 'canvas-archive sync --refetch' asks Canvas again."
 
 
 def show_receipt(settings: Settings, text: str, *, as_json: bool) -> None:
@@ -67,29 +66,29 @@ def _show_number(settings: Settings, db: sqlite3.Connection, number: int, *, as_
 
 
 def _show_message(settings: Settings, db: sqlite3.Connection, number: int, *, as_json: bool) -> None:
-    from canvas_archive.store.receipt_reading import said_of_message
+    from canvas_archive.store.receipt_reading import WITHOUT_RECEIPT, said_of_message
 
     found = said_of_message(db, number)
     if found is None:
         if db.execute("SELECT 1 FROM messages WHERE id = ?", (number,)).fetchone() is None:
             fail(f"There is no message {number} in this archive.")
-        fail(f"No receipt holds message {number}. {_REFETCH}")
+        fail(f"No receipt holds message {number}. {WITHOUT_RECEIPT}")
     _show(settings, db, found[0], found[1], as_json=as_json)
 
 
 def _show_conversation(settings: Settings, db: sqlite3.Connection, number: int, *, as_json: bool) -> None:
-    from canvas_archive.store.receipt_reading import newest_answer
+    from canvas_archive.store.receipt_reading import WITHOUT_RECEIPT, newest_answer
 
     receipt = newest_answer(db, known_conversation(db, number))
     if receipt is None:
-        fail(f"No receipt holds conversation {number} with its messages. {_REFETCH}")
+        fail(f"No receipt holds conversation {number} with its messages. {WITHOUT_RECEIPT}")
     _show(settings, db, receipt, None, as_json=as_json)
 
 
 def _list(settings: Settings, db: sqlite3.Connection, number: int, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from canvas_archive.store.receipt_reading import receipt_lines
+    from canvas_archive.store.receipt_reading import WITHOUT_RECEIPT, receipt_lines
 
     lines = receipt_lines(db, number)
     if as_json:
@@ -97,7 +96,7 @@ def _list(settings: Settings, db: sqlite3.Connection, number: int, *, as_json: b
     elif lines:
         show_lines(settings, _table(lines), ["To read one: canvas-archive show --receipt NUMBER"])
     else:
-        settings.note(f"There is no receipt about conversation {number}. {_REFETCH}")
+        settings.note(f"There is no receipt about conversation {number}. {WITHOUT_RECEIPT}")
 
 
 def _table(lines: Sequence[ReceiptLine]) -> list[str]:

@@ -137,8 +137,6 @@ def selection_of(
 def refuse_receipts(*, redact: bool) -> None:
     """Raise BadInput where receipts would name the people that the export does not."""
     if redact:
-        from canvas_archive.errors import BadInput
-
         raise BadInput(
             "Receipts hold what Canvas said, with every name and id. Leave out --with-receipts or --redact."
         )

@@ -123,7 +123,7 @@ def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
     """Gather the status from the archive alone; nothing is asked of Canvas."""
     from canvas_archive.store import runs
     from canvas_archive.store.acts import unsettled_acts
-    from canvas_archive.store.counts import archive_counts
+    from canvas_archive.store.counts import archive_counts, pending_messages
     from canvas_archive.store.drafts import count_drafts
     from canvas_archive.store.lock import present_writer
     from canvas_archive.token_store import known_expiry
@@ -152,7 +152,7 @@ def read_status(archive: Archive, clock: Clock = SYSTEM) -> Status:
         writer_pid=writer.pid if writer else None,
         last_sync=None if last is None else {**dict(last), "counts": json.loads(last["counts"])},
         last_full_sync_at=iso(full) if full else None,
-        index_waiting=db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0],
+        index_waiting=pending_messages(db),
         index_missing=not any(archive.search_dir.glob("*.toc")),
         saved_searches=[
             dict(zip(("name", "query", "created_at"), row, strict=True)) for row in db.execute(_SAVED)

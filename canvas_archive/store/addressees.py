@@ -7,10 +7,10 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 from canvas_archive.errors import BadInput
 from canvas_archive.store.outbox import Draft, fingerprint
+from canvas_archive.store.rows import short_hash
 
 UNKNOWN = "everyone in the conversation, whom the archive does not know"
 MOST_COUNTED = 1_000
@@ -162,8 +162,7 @@ def message_fingerprint(db: sqlite3.Connection, draft: Draft) -> str:
 
     The people of a conversation change while a reply to everyone waits.
     """
-    document = json.dumps([fingerprint(draft), sorted(_codes(db, draft))])
-    return sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return short_hash(json.dumps([fingerprint(draft), sorted(_codes(db, draft))]))
 
 
 def described(db: sqlite3.Connection, found: Iterable[Addressee]) -> Addressees:

@@ -48,8 +48,14 @@ SELECT
   (SELECT count(*) FROM problems WHERE kind <> 'ghost' AND accepted_at IS NULL),
   (SELECT count(*) FROM revisions)
 """
+_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
 _UNSTORED = "SELECT state, count(*) FROM attachments WHERE state <> 'stored' GROUP BY state"
 _MEDIA_STATES = "SELECT state, count(*) FROM media_comments GROUP BY state"
+
+
+def pending_messages(db: sqlite3.Connection) -> int:
+    """Return how many messages wait to be indexed."""
+    return int(db.execute(_PENDING).fetchone()[0])
 
 
 def archive_counts(db: sqlite3.Connection) -> ArchiveCounts:

@@ -13,7 +13,6 @@ import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.errors import ArchiveError, BadInput
 from canvas_archive.store.outbox import Draft, OutgoingFile
 from canvas_archive.store.private import is_regular, make_folder, read_regular, require_folder, write_private
+from canvas_archive.store.rows import short_hash
 
 DRAFTS_NAME = "drafts"
 MOST_DRAFTS = 200
@@ -33,6 +33,11 @@ _DOCUMENT = "draft.json"
 _MOST_DOCUMENT = 4_000_000
 _ID = re.compile(r"[0-9a-f]{24}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+OWN_PATH = (
+    rf"{_ID.pattern}(/({_HASH.pattern}|{re.escape(_DOCUMENT)}(\.partial)?))?"
+    rf"|{re.escape(_INCOMING)}(/[0-9a-f]+\.part)?"
+)
+"""What is in the folder of the drafts, by its path below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,7 @@ class SavedDraft:
         """
         if not self.saved_at:
             return ""
-        document = json.dumps(asdict(replace(self, saved_at="", page="", enclosures=())))
-        return sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return short_hash(json.dumps(asdict(replace(self, saved_at="", page="", enclosures=()))))
 
     @property
     def is_empty(self) -> bool:

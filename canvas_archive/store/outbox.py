@@ -15,12 +15,11 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from typing import Literal, TypeAlias
 
 from canvas_archive.clock import SYSTEM, Clock, iso
 from canvas_archive.store.journal import journaled, note_new
-from canvas_archive.store.rows import clean, ids_json, to_json
+from canvas_archive.store.rows import clean, ids_json, short_hash, to_json
 
 Kind: TypeAlias = Literal["send", "reply"]
 
@@ -199,8 +198,7 @@ def queue_again(db: sqlite3.Connection, numbers: Iterable[int]) -> int:
 def fingerprint(draft: Draft) -> str:
     """Return a short hash of all that a message says and of whom it goes to; uploading a file keeps it."""
     files = tuple(replace(one, file_id=None) for one in draft.enclosures)
-    document = to_json(asdict(replace(draft, enclosures=files)))
-    return sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return short_hash(to_json(asdict(replace(draft, enclosures=files))))
 
 
 def _payload(draft: Draft, baseline: Baseline | None) -> str:

@@ -27,6 +27,12 @@ _DEEPEST = 100
 LEFT_OUT = ("signatures of addresses", "keys of files and calendars")
 """What ``without_keys`` leaves out, in words."""
 
+WITHOUT_RECEIPT = (
+    "An older version may have stored it without one, or its receipt was erased: 'canvas-archive verify' "
+    "names each row that nothing explains, and 'canvas-archive sync --refetch' asks Canvas again."
+)
+"""Why there may be no receipt, and what to do."""
+
 KINDS = {
     "thread": "a conversation with all its messages",
     "part": "a conversation with some of its messages",
@@ -44,6 +50,8 @@ KINDS = {
     "user": "who the owner is",
     "ids": "which conversations a list names",
     "rows": "rows that an older version left",
+    "replaced": "rows as an older version derived them",
+    "parser": "which version derived the rows",
     "erased": "erased",
     "unreadable": "damaged",
 }
@@ -52,6 +60,8 @@ KINDS = {
 WITH_MESSAGES = ("thread", "part")
 OF_CONVERSATION = (*WITH_MESSAGES, "row", "row_unnamed", "flags", "pushed", "removal", "messages_removed")
 """The kinds whose key is a conversation."""
+_OF_ROWS = ("rows", "replaced")
+"""The kinds that hold rows of a table, as a list of columns and a list of cells for each."""
 
 _LINES = f"""
 SELECT id, run_id, source, kind, address, at, status, payload IS NULL FROM receipts
@@ -181,7 +191,7 @@ def tombstone_of(db: sqlite3.Connection, number: int) -> Tombstone | None:
 def without_keys(receipt: Receipt) -> Json:
     """Return what a receipt says, without signatures of addresses and without ``KEYS``."""
     payload = receipt.payload
-    if receipt.kind == "rows" and isinstance(payload, dict):
+    if receipt.kind in _OF_ROWS and isinstance(payload, dict):
         columns, rows = payload.get("columns"), payload.get("rows")
         if isinstance(columns, list) and isinstance(rows, list):
             return {**payload, "rows": [_row_without_keys(columns, row) for row in rows]}

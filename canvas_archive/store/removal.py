@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from canvas_archive.errors import ForeignFolder, NoArchive
+from canvas_archive.store import drafts
 from canvas_archive.store.blobs import INCOMING
 from canvas_archive.store.folder import (
     DB_NAME,
@@ -30,10 +31,13 @@ _OWN_FILE = re.compile(rf"{_DATABASE}|({_OTHERS})(\.partial)?")
 _BLOBS, _PARTS = r"[0-9a-f]{2}(/[0-9a-f]{64}(\.partial)?)?", rf"{re.escape(INCOMING)}(/[0-9]+\.part)?"
 _OWN_BELOW = {
     FILES_NAME: re.compile(f"{_BLOBS}|{_PARTS}"),
+    drafts.DRAFTS_NAME: re.compile(drafts.OWN_PATH),
     SEARCH_NAME: re.compile(r"_?MAIN_[0-9A-Za-z_]+(\.[0-9A-Za-z]+)*"),
     SIGNATURES_NAME: re.compile(r"[0-9A-Za-z._-]+"),
 }
 """What an archive's folders hold, by their paths below them."""
+_WITH_FOLDERS = (FILES_NAME, drafts.DRAFTS_NAME)
+"""Those that hold folders, of which each path is one name."""
 
 
 def check_own(folder: Path) -> list[tuple[str, int]]:
@@ -91,7 +95,7 @@ def _is_own(path: str, mode: int) -> bool:
     if stat.S_ISDIR(mode):
         if not rest:
             return top in FOLDER_NAMES
-        return top == FILES_NAME and "/" not in rest and _OWN_BELOW[FILES_NAME].fullmatch(rest) is not None
+        return top in _WITH_FOLDERS and "/" not in rest and _OWN_BELOW[top].fullmatch(rest) is not None
     if not stat.S_ISREG(mode):
         return False
     if not rest:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ def to_json(value: object) -> str:
 def ids_json(ids: Iterable[int]) -> str:
     """Write ids as a JSON list, for ``json_each`` and for columns; much faster than the encoder."""
     return f"[{','.join(map(str, ids))}]"
+
+
+def short_hash(text: str) -> str:
+    """Return 16 hexadecimal digits of a text's SHA-256, by which a change is seen."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _finite(value: Any) -> Any:

@@ -18,6 +18,7 @@ from canvas_archive.signing.heads import sign_after_sync
 from canvas_archive.store import Archive, runs, transaction
 from canvas_archive.store.chain import extend_chain
 from canvas_archive.store.connection import refresh_statistics
+from canvas_archive.store.counts import pending_messages
 from canvas_archive.sync.consent import Shown, left_waiting, waiting
 from canvas_archive.sync.ledger import COURSES, LIST
 from canvas_archive.sync.progress import SyncProgress
@@ -221,9 +222,7 @@ def _sync(
         try:
             _derive_again(db, run_id, report, progress, clock, notes)
             if options.index:
-                progress.unindexed(
-                    db.execute("SELECT count(DISTINCT message_id) FROM index_queue").fetchone()[0]
-                )
+                progress.unindexed(pending_messages(db))
             pull.run()
             error = _send(archive, client, clock, report, notes, shown)
         except ArchiveError as caught:

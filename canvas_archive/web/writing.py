@@ -137,7 +137,10 @@ def queue_draft(path: Path, draft: SavedDraft) -> int:
 
 
 def back_to_draft(path: Path, number: int) -> SavedDraft | None:
-    """Withdraw a message that waits and make a draft of it; ``None`` when it no longer waits."""
+    """Withdraw a message that waits and make a draft of it; ``None`` when it no longer waits.
+
+    Raises BadInput for a file of it that cannot be copied; the message is as it was then.
+    """
     folder = path.parent
     with brief_writer(path, patience=PATIENCE) as db, _drafting:
         queued = outbox.outbox_row(db, number)
@@ -148,14 +151,10 @@ def back_to_draft(path: Path, number: int) -> SavedDraft | None:
             row = db.execute(_HOME, (queued.draft.forwarded[0],)).fetchone()
             source = row[0] if row else None
         draft = SavedDraft.of_message(queued.draft, source)
-        for file in draft.enclosures:
-            with open_blob(folder / FILES_NAME, file.sha256) as data:
-                arrived = drafts.incoming(folder) / f"{drafts.new_id()}.part"
-                with os.fdopen(os.open(arrived, CREATE, 0o600), "wb") as copy:
-                    shutil.copyfileobj(data, copy)
-            drafts.take_file(folder, draft.id, arrived, file.sha256)
-        saved = drafts.save_draft(folder, draft)
         try:
+            for file in draft.enclosures:
+                _copy_into_draft(folder, draft.id, file)
+            saved = drafts.save_draft(folder, draft)
             with transaction(db):
                 now = outbox.outbox_row(db, number)
                 unchanged = now is not None and (now.state, now.draft) == (queued.state, queued.draft)
@@ -167,6 +166,19 @@ def back_to_draft(path: Path, number: int) -> SavedDraft | None:
             drafts.discard_draft(folder, draft.id)
             return None
         return saved
+
+
+def _copy_into_draft(folder: Path, ident: str, file: OutgoingFile) -> None:
+    try:
+        with open_blob(folder / FILES_NAME, file.sha256) as data:
+            arrived = drafts.incoming(folder) / f"{drafts.new_id()}.part"
+            with os.fdopen(os.open(arrived, CREATE, 0o600), "wb") as copy:
+                shutil.copyfileobj(data, copy)
+        drafts.take_file(folder, ident, arrived, file.sha256)
+    except OSError as error:
+        raise BadInput(
+            f"{file.name} cannot be copied into a draft: {error.strerror or error}. Nothing was changed."
+        ) from error
 
 
 def change_message(path: Path, number: int, *, body: str, subject: str | None) -> bool:

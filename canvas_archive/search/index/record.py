@@ -23,13 +23,13 @@ from canvas_archive.errors import ArchiveError, GuardRefused
 from canvas_archive.search.index.analysis import ANALYSER_VERSION
 from canvas_archive.search.index.schema import INDEX_NAME, SCHEMA_VERSION
 from canvas_archive.store.adoption import is_adopted
+from canvas_archive.store.counts import pending_messages as pending_messages
 from canvas_archive.store.private import open_regular
 from canvas_archive.store.schema import INDEX_STATE
 
 TABLE = INDEX_STATE.replace("TABLE", "TABLE IF NOT EXISTS", 1)
 _READ = "SELECT record FROM index_state WHERE id = 1"
 _WRITE = "INSERT OR REPLACE INTO index_state (id, record) VALUES (1, ?)"
-_PENDING = "SELECT count(DISTINCT message_id) FROM index_queue"
 _IDENTITY = "SELECT base_url || ' ' || user_id || ' ' || created_at FROM account"
 
 VERSION = f"{SCHEMA_VERSION}.{ANALYSER_VERSION}"
@@ -110,11 +110,6 @@ class IndexRecord:
 def toc_name(generation: int) -> str:
     """Return the file name of a table of contents."""
     return f"_{INDEX_NAME}_{generation}.toc"
-
-
-def pending_messages(db: sqlite3.Connection) -> int:
-    """Return how many messages wait to be indexed."""
-    return int(db.execute(_PENDING).fetchone()[0])
 
 
 def identity(db: sqlite3.Connection) -> str:

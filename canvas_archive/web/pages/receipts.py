@@ -11,6 +11,7 @@ from canvas_archive.model import Json
 from canvas_archive.store.receipt_reading import (
     KINDS,
     LEFT_OUT,
+    WITHOUT_RECEIPT,
     commitment_of,
     keyless,
     receipt_lines,
@@ -36,7 +37,7 @@ _PAGE: Context = {
     "title": "What Canvas said",
     "conversation": None,
     "message": None,
-    "nothing": False,
+    "without": "",
     "lines": [],
     "kinds": KINDS,
 }
@@ -61,7 +62,7 @@ async def listed(page_request: PageRequest) -> Any:
             "about": f"of message {message}" if found else f"of conversation {ident}",
             "conversation": ident,
             "message": message if found else None,
-            "nothing": message is not None and found is None,
+            "without": WITHOUT_RECEIPT if message is not None and found is None else "",
             "shown": shown,
             "lines": receipt_lines(connection, ident),
         }
